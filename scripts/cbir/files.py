@@ -1,0 +1,121 @@
+"""Files that appear whole or not at all, and their content hashes."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cbir.errors import InputError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    The temporary file stands in the same folder, so that the replacement is a rename within one file system. It keeps
+    the suffix of ``path``, because libraries choose a format by it. Missing parent folders are made. An error in the
+    block removes the temporary file and leaves ``path`` as it was.
+
+    Raises:
+        InputError: when the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): free the disk or allow writing there.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or isinstance(error, FileNotFoundError):
+            raise
+        raise InputError(f"{path} cannot be written ({error.strerror}): free the disk or allow writing there.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON with a final newline, whole or not at all; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write ``table`` without its index, lines ending in a bare newline, whole or not at all."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: when the file is missing, is not UTF-8 or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
+
+
+def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    """Read a CSV whose cells are kept as written (no cell is taken for a missing value).
+
+    Args:
+        path: the file.
+        columns: names that must be there; further columns are kept.
+
+    Raises:
+        InputError: when the file is missing, is not a CSV or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype={name: str for name in _TEXT_COLUMNS})
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path.") from None
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path} is not a readable CSV ({error}): remove it and run again.") from None
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]!r}: remove it and run again.")
+    return table
+
+
+# Categories such as "007" or "1e3" are names, not numbers.
+_TEXT_COLUMNS = ("image_id", "path", "category", "sha256", "query", "predicted", "reason", "method")
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
