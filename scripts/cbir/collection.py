@@ -1,0 +1,154 @@
+"""Turn a folder with one sub-folder a category into the table of usable images."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from cbir import images
+from cbir.contents import hash_folder
+from cbir.errors import InputError
+from cbir.files import write_text
+from cbir.images import ImageError
+from cbir.progress import Progress
+
+IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
+REJECTED_COLUMNS = ["path", "reason"]
+
+
+def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every file below a folder once and say which can be used as images.
+
+    A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
+    in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
+
+    Args:
+        folder: the collection.
+        memory: folder for what was found before: results are remembered by content, so that only new images are decoded,
+            also after an interruption.
+        workers: threads that decode.
+
+    Returns:
+        Two tables, ``IMAGE_COLUMNS`` sorted by image_id, and ``REJECTED_COLUMNS`` sorted by path. ``path`` is ``folder``
+        joined with the file's relative path; labels count the categories from 0 in alphabetical order.
+
+    Raises:
+        InputError: when the folder is missing or holds no usable image.
+    """
+    root, memory = Path(folder), Path(memory)
+    hashes = hash_folder(root, memory / "contents.json")
+    findings = _decode_new(root, hashes, memory / "decoded.json", workers)
+
+    kept: list[dict] = []
+    rejected: dict[str, str] = {}
+    owners: dict[str, dict[str, list[str]]] = {}
+    for name, digest in hashes.items():
+        category = name.split("/")[0] if "/" in name else ""
+        finding = findings.get(digest) if digest else _unreadable(root / name)
+        if not category:
+            rejected[name] = "not in a category folder"
+        elif finding is None or "reason" in finding:
+            rejected[name] = finding["reason"] if finding else "changed while it was read"
+        else:
+            owners.setdefault(digest, {}).setdefault(category, []).append(name)
+    for digest, categories in owners.items():
+        if len(categories) > 1:
+            for names in categories.values():
+                for name in names:
+                    others = ", ".join(sorted(other for group in categories.values() for other in group if other != name))
+                    rejected[name] = f"conflict: the same image in another category ({others})"
+            continue
+        [(category, names)] = categories.items()
+        for name in names[1:]:
+            rejected[name] = f"duplicate of {names[0]}"
+        finding = findings[digest]
+        kept.append(
+            {
+                "image_id": names[0],
+                "path": os.path.join(root, names[0]),
+                "category": category,
+                "sha256": digest,
+                "width": finding["width"],
+                "height": finding["height"],
+                "bytes": finding["bytes"],
+            }
+        )
+    if not kept:
+        raise InputError(
+            f"The image folder {root} holds no usable image in a category folder ({len(rejected)} files rejected): "
+            "set collection.path to a folder with one sub-folder a category."
+        )
+    table = pd.DataFrame(kept).sort_values("image_id", ignore_index=True)
+    labels = category_labels(table["category"])
+    table["label"] = table["category"].map(labels)
+    refused = pd.DataFrame(
+        [{"path": os.path.join(root, name), "reason": reason} for name, reason in sorted(rejected.items())],
+        columns=REJECTED_COLUMNS,
+    )
+    _refuse_empty_categories(root, table)
+    return table[IMAGE_COLUMNS], refused
+
+
+def category_labels(categories: pd.Series) -> dict[str, int]:
+    """Return the label of each category: its position in the sorted list of names."""
+    return {category: label for label, category in enumerate(sorted(set(categories)))}
+
+
+def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) -> dict[str, dict]:
+    """Decode what was never decoded before; return findings by content hash."""
+    findings = _read_findings(memory)
+    first: dict[str, str] = {}
+    for name, digest in hashes.items():
+        if digest and digest not in findings and "/" in name:
+            first.setdefault(digest, name)
+    progress = Progress("images decoded", len(first))
+    names = list(first.values())
+
+    def examine(name: str) -> dict:
+        try:
+            data = images.read_bytes(root / name)
+            info = images.inspect(data)
+        except ImageError as error:
+            return {"reason": str(error)}
+        return {"width": info.width, "height": info.height, "bytes": len(data)}
+
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(names), 2000):
+            batch = names[start : start + 2000]
+            for name, finding in zip(batch, pool.map(examine, batch), strict=True):
+                findings[hashes[name]] = finding
+                progress.advance()
+            # Saved as it goes, so that a killed run does not decode again.
+            write_text(memory, json.dumps(findings))
+    return findings
+
+
+def _read_findings(memory: Path) -> dict[str, dict]:
+    try:
+        findings = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return findings if isinstance(findings, dict) else {}
+
+
+def _unreadable(path: Path) -> dict[str, str]:
+    try:
+        images.read_bytes(path)
+    except ImageError as error:
+        return {"reason": str(error)}
+    return {"reason": "changed while it was read"}
+
+
+def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
+    """Refuse a category folder without a usable image: dropping it silently would change what is measured."""
+    used = set(table["category"])
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in used:
+            raise InputError(f"The category folder {entry.path} holds no usable image: add images or remove the folder.")
+
+
+def shard_of(sha256: str, shards: int) -> int:
+    """Return the shard of an image among ``shards``, by content: the first 8 hexadecimal digits of its hash."""
+    return int(sha256[:8], 16) * shards >> 32

@@ -1,0 +1,112 @@
+"""What a folder of images holds, by content: read once, then only what changed."""
+
+import json
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cbir.errors import InputError
+from cbir.files import sha256_file, sha256_json, write_text
+from cbir.progress import Progress
+
+log = logging.getLogger("cbir")
+
+# A file younger than this may change again within the clock's resolution: its hash is not remembered yet.
+_SETTLED_SECONDS = 2.0
+
+
+def list_files(folder: str | Path) -> list[str]:
+    """List all files below a folder as sorted relative paths with forward slashes.
+
+    Symbolic links are followed; a link that leads back to a folder above it is not entered again.
+
+    Raises:
+        InputError: when the folder is missing, is not a folder or cannot be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        state = "is not a folder" if root.exists() else "does not exist"
+        raise InputError(f"The image folder {root} {state}: set collection.path to a folder with one sub-folder a category.")
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}): allow reading it.") from error
+
+    found: list[str] = []
+    ancestors = {str(root): {os.path.realpath(root)}}
+    for parent, names, files in os.walk(root, followlinks=True, onerror=refuse):
+        above = ancestors.pop(parent)
+        for name in list(names):
+            path = os.path.join(parent, name)
+            real = os.path.realpath(path)
+            if real in above:
+                names.remove(name)
+            else:
+                ancestors[path] = above | {real}
+        found += [os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/") for name in files]
+    return sorted(found)
+
+
+def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
+    """Hash all files below a folder, reading only those that are new or changed since the last time.
+
+    A file counts as unchanged while its size, modification time, change time and inode stay what they were.
+
+    Args:
+        folder: the folder.
+        memory: a JSON file in which hashes are remembered; made, updated or ignored when damaged.
+
+    Returns:
+        SHA-256 by relative path, in the order of `list_files`; unreadable files have an empty hash.
+
+    Raises:
+        InputError: see `list_files`.
+    """
+    root = Path(folder)
+    known = _remembered(Path(memory))
+    names = list_files(root)
+    states = {name: _state(root / name) for name in names}
+    stale = [name for name in names if known.get(name, [None])[0] != states[name]]
+    if stale:
+        progress = Progress("files hashed", len(stale))
+
+        def digest(name: str) -> str:
+            try:
+                return sha256_file(root / name) if os.path.isfile(root / name) else ""
+            except OSError:
+                return ""
+
+        with ThreadPoolExecutor() as pool:
+            for name, value in zip(stale, pool.map(digest, stale), strict=True):
+                known[name] = [states[name], value]
+                progress.advance()
+    hashes = {name: known[name][1] for name in names}
+    if stale or len(known) != len(names):
+        horizon = (time.time() - _SETTLED_SECONDS) * 1e9
+        settled = {name: known[name] for name in names if max(states[name][1:3]) < horizon}
+        try:
+            write_text(memory, json.dumps({"folder": str(root), "files": settled}))
+        except InputError as error:
+            log.debug("%s", error)
+    return hashes
+
+
+def _remembered(memory: Path) -> dict[str, list]:
+    try:
+        return dict(json.loads(memory.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _state(path: Path) -> list[int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return [-1, -1, -1, -1]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def fingerprint(hashes: dict[str, str]) -> str:
+    """Return one hash over names and contents, as `hash_folder` gives them."""
+    return sha256_json(hashes)

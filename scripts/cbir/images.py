@@ -1,0 +1,146 @@
+"""Decode image files, whatever their format says, to plain RGB."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from cbir.errors import InputError
+
+# What every network takes: (width, height).
+NETWORK_SIZE = (224, 224)
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 500_000_000
+
+# Size is checked below, before anything is decoded; the warning would only repeat it.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class ImageError(InputError):
+    """An image file cannot be used; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """Width and height in pixels, after EXIF orientation."""
+
+    width: int
+    height: int
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a regular file of at most ``MAX_BYTES``.
+
+    Raises:
+        ImageError: when it is missing, empty, too large, unreadable, or not a regular file.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise ImageError("not a regular file" if path.exists() else "does not exist")
+        size = path.stat().st_size
+        if size == 0:
+            raise ImageError("empty file")
+        if size > MAX_BYTES:
+            raise ImageError(f"file of {size:,} bytes, more than the {MAX_BYTES:,} allowed")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"unreadable ({error.strerror})") from error
+
+
+def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image to RGB: first frame, EXIF orientation applied, transparency on white, 16 bits scaled to 8.
+
+    Args:
+        data: the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file.
+        size: (width, height) to squash the image to, bilinear with antialiasing; large JPEGs are then decoded at the
+            smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
+
+    Returns:
+        A Pillow image of mode RGB.
+
+    Raises:
+        ImageError: when the data is not such an image, is truncated or damaged, or has over ``MAX_PIXELS`` pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+            if size is not None:
+                image.draft("RGB", size)
+            image.load()
+            rgb = _to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise ImageError("not an image in a supported format") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than the {MAX_PIXELS:,} pixels allowed") from None
+    # Decoders raise nearly anything on damaged data (OSError, SyntaxError, struct.error, ...): all mean the same here.
+    except Exception as error:
+        raise ImageError(f"damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})") from error
+    return rgb if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    # A damaged EXIF block does not spoil the pixels.
+    except Exception:
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        return Image.fromarray(np.clip(values // 257, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no defined brightness")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def inspect(data: bytes) -> ImageInfo:
+    """Decode an image entirely and return its size.
+
+    Raises:
+        ImageError: see `decode`.
+    """
+    image = decode(data)
+    return ImageInfo(image.width, image.height)
+
+
+def load(path: str | Path, size: tuple[int, int] = NETWORK_SIZE) -> NDArray[np.uint8]:
+    """Read an image file as the networks take it.
+
+    Args:
+        path: the file.
+        size: (width, height) that the image is squashed to.
+
+    Returns:
+        Array of shape (height, width, 3), uint8, RGB.
+
+    Raises:
+        ImageError: see `read_bytes` and `decode`.
+    """
+    return np.asarray(decode(read_bytes(path), size))
+
+
+def thumbnail(path: str | Path, side: int) -> Image.Image:
+    """Read an image file, shrunk to fit a square of ``side`` pixels, proportions kept.
+
+    Raises:
+        ImageError: see `read_bytes` and `decode`.
+    """
+    image = decode(read_bytes(path))
+    image.thumbnail((side, side))
+    return image
