@@ -1,0 +1,96 @@
+"""Build, save and open encoders: a Keras network and a side file that says what it is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cbir import networks, weights
+from cbir.errors import InputError
+from cbir.files import atomic, read_json, sha256_json, write_json
+from cbir.images import NETWORK_SIZE
+
+# Part of every encoder's fingerprint: features made with another preprocessing do not fit.
+PREPROCESSING = {
+    "decode": "Pillow RGB, EXIF upright, on white, JPEG draft, bilinear squash",
+    "size": list(NETWORK_SIZE),
+    "scale": "x / 127.5 - 1",
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A network ready to encode: its Keras model and its side file's content."""
+
+    model: keras.Model
+    about: dict[str, Any]
+
+
+def build(architecture: str, source: str, seed: int) -> tuple[keras.Model, str]:
+    """Build a network and give it its first weights.
+
+    Args:
+        architecture: a name in ``networks.NETWORKS``.
+        source: ``imagenet``, ``random`` or the path of a weights file.
+        seed: for random weights.
+
+    Returns:
+        The model and where its weights came from.
+
+    Raises:
+        InputError: when the weights cannot be had or do not fit.
+    """
+    keras.utils.set_random_seed(seed)
+    model = networks.NETWORKS[architecture]()
+    if source == "random":
+        return model, f"random, seed {seed}"
+    if source == "imagenet":
+        return model, weights.imagenet(model)
+    weights.load(model, source)
+    return model, f"file {source}"
+
+
+def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, normalise: bool) -> None:
+    """Save a network as ``path`` (.keras) and what it is beside it (.json).
+
+    Args:
+        model: the network.
+        path: where the network goes.
+        encoder: its name.
+        source: where its weights came from.
+        normalise: whether its output is scaled to unit length when it encodes.
+    """
+    path = Path(path)
+    about = {
+        "encoder": encoder,
+        "dimension": int(model.output_shape[-1]),
+        "parameters": int(model.count_params()),
+        "weights": source,
+        "weights_fingerprint": weights.fingerprint(model),
+        "normalise": normalise,
+        "preprocessing": PREPROCESSING,
+        "preprocessing_fingerprint": sha256_json(PREPROCESSING),
+    }
+    about["fingerprint"] = sha256_json([about["weights_fingerprint"], about["preprocessing_fingerprint"], normalise])
+    with atomic(path) as temporary:
+        model.save(temporary)
+    write_json(path.with_suffix(".json"), about)
+
+
+def open_encoder(path: str | Path) -> Encoder:
+    """Open a network that `save` wrote; code inside the file is never run.
+
+    Raises:
+        InputError: when a file is missing or damaged, or the network is not the one that the side file describes.
+    """
+    path = Path(path)
+    about = read_json(path.with_suffix(".json"))
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    # Keras raises many kinds on a damaged file.
+    except Exception as error:
+        raise InputError(f"The network {path} cannot be opened ({error}): remove it and run again.") from error
+    if weights.fingerprint(model) != about.get("weights_fingerprint"):
+        raise InputError(f"The network {path} is not the one that {path.with_suffix('.json')} describes: remove both.")
+    return Encoder(model, about)

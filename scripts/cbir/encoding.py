@@ -1,0 +1,191 @@
+"""Encode images into shards keyed by content, reusing every row that is already known."""
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.errors import InputError
+from cbir.files import atomic
+from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
+from cbir.progress import Progress
+
+log = logging.getLogger("cbir")
+
+# Rows between two saves of unfinished work.
+_SAVE_ROWS = 1024
+
+
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def encode_shard(
+    images: pd.DataFrame,
+    path: str | Path,
+    fingerprint: str,
+    dimension: int,
+    batch: int,
+    make_embed: Callable[[], Embed],
+    workers: int,
+) -> int:
+    """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
+
+    While it works, finished rows are saved in numbered files beside the shard, whole batches at a time: a killed run
+    goes on after the last of them, and ends at the same bits as an unbroken one. Memory is bounded by the batch.
+
+    Args:
+        images: columns path and sha256; several rows may have the same content.
+        path: the shard, HDF5: datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, attribute ``fingerprint``.
+        fingerprint: the encoder's; rows of another one are not reused.
+        dimension: length of a feature vector.
+        batch: images a call.
+        make_embed: returns the function from images (n, 224, 224, 3) uint8 to features; called only if an image must be
+            encoded, so that no network loads when none is.
+        workers: threads that decode ahead of the network.
+
+    Returns:
+        How many images were encoded.
+
+    Raises:
+        InputError: when an image has changed since the collection was read, or a feature is not finite.
+    """
+    path = Path(path)
+    wanted = dict(sorted(zip(images["sha256"], images["path"], strict=True)))
+    parts = path.parent / f"{path.stem}.parts"
+    sources = [path, *sorted(parts.glob("*.h5"))]
+    known = {digest for source in sources for digest in _digests(source, fingerprint)}
+    missing = [digest for digest in wanted if digest not in known]
+    log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
+    if missing:
+        embed = make_embed()
+        progress = Progress("images encoded", len(missing))
+        step = max(_SAVE_ROWS // batch, 1) * batch
+        for start in range(0, len(missing), step):
+            digests = missing[start : start + step]
+            features = np.empty((len(digests), dimension), np.float32)
+            done = 0
+            for pixels in _batches([(wanted[digest], digest) for digest in digests], batch, workers):
+                features[done : done + len(pixels)] = embed(pixels)
+                done += len(pixels)
+                progress.advance(len(pixels))
+            if not np.isfinite(features).all():
+                bad = digests[int(np.argmax(~np.isfinite(features).all(axis=1)))]
+                raise InputError(f"The encoder gives no finite features for {wanted[bad]}: train it again or remove the image.")
+            number = 1 + max((int(part.stem) for part in parts.glob("*.h5")), default=0)
+            _write(parts / f"{number:06d}.h5", digests, [features], fingerprint, dimension)
+    filled = [source for source in (path, *sorted(parts.glob("*.h5"))) if _digests(source, fingerprint)]
+    _write(path, list(wanted), read_rows(filled, list(wanted), fingerprint), fingerprint, dimension)
+    for part in parts.glob("*.h5"):
+        part.unlink()
+    if parts.exists():
+        parts.rmdir()
+    return len(missing)
+
+
+def _batches(rows: list[tuple[str, str]], batch: int, workers: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield decoded images in order, read ahead by threads, at most three batches in memory."""
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[NDArray[np.uint8]]] = deque()
+        upcoming = iter(rows)
+        for _ in range(3 * batch):
+            _submit(pool, ahead, upcoming)
+        while ahead:
+            pixels = []
+            for _ in range(min(batch, len(ahead))):
+                pixels.append(ahead.popleft().result())
+                _submit(pool, ahead, upcoming)
+            yield np.stack(pixels)
+
+
+def _submit(pool: ThreadPoolExecutor, ahead: deque[Future[NDArray[np.uint8]]], upcoming: Iterator[tuple[str, str]]) -> None:
+    row = next(upcoming, None)
+    if row is not None:
+        ahead.append(pool.submit(_load_verified, *row))
+
+
+def _load_verified(path: str, digest: str) -> NDArray[np.uint8]:
+    try:
+        data = read_bytes(path)
+        if hashlib.sha256(data).hexdigest() == digest:
+            return np.asarray(decode(data, NETWORK_SIZE))
+    except ImageError as error:
+        log.debug("%s: %s", path, error)
+    raise InputError(f"The image {path} has changed since the collection was read: run again.")
+
+
+def _digests(path: Path, fingerprint: str) -> list[str]:
+    """Return the contents that a shard holds for this encoder; none if it is damaged."""
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs["fingerprint"] != fingerprint:
+                return []
+            return list(file["sha256"].asstr()[:])
+    except (OSError, KeyError):
+        return []
+
+
+def _write(
+    path: Path,
+    digests: list[str],
+    blocks: Iterator[NDArray[np.float32]] | list[NDArray[np.float32]],
+    fingerprint: str,
+    dimension: int,
+) -> None:
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["fingerprint"] = fingerprint
+        file.create_dataset("sha256", data=np.array(digests, dtype="S64"))
+        features = file.create_dataset("features", (len(digests), dimension), np.float32)
+        row = 0
+        for block in blocks:
+            features[row : row + len(block)] = block
+            row += len(block)
+
+
+def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Iterator[NDArray[np.float32]]:
+    """Yield the features of ``digests``, in order, in blocks of (at most 1024, d) float32.
+
+    Raises:
+        InputError: when a shard is damaged or of another encoder, or an image is in none.
+    """
+    places: dict[str, tuple[Path, int]] = {}
+    for shard in shards:
+        found = _digests(shard, fingerprint)
+        if not found and _holds_rows(shard):
+            raise InputError(f"The encoded shard {shard} is not of the encoder in use: remove it and run again.")
+        places.update({digest: (shard, row) for row, digest in enumerate(found)})
+    for digest in digests:
+        if digest not in places:
+            raise InputError(f"No encoded shard holds the image with sha256 {digest}: remove the shards and run again.")
+    for start in range(0, len(digests), _SAVE_ROWS):
+        chunk = digests[start : start + _SAVE_ROWS]
+        block: NDArray[np.float32] | None = None
+        for shard in shards:
+            here = sorted((places[digest][1], at) for at, digest in enumerate(chunk) if places[digest][0] == shard)
+            if not here:
+                continue
+            # Rows of one content may be wanted twice; HDF5 takes each row once, in rising order.
+            rows = sorted({row for row, _ in here})
+            position = {row: index for index, row in enumerate(rows)}
+            with h5py.File(shard, "r") as file:
+                values = file["features"][rows]
+            if block is None:
+                block = np.empty((len(chunk), values.shape[1]), np.float32)
+            for row, at in here:
+                block[at] = values[position[row]]
+        assert block is not None
+        yield block
+
+
+def _holds_rows(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return len(file["sha256"]) > 0
+    except (OSError, KeyError):
+        return True

@@ -1,0 +1,147 @@
+"""Feature stores: one HDF5 file of a method's vectors for one split."""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.errors import InputError
+from cbir.files import atomic
+
+_LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow")
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """A feature store in memory, one row an image.
+
+    Attributes:
+        features: (n, d) float32.
+        image_id: (n,) text.
+        label: (n,) int64.
+        sha256: (n,) text, the images' contents.
+        about: what it was made from; ``features_sha256`` identifies the vectors.
+    """
+
+    features: NDArray[np.float32]
+    image_id: NDArray[np.object_]
+    label: NDArray[np.int64]
+    sha256: NDArray[np.object_]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def row(self, image_id: str) -> int:
+        """Return the row of an image.
+
+        Raises:
+            InputError: when the store does not hold it.
+        """
+        rows = np.flatnonzero(self.image_id == image_id)
+        if len(rows) == 0:
+            raise InputError(f"The image {image_id!r} is not in this feature store: check the name.")
+        return int(rows[0])
+
+
+def write(
+    path: str | Path, manifest: pd.DataFrame, blocks: Iterable[NDArray[np.float32]], dimension: int, about: dict[str, Any]
+) -> None:
+    """Write a feature store block by block.
+
+    Args:
+        path: the HDF5 file.
+        manifest: columns image_id, label, sha256; row order is kept.
+        blocks: arrays (any, dimension) float32 that together have a row for each manifest row.
+        dimension: length of a vector.
+        about: attributes to store (method, encoder, fingerprints, ...); dictionaries and lists are stored as JSON.
+
+    Raises:
+        InputError: when a value is not finite.
+        ValueError: when the blocks do not fill the rows.
+    """
+    digest = hashlib.sha256()
+    text = h5py.string_dtype("utf-8")
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        features = file.create_dataset("features", (len(manifest), dimension), np.float32)
+        row = 0
+        for block in blocks:
+            if not np.isfinite(block).all():
+                bad = manifest["image_id"].iloc[row + int(np.argmax(~np.isfinite(block).all(axis=1)))]
+                raise InputError(f"The features of {bad} are not finite: check the encoder and the transforms.")
+            block = np.ascontiguousarray(block, np.float32)
+            features[row : row + len(block)] = block
+            digest.update(block.tobytes())
+            row += len(block)
+        if row != len(manifest):
+            raise ValueError(f"{row} feature rows for {len(manifest)} manifest rows")
+        file.create_dataset("image_id", data=manifest["image_id"].to_numpy(object), dtype=text)
+        file.create_dataset("label", data=manifest["label"].to_numpy(np.int64))
+        file.create_dataset("sha256", data=manifest["sha256"].to_numpy(object), dtype=text)
+        about = {**about, "dimension": dimension, "features_sha256": digest.hexdigest(), "libraries": _versions()}
+        for key, value in about.items():
+            file.attrs[key] = json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read(path: str | Path, method: str | None = None) -> FeatureStore:
+    """Read a feature store into memory.
+
+    Args:
+        path: the HDF5 file.
+        method: the method it must be of.
+
+    Raises:
+        InputError: when the file is missing, damaged, lacks a part, holds values that are not finite, does not have the
+            vectors it was written with, or is of another method.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"The feature store {path} does not exist: run the workflow first.")
+    try:
+        with h5py.File(path, "r") as file:
+            for name in ("features", "image_id", "label", "sha256"):
+                # A link could make the reader open another file.
+                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                    raise InputError(f"The feature store {path} lacks the dataset {name!r}: remove it and run again.")
+            store = FeatureStore(
+                features=file["features"].astype(np.float32)[:],
+                image_id=file["image_id"].asstr()[:].astype(object),
+                label=file["label"][:].astype(np.int64),
+                sha256=file["sha256"].asstr()[:].astype(object),
+                about={key: _plain(value) for key, value in file.attrs.items()},
+            )
+    except InputError:
+        raise
+    # h5py raises many kinds on damaged files.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"The feature store {path} is damaged ({reason}): remove it and run again.") from error
+    rows = len(store.features)
+    if store.features.ndim != 2 or any(part.shape != (rows,) for part in (store.image_id, store.label, store.sha256)):
+        raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
+    if hashlib.sha256(np.ascontiguousarray(store.features)).hexdigest() != store.about.get("features_sha256"):
+        raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
+    if not np.isfinite(store.features).all():
+        raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
+    if method is not None and store.about.get("method") != method:
+        raise InputError(f"The feature store {path} is of the method {store.about.get('method')!r}, not {method!r}.")
+    return store
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
