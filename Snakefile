@@ -1,0 +1,24 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/collection.smk"
+include: "rules/splits.smk"
+include: "rules/encoders.smk"
+include: "rules/features.smk"
+include: "rules/index.smk"
+include: "rules/evaluation.smk"
+include: "rules/queries.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+    localrule: True

@@ -1,0 +1,44 @@
+# Every test image as a query.
+
+
+rule evaluate:
+    input:
+        train="results/features/{method}/train.h5",
+        test="results/features/{method}/test.h5",
+        tree="results/index/{method}.pkl",
+        about="results/index/{method}.json",
+        categories="results/collection/categories.json",
+    output:
+        summary="results/evaluation/{method}/summary.json",
+        categories="results/evaluation/{method}/categories.csv",
+        queries="results/evaluation/{method}/queries.csv",
+        neighbours="results/evaluation/{method}/neighbours.csv",
+        confusion="results/evaluation/{method}/confusion.csv",
+        confusion_picture=report(
+            "results/evaluation/{method}/confusion.svg",
+            caption="../report/confusion.rst",
+            category="Evaluation",
+            labels={"method": "{method}", "figure": "confusion matrix"},
+        ),
+        categories_picture=report(
+            "results/evaluation/{method}/categories.svg",
+            caption="../report/categories.rst",
+            category="Evaluation",
+            labels={"method": "{method}", "figure": "categories"},
+        ),
+        worst="results/evaluation/{method}/worst.json",
+    params:
+        code=code("evaluate.py"),
+        settings=settings(config["evaluation"]),
+    log:
+        "results/logs/evaluate/{method}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{method}.tsv"
+    threads: 16
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../scripts/evaluate.py"

@@ -1,0 +1,32 @@
+"""Gather the encoded rows of one split into a method's feature store."""
+
+from pathlib import Path
+from typing import Any
+
+from cbir import store
+from cbir.encoding import read_rows
+from cbir.files import read_csv, read_json, sha256_file
+from cbir.job import run
+from cbir.splitting import SPLIT_COLUMNS
+
+
+def work(job: Any) -> None:
+    manifest = read_csv(job.input.manifest, SPLIT_COLUMNS)
+    about = read_json(job.input.about)
+    rows = read_rows([Path(shard) for shard in job.input.shards], list(manifest["sha256"]), about["fingerprint"])
+    description = {
+        "method": job.wildcards.method,
+        "split": job.wildcards.split,
+        "manifest_sha256": sha256_file(job.input.manifest),
+        "encoder": about["encoder"],
+        "encoder_fingerprint": about["fingerprint"],
+        "weights": about["weights"],
+        "weights_fingerprint": about["weights_fingerprint"],
+        "preprocessing": about["preprocessing"],
+        "preprocessing_fingerprint": about["preprocessing_fingerprint"],
+        "normalise": about["normalise"],
+    }
+    store.write(job.output[0], manifest, rows, about["dimension"], description)
+
+
+run(work, snakemake)

@@ -1,0 +1,59 @@
+"""A content hash of a script and the library modules it uses, so that a changed function reruns what depends on it."""
+
+import ast
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+
+@lru_cache(maxsize=None)
+def fingerprint(script: Path, root: Path) -> str:
+    """Hash a Python file together with all modules below ``root`` that it imports, directly or not.
+
+    Comments, docstrings and layout do not count: what is hashed is the syntax tree.
+
+    Args:
+        script: the file.
+        root: the folder that imports are resolved in.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_closure(script, root)):
+        digest.update(f"{path.relative_to(root)}\n{_tree(path)[0]}\n".encode())
+    return digest.hexdigest()
+
+
+def _closure(script: Path, root: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [file for name in _tree(path)[1] for file in _files(name, root)]
+    return found
+
+
+@lru_cache(maxsize=None)
+def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the file's syntax tree as text, docstrings removed, and the dotted names that it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
+                node.body = node.body[1:]
+    return ast.dump(tree), tuple(names)
+
+
+def _files(name: str, root: Path) -> list[Path]:
+    """Return the files of a dotted name: the module, and the ``__init__`` of every package above it."""
+    parts = name.split(".")
+    packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    return [path for path in [*packages, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]

@@ -1,0 +1,43 @@
+"""What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from cbir.errors import InputError
+
+log = logging.getLogger("cbir")
+
+
+def run(work: Callable[[Any], None], snakemake: Any) -> None:
+    """Run a job's work with its log file and its number of threads.
+
+    Log lines go to the job's log file and to standard error. An `InputError` ends the job with its sentence, without a
+    traceback; any other error is a fault of the program and keeps its traceback in both places.
+
+    Args:
+        work: takes the job object.
+        snakemake: the job, as Snakemake hands it to a script.
+    """
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    for handler in (logging.FileHandler(path, "w", "utf-8"), logging.StreamHandler()):
+        handler.setFormatter(form)
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        with threadpool_limits(limits=snakemake.threads):
+            work(snakemake)
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
+        sys.exit(1)

@@ -1,0 +1,42 @@
+"""Evaluate a method: tables, figures, and pictures of them."""
+
+import json
+import logging
+from typing import Any
+
+from cbir import index, plots, store
+from cbir.evaluation import evaluate
+from cbir.files import read_json, write_csv, write_json
+from cbir.job import run
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    settings = json.loads(job.params.settings)
+    names = read_json(job.input.categories)["index_to_category"]
+    gallery = store.read(job.input.train, job.wildcards.method)
+    found = evaluate(
+        gallery,
+        store.read(job.input.test, job.wildcards.method),
+        [names[str(label)] for label in range(len(names))],
+        index.read(job.input.tree, gallery),
+        k=settings["k"],
+        neighbours=settings["neighbours"],
+        worst_images=settings["worst"]["images"],
+        worst_retrieved=settings["worst"]["retrieved"],
+        seed=settings["seed"],
+        block_bytes=settings["block_mb"] * 10**6,
+    )
+    write_json(job.output.summary, found.summary)
+    write_json(job.output.worst, found.worst)
+    write_csv(job.output.categories, found.categories)
+    write_csv(job.output.queries, found.queries)
+    write_csv(job.output.neighbours, found.neighbours)
+    write_csv(job.output.confusion, found.confusion)
+    plots.confusion(found.confusion, job.output.confusion_picture)
+    plots.categories(found.categories, job.output.categories_picture)
+    log.info("%s: accuracy %.4f, ANMRR %.4f", job.wildcards.method, found.summary["accuracy"], found.summary["anmrr"])
+
+
+run(work, snakemake)

@@ -1,0 +1,13 @@
+"""Build the index of a method."""
+
+from typing import Any
+
+from cbir import index, store
+from cbir.job import run
+
+
+def work(job: Any) -> None:
+    index.build(store.read(job.input.features, job.wildcards.method), job.output.tree, job.params.leafsize)
+
+
+run(work, snakemake)

@@ -1,0 +1,45 @@
+"""Answer one example query."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from cbir import index, plots, querying, store
+from cbir.collection import IMAGE_COLUMNS
+from cbir.errors import InputError
+from cbir.files import read_csv, write_json
+from cbir.job import run
+
+
+def work(job: Any) -> None:
+    method = job.wildcards.method
+    images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
+    categories = sorted(set(images["category"]))
+    image = job.params.image or querying.choose(
+        job.wildcards.query,
+        read_csv(job.input.categories, ["category", "f1"]),
+        read_csv(job.input.queries, ["image_id", "category", "nmrr"]),
+    )
+    stores = [store.read(path, method) for path in job.input.stores]
+    holder = next((held for held in stores if image in held.image_id), None)
+    if holder is None:
+        raise InputError(
+            f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image file: correct it."
+        )
+    gallery = store.read(job.input.train, method)
+    row = holder.row(image)
+    inside = image in gallery.image_id
+    tree = index.read(job.input.tree, gallery)
+    found = querying.nearest(tree, gallery, holder.features[row], job.params.k, image if inside else None)
+    category = categories[holder.label[row]] if holder.label[row] >= 0 else ""
+    data = querying.as_data(image, category, method, found, categories)
+    write_json(job.output.data, data)
+    path = images["path"][image] if category else image
+    first = plots.Picture(path, ["query", PurePosixPath(image).name, category])
+    others = [
+        plots.Picture(images["path"][item["image_id"]], [item["image_id"], f"{item['distance']:.3f}"], item["right"])
+        for item in data["neighbours"]
+    ]
+    plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
+
+
+run(work, snakemake)
