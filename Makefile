@@ -1,0 +1,49 @@
+# `make run` sets everything up and runs the main job; `make test` sets everything up and passes the tests.
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: run report test lint clean
+
+run: .venv/run.stamp
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+	@$(BIN)/python scripts/open_report.py results/report.html
+
+report: .venv/run.stamp
+	$(BIN)/snakemake --cores $(CORES) $(ARGS) results/report.html
+	$(BIN)/snakemake --report results/snakemake-report.html $(ARGS)
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf results .snakemake
+
+# uv where it is present, else plain venv and pip; both install the same locked versions.
+.venv/run.stamp: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+	"Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": name one, as in make run PYTHON=python3.12")'
+	@command -v uv >/dev/null && uv venv --quiet --allow-existing --python $(PYTHON) .venv || $(PYTHON) -m venv .venv
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; \
+	else $(BIN)/python -m pip install --require-hashes -r requirements.lock; fi
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.lock; \
+	else $(BIN)/python -m pip install --require-hashes -r requirements-dev.lock; fi
+	@touch $@
+
+# Only those who change pyproject.toml need these two.
+.PHONY: lock
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group dev -o requirements-dev.lock
