@@ -1,26 +1,4 @@
 # From a source of photographs to the table of usable images.
-from cbir import contents
-
-
-def collection_folder():
-    """The folder that holds one sub-folder a category."""
-    source = config["collection"]["source"]
-    return config["collection"]["path"] if source == "folder" else f"results/sources/{source}/images"
-
-
-def collection_contents(wildcards):
-    """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
-    if config["collection"]["source"] != "folder":
-        return config["collection"]["source"]
-    try:
-        return contents.fingerprint(contents.hash_folder(collection_folder(), "results/collection/memory/contents.json"))
-    except InputError as error:
-        raise WorkflowError(str(error))
-
-
-def collection_input(wildcards):
-    source = config["collection"]["source"]
-    return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
 
 
 rule fetch:
@@ -30,7 +8,7 @@ rule fetch:
     wildcard_constraints:
         source="sample|digits|kaggle",
     params:
-        code=code("fetch.py"),
+        code=code("fetch.py", "scripts/cbir/sources/sample.csv"),
         dataset=lambda wildcards: config["collection"]["dataset"] if wildcards.source == "kaggle" else "",
     log:
         "results/logs/fetch/{source}.log",
@@ -48,12 +26,12 @@ rule fetch:
 # A checkpoint, because what follows is then asked anew which contents really changed.
 checkpoint collect:
     input:
-        collection_input,
+        collection_credits,
     output:
         images="results/collection/images.csv",
         rejected="results/collection/rejected.csv",
         categories="results/collection/categories.json",
-        shards=expand("results/collection/shards/{shard}.csv", shard=range(config["collection"]["shards"])),
+        shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
     params:
         code=code("collect.py"),
         folder=collection_folder(),

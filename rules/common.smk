@@ -1,40 +1,133 @@
-# What every rule file uses: the checked configuration, content hashes of the scripts, and names.
+# What every rule file uses: the checked configuration, content hashes of the scripts, and the functions that name files.
 import re
 import sys
 from pathlib import Path
 
 import yaml
+from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from cbir import code as cbir_code
 from cbir import config as cbir_config
+from cbir import contents as cbir_contents
 from cbir.errors import InputError
-from cbir.files import sha256_json
-from snakemake.exceptions import WorkflowError
+from cbir.files import sha256_file, sha256_json
 
 BASE = Path(workflow.basedir)
 
 try:
-    config = cbir_config.check(
-        config,
-        yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
-    )
+    config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
 except InputError as error:
     raise WorkflowError(str(error))
 
-METHODS = sorted(config["methods"])
 SPLITS = ["train", "val", "test"]
+METHODS = sorted(config["methods"])
+SHARDS = range(config["collection"]["shards"])
+TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 
 
-def code(script):
-    """Content hash of a script and the library modules it uses: the only trace of code that reruns a rule."""
-    return cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts")
+def code(script, *data):
+    """Content hash of a script, the library modules it uses and data files beside them: what reruns a rule of the code.
+
+    As a parameter it does not depend on when or where the files were checked out, as an input would.
+    """
+    own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts")
+    return sha256_json([own, *(sha256_file(BASE / path) for path in data)]) if data else own
 
 
 def settings(value):
     """Plain data as one string that reordered keys do not change."""
     return cbir_config.canonical(value)
+
+
+def one_of(names):
+    """A wildcard constraint that admits these names alone."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def collection_folder():
+    """The folder that holds one sub-folder a category."""
+    source = config["collection"]["source"]
+    return config["collection"]["path"] if source == "folder" else f"results/sources/{source}/images"
+
+
+def collection_contents(wildcards):
+    """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
+    if config["collection"]["source"] != "folder":
+        return config["collection"]["source"]
+    try:
+        hashes = cbir_contents.hash_folder(collection_folder(), "results/collection/memory/contents.json")
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return cbir_contents.fingerprint(hashes)
+
+
+def collection_credits(wildcards):
+    """Where the pictures of a source come from; a person's own folder has no such list."""
+    source = config["collection"]["source"]
+    return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
+
+
+def encoder_row(wildcards):
+    """What decides an encoder's weights. The batch does not."""
+    row = config["encoders"][wildcards.encoder]
+    return settings({key: value for key, value in row.items() if key != "batch"})
+
+
+def weights_file(wildcards):
+    """The weights file that a person named, if it is one."""
+    source = config["encoders"][wildcards.encoder]["weights"]
+    return [] if source in ("imagenet", "random") else [source]
+
+
+def shard_manifest(wildcards):
+    """The images of a shard; those from outside the collection are one of their own."""
+    if wildcards.shard == "outside":
+        return "results/splits/outside.csv"
+    return f"results/collection/shards/{wildcards.shard}.csv"
+
+
+def encoder_about(wildcards):
+    """The side file of a method's encoder."""
+    return f"results/encoders/{config['methods'][wildcards.method]['encoder']}.json"
+
+
+def encoded_shards(wildcards):
+    """The shards that hold a split's rows."""
+    encoder = config["methods"][wildcards.method]["encoder"]
+    shards = ["outside"] if wildcards.split == "outside" else SHARDS
+    return expand("results/encoded/{encoder}/{shard}.h5", encoder=encoder, shard=shards)
+
+
+def parts_features(split):
+    """Input function: the feature stores of a derived method's parts, for one split."""
+
+    def paths(wildcards):
+        parts = cbir_config.parts(config["methods"][wildcards.method])
+        return expand("results/features/{part}/{split}.h5", part=parts, split=split or wildcards.split)
+
+    return paths
+
+
+def query_name(image):
+    """A file name for a query image: what can be read of its name, and a hash that keeps it unique."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"
+    return f"{stem}-{sha256_json(image)[:8]}"
+
+
+QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
+# An entry that is the path of a file comes from outside the collection.
+OUTSIDE_IMAGES = sorted(image for image in QUERY_IMAGES.values() if Path(image).is_file())
+QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
+
+
+def query_stores(wildcards):
+    """The feature stores that may hold the query."""
+    image = QUERY_IMAGES.get(wildcards.query)
+    splits = ["test"] if image is None else ["outside"] if image in OUTSIDE_IMAGES else SPLITS
+    return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 
 wildcard_constraints:

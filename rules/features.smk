@@ -1,23 +1,4 @@
-# Images to feature stores: encode once, by content; gather rows into any split.
-
-
-def shard_manifest(wildcards):
-    return (
-        "results/splits/outside.csv"
-        if wildcards.shard == "outside"
-        else f"results/collection/shards/{wildcards.shard}.csv"
-    )
-
-
-def encoded_shards(wildcards):
-    """The shards that hold a split's rows."""
-    encoder = config["methods"][wildcards.method]["encoder"]
-    shards = ["outside"] if wildcards.split == "outside" else range(config["collection"]["shards"])
-    return expand("results/encoded/{encoder}/{shard}.h5", encoder=encoder, shard=shards)
-
-
-def encoder_of(wildcards):
-    return config["methods"][wildcards.method]["encoder"]
+# Images to feature stores: encode once, by content; gather rows into any split; derive methods from methods.
 
 
 rule encode:
@@ -48,11 +29,13 @@ rule encode:
 rule assemble:
     input:
         manifest="results/splits/{split}.csv",
-        about=lambda wildcards: f"results/encoders/{encoder_of(wildcards)}.json",
+        about=encoder_about,
         # The manifest and the encoder say all that matters; a shard that changed elsewhere reruns nothing.
         shards=ancient(encoded_shards),
     output:
         "results/features/{method}/{split}.h5",
+    wildcard_constraints:
+        method=one_of(ENCODED),
     params:
         code=code("assemble.py"),
     log:
@@ -64,3 +47,45 @@ rule assemble:
         "../envs/workflow.yaml"
     script:
         "../scripts/assemble.py"
+
+
+rule fit:
+    input:
+        parts_features("train"),
+    output:
+        "results/transforms/{method}.h5",
+    wildcard_constraints:
+        method=one_of(sorted(set(METHODS) - set(ENCODED))),
+    params:
+        code=code("fit.py"),
+        row=lambda wildcards: settings(config["methods"][wildcards.method]),
+    log:
+        "results/logs/fit/{method}.log",
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../scripts/fit.py"
+
+
+rule derive:
+    input:
+        transform="results/transforms/{method}.h5",
+        parts=parts_features(None),
+    output:
+        "results/features/{method}/{split}.h5",
+    wildcard_constraints:
+        method=one_of(sorted(set(METHODS) - set(ENCODED))),
+    params:
+        code=code("derive.py"),
+    log:
+        "results/logs/derive/{method}/{split}.log",
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../scripts/derive.py"

@@ -1,36 +1,52 @@
 # One page that shows everything.
 
 
+report: "../report/workflow.rst"
+
+
 def report_input(wildcards):
+    per_method = {
+        "summaries": "results/evaluation/{method}/summary.json",
+        "categories": "results/evaluation/{method}/categories.csv",
+        "confusions": "results/evaluation/{method}/confusion.csv",
+        "worst": "results/evaluation/{method}/worst.json",
+        "indexes": "results/index/{method}.json",
+        "galleries": "results/features/{method}/train.h5",
+    }
     return {
         "images": "results/collection/images.csv",
         "rejected": "results/collection/rejected.csv",
         "splits": expand("results/splits/{split}.csv", split=SPLITS),
-        "credits": collection_input(wildcards),
+        "credits": collection_credits(wildcards),
         "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
-        "summaries": expand("results/evaluation/{method}/summary.json", method=METHODS),
-        "categories": expand("results/evaluation/{method}/categories.csv", method=METHODS),
-        "confusions": expand("results/evaluation/{method}/confusion.svg", method=METHODS),
-        "charts": expand("results/evaluation/{method}/categories.svg", method=METHODS),
-        "worst": expand("results/evaluation/{method}/worst.json", method=METHODS),
-        "indexes": expand("results/index/{method}.json", method=METHODS),
+        **{name: expand(path, method=METHODS) for name, path in per_method.items()},
         "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
-        "pictures": expand("results/queries/{method}/{query}.png", method=METHODS, query=QUERIES),
-        "template": f"{workflow.basedir}/report/report.html.j2",
     }
+
+
+def templates():
+    """Content hash of the page's templates: as inputs, their paths would rerun the rule in a moved checkout."""
+    files = [path for path in sorted((BASE / "report").rglob("*")) if path.suffix in (".j2", ".css", ".js")]
+    return sha256_json([[path.name, path.read_text(encoding="utf-8")] for path in files])
 
 
 rule report:
     input:
         unpack(report_input),
     output:
-        "results/report.html",
+        report(
+            "results/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"figure": "the whole report on one page"},
+        ),
     params:
         code=code("report.py"),
         config=settings(config),
         methods=settings(METHODS),
         queries=settings(QUERIES),
         benchmarks="results/benchmarks",
+        templates=templates(),
     log:
         "results/logs/report.log",
     resources:

@@ -68,6 +68,9 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         "uniqueItems": lambda: "a list without repetitions",
         "minLength": lambda: "not empty",
     }
+    if rule == "oneOf":
+        kinds = "; or ".join(", ".join(option["required"]) for option in value)
+        return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
@@ -80,7 +83,19 @@ def _check_references(config: dict[str, Any]) -> None:
     if total != 10**6:
         raise InputError("config: split.train, split.val and split.test sum to something else than 1.")
     for name, row in config["methods"].items():
-        _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
+        if "encoder" in row:
+            _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
+        for part in parts(row):
+            _require("method", part, config["methods"], f"methods.{name}.{'combine' if 'combine' in row else 'of'}")
+    for name in config["methods"]:
+        _refuse_circle(name, config["methods"], [])
+
+
+def _refuse_circle(name: str, methods: dict[str, Any], above: list[str]) -> None:
+    if name in above:
+        raise InputError(f"config: methods.{name} is made from itself ({' from '.join([*above, name])}).")
+    for part in parts(methods[name]):
+        _refuse_circle(part, methods, [*above, name])
 
 
 def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:
@@ -91,3 +106,8 @@ def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:
 def canonical(value: Any) -> str:
     """Return plain data as one string that does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def parts(row: dict[str, Any]) -> list[str]:
+    """Return the methods that a row of ``methods`` is made from; none for an encoder's features as they are."""
+    return list(row.get("combine", [])) + [row[key] for key in ("of",) if key in row]

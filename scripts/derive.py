@@ -1,0 +1,34 @@
+"""Make one split's feature store of a derived method from the stores of its parts."""
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from cbir import store, transforms
+from cbir.errors import InputError
+from cbir.job import run
+
+
+def work(job: Any) -> None:
+    steps, about = transforms.read(job.input.transform)
+    parts = [
+        store.read(path, method) for path, method in zip(job.input.parts, json.loads(about["parts"]), strict=True)
+    ]
+    first = parts[0]
+    for path, part in zip(job.input.parts, parts, strict=True):
+        if list(part.sha256) != list(first.sha256):
+            raise InputError(f"{path} and {job.input.parts[0]} hold different images: remove both and run again.")
+    features = transforms.transform(steps, [part.features for part in parts])
+    manifest = pd.DataFrame({"image_id": first.image_id, "label": first.label, "sha256": first.sha256})
+    description = {
+        "method": job.wildcards.method,
+        "split": job.wildcards.split,
+        "row": json.loads(about["row"]),
+        "transform_fingerprint": about["fingerprint"],
+        "parts": {part.about["method"]: part.about["features_sha256"] for part in parts},
+    }
+    store.write(job.output[0], manifest, [features], features.shape[1], description)
+
+
+run(work, snakemake)

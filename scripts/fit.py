@@ -1,0 +1,26 @@
+"""Fit a derived method on the train features of its parts."""
+
+import json
+from typing import Any
+
+from cbir import store, transforms
+from cbir.files import sha256_json
+from cbir.job import run
+
+
+def work(job: Any) -> None:
+    row = json.loads(job.params.row)
+    parts = [store.read(path) for path in job.input]
+    steps = transforms.fit(row, [part.features for part in parts])
+    fitted_on = [part.about["features_sha256"] for part in parts]
+    about = {
+        "method": job.wildcards.method,
+        "row": job.params.row,
+        "parts": json.dumps([part.about["method"] for part in parts]),
+        "fitted_on": json.dumps(fitted_on),
+        "fingerprint": sha256_json([row, fitted_on]),
+    }
+    transforms.save(job.output[0], steps, about)
+
+
+run(work, snakemake)
