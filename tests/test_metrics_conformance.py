@@ -1,0 +1,168 @@
+"""Metrics against independent implementations on thousands of random rankings.
+
+trec_eval (through pytrec_eval) and scikit-learn serve where they have the measure. MAP@R, NMRR and NMRR at k have no
+trusted light implementation: a slow loop in exact fractions, written from the published definition, stands in.
+
+The rankings have ties in distance, categories of one image or none, galleries of one image, and k beyond the gallery.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import pytrec_eval
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from cbir import metrics
+from cbir.metrics import Relevance, Values
+
+GALLERIES, QUERIES = 400, 10
+CUTOFFS = (1, 3, 5, 10, 45)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random gallery with its queries."""
+
+    relevant: Relevance  # (queries, gallery), in gallery order
+    distances: NDArray[np.int64]  # (queries, gallery), in gallery order
+    relevance: Relevance  # (queries, gallery), closest first, ties in gallery order
+
+
+def random_case(seed: int, ties: bool) -> Case:
+    rng = np.random.default_rng([seed, ties])
+    size = int(rng.integers(1, 41))
+    # Squaring skews the categories' sizes: some hold one image or none, so that queries of them have NG 1 or 0.
+    gallery = (rng.random(size) ** 2 * 8).astype(int)
+    queries = rng.integers(0, 9, size=QUERIES)
+    distances = rng.integers(0, 6, size=(QUERIES, size)) if ties else rng.random((QUERIES, size)).argsort(axis=1)
+    relevant = queries[:, None] == gallery
+    order = distances.argsort(axis=1, kind="stable")
+    return Case(relevant, distances, np.take_along_axis(relevant, order, axis=1))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["without ties", "with ties"])
+def cases(request: pytest.FixtureRequest) -> list[Case]:
+    return [random_case(seed, request.param) for seed in range(GALLERIES)]
+
+
+def test_the_cases_hold_what_they_promise(cases: list[Case]) -> None:
+    relevant = np.concatenate([case.relevant.sum(axis=1) for case in cases])
+    assert len(relevant) == 4000
+    assert {0, 1, 2, 10} <= set(relevant.tolist())
+    assert {case.relevant.shape[1] for case in cases} >= {1, 2, 40}
+
+
+def trec_eval(cases: list[Case]) -> dict[str, Values]:
+    """Each measure for all queries of all cases, in order."""
+    run, judged = {}, {}
+    for number, case in enumerate(cases):
+        for query in range(QUERIES):
+            key = f"{number}-{query}"
+            # trec_eval puts equal scores in falling order of document names, so the first image gets the last name.
+            names = [f"{99 - image:02d}" for image in range(case.relevant.shape[1])]
+            run[key] = dict(zip(names, (-case.distances[query]).astype(float).tolist(), strict=True))
+            judged[key] = dict(zip(names, case.relevant[query].astype(int).tolist(), strict=True))
+    cutoffs = ",".join(map(str, CUTOFFS))
+    results = pytrec_eval.RelevanceEvaluator(judged, {"map", "Rprec", f"P.{cutoffs}", f"recall.{cutoffs}"}).evaluate(
+        run
+    )
+    names = ["map", "Rprec", *(f"{measure}_{k}" for measure in ("P", "recall") for k in CUTOFFS)]
+    return {name: np.array([results[key][name] for key in run]) for name in names}
+
+
+def test_agrees_with_trec_eval(cases: list[Case]) -> None:
+    expected = trec_eval(cases)
+    defined = np.concatenate([case.relevant.any(axis=1) for case in cases])
+    ours = {
+        "map": [metrics.average_precision(case.relevance) for case in cases],
+        "Rprec": [metrics.r_precision(case.relevance) for case in cases],
+    }
+    for k in CUTOFFS:
+        ours[f"P_{k}"] = [metrics.precision_at_k(case.relevance, k) for case in cases]
+        ours[f"recall_{k}"] = [metrics.recall_at_k(case.relevance, k) for case in cases]
+    assert ours.keys() == expected.keys()
+    for name, values in ours.items():
+        together = np.concatenate(values)
+        np.testing.assert_allclose(together[defined], expected[name][defined], rtol=0, atol=1e-12, err_msg=name)
+        # Where nothing is relevant, trec_eval says 0 to all; here only the precision is defined.
+        undefined = together[~defined]
+        assert (undefined == 0).all() if name.startswith("P_") else np.isnan(undefined).all(), name
+
+
+def test_average_precision_agrees_with_scikit_learn_without_ties() -> None:
+    # scikit-learn treats a tie as one threshold, another convention, so it serves for rankings without ties only.
+    for seed in range(100):
+        case = random_case(seed, ties=False)
+        defined = case.relevant.any(axis=1)
+        expected = [
+            average_precision_score(relevant, -distances)
+            for relevant, distances in zip(case.relevant[defined], case.distances[defined], strict=True)
+        ]
+        np.testing.assert_allclose(metrics.average_precision(case.relevance)[defined], expected, rtol=0, atol=1e-12)
+
+
+def ranks_of_relevant(row: list[bool]) -> list[int]:
+    return [rank for rank, is_relevant in enumerate(row, start=1) if is_relevant]
+
+
+def slow_average_precision_at_r(row: list[bool]) -> Fraction | None:
+    r = sum(row)
+    if r == 0:
+        return None
+    total = Fraction(0)
+    for i in range(1, r + 1):
+        if row[i - 1]:
+            total += Fraction(sum(row[:i]), i)
+    return total / r
+
+
+def slow_nmrr(row: list[bool], gtm: int) -> Fraction | None:
+    ng = sum(row)
+    if ng == 0:
+        return None
+    k = min(4 * ng, 2 * gtm)
+    average_rank = Fraction(0)
+    for rank in ranks_of_relevant(row):
+        average_rank += (Fraction(rank) if rank <= k else Fraction(5, 4) * k) / ng
+    modified = average_rank - Fraction(1, 2) - Fraction(ng, 2)
+    return modified / (Fraction(5, 4) * k - Fraction(1, 2) * (1 + ng))
+
+
+def slow_nmrr_at_k(row: list[bool], k: int) -> Fraction:
+    costs = [Fraction(rank) for rank in ranks_of_relevant(row) if rank <= k]
+    while len(costs) < k:
+        costs.append(Fraction(5, 4) * k)
+    return (sum(costs, Fraction(0)) / k - Fraction(1 + k, 2)) / (Fraction(5, 4) * k - Fraction(1 + k, 2))
+
+
+def as_floats(values: list[Fraction | None]) -> list[float]:
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def test_map_at_r_agrees_with_the_definition(cases: list[Case]) -> None:
+    for case in cases:
+        expected = as_floats([slow_average_precision_at_r(row) for row in case.relevance.tolist()])
+        np.testing.assert_allclose(metrics.average_precision_at_r(case.relevance), expected, rtol=0, atol=1e-12)
+
+
+def test_nmrr_agrees_with_the_definition(cases: list[Case]) -> None:
+    for case in cases:
+        gtm = int(case.relevant.sum(axis=1).max())
+        # The query set's GTM, and that of a larger query set of which this is a block.
+        for wider in (gtm, gtm + 3):
+            values = metrics.nmrr(case.relevance, wider)
+            expected = as_floats([slow_nmrr(row, wider) for row in case.relevance.tolist()])
+            np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
+            assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+def test_nmrr_at_k_agrees_with_the_definition(cases: list[Case], k: int) -> None:
+    for case in cases:
+        values = metrics.nmrr_at_k(case.relevance, k)
+        expected = as_floats([slow_nmrr_at_k(row, k) for row in case.relevance.tolist()])
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
+        assert ((values >= 0) & (values <= 1)).all()
