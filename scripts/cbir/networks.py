@@ -19,24 +19,16 @@ def scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def siamese(seed: int = 0) -> Any:
+def siamese() -> Any:
     """Return the small convolutional network that is trained from scratch: 128 values an image, 403,968 parameters.
 
-    Args:
-        seed: draws the initial weights; the same seed gives the same weights.
-
     Returns:
-        A functional `keras.Model` named ``siamese``.
+        A functional `keras.Model` named ``siamese``, with random weights; `keras.utils.set_random_seed` settles them.
     """
 
     def convolution(filters: int, number: int) -> Any:
         return layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer=keras.initializers.HeNormal(seed=seed + number),
-            name=f"conv{number}",
+            filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"conv{number}"
         )
 
     inputs = keras.Input(INPUT_SHAPE, name="image")
@@ -49,7 +41,7 @@ def siamese(seed: int = 0) -> Any:
     x = convolution(256, 3)(x)
     x = layers.MaxPooling2D(2, name="pool3")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    outputs = layers.Dense(128, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name="embedding")(x)
+    outputs = layers.Dense(128, name="embedding")(x)
     return keras.Model(inputs, outputs, name="siamese")
 
 

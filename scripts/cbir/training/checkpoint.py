@@ -1,0 +1,75 @@
+"""A training's whole state in one file, written after every epoch."""
+
+import json
+import logging
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir import files
+
+log = logging.getLogger("cbir")
+
+Arrays = list[NDArray[Any]]
+
+
+@dataclass
+class State:
+    """Where a training stands.
+
+    Attributes:
+        fingerprint: of settings, images, initial weights and library versions.
+        history: a row an epoch, from epoch 0, the state before training.
+        best: the epoch with the best validation so far.
+        stuck: steps since the embeddings last were apart, see `cbir.training.collapse`.
+        weights: the encoder's.
+        optimizer: its variables.
+        best_weights: the encoder's at the best epoch.
+    """
+
+    fingerprint: str
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: int = 0
+    stuck: int = 0
+    weights: Arrays = field(default_factory=list)
+    optimizer: Arrays = field(default_factory=list)
+    best_weights: Arrays = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch."""
+        return len(self.history) - 1
+
+
+_ARRAYS = ("weights", "optimizer", "best_weights")
+
+
+def save(path: Path, state: State) -> None:
+    """Write ``state``, whole or not at all."""
+    plain = {name: value for name, value in asdict(state).items() if name not in _ARRAYS}
+    arrays = {f"{name}/{i}": array for name in _ARRAYS for i, array in enumerate(getattr(state, name))}
+    with files.atomic(path) as temporary:
+        np.savez(temporary, allow_pickle=False, state=np.array(json.dumps(plain)), **arrays)
+
+
+def load(path: Path, fingerprint: str) -> State | None:
+    """Read a state; None when there is none, or none of the training with this ``fingerprint``."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            plain = json.loads(str(stored["state"]))
+            counts = {name: sum(key.startswith(f"{name}/") for key in stored.files) for name in _ARRAYS}
+            plain |= {name: [stored[f"{name}/{i}"] for i in range(counts[name])] for name in _ARRAYS}
+            state = State(**plain)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        log.warning("%s is not a checkpoint (%s): the training starts anew", path, error)
+        return None
+    if state.fingerprint != fingerprint:
+        log.info("%s belongs to other settings, images or versions: the training starts anew", path)
+        return None
+    return state

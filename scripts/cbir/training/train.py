@@ -1,0 +1,245 @@
+"""Train an encoder with a triplet loss, epoch by epoch, so that it can be stopped and resumed at any time."""
+
+import hashlib
+import logging
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir import files
+from cbir.errors import InputError
+from cbir.progress import Progress
+from cbir.training import checkpoint, collapse
+from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
+from cbir.training.model import TripletModel, half_precision_twin
+from cbir.training.sampler import epoch_batches
+from cbir.training.schedule import WarmupSchedule
+from cbir.training.settings import TrainingSettings
+from cbir.training.validation import retrieval_quality
+
+log = logging.getLogger("cbir")
+
+EMBED_BATCH = 64
+CHECKPOINT = "checkpoint.npz"
+HISTORY = "history.csv"
+
+
+def train(
+    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, folder: Path, workers: int = 1
+) -> pd.DataFrame:
+    """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
+
+    After every epoch the validation split is searched in the train split, and ``checkpoint.npz`` and ``history.csv``
+    are written to ``folder``. A training that finds its own checkpoint there goes on after that epoch and ends with the
+    same weights as one that was never stopped. History has a row an epoch, from epoch 0, the state before training:
+    epoch, images (trained on so far), loss, active (share of triplets), spread (of the embeddings), map, anmrr, best
+    (1 for the epoch whose weights are the result).
+
+    Args:
+        encoder: a functional `keras.Model` with its initial weights.
+        train_set: images to train on and to search in.
+        val_set: images to search with.
+        settings: of the training.
+        folder: where checkpoint and history are kept.
+        workers: threads that decode and vary images.
+
+    Returns:
+        The history.
+
+    Raises:
+        InputError: when the images do not suffice, one of them cannot be read, or the embedding collapses.
+    """
+    _check(train_set, val_set)
+    _make_deterministic(settings.seed)
+    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers)
+    try:
+        return trainer.run()
+    except Exception:
+        failure = trainer.train_photographs.failure or trainer.val_photographs.failure
+        if failure is None:
+            raise
+        raise failure from None
+
+
+class _Trainer:
+    def __init__(
+        self,
+        encoder: Any,
+        train_set: ImageSet,
+        val_set: ImageSet,
+        settings: TrainingSettings,
+        folder: Path,
+        workers: int,
+    ) -> None:
+        self.encoder, self.settings, self.folder, self.workers = encoder, settings, folder, workers
+        self.train_set, self.val_set = train_set, val_set
+        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings)
+        shape = encoder.input_shape[1:]
+        self.train_photographs = Photographs(train_set.paths, shape)
+        self.val_photographs = Photographs(val_set.paths, shape)
+        self.steps = len(self._batches(epoch=1))
+        self.model = TripletModel(half_precision_twin(encoder) if settings.mixed_precision else encoder, settings)
+        self.optimizer = _optimizer(settings, self.steps)
+        # XLA is several times slower on CPUs, and TensorFlow has no deterministic one.
+        jit = False if keras.config.backend() == "tensorflow" else "auto"
+        self.model.compile(optimizer=self.optimizer, jit_compile=jit)
+        self.optimizer.build(self.model.encoder.trainable_variables)
+
+    def run(self) -> pd.DataFrame:
+        state = self._resume() or self._begin()
+        started, first = time.monotonic(), state.epoch
+        while state.epoch < self.settings.epochs and state.epoch - state.best < self.settings.patience:
+            figures, rate = self._epoch(state)
+            self._save(state)
+            left = (time.monotonic() - started) / (state.epoch - first) * (self.settings.epochs - state.epoch)
+            log.info(
+                "epoch %d of %d: loss %.4f, %.0f %% of triplets active, spread %.3f, MAP %.4f, ANMRR %.4f "
+                "(best: epoch %d), %.1f images a second, %.0f s left",
+                *(state.epoch, self.settings.epochs, figures["loss"], 100 * figures["active"], figures["spread"]),
+                *(figures["map"], figures["anmrr"], state.best, rate, left),
+            )
+        if state.epoch < self.settings.epochs:
+            log.info("no better validation for %d epochs: training ends", self.settings.patience)
+        self.encoder.set_weights(state.best_weights)
+        return _history(state)
+
+    def _resume(self) -> checkpoint.State | None:
+        state = checkpoint.load(self.folder / CHECKPOINT, self.fingerprint)
+        if state is None:
+            return None
+        log.info("training goes on after epoch %d of %d", state.epoch, self.settings.epochs)
+        self.model.encoder.set_weights(state.weights)
+        for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
+            variable.assign(value)
+        files.write_csv(self.folder / HISTORY, _history(state))
+        return state
+
+    def _begin(self) -> checkpoint.State:
+        state = checkpoint.State(self.fingerprint, best_weights=self.encoder.get_weights())
+        state.history.append({"epoch": 0, "images": 0, **_UNTRAINED, **self._validate()})
+        self._save(state)
+        return state
+
+    def _epoch(self, state: checkpoint.State) -> tuple[dict[str, Any], float]:
+        """Train one epoch, append its row to the history; return the row and the images a second trained on."""
+        epoch = state.epoch + 1
+        batches = TrainingBatches(
+            self.train_photographs,
+            self.train_set.labels,
+            self._batches(epoch),
+            self.settings.augment,
+            self.settings.seed,
+            epoch,
+            self.workers,
+        )
+        progress = _StepProgress(epoch, batches.batches.shape)
+        start = time.monotonic()
+        # One epoch a call, so that no batch of the next epoch is made ahead, and all else is plain code around it.
+        # Keras would shuffle the batches by global random numbers, which a resumed training does not repeat.
+        logs = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[progress]).history
+        seconds = time.monotonic() - start
+        figures = {name: float(logs[name][-1]) for name in ("loss", "active", "spread")}
+        state.stuck = collapse.check(figures["loss"], figures["spread"], state.stuck, self.steps, epoch, self.settings)
+        row = {
+            "epoch": epoch,
+            "images": state.history[-1]["images"] + batches.batches.size,
+            **figures,
+            **self._validate(),
+        }
+        state.history.append(row)
+        if self._better(row, state.history[state.best]):
+            state.best, state.best_weights = epoch, self.model.encoder.get_weights()
+        return row, batches.batches.size / seconds
+
+    def _validate(self) -> dict[str, float]:
+        gallery, queries = self._embed(self.train_photographs), self._embed(self.val_photographs)
+        return retrieval_quality(queries, self.val_set.labels, gallery, self.train_set.labels)
+
+    def _embed(self, photographs: Photographs) -> NDArray[np.float32]:
+        batches = PlainBatches(photographs, EMBED_BATCH, self.workers)
+        embeddings: NDArray[np.float32] = self.model.predict(batches, verbose=0)
+        return embeddings
+
+    def _better(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
+        monitor = self.settings.monitor
+        return bool(row[monitor] < best[monitor] if monitor == "anmrr" else row[monitor] > best[monitor])
+
+    def _batches(self, epoch: int) -> NDArray[np.int64]:
+        choice = self.settings
+        return epoch_batches(
+            self.train_set.labels,
+            choice.categories_per_batch,
+            choice.images_per_category,
+            choice.seed,
+            epoch,
+            choice.steps_per_epoch,
+        )
+
+    def _save(self, state: checkpoint.State) -> None:
+        state.weights = self.model.encoder.get_weights()
+        state.optimizer = [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables]
+        files.write_csv(self.folder / HISTORY, _history(state))
+        checkpoint.save(self.folder / CHECKPOINT, state)
+
+
+# Nothing has been lost or mined in epoch 0.
+_UNTRAINED = {"loss": math.nan, "active": math.nan, "spread": math.nan}
+
+
+class _StepProgress(keras.callbacks.Callback):
+    """Say within long epochs how far they have come."""
+
+    def __init__(self, epoch: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.batch = shape[1]
+        self.progress = Progress(f"epoch {epoch}, images", shape[0] * shape[1], every=30)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.progress.advance(self.batch)
+
+
+def _check(train_set: ImageSet, val_set: ImageSet) -> None:
+    if len(np.unique(train_set.labels)) < 2:
+        raise InputError("The train split has fewer than 2 categories, so there are no triplets: add another category.")
+    if not np.isin(val_set.labels, train_set.labels).any():
+        raise InputError(
+            "The val split has no image of a category of the train split to validate with: raise split.val."
+        )
+
+
+def _make_deterministic(seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _optimizer(settings: TrainingSettings, steps: int) -> Any:
+    rate = WarmupSchedule(
+        settings.schedule, settings.learning_rate, settings.warmup_epochs * steps, settings.epochs * steps
+    )
+    adam = keras.optimizers.Adam(rate)
+    return keras.optimizers.LossScaleOptimizer(adam) if settings.mixed_precision else adam
+
+
+def _history(state: checkpoint.State) -> pd.DataFrame:
+    table = pd.DataFrame(state.history)
+    table["best"] = (table["epoch"] == state.best).astype(int)
+    return table
+
+
+def _fingerprint(encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings) -> str:
+    """Return what a checkpoint must agree with to be gone on from."""
+    weights = hashlib.sha256()
+    for array in encoder.get_weights():
+        weights.update(array.tobytes())
+    versions = [keras.config.backend(), keras.__version__, np.__version__]
+    return files.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions])
