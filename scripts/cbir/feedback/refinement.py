@@ -1,0 +1,249 @@
+"""Refinements as JSON: read, checked, written.
+
+A refinement comes from a person, the page or the simulated user, so nothing in it is trusted. Every mistake becomes one
+sentence that names the file and the key.
+"""
+
+import json
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+
+from cbir.errors import InputError
+from cbir.feedback.strategies import Weights
+
+SCHEMA = Path(__file__).parents[3] / "schemas" / "refinement.schema.json"
+
+# Ten thousand judgements, and nothing to run out of memory with.
+MAX_BYTES = 1_000_000
+
+# Deeper than the format, shallow enough for the code that walks it.
+_MAX_DEPTH = 8
+
+_TYPES = {
+    "object": "an object {...}",
+    "array": "a list [...]",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's judgements: image_ids (str), or rank positions from 0 in the previous round's results (int)."""
+
+    relevant: tuple[str | int, ...] = ()
+    irrelevant: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """One query refined over rounds; see schemas/refinement.schema.json. ``source`` names it in messages."""
+
+    query: str
+    method: str
+    k: int
+    strategy: str
+    weights: Weights
+    rounds: tuple[Round, ...]
+    source: str
+
+
+def read(path: str | Path, methods: Collection[str], weights: Weights) -> Refinement:
+    """Read a refinement's file; arguments and errors as in ``parse``.
+
+    Raises:
+        InputError: moreover, when the file is missing or too large.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from None
+    return parse(data, str(path), methods, weights)
+
+
+def parse(data: bytes, source: str, methods: Collection[str], weights: Weights) -> Refinement:
+    """Parse and check a refinement's JSON, all but what only the gallery can tell (images and ranks).
+
+    Args:
+        data: the JSON as UTF-8.
+        source: what messages call it: the file's path, or "The request".
+        methods: names of the configured methods.
+        weights: the configured weights, for those that the refinement leaves out.
+
+    Raises:
+        InputError: when it is not JSON, repeats a key, breaks the schema or names an unknown method.
+    """
+    value = _load(data, source)
+    error = next(_validator().iter_errors(value), None)
+    if error is not None:
+        raise InputError(f"{source}: {_sentence(error)}")
+    if value["method"] not in methods:
+        known = ", ".join(sorted(methods))
+        raise InputError(f"{source}: method {show(value['method'])} is not configured: choose one of {known}.")
+    chosen = {name: float(value.get(name, getattr(weights, name))) for name in ("alpha", "beta", "gamma")}
+    return Refinement(
+        query=value["query"],
+        method=value["method"],
+        k=int(value["k"]),
+        strategy=value.get("strategy", "rocchio"),
+        weights=Weights(**chosen),
+        rounds=tuple(
+            Round(**{verdict: tuple(_judged(item) for item in items) for verdict, items in judgements.items()})
+            for judgements in value["rounds"]
+        ),
+        source=source,
+    )
+
+
+def as_json(refinement: Refinement) -> dict[str, Any]:
+    """Return the refinement as ``parse`` reads it, with every key written out, for ``files.write_json``."""
+    return {
+        "query": refinement.query,
+        "method": refinement.method,
+        "k": refinement.k,
+        "strategy": refinement.strategy,
+        "alpha": refinement.weights.alpha,
+        "beta": refinement.weights.beta,
+        "gamma": refinement.weights.gamma,
+        "rounds": [
+            {"relevant": list(judgements.relevant), "irrelevant": list(judgements.irrelevant)}
+            for judgements in refinement.rounds
+        ],
+    }
+
+
+def locate_query(refinement: Refinement, image_ids: Collection[str], folder: str | Path) -> str | Path:
+    """Return the query as an image_id of the collection (str) or as the real path of an image file (Path).
+
+    An image_id goes first. A path is taken relative to ``folder`` and must stay inside it, symbolic links followed, so
+    that a refinement from elsewhere cannot have any other file of this machine read.
+
+    Args:
+        refinement: whose query is meant.
+        image_ids: those of the whole collection; a set makes it fast.
+        folder: where the refinement's file lies.
+
+    Raises:
+        InputError: when it is neither, or leaves the folder.
+    """
+    query = refinement.query
+    if query in image_ids:
+        return query
+    where = f"{refinement.source}: query {show(query)}"
+    home = Path(os.path.realpath(folder))
+    try:
+        # Unlike Path.resolve, realpath stands a loop of links; is_file below then says no.
+        path = Path(os.path.realpath(home / query))
+        inside, there = path.is_relative_to(home), path.is_file()
+    except (OSError, ValueError):
+        # A NUL, a lone surrogate or a name too long for the file system.
+        inside, there = True, False
+    if not inside:
+        raise InputError(f"{where} leaves the folder {folder}: put the image into it and name it relative to it.")
+    if not there:
+        raise InputError(
+            f"{where} is neither an image_id of the collection nor an image file in {folder}: correct one of the two."
+        )
+    return path
+
+
+def show(value: Any) -> str:
+    """Return a value from a refinement as short, printable ASCII for a message."""
+    if isinstance(value, dict | list):
+        return "an object {...}" if isinstance(value, dict) else "a list [...]"
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _load(data: bytes, source: str) -> Any:
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{source} is larger than {MAX_BYTES} bytes: shorten its lists of judged images.")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for name, item in pairs:
+            if name in mapping:
+                raise InputError(f"{source}: the key {show(name)} is there twice in one object: keep one of them.")
+            mapping[name] = item
+        return mapping
+
+    def constant(name: str) -> float:
+        raise InputError(f"{source}: {name} is not a number that JSON knows: write a finite number.")
+
+    try:
+        # Some editors put a byte order mark first.
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=constant)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source} is not valid JSON ({error}): mend or remove it.") from None
+    _check_depth(value, source)
+    return value
+
+
+def _check_depth(value: Any, source: str) -> None:
+    # Without recursion, unlike the code that comes after.
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return
+    raise InputError(f"{source} nests lists and objects deeper than a refinement does: compare it with the format.")
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return what is wrong and how to mend it, without the value's whole content as jsonschema would print it."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    value, limit = error.instance, error.validator_value
+    where = key or "the refinement"
+    given = f"{where} is {show(value)}"
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema["properties"])
+            unknown = next(name for name in value if name not in known)
+            return f"{where} has the unknown key {show(unknown)}: use only {', '.join(known)}."
+        case "required":
+            missing = next(name for name in limit if name not in value)
+            return f"{where} lacks the key {missing}: add it."
+        case "type":
+            names = [limit] if isinstance(limit, str) else limit
+            return f"{given}: write {' or '.join(_TYPES[name] for name in names)}."
+        case "enum":
+            return f"{given}: choose one of {', '.join(limit)}."
+        case "minimum":
+            return f"{given}: write a number of at least {limit}."
+        case "maximum":
+            return f"{given}: write a number of at most {limit}."
+        case "minLength":
+            return f"{given}: write a name."
+        case "maxLength":
+            return f"{given}: shorten it to {limit} characters."
+        case "minItems":
+            return f"{where} is empty: add an entry."
+        case _:
+            return f"{where} has {len(value)} entries: leave at most {limit}."
+
+
+def _judged(item: str | float) -> str | int:
+    # The schema takes 2.0 for the whole number it is.
+    return item if isinstance(item, str) else int(item)

@@ -1,0 +1,220 @@
+"""The rounds of a refinement: a ranking, judgements of its results, the next ranking.
+
+The workflow, the page and the simulated user all call ``Search``, so all get the same results to the last digit.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.errors import InputError
+from cbir.feedback.distances import Features, Vector, squared_distances
+from cbir.feedback.refinement import Refinement, Round, show
+from cbir.feedback.strategies import STRATEGIES, Ranking, Rows, Weights, plain
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """The images that are searched: the train rows of one method's features.
+
+    Attributes:
+        features: (n, d) float32 or float64, row i of image i.
+        image_ids: n distinct ids.
+        categories: n category names.
+
+    Raises:
+        ValueError: when the three differ in length or the features are not finite.
+    """
+
+    features: Features
+    image_ids: Sequence[str]
+    categories: NDArray[np.str_]
+    row_of: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or not len(self.features) == len(self.image_ids) == len(self.categories):
+            raise ValueError("a gallery needs one feature vector, image_id and category an image")
+        if not np.isfinite(self.features).all():
+            raise ValueError("a gallery's features must be finite")
+        object.__setattr__(self, "row_of", {image_id: row for row, image_id in enumerate(self.image_ids)})
+
+
+@dataclass(frozen=True, eq=False)
+class RoundResult:
+    """One round's ranking and its k results.
+
+    Attributes:
+        number: 0 for the plain query, then 1, 2, ...
+        vector: float64 (d,), the query vector that was searched with.
+        order: gallery rows, closest first: the whole gallery but the query itself.
+        image_ids: (k,) the results.
+        distances: float64 (k,), Euclidean, of the results to ``vector``.
+        scores: float64 (k,), the strategy's, higher is closer; it is what the ranking goes by.
+        of_category: bool (k,), whether each result is of the query's category; None when that is not known.
+        relevant: gallery rows judged relevant before this ranking, in all rounds, sorted.
+        irrelevant: the same of those judged irrelevant.
+        precision: share of the k results that are of the query's category; None when that is not known.
+        residual_precision: the same of the first k images that were not judged before this ranking. Fewer than k left
+            count as misses. Residual collection: Chang, Cirillo and Razon, in Salton (ed.), "The SMART Retrieval
+            System", 1971.
+    """
+
+    number: int
+    vector: Vector
+    order: Rows
+    image_ids: list[str]
+    distances: Vector
+    scores: Vector
+    of_category: NDArray[np.bool_] | None
+    relevant: Rows
+    irrelevant: Rows
+    precision: float | None
+    residual_precision: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the round as plain data; Python writes and reads back every float to the last digit."""
+        judged = dict.fromkeys(self.relevant.tolist(), "relevant")
+        judged |= dict.fromkeys(self.irrelevant.tolist(), "irrelevant")
+        return {
+            "round": self.number,
+            "precision_at_k": self.precision,
+            "residual_precision_at_k": self.residual_precision,
+            "judged_relevant": int(self.relevant.size),
+            "judged_irrelevant": int(self.irrelevant.size),
+            "results": [
+                {
+                    "position": position,
+                    "image_id": image_id,
+                    "distance": float(self.distances[position]),
+                    "score": float(self.scores[position]),
+                    "of_category": None if self.of_category is None else bool(self.of_category[position]),
+                    "judged": judged.get(int(self.order[position])),
+                }
+                for position, image_id in enumerate(self.image_ids)
+            ],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One query against one gallery, from the plain ranking through rounds of judgements. It keeps no state.
+
+    Attributes:
+        gallery: what is searched.
+        vector: (d,) the query's features.
+        k: how many results a round has.
+        strategy: a name in ``STRATEGIES``.
+        weights: Rocchio's weights.
+        query: the query's image_id, or None for an outside image. When it stands in the gallery, it is no result of
+            itself and cannot be judged.
+        category: the query's category, or None when it is not known.
+        source: what messages call the refinement.
+
+    Raises:
+        InputError: when k exceeds the gallery.
+        ValueError: when the vector's shape is not the gallery's or the vector is not finite.
+    """
+
+    gallery: Gallery
+    vector: NDArray[Any]
+    k: int
+    strategy: str = "rocchio"
+    weights: Weights = field(default_factory=Weights)
+    query: str | None = None
+    category: str | None = None
+    source: str = "The refinement"
+
+    def __post_init__(self) -> None:
+        if self.vector.shape != self.gallery.features.shape[1:] or not np.isfinite(self.vector).all():
+            raise ValueError("the query vector must be finite and as wide as the gallery's features")
+        object.__setattr__(self, "vector", self.vector.astype(np.float64))
+        available = len(self.gallery.image_ids) - (self.query in self.gallery.row_of)
+        if self.k > available:
+            raise InputError(f"{self.source}: k is {self.k}, but the gallery has {available} images: lower k.")
+
+    def start(self) -> RoundResult:
+        """Return round 0: the gallery by its distance to the plain query."""
+        nothing = np.empty(0, dtype=np.intp)
+        return self._result(0, plain(self.gallery.features, self.vector), nothing, nothing)
+
+    def judge(self, previous: RoundResult, judgements: Round) -> RoundResult:
+        """Return the round after ``previous``, whose results ``judgements`` refer to.
+
+        The strategy gets all judgements so far. A later judgement of an image replaces an earlier one.
+
+        Raises:
+            InputError: naming the key, when an image is not in the gallery or is the query itself, a rank is out of
+                range, or an image is judged twice in the round.
+        """
+        key = f"rounds[{previous.number}]"
+        relevant = self._rows(judgements.relevant, previous, f"{key}.relevant")
+        irrelevant = self._rows(judgements.irrelevant, previous, f"{key}.irrelevant")
+        if both := relevant & irrelevant:
+            image_id = self.gallery.image_ids[min(both)]
+            raise InputError(f"{self.source}: {key} judges {show(image_id)} both relevant and irrelevant: keep one.")
+        all_relevant = _sorted(set(previous.relevant.tolist()) - irrelevant | relevant)
+        all_irrelevant = _sorted(set(previous.irrelevant.tolist()) - relevant | irrelevant)
+        rank = STRATEGIES[self.strategy]
+        ranking = rank(self.gallery.features, self.vector, all_relevant, all_irrelevant, self.weights)
+        return self._result(previous.number + 1, ranking, all_relevant, all_irrelevant)
+
+    def _rows(self, judged: Iterable[str | int], previous: RoundResult, key: str) -> set[int]:
+        rows: set[int] = set()
+        for index, item in enumerate(judged):
+            where = f"{self.source}: {key}[{index}]"
+            if isinstance(item, int):
+                if not 0 <= item < self.k:
+                    raise InputError(f"{where} is rank {item}, but ranks go from 0 to {self.k - 1}: correct it.")
+                row = int(previous.order[item])
+            elif item == self.query:
+                raise InputError(f"{where} is the query itself: remove it.")
+            elif item in self.gallery.row_of:
+                row = self.gallery.row_of[item]
+            else:
+                raise InputError(f"{where} is {show(item)}, no image of the gallery (the train images): correct it.")
+            if row in rows:
+                image_id = self.gallery.image_ids[row]
+                raise InputError(f"{where} names {show(image_id)} a second time: remove it.")
+            rows.add(row)
+        return rows
+
+    def _result(self, number: int, ranking: Ranking, relevant: Rows, irrelevant: Rows) -> RoundResult:
+        order = ranking.order
+        if self.query in self.gallery.row_of:
+            order = order[order != self.gallery.row_of[self.query]]
+        top = order[: self.k]
+        unjudged = order[~np.isin(order, np.concatenate([relevant, irrelevant]))][: self.k]
+        same = None if self.category is None else self.gallery.categories == self.category
+        return RoundResult(
+            number=number,
+            vector=ranking.vector,
+            order=order,
+            image_ids=[self.gallery.image_ids[row] for row in top],
+            distances=np.sqrt(squared_distances(self.gallery.features[top], ranking.vector)),
+            scores=ranking.scores[top],
+            of_category=None if same is None else same[top],
+            relevant=relevant,
+            irrelevant=irrelevant,
+            precision=None if same is None else float(same[top].sum() / self.k),
+            residual_precision=None if same is None else float(same[unjudged].sum() / self.k),
+        )
+
+
+def refine(
+    gallery: Gallery, refinement: Refinement, vector: NDArray[Any], query: str | None, category: str | None
+) -> list[RoundResult]:
+    """Return round 0 (the plain query) and one result a judged round; arguments and errors as in ``Search``."""
+    search = Search(
+        gallery, vector, refinement.k, refinement.strategy, refinement.weights, query, category, refinement.source
+    )
+    results = [search.start()]
+    for judgements in refinement.rounds:
+        results.append(search.judge(results[-1], judgements))
+    return results
+
+
+def _sorted(rows: set[int]) -> Rows:
+    return np.array(sorted(rows), dtype=np.intp)

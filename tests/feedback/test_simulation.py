@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from cbir.feedback.refinement import Round
+from cbir.feedback.rounds import Gallery, Search
+from cbir.feedback.simulation import judge_by_category, measure, simulate
+from cbir.feedback.strategies import Weights
+
+# The query at 0; on the way cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
+IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "dog/5", "cat/6"]
+
+
+def search(category: str | None = "cat", k: int = 2) -> Search:
+    features = np.array([[1], [2], [3], [4], [5], [6]], dtype=np.float32)
+    gallery = Gallery(features, IDS, np.array([image_id[:3] for image_id in IDS]))
+    return Search(gallery, np.zeros(1), k, weights=Weights(1, 5, 0), category=category)
+
+
+def test_the_simulated_user_judges_the_results_by_their_category() -> None:
+    assert judge_by_category(search(k=5).start()) == Round(relevant=(0, 2), irrelevant=(1, 3, 4))
+    with pytest.raises(ValueError, match="category"):
+        judge_by_category(search(category=None).start())
+
+
+def test_each_round_is_judged_on_its_own_results() -> None:
+    # Round 0 shows cat/1 and dog/2. q' = 5 mean(1) = 5: dog/5 and dog/4 (1 before cat/6, by row).
+    # Round 2 knows cat/1, dog/2, dog/4, dog/5; the query stays at 5.
+    results = simulate(search(), 2)
+    assert [result.image_ids for result in results] == [["cat/1", "dog/2"], ["dog/5", "dog/4"], ["dog/5", "dog/4"]]
+    assert results[2].relevant.tolist() == [0]
+    assert results[2].irrelevant.tolist() == [1, 3, 4]
+
+
+def test_gains_by_hand() -> None:
+    gain = measure([search()], 2, gtm=3)
+    assert gain.judged.tolist() == [[0, 2, 4]]
+    # cat/1, dog/2 | dog/5, dog/4 | dog/5, dog/4
+    assert gain.precision.tolist() == [[0.5, 0, 0]]
+    # Round 1 without cat/1 and dog/2: dog/5, dog/4, cat/6, cat/3 -> 0. Round 2 without dog/4, dog/5: cat/6, cat/3 -> 1.
+    assert gain.residual_precision.tolist() == [[0.5, 0, 1]]
+    # The plain ranking without the same images: cat/3, dog/4, dog/5, cat/6 -> 1/2; cat/3, cat/6 -> 1.
+    assert gain.residual_precision_plain.tolist() == [[0.5, 0.5, 1]]
+    # NMRR, K = min(4 NG, 6) = 6. Round 0: NG 3, ranks 1, 3, 6: AVR 10/3; (10/3 - 2) / (7.5 - 2) = 8/33.
+    # Round 1: NG 2, ranks 3, 4: (3.5 - 1.5) / (7.5 - 1.5) = 1/3; plain, ranks 1, 4: (2.5 - 1.5) / 6 = 1/6.
+    # Round 2: ranks 1, 2: 0 for both.
+    np.testing.assert_allclose(gain.residual_nmrr, [[8 / 33, 1 / 3, 0]])
+    np.testing.assert_allclose(gain.residual_nmrr_plain, [[8 / 33, 1 / 6, 0]])
+
+
+def test_means_leave_out_a_query_with_nothing_left_to_find() -> None:
+    # With k = 6 everything is judged in round 1; nothing is left for either query.
+    one = measure([search(), search(k=6)], 1, gtm=3)
+    assert np.isnan(one.residual_nmrr[1, 1])
+    table = one.mean()
+    assert table["round"].tolist() == [0, 1]
+    assert table["queries"].tolist() == [2, 2]
+    np.testing.assert_allclose(table["residual_anmrr"], [8 / 33, 1 / 3])
+    np.testing.assert_allclose(table["residual_anmrr_plain"], [8 / 33, 1 / 6])
+    assert table["judged"].tolist() == [0, 4]
+    assert table["precision_at_k"].tolist() == [0.5, 0.25]
+
+
+def test_feedback_helps_where_the_category_is_two_clouds() -> None:
+    # The query sits in a small cloud of its category beside another category; most of its category is elsewhere.
+    random = np.random.default_rng(0)
+    clouds = [((0, 0), 5, "cat"), ((2, 0), 20, "dog"), ((0, 2.5), 20, "cat")]
+    features = np.vstack([random.normal(place, 0.4, (count, 2)) for place, count, _ in clouds]).astype(np.float32)
+    categories = np.repeat([name for *_, name in clouds], [count for _, count, _ in clouds])
+    gallery = Gallery(features, [str(row) for row in range(45)], categories)
+    for strategy in ("rocchio", "nearest", "linear"):
+        gain = measure([Search(gallery, np.array([0.5, 0.5]), 10, strategy, category="cat")], 3, gtm=25)
+        assert gain.residual_nmrr[0, 3] < gain.residual_nmrr_plain[0, 3]
