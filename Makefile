@@ -33,12 +33,12 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	"Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": name one, as in make run PYTHON=python3.12")'
 	@command -v uv >/dev/null && uv venv --quiet --allow-existing --python $(PYTHON) .venv || $(PYTHON) -m venv .venv
-	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; \
+	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
 	else $(BIN)/python -m pip install --require-hashes -r requirements.lock; fi
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
-	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.lock; \
+	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock; \
 	else $(BIN)/python -m pip install --require-hashes -r requirements-dev.lock; fi
 	@touch $@
 

@@ -13,6 +13,7 @@ include: "rules/encoders.smk"
 include: "rules/features.smk"
 include: "rules/index.smk"
 include: "rules/evaluation.smk"
+include: "rules/comparison.smk"
 include: "rules/queries.smk"
 include: "rules/report.smk"
 

@@ -5,20 +5,20 @@ rule fetch:
     output:
         images=directory("results/sources/{source}/images"),
         credits="results/sources/{source}/credits.csv",
-    wildcard_constraints:
-        source="sample|digits|kaggle",
-    params:
-        code=code("fetch.py", "scripts/cbir/sources/sample.csv"),
-        dataset=lambda wildcards: config["collection"]["dataset"] if wildcards.source == "kaggle" else "",
     log:
         "results/logs/fetch/{source}.log",
     benchmark:
         "results/benchmarks/fetch/{source}.tsv"
+    wildcard_constraints:
+        source="sample|digits|kaggle",
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("fetch.py", "scripts/cbir/sources/sample.csv"),
+        dataset=lambda wildcards: config["collection"]["dataset"] if wildcards.source == "kaggle" else "",
     script:
         "../scripts/fetch.py"
 
@@ -32,20 +32,20 @@ checkpoint collect:
         rejected="results/collection/rejected.csv",
         categories="results/collection/categories.json",
         shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
+    log:
+        "results/logs/collect.log",
+    benchmark:
+        "results/benchmarks/collect.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 16
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         code=code("collect.py"),
         folder=collection_folder(),
         contents=collection_contents,
         memory="results/collection/memory",
-    log:
-        "results/logs/collect.log",
-    benchmark:
-        "results/benchmarks/collect.tsv"
-    threads: 16
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../scripts/collect.py"

@@ -1,4 +1,4 @@
-# What every rule file uses: the checked configuration, content hashes of the scripts, and the functions that name files.
+# Shared by all stages: the checked configuration, content hashes of the scripts, and the functions that name files.
 import re
 import sys
 from pathlib import Path
@@ -128,6 +128,33 @@ def query_stores(wildcards):
     image = QUERY_IMAGES.get(wildcards.query)
     splits = ["test"] if image is None else ["outside"] if image in OUTSIDE_IMAGES else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def report_input(wildcards):
+    """Everything that the page shows."""
+    per_method = {
+        "summaries": "results/evaluation/{method}/summary.json",
+        "categories": "results/evaluation/{method}/categories.csv",
+        "confusions": "results/evaluation/{method}/confusion.csv",
+        "worst": "results/evaluation/{method}/worst.json",
+        "indexes": "results/index/{method}.json",
+        "galleries": "results/features/{method}/train.h5",
+    }
+    return {
+        "images": "results/collection/images.csv",
+        "rejected": "results/collection/rejected.csv",
+        "splits": expand("results/splits/{split}.csv", split=SPLITS),
+        "credits": collection_credits(wildcards),
+        "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
+        **{name: expand(path, method=METHODS) for name, path in per_method.items()},
+        "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
+    }
+
+
+# Data of the page, like code: as inputs, their paths would rerun the rule in a moved checkout.
+TEMPLATES = sorted(
+    str(path.relative_to(BASE)) for path in (BASE / "report").rglob("*") if path.suffix in (".j2", ".css", ".js")
+)
 
 
 wildcard_constraints:

@@ -7,20 +7,20 @@ rule encoder:
     output:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
-    wildcard_constraints:
-        encoder=one_of(sorted(set(config["encoders"]) - set(TRAINED))),
-    params:
-        code=code("encoder.py"),
-        row=encoder_row,
     log:
         "results/logs/encoder/{encoder}.log",
     benchmark:
         "results/benchmarks/encoder/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=one_of(sorted(set(config["encoders"]) - set(TRAINED))),
+    conda:
+        "../envs/tensorflow.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/tensorflow.yaml"
+    params:
+        code=code("encoder.py"),
+        row=encoder_row,
     script:
         "../scripts/encoder.py"
 
@@ -40,20 +40,20 @@ rule train:
             category="Training",
             labels={"encoder": "{encoder}"},
         ),
-    wildcard_constraints:
-        encoder=one_of(TRAINED),
-    params:
-        code=code("train.py"),
-        row=encoder_row,
     log:
         "results/logs/train/{encoder}.log",
     benchmark:
         "results/benchmarks/train/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=one_of(TRAINED),
+    conda:
+        "../envs/tensorflow.yaml"
     threads: 16
     resources:
         mem_mb=8000,
         runtime=720,
-    conda:
-        "../envs/tensorflow.yaml"
+    params:
+        code=code("train.py"),
+        row=encoder_row,
     script:
         "../scripts/train.py"

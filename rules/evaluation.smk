@@ -27,18 +27,18 @@ rule evaluate:
             labels={"method": "{method}", "figure": "categories"},
         ),
         worst="results/evaluation/{method}/worst.json",
-    params:
-        code=code("evaluate.py"),
-        settings=settings(config["evaluation"]),
     log:
         "results/logs/evaluate/{method}.log",
     benchmark:
         "results/benchmarks/evaluate/{method}.tsv"
+    conda:
+        "../envs/workflow.yaml"
     threads: 16
     resources:
         mem_mb=8000,
         runtime=120,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("evaluate.py"),
+        settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"

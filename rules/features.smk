@@ -9,19 +9,19 @@ rule encode:
     output:
         # Kept while the job runs: it reuses the rows that are there.
         update("results/encoded/{encoder}/{shard}.h5"),
-    params:
-        code=code("encode.py"),
-        batch=lambda wildcards: config["encoders"][wildcards.encoder]["batch"],
     log:
         "results/logs/encode/{encoder}/{shard}.log",
     benchmark:
         "results/benchmarks/encode/{encoder}/{shard}.tsv"
+    conda:
+        "../envs/tensorflow.yaml"
     threads: 16
     resources:
         mem_mb=4000,
         runtime=240,
-    conda:
-        "../envs/tensorflow.yaml"
+    params:
+        code=code("encode.py"),
+        batch=lambda wildcards: config["encoders"][wildcards.encoder]["batch"],
     script:
         "../scripts/encode.py"
 
@@ -34,17 +34,17 @@ rule assemble:
         shards=ancient(encoded_shards),
     output:
         "results/features/{method}/{split}.h5",
-    wildcard_constraints:
-        method=one_of(ENCODED),
-    params:
-        code=code("assemble.py"),
     log:
         "results/logs/assemble/{method}/{split}.log",
+    wildcard_constraints:
+        method=one_of(ENCODED),
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("assemble.py"),
     script:
         "../scripts/assemble.py"
 
@@ -54,18 +54,18 @@ rule fit:
         parts_features("train"),
     output:
         "results/transforms/{method}.h5",
-    wildcard_constraints:
-        method=one_of(sorted(set(METHODS) - set(ENCODED))),
-    params:
-        code=code("fit.py"),
-        row=lambda wildcards: settings(config["methods"][wildcards.method]),
     log:
         "results/logs/fit/{method}.log",
+    wildcard_constraints:
+        method=one_of(sorted(set(METHODS) - set(ENCODED))),
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("fit.py"),
+        row=lambda wildcards: settings(config["methods"][wildcards.method]),
     script:
         "../scripts/fit.py"
 
@@ -76,16 +76,16 @@ rule derive:
         parts=parts_features(None),
     output:
         "results/features/{method}/{split}.h5",
-    wildcard_constraints:
-        method=one_of(sorted(set(METHODS) - set(ENCODED))),
-    params:
-        code=code("derive.py"),
     log:
         "results/logs/derive/{method}/{split}.log",
+    wildcard_constraints:
+        method=one_of(sorted(set(METHODS) - set(ENCODED))),
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("derive.py"),
     script:
         "../scripts/derive.py"

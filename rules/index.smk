@@ -7,17 +7,17 @@ rule index:
     output:
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",
-    params:
-        code=code("index.py"),
-        leafsize=config["index"]["leafsize"],
     log:
         "results/logs/index/{method}.log",
     benchmark:
         "results/benchmarks/index/{method}.tsv"
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("index.py"),
+        leafsize=config["index"]["leafsize"],
     script:
         "../scripts/index.py"

@@ -6,15 +6,15 @@ rule outside:
         OUTSIDE_IMAGES,
     output:
         "results/splits/outside.csv",
-    params:
-        code=code("outside.py"),
     log:
         "results/logs/outside.log",
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("outside.py"),
     script:
         "../scripts/outside.py"
 
@@ -36,16 +36,16 @@ rule query:
             category="Queries",
             labels={"method": "{method}", "query": "{query}"},
         ),
+    log:
+        "results/logs/query/{method}/{query}.log",
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
     params:
         code=code("query.py"),
         k=config["queries"]["k"],
         image=lambda wildcards: QUERY_IMAGES.get(wildcards.query, ""),
-    log:
-        "results/logs/query/{method}/{query}.log",
-    resources:
-        mem_mb=4000,
-        runtime=20,
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../scripts/query.py"

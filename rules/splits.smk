@@ -9,15 +9,15 @@ checkpoint split:
         train="results/splits/train.csv",
         val="results/splits/val.csv",
         test="results/splits/test.csv",
-    params:
-        code=code("split.py"),
-        split=settings(config["split"]),
     log:
         "results/logs/split.log",
+    conda:
+        "../envs/workflow.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../envs/workflow.yaml"
+    params:
+        code=code("split.py"),
+        split=settings(config["split"]),
     script:
         "../scripts/split.py"

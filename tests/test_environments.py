@@ -1,0 +1,40 @@
+"""The conda environments, pyproject.toml and the lock file name the same versions."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def pins(requirements: list[str]) -> dict[str, str]:
+    return dict(re.fullmatch(r"([a-z0-9_-]+)(?:\[[a-z,]+\])?==(\S+)", line).groups() for line in requirements)
+
+
+def project() -> dict[str, str]:
+    return pins(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"])
+
+
+def test_the_lock_holds_every_dependency_of_the_project_with_hashes() -> None:
+    text = (REPOSITORY / "requirements.lock").read_text()
+    locked = dict(re.findall(r"^([a-z0-9_-]+)(?:\[[a-z,]+\])?==(\S+)(?= [;\\])", text, re.MULTILINE))
+    assert {name: locked.get(name) for name in project()} == project()
+    assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) >= len(locked)
+
+
+@pytest.mark.parametrize("name", ["workflow", "tensorflow"])
+def test_a_conda_environment_has_the_versions_of_the_project(name: str) -> None:
+    environment = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
+    *_, packages = environment["dependencies"]
+    found = pins(packages["pip"])
+    assert found == {package: project()[package] for package in found}
+    assert ("tensorflow" in found) == (name == "tensorflow")
+
+
+def test_every_rule_names_an_environment_that_is_there() -> None:
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        for name in re.findall(r'"\.\./envs/([^"]+)"', path.read_text()):
+            assert (REPOSITORY / "envs" / name).is_file(), path

@@ -1,0 +1,144 @@
+"""What reruns after what: a changed input reruns what depends on it, and nothing else."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cbir.files import sha256_file
+from cbir.splitting import SPLIT_COLUMNS, split
+from workplace import CONFIG, REPOSITORY, Workplace, check_out
+from PIL import Image
+
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+# What stands behind every evaluation.
+AFTER_EVALUATION = {"query", "report"}
+
+
+def touch(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.touch()
+
+
+def new_pictures(path: Path) -> Iterator[str]:
+    """Write one new picture after the other to ``path``; yield each one's hash."""
+    random = np.random.default_rng(7)
+    while True:
+        Image.fromarray(random.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
+        yield sha256_file(path)
+
+
+def splits_with(images: pd.DataFrame) -> dict[str, set[str]]:
+    return {name: set(table["sha256"]) for name, table in split(images[SPLIT_COLUMNS], SHARES, 0).items()}
+
+
+def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> None:
+    results = finished.folder / "results"
+    expected = ["collection/images.csv", "collection/rejected.csv", "collection/categories.json", "report.html"]
+    expected += [f"splits/{name}.csv" for name in SHARES]
+    expected += [f"features/siamese/{name}.h5" for name in ("train", "test")]
+    expected += ["index/siamese.pkl", "index/siamese.json", "encoders/siamese.keras"]
+    for name in ("summary.json", "categories.csv", "queries.csv", "neighbours.csv", "confusion.csv", "confusion.svg"):
+        expected.append(f"evaluation/siamese/{name}")
+    expected += [f"queries/siamese/{name}" for name in ("best.json", "best.png", "worst.json", "middling.png")]
+    assert [name for name in expected if not (results / name).is_file()] == []
+    assert json.loads((results / "evaluation/siamese/summary.json").read_text())["queries"] == 3
+
+
+def test_nothing_changed(workplace: Workplace) -> None:
+    run = workplace.run()
+    assert run.status == 0
+    assert not run.rules
+    assert "Nothing to be done" in run.output
+
+
+def test_all_files_touched(workplace: Workplace) -> None:
+    touch(workplace.root)
+    assert not workplace.run().rules
+
+
+def test_a_fresh_checkout_elsewhere_over_existing_results(workplace: Workplace) -> None:
+    shutil.rmtree(workplace.checkout)
+    moved = Workplace(workplace.root.with_name("moved"))
+    check_out(moved.checkout)
+    workplace.folder.rename(moved.folder)
+    assert not moved.run().rules
+
+
+def test_a_comment_edited_in_the_library(workplace: Workplace) -> None:
+    for path in (workplace.checkout / "scripts/cbir").glob("*.py"):
+        path.write_text(path.read_text() + "\n# Another comment.\n")
+    assert not workplace.run().rules
+
+
+def test_a_library_function_changed(workplace: Workplace) -> None:
+    path = workplace.checkout / "scripts/cbir/querying.py"
+    path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
+    assert set(workplace.run().rules) == AFTER_EVALUATION
+
+
+def test_k_changed(workplace: Workplace) -> None:
+    workplace.configure(CONFIG | {"evaluation": {"k": 1}})
+    run = workplace.run()
+    assert set(run.rules) - {"compare_methods"} == AFTER_EVALUATION | {"evaluate"}
+
+
+def test_the_keys_of_the_configuration_reordered(workplace: Workplace) -> None:
+    def backwards(value: object) -> object:
+        return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    workplace.configure(backwards(CONFIG))
+    assert not workplace.run().rules
+
+
+def test_one_test_image_replaced(workplace: Workplace) -> None:
+    images = pd.read_csv(workplace.folder / "results/collection/images.csv")
+    before = splits_with(images)
+    row = int(np.flatnonzero(images["sha256"].isin(before["test"]))[0])
+    others = {name: kept - {images["sha256"][row]} for name, kept in before.items()}
+    for digest in new_pictures(workplace.folder / images["path"][row]):
+        images.loc[row, "sha256"] = digest
+        after = splits_with(images)
+        if digest in after["test"] and all(after[name] - {digest} == others[name] for name in others):
+            break
+    run = workplace.run()
+    expected = {"collect", "split", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
+    assert set(run.rules) - {"compare_methods"} == expected
+    assert run.rules["assemble"] == 1
+    assert encoded(run.output) == 1
+
+
+def test_one_train_image_added(workplace: Workplace) -> None:
+    images = pd.read_csv(workplace.folder / "results/collection/images.csv")
+    before = splits_with(images)
+    for digest in new_pictures(workplace.folder / "collection/sea/new.png"):
+        row = pd.DataFrame([{"image_id": "sea/new.png", "path": "", "category": "sea", "label": 2, "sha256": digest}])
+        after = splits_with(pd.concat([images, row]))
+        if after["val"] == before["val"] and after["test"] == before["test"]:
+            break
+    run = workplace.run()
+    expected = {"collect", "split", "encode", "assemble", "index", "evaluate"} | AFTER_EVALUATION
+    assert set(run.rules) - {"compare_methods"} == expected
+    assert run.rules["assemble"] == 1
+    assert run.rules["encode"] == 1
+    assert encoded(run.output) == 1
+
+
+def test_another_split_encodes_nothing(workplace: Workplace) -> None:
+    workplace.configure(CONFIG | {"split": {"seed": 1}})
+    rules = workplace.run().rules
+    assert "assemble" in rules
+    assert "encode" not in rules
+
+
+def encoded(output: str) -> int:
+    """How many images the encode jobs of a run encoded."""
+    return sum(int(count) for count in re.findall(r"INFO (\d+) images encoded", output))
+
+
+def test_the_checkout_that_is_tested_is_the_repository(finished: Workplace) -> None:
+    assert (finished.checkout / "Snakefile").read_text() == (REPOSITORY / "Snakefile").read_text()

@@ -1,0 +1,106 @@
+"""Run the real workflow, from a copy of the checkout, on a handful of pictures."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "report", "envs")
+# One small network with random weights: no download, no training.
+CONFIG = {
+    "collection": {"source": "folder", "path": "collection", "shards": 2},
+    "encoders": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": {"architecture": "siamese", "weights": "random", "training": None},
+    },
+    "methods": {"pretrained": None, "finetuned": None, "combined": None},
+    "comparison": {"pairs": []},
+}
+
+
+@dataclass
+class Run:
+    """What a run of the workflow did."""
+
+    status: int
+    output: str
+
+    @property
+    def rules(self) -> Counter[str]:
+        """How many jobs of each rule ran, the default target left out."""
+        found = Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.output))
+        found.pop("all", None)
+        return found
+
+
+@dataclass
+class Workplace:
+    """A copy of the checkout and, beside it, a folder with a collection, a configuration and the results."""
+
+    root: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.root / "checkout"
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "work"
+
+    def configure(self, changes: dict) -> None:
+        (self.folder / "my.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
+
+    def run(self, *arguments: str, **environment: str) -> Run:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
+        command += ["--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
+        outcome = subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Run(outcome.returncode, outcome.stdout)
+
+    def copy(self, root: Path) -> "Workplace":
+        shutil.copytree(self.root, root, symlinks=True)
+        return Workplace(root)
+
+
+def photograph(category: int, number: int) -> Image.Image:
+    random = np.random.default_rng([category, number])
+    colour = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]][category])
+    return Image.fromarray(np.clip(colour + random.integers(-40, 40, (40, 40, 3)), 0, 255).astype(np.uint8))
+
+
+def check_out(target: Path) -> None:
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target / part)
+
+
+def make(root: Path) -> Workplace:
+    place = Workplace(root)
+    check_out(place.checkout)
+    for label, category in enumerate(("apple", "leaf", "sea")):
+        (place.folder / "collection" / category).mkdir(parents=True)
+        for number in range(6):
+            photograph(label, number).save(place.folder / "collection" / category / f"{number}.png")
+    place.configure(CONFIG)
+    return place
