@@ -12,6 +12,8 @@ from cbir import code as cbir_code
 from cbir import config as cbir_config
 from cbir import contents as cbir_contents
 from cbir.errors import InputError
+from cbir.feedback import folder as cbir_folder
+from cbir.feedback.strategies import Weights
 from cbir.files import sha256_file, sha256_json
 
 BASE = Path(workflow.basedir)
@@ -83,9 +85,9 @@ def weights_file(wildcards):
 
 
 def shard_manifest(wildcards):
-    """The images of a shard; those from outside the collection are one of their own."""
-    if wildcards.shard == "outside":
-        return "results/splits/outside.csv"
+    """The images of a shard; an image from outside the collection is one of its own."""
+    if wildcards.shard in OUTSIDE:
+        return f"results/splits/{wildcards.shard}.csv"
     return f"results/collection/shards/{wildcards.shard}.csv"
 
 
@@ -97,7 +99,7 @@ def encoder_about(wildcards):
 def encoded_shards(wildcards):
     """The shards that hold a split's rows."""
     encoder = config["methods"][wildcards.method]["encoder"]
-    shards = ["outside"] if wildcards.split == "outside" else SHARDS
+    shards = [wildcards.split] if wildcards.split in OUTSIDE else SHARDS
     return expand("results/encoded/{encoder}/{shard}.h5", encoder=encoder, shard=shards)
 
 
@@ -117,17 +119,62 @@ def query_name(image):
     return f"{stem}-{sha256_json(image)[:8]}"
 
 
+def outside_name(image):
+    """The split that an image from outside the collection is, alone, so that it depends on no other."""
+    return f"outside-{sha256_json(image)[:8]}"
+
+
+def read_refinements():
+    """The refinements in the configured folder, by name."""
+    asked = config["feedback"]
+    path = asked["folder"].replace("{source}", config["collection"]["source"])
+    weights = Weights(asked["alpha"], asked["beta"], asked["gamma"])
+    try:
+        return path, cbir_folder.find(path, METHODS, weights, asked["method"], asked["k"])
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
-# An entry that is the path of a file comes from outside the collection.
-OUTSIDE_IMAGES = sorted(image for image in QUERY_IMAGES.values() if Path(image).is_file())
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
+FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
+# The methods are no setting of a simulation: another one leaves the others as they are.
+SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
+SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
+SIMULATED = config["feedback"]["simulation"]["methods"]
+SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
+# An entry that is the path of a file comes from outside the collection.
+OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
+OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
 
 
 def query_stores(wildcards):
     """The feature stores that may hold the query."""
     image = QUERY_IMAGES.get(wildcards.query)
-    splits = ["test"] if image is None else ["outside"] if image in OUTSIDE_IMAGES else SPLITS
+    splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def refine_input(wildcards):
+    """What a refinement needs; nothing at all if its file cannot be used."""
+    entry = REFINEMENTS[wildcards.refinement]
+    if entry.refinement is None:
+        return {}
+    splits = SPLITS + [outside_name(entry.image)] if entry.image else SPLITS
+    features = f"results/features/{entry.refinement.method}"
+    return {
+        "refinement": entry.path,
+        "train": f"{features}/train.h5",
+        "stores": [f"{features}/{split}.h5" for split in splits],
+        "images": "results/collection/images.csv",
+        "categories": "results/collection/categories.json",
+    }
+
+
+def refine_settings(wildcards):
+    """What the configuration decides in a refinement, and nothing that the refinement itself decides."""
+    asked = REFINEMENTS[wildcards.refinement].refinement
+    return settings({"method": asked.method, "k": asked.k, **vars(asked.weights)} if asked else {})
 
 
 def report_input(wildcards):
@@ -148,6 +195,10 @@ def report_input(wildcards):
         "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
         **{name: expand(path, method=METHODS) for name, path in per_method.items()},
         "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
+        "gains": expand("results/feedback/simulated/{method}/gain.csv", method=SIMULATED),
+        "curves": expand("results/feedback/simulated/{method}/gain.svg", method=SIMULATED),
+        "examples": expand("results/feedback/simulated/{method}/example.json", method=SIMULATED),
+        "refinements": expand("results/feedback/{refinement}/rounds.json", refinement=REFINEMENTS),
     }
 
 
@@ -160,6 +211,6 @@ TEMPLATES = sorted(
 wildcard_constraints:
     encoder="[A-Za-z0-9][A-Za-z0-9_-]*",
     method="[A-Za-z0-9][A-Za-z0-9_-]*",
-    split="train|val|test|outside",
-    shard="[0-9]+|outside",
+    split=f"train|val|test|{one_of(OUTSIDE)}",
+    shard=f"[0-9]+|{one_of(OUTSIDE)}",
     query="[A-Za-z0-9][A-Za-z0-9._-]*",

@@ -51,7 +51,8 @@ rule assemble:
 
 rule fit:
     input:
-        parts_features("train"),
+        parts=parts_features("train"),
+        splits="results/splits/train.csv",
     output:
         "results/transforms/{method}.h5",
     log:
@@ -74,6 +75,7 @@ rule derive:
     input:
         transform="results/transforms/{method}.h5",
         parts=parts_features(None),
+        splits="results/splits/{split}.csv",
     output:
         "results/features/{method}/{split}.h5",
     log:

@@ -4,6 +4,7 @@
 rule index:
     input:
         features="results/features/{method}/train.h5",
+        splits="results/splits/train.csv",
     output:
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",

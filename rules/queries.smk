@@ -3,11 +3,13 @@
 
 rule outside:
     input:
-        OUTSIDE_IMAGES,
+        lambda wildcards: OUTSIDE[wildcards.split],
     output:
-        "results/splits/outside.csv",
+        "results/splits/{split}.csv",
     log:
-        "results/logs/outside.log",
+        "results/logs/outside/{split}.log",
+    wildcard_constraints:
+        split=one_of(OUTSIDE),
     conda:
         "../envs/workflow.yaml"
     resources:
@@ -22,6 +24,7 @@ rule outside:
 rule query:
     input:
         train="results/features/{method}/train.h5",
+        splits=["results/splits/train.csv", "results/splits/test.csv"],
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",
         stores=query_stores,

@@ -23,9 +23,11 @@ rule report:
         runtime=20,
     params:
         code=code("report.py", *TEMPLATES),
-        config=settings(config),
+        # A function, because a text in braces would be taken for a wildcard.
+        config=lambda wildcards: settings(config),
         methods=settings(METHODS),
         queries=settings(QUERIES),
+        simulated=settings(SIMULATED),
         benchmarks="results/benchmarks",
     script:
         "../scripts/report.py"

@@ -10,7 +10,7 @@ from cbir.job import run
 
 def work(job: Any) -> None:
     row = json.loads(job.params.row)
-    parts = [store.read(path) for path in job.input]
+    parts = [store.read(path) for path in job.input.parts]
     steps = transforms.fit(row, [part.features for part in parts])
     fitted_on = [part.about["features_sha256"] for part in parts]
     about = {

@@ -1,7 +1,11 @@
 """Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
 
+import itertools
 import json
+import math
 from collections.abc import Iterable
+from fractions import Fraction
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import jsonschema
@@ -22,16 +26,44 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: naming the key and what is allowed there.
     """
+    _require_plain(config, "", {})
     validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
-        raise InputError(_sentence(error))
+        # Of a row of several kinds the whole choice is told, not what one kind would want.
+        raise InputError(_sentence(error.parent or error))
     complete = _complete(config, schema)
     _check_references(complete)
     return complete
 
 
+def _require_plain(value: Any, key: str, finished: dict[int, bool]) -> None:
+    """Refuse what YAML can express and no key admits: names that are no text, infinite numbers, circles.
+
+    ``finished`` tells of each list and dictionary met, by its id, whether it was left again: one that many anchors
+    refer to is looked at once.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"config: {key} is {value}, but must be a finite number.")
+    if not isinstance(value, dict | list) or finished.get(id(value)):
+        return
+    if id(value) in finished:
+        raise InputError(f"config: {key} contains itself through a YAML anchor; write it out.")
+    finished[id(value)] = False
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(value, dict) and not isinstance(name, str):
+            raise InputError(
+                f"config: {key or 'the configuration'} has the name {name}, which YAML does not take for text; "
+                "put it in quotes."
+            )
+        _require_plain(item, f"{key}.{name}".removeprefix("."), finished)
+    finished[id(value)] = True
+
+
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
+    # To JSON 3.0 is an integer; to Python it is none.
+    if isinstance(value, float) and "integer" in schema.get("type", ()):
+        return int(value)
     if not isinstance(value, dict):
         return value
     known = schema.get("properties", {})
@@ -39,20 +71,24 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
     filled = {name: part["default"] for name, part in known.items() if "default" in part} | value
     # Null switches a row off; a known key that may be null keeps it.
     return {
-        name: _complete(item, known.get(name, rows)) for name, item in filled.items() if item is not None or name in known
+        name: _complete(item, known.get(name, rows))
+        for name, item in filled.items()
+        if item is not None or name in known
     }
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
     rule, value = error.validator, error.validator_value
-    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
+    # As much as is shown: anchors can make a value of any size.
+    encoder = json.JSONEncoder(ensure_ascii=False, default=str)
+    shown = "".join(itertools.islice(encoder.iterencode(error.instance), 81))
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if rule == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = sorted(str(name) for name in set(error.instance) - set(known))
         return f"config: {key} has the unknown key {unknown[0]!r}; known are {', '.join(known)}."
-    if rule == "propertyNames" or (error.parent is not None and error.parent.validator == "propertyNames"):
+    if "propertyNames" in error.absolute_schema_path:
         return f"config: {key} has the name {shown}; a name consists of letters, digits, '-' and '_'."
     if rule == "required":
         return f"config: {key} lacks a key: {error.message}."
@@ -67,40 +103,67 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         "maxItems": lambda: f"a list of at most {value}",
         "uniqueItems": lambda: "a list without repetitions",
         "minLength": lambda: "not empty",
+        "minProperties": lambda: "not empty",
+        "const": lambda: json.dumps(value),
+        "pattern": lambda: f"like {value}",
     }
     if rule == "oneOf":
-        kinds = "; or ".join(", ".join(option["required"]) for option in value)
+        kinds = "; or ".join(", ".join(_with_value(name, option) for name in option["required"]) for option in value)
         return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
 
 
+def _with_value(name: str, option: dict[str, Any]) -> str:
+    part = option["properties"].get(name, {})
+    return f"{name}: {part['const']}" if "const" in part else name
+
+
 def _check_references(config: dict[str, Any]) -> None:
     if config["collection"]["source"] == "folder" and not config["collection"]["path"]:
         raise InputError("config: collection.path is not set; with source: folder it must name the folder of images.")
-    total = sum(round(config["split"][name] * 10**6) for name in ("train", "val", "test"))
-    if total != 10**6:
-        raise InputError("config: split.train, split.val and split.test sum to something else than 1.")
+    # As the decimal fractions they are written as; as floats 0.6, 0.2 and 0.2 do not make 1.
+    total = sum(Fraction(str(config["split"][name])) for name in ("train", "val", "test"))
+    if total != 1:
+        raise InputError(f"config: split.train, split.val and split.test sum to {float(total)}, but must sum to 1.")
+    for kind in ("encoders", "methods"):
+        if not config[kind]:
+            raise InputError(f"config: {kind} has no row that is switched on; give it one.")
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
         for part in parts(row):
             _require("method", part, config["methods"], f"methods.{name}.{'combine' if 'combine' in row else 'of'}")
-    for name in config["methods"]:
-        _refuse_circle(name, config["methods"], [])
-
-
-def _refuse_circle(name: str, methods: dict[str, Any], above: list[str]) -> None:
-    if name in above:
-        raise InputError(f"config: methods.{name} is made from itself ({' from '.join([*above, name])}).")
-    for part in parts(methods[name]):
-        _refuse_circle(part, methods, [*above, name])
+    for pair in config["comparison"]["pairs"]:
+        for name in pair:
+            if name not in config["methods"]:
+                raise InputError(
+                    f"config: comparison.pairs names the method {name!r}, which is unknown or switched off: correct it "
+                    f"or take [{', '.join(pair)}] out; methods are {', '.join(sorted(config['methods']))}."
+                )
+    for name in config["feedback"]["simulation"]["methods"] or []:
+        _require("method", name, config["methods"], "feedback.simulation.methods")
+    # The smallest p-value of a permutation test is 1 / (resamples + 1).
+    least = math.ceil(1 / (1 - config["comparison"]["confidence"]))
+    if config["comparison"]["resamples"] < least:
+        raise InputError(
+            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for a difference to be real "
+            f"at the confidence {config['comparison']['confidence']}: set it to at least {least}."
+        )
+    try:
+        TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()
+    except CycleError as error:
+        # The circle comes as parts first.
+        circle = error.args[1][::-1]
+        raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 
 
 def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:
     if name not in known:
-        raise InputError(f"config: {key} names the {kind} {name!r}, which is not there; known are {', '.join(sorted(known))}.")
+        raise InputError(
+            f"config: {key} names the {kind} {name!r}, which is not there; known are {', '.join(sorted(known))}."
+        )
 
 
 def canonical(value: Any) -> str:

@@ -1,0 +1,75 @@
+# Relevance feedback: refinements that somebody wrote, and a simulated user.
+
+
+rule refine:
+    input:
+        unpack(refine_input),
+    output:
+        rounds="results/feedback/{refinement}/rounds.json",
+        results="results/feedback/{refinement}/results.csv",
+        vectors="results/feedback/{refinement}/vectors.h5",
+        picture=report(
+            "results/feedback/{refinement}/refinement.png",
+            caption="../report/refinement.rst",
+            category="Relevance feedback",
+            labels={"refinement": "{refinement}"},
+        ),
+    log:
+        "results/logs/refine/{refinement}.log",
+    wildcard_constraints:
+        refinement=one_of(REFINEMENTS),
+    conda:
+        "../envs/workflow.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        code=code("refine.py", "schemas/refinement.schema.json"),
+        # Of a file that cannot be used: its own job says so, and the others go on.
+        problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
+        chosen=refine_settings,
+        folder=lambda wildcards: FEEDBACK_FOLDER,
+        image=lambda wildcards: REFINEMENTS[wildcards.refinement].image or "",
+    script:
+        "../scripts/refine.py"
+
+
+rule simulate:
+    input:
+        train="results/features/{method}/train.h5",
+        test="results/features/{method}/test.h5",
+        images="results/collection/images.csv",
+        categories="results/collection/categories.json",
+        evaluated="results/evaluation/{method}/categories.csv",
+        queries="results/evaluation/{method}/queries.csv",
+    output:
+        gain="results/feedback/simulated/{method}/gain.csv",
+        picture=report(
+            "results/feedback/simulated/{method}/gain.svg",
+            caption="../report/gain.rst",
+            category="Relevance feedback",
+            labels={"refinement": "simulated user, {method}"},
+        ),
+        example="results/feedback/simulated/{method}/example.json",
+        example_picture=report(
+            "results/feedback/simulated/{method}/example.png",
+            caption="../report/example.rst",
+            category="Relevance feedback",
+            labels={"refinement": "example, {method}"},
+        ),
+    log:
+        "results/logs/simulate/{method}.log",
+    benchmark:
+        "results/benchmarks/simulate/{method}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=code("simulate.py"),
+        settings=settings(SIMULATION),
+    script:
+        "../scripts/simulate.py"

@@ -1,0 +1,34 @@
+"""Compare all methods: their figures with intervals, and the F1 of each category."""
+
+import json
+import logging
+from typing import Any
+
+from cbir import comparison, plots
+from cbir.files import write_csv
+from cbir.job import run
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    files = (job.input.summaries, job.input.categories, job.input.queries)
+    evaluated = [comparison.read(*row) for row in zip(json.loads(job.params.methods), *files, strict=True)]
+    comparison.require_same_queries(evaluated)
+    settings = json.loads(job.params.settings)
+    methods = comparison.methods(evaluated, **settings)
+    # One order everywhere: the best ranking method first.
+    places = {method: place for place, method in enumerate(methods["method"])}
+    evaluated.sort(key=lambda item: places[item.method])
+    categories = comparison.categories(evaluated)
+    write_csv(job.output.methods, methods)
+    write_csv(job.output.categories, categories)
+    write_csv(job.output.best_worst, comparison.best_worst(evaluated))
+    plots.method_figures(methods, settings["confidence"], job.output.methods_picture)
+    plots.method_categories(categories, job.output.categories_picture)
+    log.info(
+        "best ANMRR: %s, best accuracy: %s", methods["method"].iloc[0], methods["method"][methods["accuracy"].idxmax()]
+    )
+
+
+run(work, snakemake)
