@@ -2,11 +2,11 @@
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 
-@lru_cache(maxsize=None)
+@cache
 def fingerprint(script: Path, root: Path) -> str:
     """Hash a Python file together with all modules below ``root`` that it imports, directly or not.
 
@@ -32,24 +32,45 @@ def _closure(script: Path, root: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [file for name in _tree(path)[1] for file in _files(name, root)]
+            waiting += [file for name in _tree(path)[1] for file in _files(_absolute(name, path, root), root)]
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the file's syntax tree as text, docstrings removed, and the dotted names that it imports."""
+    """Return the file's syntax tree as text, docstrings removed, and the dotted names that it imports.
+
+    A relative import keeps its leading dots.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
-                node.body = node.body[1:]
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            separator = "" if module.endswith(".") else "."
+            names += [module, *(f"{module}{separator}{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.body = [statement for statement in node.body if not _is_text(statement)]
     return ast.dump(tree), tuple(names)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Tell whether a statement is a docstring, of a module, a function, a class or a constant above it."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _absolute(name: str, path: Path, root: Path) -> str:
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    package = path.relative_to(root).parts[:-level]
+    return ".".join([*package, *filter(None, [name[level:]])])
 
 
 def _files(name: str, root: Path) -> list[Path]:

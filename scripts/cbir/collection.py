@@ -1,15 +1,18 @@
 """Turn a folder with one sub-folder a category into the table of usable images."""
 
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import PIL
 
-from cbir import images
+from cbir import code, images
 from cbir.contents import hash_folder
-from cbir.errors import InputError
+from cbir.errors import InputError, printable
 from cbir.files import write_text
 from cbir.images import ImageError
 from cbir.progress import Progress
@@ -17,25 +20,30 @@ from cbir.progress import Progress
 IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
 REJECTED_COLUMNS = ["path", "reason"]
 
+# Images between two saves of unfinished work.
+_SAVE_EVERY = 2000
+
 
 def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file below a folder once and say which can be used as images.
 
     A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
     in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
+    Hidden files and folders (a dot in front) are what programs leave behind, and no images.
 
     Args:
         folder: the collection.
-        memory: folder for what was found before: results are remembered by content, so that only new images are decoded,
-            also after an interruption.
+        memory: folder for what was found before: results are remembered by content, so that only new images are
+            decoded, also after an interruption.
         workers: threads that decode.
 
     Returns:
-        Two tables, ``IMAGE_COLUMNS`` sorted by image_id, and ``REJECTED_COLUMNS`` sorted by path. ``path`` is ``folder``
-        joined with the file's relative path; labels count the categories from 0 in alphabetical order.
+        Two tables, ``IMAGE_COLUMNS`` sorted by image_id, and ``REJECTED_COLUMNS`` sorted by path. ``path`` is
+        ``folder`` joined with the file's relative path (one that is not UTF-8 is rejected and written with escapes);
+        labels count the categories from 0 in alphabetical order.
 
     Raises:
-        InputError: when the folder is missing or holds no usable image.
+        InputError: when the folder is missing or holds no usable image, or a category folder holds none.
     """
     root, memory = Path(folder), Path(memory)
     hashes = hash_folder(root, memory / "contents.json")
@@ -45,19 +53,20 @@ def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[p
     rejected: dict[str, str] = {}
     owners: dict[str, dict[str, list[str]]] = {}
     for name, digest in hashes.items():
-        category = name.split("/")[0] if "/" in name else ""
-        finding = findings.get(digest) if digest else _unreadable(root / name)
-        if not category:
-            rejected[name] = "not in a category folder"
-        elif finding is None or "reason" in finding:
-            rejected[name] = finding["reason"] if finding else "changed while it was read"
+        reason = _misplaced(name)
+        if not reason:
+            reason = findings[digest].get("reason", "") if digest in findings else _unreadable(root / name)
+        if reason:
+            rejected[name] = reason
         else:
-            owners.setdefault(digest, {}).setdefault(category, []).append(name)
+            owners.setdefault(digest, {}).setdefault(name.split("/")[0], []).append(name)
     for digest, categories in owners.items():
         if len(categories) > 1:
             for names in categories.values():
                 for name in names:
-                    others = ", ".join(sorted(other for group in categories.values() for other in group if other != name))
+                    others = ", ".join(
+                        sorted(other for group in categories.values() for other in group if other != name)
+                    )
                     rejected[name] = f"conflict: the same image in another category ({others})"
             continue
         [(category, names)] = categories.items()
@@ -84,11 +93,32 @@ def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[p
     labels = category_labels(table["category"])
     table["label"] = table["category"].map(labels)
     refused = pd.DataFrame(
-        [{"path": os.path.join(root, name), "reason": reason} for name, reason in sorted(rejected.items())],
+        [
+            {"path": os.path.join(root, name if _is_utf8(name) else printable(name)), "reason": reason}
+            for name, reason in sorted(rejected.items())
+        ],
         columns=REJECTED_COLUMNS,
     )
     _refuse_empty_categories(root, table)
     return table[IMAGE_COLUMNS], refused
+
+
+def _misplaced(name: str) -> str:
+    """Return why a file is none of the collection's by its name alone; empty if it may be."""
+    if not _is_utf8(name):
+        return "its name is not UTF-8"
+    if any(part.startswith(".") for part in name.split("/")):
+        return "hidden"
+    return "" if "/" in name else "not in a category folder"
+
+
+def _is_utf8(name: str) -> bool:
+    # Bytes that are not UTF-8 come as surrogates, which cannot be encoded.
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def category_labels(categories: pd.Series) -> dict[str, int]:
@@ -97,48 +127,69 @@ def category_labels(categories: pd.Series) -> dict[str, int]:
 
 
 def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) -> dict[str, dict]:
-    """Decode what was never decoded before; return findings by content hash."""
-    findings = _read_findings(memory)
+    """Decode what was never decoded before by this decoder; return findings by content hash."""
+    package = Path(images.__file__).parent
+    decoder = f"{code.fingerprint(Path(images.__file__), package.parent)} pillow {PIL.__version__}"
+    findings = _read_findings(memory, decoder)
     first: dict[str, str] = {}
     for name, digest in hashes.items():
-        if digest and digest not in findings and "/" in name:
+        if digest and digest not in findings and not _misplaced(name):
             first.setdefault(digest, name)
     progress = Progress("images decoded", len(first))
     names = list(first.values())
 
-    def examine(name: str) -> dict:
+    def examine(name: str) -> dict | None:
         try:
             data = images.read_bytes(root / name)
+        except ImageError:
+            return None
+        # What is found is remembered by content: it must be found in that content.
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            return None
+        try:
             info = images.inspect(data)
         except ImageError as error:
             return {"reason": str(error)}
         return {"width": info.width, "height": info.height, "bytes": len(data)}
 
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(names), 2000):
-            batch = names[start : start + 2000]
+        for start in range(0, len(names), _SAVE_EVERY):
+            batch = names[start : start + _SAVE_EVERY]
             for name, finding in zip(batch, pool.map(examine, batch), strict=True):
-                findings[hashes[name]] = finding
+                if finding is not None:
+                    findings[hashes[name]] = finding
                 progress.advance()
             # Saved as it goes, so that a killed run does not decode again.
-            write_text(memory, json.dumps(findings))
+            write_text(memory, json.dumps({"decoder": decoder, "images": findings}))
     return findings
 
 
-def _read_findings(memory: Path) -> dict[str, dict]:
+def _read_findings(memory: Path, decoder: str) -> dict[str, dict]:
     try:
-        findings = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        saved = json.loads(memory.read_text(encoding="utf-8"))
+        if saved["decoder"] != decoder:
+            return {}
+        return {digest: finding for digest, finding in saved["images"].items() if _is_finding(finding)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-    return findings if isinstance(findings, dict) else {}
 
 
-def _unreadable(path: Path) -> dict[str, str]:
+def _is_finding(value: Any) -> bool:
+    if isinstance(value, dict) and set(value) == {"reason"}:
+        return isinstance(value["reason"], str)
+    return (
+        isinstance(value, dict)
+        and set(value) == {"width", "height", "bytes"}
+        and all(type(n) is int for n in value.values())
+    )
+
+
+def _unreadable(path: Path) -> str:
     try:
         images.read_bytes(path)
     except ImageError as error:
-        return {"reason": str(error)}
-    return {"reason": "changed while it was read"}
+        return str(error)
+    return "changed while it was read"
 
 
 def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
@@ -146,7 +197,9 @@ def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
     used = set(table["category"])
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.is_dir() and not entry.name.startswith(".") and entry.name not in used:
-            raise InputError(f"The category folder {entry.path} holds no usable image: add images or remove the folder.")
+            raise InputError(
+                f"The category folder {entry.path} holds no usable image: add images or remove the folder."
+            )
 
 
 def shard_of(sha256: str, shards: int) -> int:

@@ -1,6 +1,5 @@
 """Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
 
-import itertools
 import json
 import math
 from collections.abc import Iterable
@@ -11,6 +10,9 @@ from typing import Any
 import jsonschema
 
 from cbir.errors import InputError
+
+# Anchors can make a small file mean any number of values.
+_MOST_VALUES = 100_000
 
 
 def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -37,27 +39,32 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return complete
 
 
-def _require_plain(value: Any, key: str, finished: dict[int, bool]) -> None:
-    """Refuse what YAML can express and no key admits: names that are no text, infinite numbers, circles.
+def _require_plain(value: Any, key: str, sizes: dict[int, int]) -> int:
+    """Refuse what YAML can express and no key admits: names that are no text, infinite numbers, endless anchors.
 
-    ``finished`` tells of each list and dictionary met, by its id, whether it was left again: one that many anchors
-    refer to is looked at once.
+    ``sizes`` tells how many values each list and dictionary met so far holds, by its id; 0 of those not yet left again.
+    Returns how many values there are, anchors written out.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"config: {key} is {value}, but must be a finite number.")
-    if not isinstance(value, dict | list) or finished.get(id(value)):
-        return
-    if id(value) in finished:
+    if not isinstance(value, dict | list):
+        return 1
+    if sizes.get(id(value), 1) == 0:
         raise InputError(f"config: {key} contains itself through a YAML anchor; write it out.")
-    finished[id(value)] = False
-    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(value, dict) and not isinstance(name, str):
-            raise InputError(
-                f"config: {key or 'the configuration'} has the name {name}, which YAML does not take for text; "
-                "put it in quotes."
-            )
-        _require_plain(item, f"{key}.{name}".removeprefix("."), finished)
-    finished[id(value)] = True
+    if id(value) not in sizes:
+        sizes[id(value)] = 0
+        size = 1
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(name, str):
+                raise InputError(
+                    f"config: {key or 'the configuration'} has the name {name}, which YAML does not take for text; "
+                    "put it in quotes."
+                )
+            size += _require_plain(item, f"{key}.{name}".removeprefix("."), sizes)
+        if size > _MOST_VALUES:
+            raise InputError(f"config: {key or 'the configuration'} holds over {_MOST_VALUES:,} values; shorten it.")
+        sizes[id(value)] = size
+    return sizes[id(value)]
 
 
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
@@ -80,9 +87,7 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
 def _sentence(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
     rule, value = error.validator, error.validator_value
-    # As much as is shown: anchors can make a value of any size.
-    encoder = json.JSONEncoder(ensure_ascii=False, default=str)
-    shown = "".join(itertools.islice(encoder.iterencode(error.instance), 81))
+    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if rule == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))

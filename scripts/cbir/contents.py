@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,31 +21,35 @@ _SETTLED_SECONDS = 2.0
 def list_files(folder: str | Path) -> list[str]:
     """List all files below a folder as sorted relative paths with forward slashes.
 
-    Symbolic links are followed; a link that leads back to a folder above it is not entered again.
+    Symbolic links are followed. Within each of the first folders (the categories) a folder is entered once, by whatever
+    number of links it can be reached, so that links in a circle come to an end.
 
     Raises:
         InputError: when the folder is missing, is not a folder or cannot be read.
     """
     root = Path(folder)
-    if not root.is_dir():
-        state = "is not a folder" if root.exists() else "does not exist"
-        raise InputError(f"The image folder {root} {state}: set collection.path to a folder with one sub-folder a category.")
+    if not os.path.isdir(root):
+        state = "is not a folder" if os.path.exists(root) else "does not exist"
+        raise InputError(
+            f"The image folder {root} {state}: set collection.path to a folder with one sub-folder a category."
+        )
 
     def refuse(error: OSError) -> None:
         raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}): allow reading it.") from error
 
     found: list[str] = []
-    ancestors = {str(root): {os.path.realpath(root)}}
+    entered: dict[str, set[str]] = {}
     for parent, names, files in os.walk(root, followlinks=True, onerror=refuse):
-        above = ancestors.pop(parent)
-        for name in list(names):
-            path = os.path.join(parent, name)
-            real = os.path.realpath(path)
-            if real in above:
+        below = Path(parent).relative_to(root)
+        # In sorted order, so that which of several links is followed does not depend on the file system.
+        for name in sorted(names):
+            seen = entered.setdefault((below / name).parts[0], {os.path.realpath(root)})
+            real = os.path.realpath(os.path.join(parent, name))
+            if real in seen:
                 names.remove(name)
-            else:
-                ancestors[path] = above | {real}
-        found += [os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/") for name in files]
+            seen.add(real)
+        names.sort()
+        found += [(below / name).as_posix() for name in files]
     return sorted(found)
 
 
@@ -65,9 +70,10 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
     """
     root = Path(folder)
     known = _remembered(Path(memory))
+    remembered = len(known)
     names = list_files(root)
     states = {name: _state(root / name) for name in names}
-    stale = [name for name in names if known.get(name, [None])[0] != states[name]]
+    stale = [name for name in names if name not in known or known[name][0] != states[name]]
     if stale:
         progress = Progress("files hashed", len(stale))
 
@@ -82,11 +88,12 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
                 known[name] = [states[name], value]
                 progress.advance()
     hashes = {name: known[name][1] for name in names}
-    if stale or len(known) != len(names):
+    if stale or remembered != len(names):
         horizon = (time.time() - _SETTLED_SECONDS) * 1e9
-        settled = {name: known[name] for name in names if max(states[name][1:3]) < horizon}
+        # What could not be read is tried again: that may have been a fault of the moment.
+        settled = {name: known[name] for name in names if hashes[name] and max(states[name][1:3]) < horizon}
         try:
-            write_text(memory, json.dumps({"folder": str(root), "files": settled}))
+            write_text(memory, json.dumps({"files": settled}))
         except InputError as error:
             log.debug("%s", error)
     return hashes
@@ -94,8 +101,11 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
 
 def _remembered(memory: Path) -> dict[str, list]:
     try:
-        return dict(json.loads(memory.read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        files = json.loads(memory.read_text(encoding="utf-8"))["files"]
+        return {
+            name: [state, digest] for name, (state, digest) in files.items() if re.fullmatch("[0-9a-f]{64}", digest)
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

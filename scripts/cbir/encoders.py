@@ -91,6 +91,6 @@ def open_encoder(path: str | Path) -> Encoder:
     # Keras raises many kinds on a damaged file.
     except Exception as error:
         raise InputError(f"The network {path} cannot be opened ({error}): remove it and run again.") from error
-    if weights.fingerprint(model) != about.get("weights_fingerprint"):
+    if not isinstance(about, dict) or weights.fingerprint(model) != about.get("weights_fingerprint"):
         raise InputError(f"The network {path} is not the one that {path.with_suffix('.json')} describes: remove both.")
     return Encoder(model, about)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from cbir.errors import InputError
 from cbir.files import atomic
 from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
 from cbir.progress import Progress
+from cbir.store import dataset
 
 log = logging.getLogger("cbir")
 
@@ -42,7 +44,8 @@ def encode_shard(
 
     Args:
         images: columns path and sha256; several rows may have the same content.
-        path: the shard, HDF5: datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, attribute ``fingerprint``.
+        path: the shard, HDF5: datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, attributes
+            ``fingerprint`` and ``features_sha256``.
         fingerprint: the encoder's; rows of another one are not reused.
         dimension: length of a feature vector.
         batch: images a call.
@@ -59,7 +62,7 @@ def encode_shard(
     path = Path(path)
     wanted = dict(sorted(zip(images["sha256"], images["path"], strict=True)))
     parts = path.parent / f"{path.stem}.parts"
-    sources = [path, *sorted(parts.glob("*.h5"))]
+    sources = [path, *_finished(parts)]
     known = {digest for source in sources for digest in _digests(source, fingerprint)}
     missing = [digest for digest in wanted if digest not in known]
     log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
@@ -77,34 +80,42 @@ def encode_shard(
                 progress.advance(len(pixels))
             if not np.isfinite(features).all():
                 bad = digests[int(np.argmax(~np.isfinite(features).all(axis=1)))]
-                raise InputError(f"The encoder gives no finite features for {wanted[bad]}: train it again or remove the image.")
-            number = 1 + max((int(part.stem) for part in parts.glob("*.h5")), default=0)
+                raise InputError(
+                    f"The encoder gives no finite features for {wanted[bad]}: train it again or remove the image."
+                )
+            number = 1 + max((int(part.stem) for part in _finished(parts)), default=0)
             _write(parts / f"{number:06d}.h5", digests, [features], fingerprint, dimension)
-    filled = [source for source in (path, *sorted(parts.glob("*.h5"))) if _digests(source, fingerprint)]
+    filled = [source for source in (path, *_finished(parts)) if _digests(source, fingerprint)]
     _write(path, list(wanted), read_rows(filled, list(wanted), fingerprint), fingerprint, dimension)
-    for part in parts.glob("*.h5"):
-        part.unlink()
-    if parts.exists():
-        parts.rmdir()
+    shutil.rmtree(parts, ignore_errors=True)
     return len(missing)
 
 
+def _finished(parts: Path) -> list[Path]:
+    """Return the saved parts in order; a killed run may also have left a temporary file, named otherwise."""
+    return sorted(part for part in parts.glob("*.h5") if part.stem.isdecimal())
+
+
 def _batches(rows: list[tuple[str, str]], batch: int, workers: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield decoded images in order, read ahead by threads, at most three batches in memory."""
+    """Yield decoded images in order, read ahead by threads: two batches while the network works on a third."""
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[NDArray[np.uint8]]] = deque()
         upcoming = iter(rows)
-        for _ in range(3 * batch):
+
+        def take() -> NDArray[np.uint8]:
+            pixels = ahead.popleft().result()
+            _submit(pool, ahead, upcoming)
+            return pixels
+
+        for _ in range(2 * batch):
             _submit(pool, ahead, upcoming)
         while ahead:
-            pixels = []
-            for _ in range(min(batch, len(ahead))):
-                pixels.append(ahead.popleft().result())
-                _submit(pool, ahead, upcoming)
-            yield np.stack(pixels)
+            yield np.stack([take() for _ in range(min(batch, len(ahead)))])
 
 
-def _submit(pool: ThreadPoolExecutor, ahead: deque[Future[NDArray[np.uint8]]], upcoming: Iterator[tuple[str, str]]) -> None:
+def _submit(
+    pool: ThreadPoolExecutor, ahead: deque[Future[NDArray[np.uint8]]], upcoming: Iterator[tuple[str, str]]
+) -> None:
     row = next(upcoming, None)
     if row is not None:
         ahead.append(pool.submit(_load_verified, *row))
@@ -126,8 +137,17 @@ def _digests(path: Path, fingerprint: str) -> list[str]:
         with h5py.File(path, "r") as file:
             if file.attrs["fingerprint"] != fingerprint:
                 return []
-            return list(file["sha256"].asstr()[:])
-    except (OSError, KeyError):
+            digests, features, check = (
+                list(dataset(file, "sha256").asstr()[:]),
+                dataset(file, "features"),
+                hashlib.sha256(),
+            )
+            for row in range(0, len(features), _SAVE_ROWS):
+                check.update(features[row : row + _SAVE_ROWS].tobytes())
+            whole = features.shape[:-1] == (len(digests),) and check.hexdigest() == file.attrs["features_sha256"]
+            return digests if whole else []
+    # h5py raises many kinds on damaged files.
+    except Exception:
         return []
 
 
@@ -142,10 +162,12 @@ def _write(
         file.attrs["fingerprint"] = fingerprint
         file.create_dataset("sha256", data=np.array(digests, dtype="S64"))
         features = file.create_dataset("features", (len(digests), dimension), np.float32)
-        row = 0
+        row, check = 0, hashlib.sha256()
         for block in blocks:
             features[row : row + len(block)] = block
+            check.update(block.tobytes())
             row += len(block)
+        file.attrs["features_sha256"] = check.hexdigest()
 
 
 def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Iterator[NDArray[np.float32]]:
@@ -158,7 +180,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
     for shard in shards:
         found = _digests(shard, fingerprint)
         if not found and _holds_rows(shard):
-            raise InputError(f"The encoded shard {shard} is not of the encoder in use: remove it and run again.")
+            raise InputError(f"The encoded shard {shard} is damaged or of another encoder: remove it and run again.")
         places.update({digest: (shard, row) for row, digest in enumerate(found)})
     for digest in digests:
         if digest not in places:
@@ -173,8 +195,12 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             # Rows of one content may be wanted twice; HDF5 takes each row once, in rising order.
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
-            with h5py.File(shard, "r") as file:
-                values = file["features"][rows]
+            try:
+                with h5py.File(shard, "r") as file:
+                    values = dataset(file, "features")[rows]
+            # h5py raises many kinds on damaged files.
+            except Exception as error:
+                raise InputError(f"The encoded shard {shard} is damaged ({error}): remove it and run again.") from error
             if block is None:
                 block = np.empty((len(chunk), values.shape[1]), np.float32)
             for row, at in here:
@@ -186,6 +212,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
 def _holds_rows(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
-            return len(file["sha256"]) > 0
-    except (OSError, KeyError):
+            return len(dataset(file, "sha256")) > 0
+    # h5py raises many kinds on damaged files.
+    except Exception:
         return True

@@ -61,14 +61,19 @@ def evaluate(
         block_bytes: memory for a block of rankings.
 
     Returns:
-        ``summary``, one figure a name; ``categories``, best F1 first; ``queries``, one row each; ``neighbours``, rank from 1;
-        ``confusion``, rows true, columns predicted; ``worst``, the category with the lowest F1.
+        ``summary``, one figure a name; ``categories``, best F1 first; ``queries``, one row each; ``neighbours``, rank
+        from 1; ``confusion``, rows true, columns predicted; ``worst``, the category with the lowest F1.
 
     Raises:
-        InputError: when the gallery is empty, there is no query, or the KD-tree disagrees.
+        InputError: when the gallery is empty, there is no query, a label has no category, or the KD-tree disagrees.
     """
     if not len(gallery.features) or not len(queries.features):
         raise InputError("There are no train or no test images to evaluate: change the split.")
+    labels = np.concatenate([gallery.label, queries.label])
+    if labels.min() < 0 or labels.max() >= len(categories):
+        raise InputError(
+            "The feature stores have labels that are no category's: remove results/features and run again."
+        )
     listed = min(max(neighbours, k, worst_retrieved), len(gallery.features))
     per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in queries.label]})
     gtm = int(max(np.count_nonzero(gallery.label == label) for label in np.unique(queries.label)))
@@ -76,7 +81,15 @@ def evaluate(
     places = np.empty((len(queries.features), listed), np.int64)
     figures: dict[str, np.ndarray] = {
         name: np.empty(len(queries.features))
-        for name in ("nmrr", "average_precision", "map_at_r", "r_precision", "nmrr_at_k", "precision_at_k", "recall_at_k")
+        for name in (
+            "nmrr",
+            "average_precision",
+            "map_at_r",
+            "r_precision",
+            "nmrr_at_k",
+            "precision_at_k",
+            "recall_at_k",
+        )
     }
     progress = Progress("queries ranked", len(queries.features))
     for rows, order in search.rankings(queries.features, gallery.features, block_bytes):
@@ -88,8 +101,9 @@ def evaluate(
         figures["nmrr_at_k"][rows] = metrics.nmrr_at_k(relevance, k)
         figures["precision_at_k"][rows] = metrics.precision_at_k(relevance, k)
         figures["recall_at_k"][rows] = metrics.recall_at_k(relevance, k)
-        candidates = order[:, : listed + search.SPARE]
-        found[rows], places[rows] = search.refine(queries.features[rows], gallery.features, candidates, listed)
+        places[rows] = order[:, :listed]
+        for row in range(rows.start, rows.stop):
+            found[row] = search.euclidean(queries.features[row], gallery.features[places[row]])
         progress.advance(len(order))
     _require_agreement(tree, queries, found, seed)
 
@@ -116,7 +130,10 @@ def evaluate(
         "macro_f1": float(table["f1"].mean()),
         "worst_category": worst_category,
         "gallery": len(gallery.features),
-        "features_sha256": {"train": gallery.about.get("features_sha256"), "test": queries.about.get("features_sha256")},
+        "features_sha256": {
+            "train": gallery.about.get("features_sha256"),
+            "test": queries.about.get("features_sha256"),
+        },
     }
     return Evaluation(
         summary=summary,
@@ -124,7 +141,9 @@ def evaluate(
         queries=per_query,
         neighbours=_neighbours(gallery, queries, found, places, neighbours),
         confusion=_confusion(categories, queries.label, predicted),
-        worst=_worst(worst_category, table, per_query, gallery, queries, places, categories, worst_images, worst_retrieved, seed),
+        worst=_worst(
+            worst_category, table, per_query, gallery, queries, places, categories, worst_images, worst_retrieved, seed
+        ),
     )
 
 
@@ -133,7 +152,9 @@ def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, s
     rows = np.random.default_rng(seed).choice(len(found), count, replace=False)
     distances, _ = tree.query(queries.features[rows], k=list(range(1, found.shape[1] + 1)), workers=-1)
     if not np.allclose(distances, found[rows], rtol=1e-9, atol=1e-9):
-        raise InputError("The KD-tree gives other neighbours than the exact search: remove results/index and run again.")
+        raise InputError(
+            "The KD-tree gives other neighbours than the exact search: remove results/index and run again."
+        )
     log.info("KD-tree and exact search agree on the %d nearest of %d queries", found.shape[1], count)
 
 
@@ -187,14 +208,16 @@ def _worst(
     retrieved: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Look into one category as the study did: some of its test images, a few results each, and what it is taken for."""
+    """Look into one category as the study did: some of its test images, a few results each, what it is taken for."""
     rows = np.flatnonzero(per_query["category"] == category)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(images, len(rows)), replace=False))
     relevance = gallery.label[places[chosen, :retrieved]] == queries.label[chosen, None]
     values = metrics.nmrr_at_k(relevance, retrieved)
     wrong = per_query.loc[rows[per_query["predicted"].iloc[rows] != category], "predicted"].value_counts()
-    strangers = pd.Series([categories[label] for label in gallery.label[places[chosen, :retrieved]][~relevance]]).value_counts()
-    figures = table.set_index("category").loc[category]
+    strangers = pd.Series(
+        [categories[label] for label in gallery.label[places[chosen, :retrieved]][~relevance]]
+    ).value_counts()
+    figures = table[table["category"] == category].iloc[0]
     return {
         "category": category,
         "precision": float(figures["precision"]),

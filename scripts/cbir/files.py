@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and their content hashes."""
 
+import csv
 import hashlib
 import json
 import os
@@ -31,7 +32,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): free the disk or allow writing there.") from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): free the disk or allow writing there."
+        ) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -42,7 +45,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None or isinstance(error, FileNotFoundError):
             raise
-        raise InputError(f"{path} cannot be written ({error.strerror}): free the disk or allow writing there.") from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): free the disk or allow writing there."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -66,21 +71,32 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write ``table`` without its index, lines ending in a bare newline, whole or not at all."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    text = table.to_csv(index=False, lineterminator="\n")
+    # A bare carriage return inside a name is not quoted by itself, and a reader takes it for the end of a line.
+    if "\r" in text:
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, text)
 
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: when the file is missing, is not UTF-8 or is not JSON.
+        InputError: when the file is missing or unreadable, is not UTF-8 or is not JSON.
     """
+    _require_file(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: check the path.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
+    # ValueError covers bytes that are no UTF-8, text that is no JSON, and integers of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
+
+
+def _require_file(path: str | Path) -> None:
+    if not os.path.isfile(path):
+        raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
 
 
 def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
@@ -91,13 +107,14 @@ def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
         columns: names that must be there; further columns are kept.
 
     Raises:
-        InputError: when the file is missing, is not a CSV or lacks a column.
+        InputError: when the file is missing or unreadable, is not a CSV or lacks a column.
     """
+    _require_file(path)
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={name: str for name in _TEXT_COLUMNS})
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: check the path.") from None
-    except (UnicodeDecodeError, ValueError) as error:
+        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_TEXT_COLUMNS, str))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
+    except ValueError as error:
         raise InputError(f"{path} is not a readable CSV ({error}): remove it and run again.") from None
     missing = [name for name in columns if name not in table.columns]
     if missing:
@@ -111,11 +128,12 @@ _TEXT_COLUMNS = ("image_id", "path", "category", "sha256", "query", "predicted",
 
 def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # File names may hold bytes that are not UTF-8, which Python carries as surrogates.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

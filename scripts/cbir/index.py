@@ -2,11 +2,13 @@
 
 import io
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from cbir.errors import InputError
@@ -17,8 +19,9 @@ from cbir.store import FeatureStore
 def build(gallery: FeatureStore, path: str | Path, leafsize: int) -> None:
     """Build a KD-tree over a gallery's features and pickle it; say beside it (.json) what it was built from.
 
-    The pickle is a plain ``scipy.spatial.KDTree``: ``pickle.load`` and ``.query`` work wherever SciPy is installed. Row i of
-    the tree is row i of the store. The tree holds float64 (Bentley 1975; Maneewongvatana and Mount 1999, sliding midpoint).
+    The pickle is a plain ``scipy.spatial.KDTree``: ``pickle.load`` and ``.query`` work wherever SciPy is installed. Row
+    i of the tree is row i of the store. The tree holds float64 (Bentley 1975; Maneewongvatana and Mount 1999, sliding
+    midpoint).
 
     Args:
         gallery: the method's train features.
@@ -50,35 +53,112 @@ def read(path: str | Path, gallery: FeatureStore) -> KDTree:
         InputError: when a file is missing or damaged, holds anything but a KD-tree, or was built over other vectors.
     """
     path = Path(path)
-    about = read_json(path.with_suffix(".json"))
+    side = path.with_suffix(".json")
+    about = read_json(side)
     if not path.is_file():
         raise InputError(f"The index {path} does not exist: run the workflow first.")
-    if about.get("features_sha256") != gallery.about.get("features_sha256"):
-        raise InputError(f"The index {path} was built over other vectors than its feature store holds: remove it and run again.")
+    if not isinstance(about, dict) or about.get("features_sha256") != gallery.about.get("features_sha256"):
+        raise InputError(
+            f"The index {path} was built over other vectors than its feature store holds: remove it and run again."
+        )
     if sha256_file(path) != about.get("pickle_sha256"):
-        raise InputError(f"The index {path} is not the file that {path.with_suffix('.json')} describes: remove it and run again.")
+        raise InputError(f"The index {path} is not the file that {side} describes: remove it and run again.")
     try:
-        tree = _TreeUnpickler(io.BytesIO(path.read_bytes())).load()
-    except InputError as error:
-        raise InputError(f"The index {path} {error}: remove it and run again.") from None
+        state = _TreeUnpickler(io.BytesIO(path.read_bytes())).load().state
+        _check(state, gallery.features.astype(np.float64))
+        tree = KDTree.__new__(KDTree)
+        tree.__setstate__(state)
     # A damaged pickle raises nearly anything.
     except Exception as error:
-        raise InputError(f"The index {path} is damaged ({' '.join(str(error).split())}): remove it and run again.") from error
-    if not isinstance(tree, KDTree) or not np.array_equal(tree.data, gallery.features.astype(np.float64)):
-        raise InputError(f"The index {path} does not hold the vectors of its feature store: remove it and run again.")
+        raise InputError(f"The index {path} is damaged ({error}): remove it and run again.") from error
     return tree
 
 
-class _TreeUnpickler(pickle.Unpickler):
-    """Admits only what a pickled KD-tree consists of, as the Python documentation advises for restricting globals."""
+# A node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h). A leaf has split_dim -1. The pointers mean
+# nothing in a file; __setstate__ makes them anew from the two numbers behind them, without a look at these.
+_NODE = np.dtype(
+    [
+        ("split_dim", np.int64),
+        ("children", np.int64),
+        ("split", np.float64),
+        ("start", np.int64),
+        ("end", np.int64),
+        ("less_pointer", np.uint64),
+        ("greater_pointer", np.uint64),
+        ("less", np.int64),
+        ("greater", np.int64),
+    ]
+)
 
-    _ADMITTED = {
-        ("scipy.spatial._kdtree", "KDTree"),
-        ("numpy", "dtype"),
-        ("numpy._core.numeric", "_frombuffer"),
+
+def _check(state: Any, vectors: NDArray[np.float64]) -> None:
+    """Raise ValueError unless a tree's state holds ``vectors`` and all its numbers stay inside its own arrays.
+
+    SciPy's compiled code trusts the state: a wrong number would have it read outside of memory it owns.
+    """
+    nodes, data, rows, columns, leafsize, largest, smallest, indices, boxsize, periodic = state
+    if not np.array_equal(data, vectors) or (rows, columns) != vectors.shape:
+        raise ValueError("it does not hold the vectors of its feature store")
+    if not (boxsize is periodic is None and type(leafsize) is int and leafsize > 0):
+        raise ValueError("its settings are not those of an index")
+    if not (np.array_equal(largest, vectors.max(axis=0)) and np.array_equal(smallest, vectors.min(axis=0))):
+        raise ValueError("its bounds are not those of its vectors")
+    if indices.dtype != np.int64 or not np.array_equal(np.sort(indices), np.arange(rows)):
+        raise ValueError("its rows are not each there once")
+    tree = np.frombuffer(nodes.tobytes(), _NODE)
+    number = np.arange(len(tree))
+    inner = tree[tree["split_dim"] != -1]
+    before = number[tree["split_dim"] != -1]
+    inside = (tree["start"] >= 0) & (tree["start"] <= tree["end"]) & (tree["end"] <= rows)
+    # Nodes are stored parents first, so children that come later can form no circle.
+    children = (inner["less"] > before) & (inner["greater"] > before)
+    children &= (inner["less"] < len(tree)) & (inner["greater"] < len(tree))
+    axes = (inner["split_dim"] >= 0) & (inner["split_dim"] < columns)
+    if not (len(tree) and inside.all() and children.all() and axes.all()):
+        raise ValueError("its nodes are not those of a tree")
+
+
+class _State:
+    """Stands for a KD-tree while its pickle is read: nothing reaches SciPy before it is checked."""
+
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+@dataclass
+class _Type:
+    """Stands for a NumPy dtype while a pickle is read."""
+
+    code: str
+    align: bool
+    copy: bool
+
+    def __setstate__(self, state: Any) -> None:
+        if state[1] not in ("<", "|"):
+            raise ValueError("its numbers are not little-endian")
+
+
+def _array(buffer: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> NDArray[Any]:
+    if kind.code not in ("f8", "i8", "S1") or order != "C":
+        raise ValueError("it holds arrays that no KD-tree needs")
+    return np.frombuffer(buffer, kind.code).reshape(shape)
+
+
+class _TreeUnpickler(pickle._Unpickler):
+    """Admits only what a pickled KD-tree consists of, as the Python documentation advises for restricting globals.
+
+    It is Python's own implementation, because the compiled one allocates whatever a memo number claims.
+    """
+
+    _ADMITTED: ClassVar = {
+        ("scipy.spatial._kdtree", "KDTree"): _State,
+        ("numpy", "dtype"): _Type,
+        ("numpy._core.numeric", "_frombuffer"): _array,
     }
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ADMITTED:
-            raise InputError(f"holds {module}.{name}, which no KD-tree needs, and was not opened")
-        return super().find_class(module, name)
+            raise ValueError(f"it holds {module}.{name}, which no KD-tree needs, and was not opened")
+        return self._ADMITTED[module, name]

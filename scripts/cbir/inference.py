@@ -40,7 +40,7 @@ def embedder(model: keras.Model, batch: int, normalise: bool) -> Embed:
         features = forward(images)[:count]
         if normalise:
             lengths = np.linalg.norm(features, axis=1, keepdims=True)
-            features = features / np.where(lengths > 0, lengths, 1)
+            features = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
         return features
 
     return embed

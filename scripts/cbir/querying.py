@@ -20,7 +20,9 @@ class Neighbour:
     distance: float
 
 
-def nearest(tree: KDTree, gallery: FeatureStore, vector: np.ndarray, k: int, exclude: str | None = None) -> list[Neighbour]:
+def nearest(
+    tree: KDTree, gallery: FeatureStore, vector: np.ndarray, k: int, exclude: str | None = None
+) -> list[Neighbour]:
     """Return the k nearest gallery images of a vector.
 
     Args:
@@ -32,7 +34,9 @@ def nearest(tree: KDTree, gallery: FeatureStore, vector: np.ndarray, k: int, exc
     """
     count = min(k + (exclude is not None), tree.n)
     distances, rows = tree.query(vector, k=list(range(1, count + 1)))
-    found = [(distance, row) for distance, row in zip(distances, rows, strict=True) if gallery.image_id[row] != exclude]
+    # Sorted as pairs, so that ties go by gallery row, as in the evaluation.
+    pairs = sorted(zip(distances, rows, strict=True))
+    found = [(distance, row) for distance, row in pairs if gallery.image_id[row] != exclude]
     return [
         Neighbour(rank, str(gallery.image_id[row]), int(gallery.label[row]), float(distance))
         for rank, (distance, row) in enumerate(found[:k], start=1)
@@ -43,8 +47,8 @@ def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
     """Choose an example query from an evaluation.
 
     Args:
-        kind: ``best``, the best ranked image of the category with the highest F1; ``middling``, the median image of the median
-            category; ``worst``, the worst ranked image of the category with the lowest F1.
+        kind: ``best``, the best ranked image of the category with the highest F1; ``middling``, the median image of the
+            median category; ``worst``, the worst ranked image of the category with the lowest F1.
         categories: the evaluation's table, best F1 first.
         queries: the evaluation's queries.
 

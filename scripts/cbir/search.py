@@ -1,14 +1,14 @@
 """Exact nearest-neighbour search by blocks of a distance matrix (Euclidean, float64)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # Bytes of one block of distances and of its sorted order.
 BLOCK_BYTES = 256_000_000
-# Candidates looked at beyond the k asked for.
-SPARE = 8
+_EPS = np.finfo(np.float64).eps
 
 
 def rankings(
@@ -24,14 +24,43 @@ def rankings(
     Yields:
         The block's query rows as a slice, and gallery rows (block, n) int64, nearest first; ties by gallery row.
     """
-    x, y = np.asarray(queries), np.asarray(gallery, np.float64)
+    x, y = np.asarray(queries), np.asarray(gallery)
+    for rows, keys, margins in _keys(x, y, block_bytes // (40 * max(len(y), 1))):
+        order = np.argsort(keys, axis=1)
+        gaps = np.diff(np.take_along_axis(keys, order, axis=1), axis=1)
+        near = gaps <= margins[:, None]
+        for row in np.flatnonzero(near.any(axis=1)):
+            _settle(order[row], near[row], x[rows][row], y)
+        yield rows, order
+
+
+def _settle(order: NDArray[np.int64], near: NDArray[np.bool_], query: ArrayLike, gallery: NDArray[Any]) -> None:
+    """Put every run of gallery rows that rounding may have swapped in the order of exact distances, in place."""
+    run = np.concatenate([[0], np.cumsum(~near)])
+    inside = np.concatenate([[False], near]) | np.concatenate([near, [False]])
+    rows = order[inside]
+    order[inside] = rows[np.lexsort((rows, euclidean(query, gallery[rows]), run[inside]))]
+
+
+def _keys(
+    queries: NDArray[Any], gallery: NDArray[Any], step: int
+) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield blocks of keys (block, n) that order the gallery as its distances do, and how far they may err (block,).
+
+    The key is the squared distance less the query's square, which is the same for the whole row. Both sides are moved
+    by the gallery's mean first: a large common offset would cancel all digits. A sum of d products is within d eps of
+    the sum of their absolute values, in whatever order it is taken (Higham, Accuracy and Stability of Numerical
+    Algorithms, 2002, section 3.1), so two keys further apart than four times that are in their true order.
+    """
+    centre = gallery.mean(axis=0, dtype=np.float64) if len(gallery) else 0.0
+    y = gallery.astype(np.float64) - centre
     squares = np.einsum("ij,ij->i", y, y)
-    step = max(1, block_bytes // (24 * max(len(y), 1)))
-    for start in range(0, len(x), step):
-        rows = slice(start, min(start + step, len(x)))
-        # |x|^2 is the same for the whole row and plays no part in its order.
-        keys = squares - 2 * (x[rows].astype(np.float64) @ y.T)
-        yield rows, np.argsort(keys, axis=1, kind="stable")
+    longest = np.sqrt(squares.max(initial=0))
+    for start in range(0, len(queries), max(step, 1)):
+        rows = slice(start, min(start + max(step, 1), len(queries)))
+        x = queries[rows].astype(np.float64) - centre
+        lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
+        yield rows, squares - 2 * (x @ y.T), 4 * (y.shape[1] + 8) * _EPS * (lengths + longest) ** 2
 
 
 def nearest(
@@ -48,41 +77,18 @@ def nearest(
     Returns:
         Distances (q, k) float64 and gallery rows (q, k) int64, nearest first; ties by gallery row.
     """
-    x, y = np.asarray(queries), np.asarray(gallery, np.float64)
-    k = min(k, len(y))
-    spare = min(k + SPARE, len(y))
-    squares = np.einsum("ij,ij->i", y, y)
-    found, places = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
-    step = max(1, block_bytes // (16 * max(len(y), 1)))
-    for start in range(0, len(x), step):
-        rows = slice(start, min(start + step, len(x)))
-        keys = squares - 2 * (x[rows].astype(np.float64) @ y.T)
-        found[rows], places[rows] = refine(x[rows], y, np.argpartition(keys, spare - 1, axis=1)[:, :spare], k)
-    return found, places
-
-
-def refine(
-    queries: ArrayLike, gallery: ArrayLike, candidates: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Order candidates by distances computed from the differences, exact to the last bits (0 for identical vectors).
-
-    Args:
-        queries: (q, d).
-        gallery: (n, d).
-        candidates: gallery rows (q, c) that hold the k nearest; `SPARE` more than k make that sure, since rounding in a
-            matrix product may swap close ones at the border.
-        k: how many to return, at most c.
-
-    Returns:
-        Distances (q, k) float64 and gallery rows (q, k) int64, nearest first; ties by gallery row.
-    """
     x, y = np.asarray(queries), np.asarray(gallery)
+    k = min(k, len(y))
     found, places = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
-    for row, query in enumerate(x):
-        rows = np.sort(candidates[row])
-        exact = euclidean(query, y[rows])
-        order = np.argsort(exact, kind="stable")[:k]
-        found[row], places[row] = exact[order], rows[order]
+    if k == 0:
+        return found, places
+    for rows, keys, margins in _keys(x, y, block_bytes // (24 * len(y))):
+        borders = np.partition(keys, k - 1, axis=1)[:, k - 1] + margins
+        for row, near in enumerate(keys <= borders[:, None], start=rows.start):
+            candidates = np.flatnonzero(near)
+            exact = euclidean(x[row], y[candidates])
+            order = np.argsort(exact, kind="stable")[:k]
+            found[row], places[row] = exact[order], candidates[order]
     return found, places
 
 

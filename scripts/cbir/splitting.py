@@ -16,8 +16,9 @@ def split(images: pd.DataFrame, shares: dict[str, float], seed: int) -> dict[str
     """Split within each category.
 
     Each category's images are ordered by the SHA-256 of seed and content; the first are train, then val, then test.
-    The order of the rows, file names and the platform play no part, and one image more or less moves at most one image
-    across each of the two borders inside its own category.
+    The borders stand at the rounded sums of the shares, so an image more moves neither border by more than one place.
+    The order of the rows, file names and the platform play no part, and one image more or less moves at most one other
+    image across each border inside its own category.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
@@ -32,7 +33,9 @@ def split(images: pd.DataFrame, shares: dict[str, float], seed: int) -> dict[str
     """
     exact = {name: Fraction(str(shares[name])) for name in SPLITS}
     if sum(exact.values()) != 1 or exact["train"] <= 0 or exact["test"] <= 0 or exact["val"] < 0:
-        raise InputError("split.train, split.val and split.test must sum to 1, with train and test above 0: change them.")
+        raise InputError(
+            "split.train, split.val and split.test must sum to 1, with train and test above 0: change them."
+        )
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in SPLITS}
     for category, group in images.groupby("category", sort=True):
         order = group.assign(_key=[_key(seed, digest) for digest in group["sha256"]]).sort_values("_key")
@@ -41,7 +44,8 @@ def split(images: pd.DataFrame, shares: dict[str, float], seed: int) -> dict[str
             parts[name].append(order.iloc[start : start + size])
             start += size
     return {
-        name: pd.concat(tables)[SPLIT_COLUMNS].sort_values("image_id", ignore_index=True) for name, tables in parts.items()
+        name: pd.concat(tables)[SPLIT_COLUMNS].sort_values("image_id", ignore_index=True)
+        for name, tables in parts.items()
     }
 
 
@@ -50,13 +54,18 @@ def _key(seed: int, sha256: str) -> str:
 
 
 def _sizes(category: str, count: int, shares: dict[str, Fraction]) -> tuple[int, int, int]:
-    """Round val and test to the nearest, at least one image each where the share is not 0; train gets the rest."""
-    needed = sum(share > 0 for share in shares.values())
-    val, test = (max(math.floor(count * shares[name] + Fraction(1, 2)), shares[name] > 0) for name in ("val", "test"))
-    train = count - val - test
-    if count < needed or train < 1:
+    """Return how many images are train, val and test: at least one where the share is not 0."""
+    least_val = int(shares["val"] > 0)
+    needed = 2 + least_val
+    if count < needed:
         raise InputError(
             f"The category {category!r} has {count} usable image{'s' * (count != 1)}, fewer than the split needs "
             f"({needed} or more): add images or remove its folder."
         )
-    return train, int(val), int(test)
+    train = min(max(_round(count * shares["train"]), 1), count - least_val - 1)
+    before_test = min(max(_round(count * (1 - shares["test"])), train + least_val), count - 1)
+    return train, before_test - train, count - before_test
+
+
+def _round(value: Fraction) -> int:
+    return math.floor(value + Fraction(1, 2))

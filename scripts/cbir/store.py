@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,11 @@ class FeatureStore:
 
 
 def write(
-    path: str | Path, manifest: pd.DataFrame, blocks: Iterable[NDArray[np.float32]], dimension: int, about: dict[str, Any]
+    path: str | Path,
+    manifest: pd.DataFrame,
+    blocks: Iterable[NDArray[np.float32]],
+    dimension: int,
+    about: dict[str, Any],
 ) -> None:
     """Write a feature store block by block.
 
@@ -114,33 +119,46 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
         raise InputError(f"The feature store {path} does not exist: run the workflow first.")
     try:
         with h5py.File(path, "r") as file:
-            for name in ("features", "image_id", "label", "sha256"):
-                # A link could make the reader open another file.
-                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    raise InputError(f"The feature store {path} lacks the dataset {name!r}: remove it and run again.")
             store = FeatureStore(
-                features=file["features"].astype(np.float32)[:],
-                image_id=file["image_id"].asstr()[:].astype(object),
-                label=file["label"][:].astype(np.int64),
-                sha256=file["sha256"].asstr()[:].astype(object),
+                features=dataset(file, "features").astype(np.float32)[:],
+                image_id=dataset(file, "image_id").asstr()[:].astype(object),
+                label=dataset(file, "label")[:].astype(np.int64),
+                sha256=dataset(file, "sha256").asstr()[:].astype(object),
                 about={key: _plain(value) for key, value in file.attrs.items()},
             )
-    except InputError:
-        raise
     # h5py raises many kinds on damaged files.
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"The feature store {path} is damaged ({reason}): remove it and run again.") from error
+        raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error
     rows = len(store.features)
     if store.features.ndim != 2 or any(part.shape != (rows,) for part in (store.image_id, store.label, store.sha256)):
         raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
-    if hashlib.sha256(np.ascontiguousarray(store.features)).hexdigest() != store.about.get("features_sha256"):
+    if hashlib.sha256(store.features.tobytes()).hexdigest() != store.about.get("features_sha256"):
         raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
     if not np.isfinite(store.features).all():
         raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
     if method is not None and store.about.get("method") != method:
         raise InputError(f"The feature store {path} is of the method {store.about.get('method')!r}, not {method!r}.")
     return store
+
+
+def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Return a dataset that stands in its own file, as a file of this project holds it.
+
+    Links, external storage and virtual datasets would read other files, and a compressed or never written dataset may
+    claim any size.
+
+    Raises:
+        ValueError: when it is missing or of another kind.
+    """
+    # Looked at before it is opened: opening follows a link.
+    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"it lacks the dataset {name!r}")
+    if found.external or found.is_virtual:
+        raise ValueError(f"the dataset {name!r} reads other files")
+    if found.nbytes > os.path.getsize(group.file.filename):
+        raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
+    return found
 
 
 def _plain(value: Any) -> Any:

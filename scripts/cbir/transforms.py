@@ -1,4 +1,4 @@
-"""Methods made from other methods' features: normalise, project, combine. Whatever is fitted is fitted on train only."""
+"""Methods made from other methods' features: normalise, project, combine. All fitting is done on train only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 
 from cbir.errors import InputError
 from cbir.files import atomic
+from cbir.store import dataset
 
 Matrix = NDArray[np.float32]
 
@@ -130,11 +131,14 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
     """
     try:
         with h5py.File(path, "r") as file:
+            # A link could make the reader open another file.
+            if not all(isinstance(file.get(name, getlink=True), h5py.HardLink) for name in file):
+                raise ValueError("it holds links")
             steps = [
                 Step(
-                    np.asarray(group["offset"]),
-                    np.asarray(group["scale"]),
-                    np.asarray(group["projection"]) if "projection" in group else None,
+                    np.asarray(dataset(group, "offset")),
+                    np.asarray(dataset(group, "scale")),
+                    np.asarray(dataset(group, "projection")) if "projection" in group else None,
                     bool(group.attrs["unit_length"]),
                 )
                 for group in (file[name] for name in sorted(file, key=int))

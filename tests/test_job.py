@@ -1,0 +1,72 @@
+"""A job is run in a process of its own, as Snakemake does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cbir import job
+
+CODE = """
+import logging, sys
+import numpy, threadpoolctl
+from types import SimpleNamespace
+from cbir import job
+from cbir.errors import InputError
+
+def work(snakemake):
+    logging.getLogger("cbir").info("working")
+    {}
+
+job.run(work, SimpleNamespace(log=[sys.argv[1]], threads=1, rule="encode"))
+print("done")
+"""
+
+
+def run(body: str, log: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(body), str(log)],
+        env={"PYTHONPATH": str(Path(job.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_job_that_works_logs_to_its_file_and_to_the_terminal(tmp_path: Path) -> None:
+    done = run("pass", tmp_path / "logs" / "a.log")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert "INFO working" in done.stderr
+    assert (tmp_path / "logs" / "a.log").read_text() == done.stderr
+
+
+def test_what_a_person_can_mend_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    done = run("raise InputError('The image x is broken: replace it.')", tmp_path / "a.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    log = (tmp_path / "a.log").read_text()
+    assert log.splitlines()[-1].endswith("ERROR The image x is broken: replace it.")
+    assert "Traceback" not in log + done.stderr
+    assert "is broken" in done.stderr
+
+
+def test_a_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
+    done = run(
+        "raise InputError('The image ' + bytes([255]).decode('utf-8', 'surrogateescape') + ' is broken.')",
+        tmp_path / "a",
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "The image \\udcff is broken." in (tmp_path / "a").read_text(encoding="utf-8")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
+    done = run("{}['missing']", tmp_path / "a.log")
+    assert done.returncode == 1
+    log = (tmp_path / "a.log").read_text()
+    assert "The rule encode failed" in log
+    assert "Traceback" in log
+    assert "KeyError: 'missing'" in log
+
+
+def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:
+    body = "assert [pool['num_threads'] for pool in threadpoolctl.threadpool_info()] == [1]"
+    assert run(body, tmp_path / "a.log").returncode == 0

@@ -1,0 +1,64 @@
+"""The negative control: what ImageNet taught the network finds more than its architecture or the colours alone do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cbir import encoders, metrics, search
+from cbir.collection import collect
+from cbir.images import load
+from cbir.inference import embedder
+from cbir.sources import sample
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
+    """The sample as the networks take it (n, 224, 224, 3) uint8, and its labels."""
+    folder = tmp_path_factory.mktemp("sample")
+    sample.fetch(folder / "images")
+    table, _ = collect(folder / "images", folder / "memory", workers=2)
+    return np.stack([load(Path(path)) for path in table["path"]]), table["label"].to_numpy()
+
+
+def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Precision at 1 and mean average precision, each image against all others."""
+    [(_, order)] = search.rankings(features, features)
+    # Whatever stands where the image itself does is left out.
+    others = np.array([row[row != query] for query, row in enumerate(order)])
+    relevance = labels[others] == labels[:, None]
+    return float(relevance[:, 0].mean()), metrics.mean_defined(metrics.average_precision(relevance))
+
+
+def encoded(weights: str, photographs: np.ndarray) -> np.ndarray:
+    model, _ = encoders.build("mobilenetv2", weights, 0)
+    embed = embedder(model, batch=32, normalise=False)
+    return np.concatenate([embed(photographs[start : start + 32]) for start in range(0, len(photographs), 32)])
+
+
+def histograms(photographs: np.ndarray) -> np.ndarray:
+    """Joint histograms of 4 levels a colour, the plainest of the classical features."""
+    levels = photographs.astype(int) // 64
+    bins = levels @ [16, 4, 1]
+    return np.stack([np.bincount(image.ravel(), minlength=64) for image in bins]) / bins[0].size
+
+
+def test_imagenet_weights_find_more_than_random_weights_and_colours(
+    photographs: tuple[np.ndarray, np.ndarray],
+) -> None:
+    pixels, labels = photographs
+    assert len(pixels) > 140
+    assert len(set(labels)) == 7
+    learned = figures(encoded("imagenet", pixels), labels)
+    untrained = figures(encoded("random", pixels), labels)
+    colours = figures(histograms(pixels), labels)
+    told = f"ImageNet {learned}, random {untrained}, colours {colours}"
+    assert learned[0] > 0.8, told
+    assert learned[1] > 0.5, told
+    for weak in (untrained, colours):
+        assert learned[0] > weak[0] + 0.2, told
+        assert learned[1] > weak[1] + 0.12, told
+    # Colours alone do tell something: the measure itself works.
+    assert colours[0] > 1.5 * max(np.bincount(labels)) / len(labels), told

@@ -1,0 +1,130 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
+
+from cbir import search
+
+
+def full(queries: np.ndarray, gallery: np.ndarray, block_bytes: int = search.BLOCK_BYTES) -> np.ndarray:
+    blocks = list(search.rankings(queries, gallery, block_bytes))
+    assert [row for rows, _ in blocks for row in range(rows.start, rows.stop)] == list(range(len(queries)))
+    return np.concatenate([order for _, order in blocks])
+
+
+def exact_ranking(query: np.ndarray, gallery: np.ndarray) -> list[int]:
+    """By rational numbers, without any rounding; ties by row."""
+    squares = [
+        sum((Fraction(float(a)) - Fraction(float(b))) ** 2 for a, b in zip(query, row, strict=True)) for row in gallery
+    ]
+    return sorted(range(len(gallery)), key=lambda row: (squares[row], row))
+
+
+def random(rows: int, columns: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
+
+
+def test_a_ranking_worked_by_hand() -> None:
+    gallery = np.array([[3.0, 4.0], [0.0, 1.0], [6.0, 8.0], [0.0, 0.0]])
+    distances, rows = search.nearest([[0.0, 0.0]], gallery, 4)
+    # 3-4-5 triangles.
+    assert rows.tolist() == [[3, 1, 0, 2]]
+    assert distances.tolist() == [[0, 1, 5, 10]]
+    assert full(np.zeros((1, 2)), gallery).tolist() == [[3, 1, 0, 2]]
+
+
+@pytest.mark.parametrize("columns", [1, 5, 300])
+def test_agrees_with_brute_force_and_the_kd_tree(columns: int) -> None:
+    queries, gallery = random(40, columns, 0), random(500, columns, 1)
+    brute = cdist(queries.astype(float), gallery.astype(float))
+    assert np.array_equal(full(queries, gallery), np.argsort(brute, axis=1, kind="stable"))
+    distances, rows = search.nearest(queries, gallery, 7)
+    assert np.array_equal(rows, np.argsort(brute, axis=1, kind="stable")[:, :7])
+    assert np.allclose(distances, np.sort(brute, axis=1)[:, :7], rtol=1e-13)
+    tree_distances, tree_rows = KDTree(gallery).query(queries, k=7)
+    assert np.array_equal(rows, tree_rows)
+    assert np.allclose(distances, tree_distances, rtol=1e-12)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 20_000, 10**9])
+def test_the_size_of_blocks_plays_no_part(block_bytes: int) -> None:
+    queries, gallery = random(30, 8, 0), random(100, 8, 1)
+    assert np.array_equal(full(queries, gallery, block_bytes), full(queries, gallery))
+    for one, other in zip(
+        search.nearest(queries, gallery, 5, block_bytes), search.nearest(queries, gallery, 5), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_memory_is_bounded_by_the_block() -> None:
+    blocks = [rows for rows, _ in search.rankings(random(30, 8, 0), random(100, 8, 1), 40 * 100 * 7)]
+    assert [rows.stop - rows.start for rows in blocks] == [7, 7, 7, 7, 2]
+
+
+def test_equal_vectors_have_distance_zero_and_go_by_row() -> None:
+    # 64 columns of values that no product sums without rounding, more equal rows than any margin of candidates.
+    vector = random(1, 64, 0)
+    gallery = np.concatenate([random(10, 64, 1), np.repeat(vector, 50, axis=0), random(10, 64, 2)])
+    order = full(vector, gallery)[0]
+    assert order[:50].tolist() == list(range(10, 60))
+    distances, rows = search.nearest(vector, gallery, 20)
+    assert rows[0].tolist() == list(range(10, 30))
+    assert distances[0].tolist() == [0.0] * 20
+
+
+@pytest.mark.parametrize("offset", [1e4, 3e7, -1e12])
+def test_a_large_common_offset_cancels_nothing(offset: float) -> None:
+    # As float64 all sums are exact; as float32 neighbours at 1e4 are 0.001 apart.
+    kind = np.float32 if offset == 1e4 else np.float64
+    gallery = (offset + random(200, 6, 1) * 0.05 * max(1.0, abs(offset) * 1e-10)).astype(kind)
+    queries = (offset + random(5, 6, 2) * 0.05 * max(1.0, abs(offset) * 1e-10)).astype(kind)
+    order = full(queries, gallery)
+    near = search.nearest(queries, gallery, 10)[1]
+    for row, query in enumerate(queries):
+        expected = exact_ranking(query, gallery)
+        assert near[row].tolist() == expected[:10]
+        assert order[row].tolist() == expected
+
+
+def test_two_far_groups_cancel_nothing_either() -> None:
+    # The mean lies between the groups, so moving by it does not help. The keys err by 1e-3, the squares are about 1e-8.
+    side = np.repeat([[1e6], [-1e6]], 60, axis=0)
+    gallery = side + random(120, 4, 1) * 1e-4
+    order = full(gallery[:3], gallery)
+    near = search.nearest(gallery[:3], gallery, 12)[1]
+    for row in range(3):
+        expected = exact_ranking(gallery[row], gallery)
+        assert near[row].tolist() == expected[:12]
+        assert order[row].tolist() == expected
+
+
+@given(
+    gallery=st.lists(st.tuples(*[st.sampled_from([0, 1, 1e-8, 1 + 2**-30, 1e6])] * 3), min_size=1, max_size=25),
+    query=st.tuples(*[st.sampled_from([0, 1, 1e6, 1e-8])] * 3),
+    k=st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_awkward_numbers_are_ranked_as_their_float64_distances_are(
+    gallery: list[tuple[float, ...]], query: tuple[float, ...], k: int
+) -> None:
+    y, x = np.array(gallery), np.array([query])
+    exact = search.euclidean(x[0], y)
+    expected = np.argsort(exact, kind="stable")
+    order = full(x, y)[0]
+    assert np.array_equal(exact[order], exact[expected])
+    distances, rows = search.nearest(x, y, k)
+    assert np.array_equal(rows[0], expected[:k])
+    assert np.array_equal(distances[0], exact[expected[:k]])
+
+
+def test_more_neighbours_than_images() -> None:
+    distances, rows = search.nearest(random(3, 2, 0), random(4, 2, 1), 9)
+    assert rows.shape == distances.shape == (3, 4)
+    assert all(sorted(row) == [0, 1, 2, 3] for row in rows.tolist())
+    assert search.nearest(random(3, 2, 0), np.empty((0, 2)), 9)[1].shape == (3, 0)
+    assert search.nearest(np.empty((0, 2)), random(4, 2, 1), 9)[1].shape == (0, 4)
+    assert full(random(1, 2, 0), random(1, 2, 1)).tolist() == [[0]]
