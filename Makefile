@@ -5,7 +5,7 @@ CORES ?= all
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run report test lint clean
+.PHONY: run report serve test lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -14,6 +14,9 @@ run: .venv/run.stamp
 report: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS) results/report.html
 	$(BIN)/snakemake --report results/snakemake-report.html $(ARGS)
+
+serve: .venv/run.stamp
+	$(BIN)/python scripts/serve.py $(ARGS)
 
 test: lint
 	$(BIN)/pytest $(ARGS)

@@ -15,6 +15,7 @@ include: "rules/index.smk"
 include: "rules/evaluation.smk"
 include: "rules/comparison.smk"
 include: "rules/queries.smk"
+include: "rules/feedback.smk"
 include: "rules/report.smk"
 
 

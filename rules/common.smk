@@ -20,6 +20,8 @@ BASE = Path(workflow.basedir)
 
 try:
     config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
+    if config["collection"]["source"] == "folder":
+        cbir_contents.require_folder(config["collection"]["path"])
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -27,6 +29,10 @@ SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
+COMPARISON = [
+    f"results/comparison/{name}" for name in ("methods.csv", "methods.svg", "categories.svg", "best_worst.csv")
+]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 
 
@@ -195,6 +201,11 @@ def report_input(wildcards):
         "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
         **{name: expand(path, method=METHODS) for name, path in per_method.items()},
         "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
+        "comparison": COMPARISON if len(METHODS) > 1 else [],
+        "pairs": expand("results/comparison/{pair}.json", pair=PAIRS),
+        "pair_pictures": expand("results/comparison/{pair}.svg", pair=PAIRS),
+        "histories": expand("results/encoders/{encoder}/history.csv", encoder=TRAINED),
+        "trainings": expand("results/encoders/{encoder}/training.svg", encoder=TRAINED),
         "gains": expand("results/feedback/simulated/{method}/gain.csv", method=SIMULATED),
         "curves": expand("results/feedback/simulated/{method}/gain.svg", method=SIMULATED),
         "examples": expand("results/feedback/simulated/{method}/example.json", method=SIMULATED),

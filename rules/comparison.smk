@@ -2,7 +2,6 @@
 
 # The pairs are no setting of a comparison: another pair leaves the others as they are.
 STATISTICS = settings({key: config["comparison"][key] for key in ("confidence", "resamples", "seed")})
-PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 
 
 rule compare_methods:

@@ -18,6 +18,19 @@ log = logging.getLogger("cbir")
 _SETTLED_SECONDS = 2.0
 
 
+def require_folder(folder: str | Path) -> None:
+    """Refuse an image folder that is not there.
+
+    Raises:
+        InputError: when it is missing or is not a folder.
+    """
+    if not os.path.isdir(folder):
+        state = "is not a folder" if os.path.exists(folder) else "does not exist"
+        raise InputError(
+            f"The image folder {folder} {state}: set collection.path to a folder with one sub-folder a category."
+        )
+
+
 def list_files(folder: str | Path) -> list[str]:
     """List all files below a folder as sorted relative paths with forward slashes.
 
@@ -27,12 +40,8 @@ def list_files(folder: str | Path) -> list[str]:
     Raises:
         InputError: when the folder is missing, is not a folder or cannot be read.
     """
+    require_folder(folder)
     root = Path(folder)
-    if not os.path.isdir(root):
-        state = "is not a folder" if os.path.exists(root) else "does not exist"
-        raise InputError(
-            f"The image folder {root} {state}: set collection.path to a folder with one sub-folder a category."
-        )
 
     def refuse(error: OSError) -> None:
         raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}): allow reading it.") from error

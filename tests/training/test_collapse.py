@@ -13,7 +13,8 @@ SETTINGS = TrainingSettings(margin=0.2)
     ("loss", "spread", "collapsed"),
     [
         (0.2, 0.0, True),
-        (0.205, 0.05, True),
+        # Batch-hard mining of a network from scratch.
+        (0.216, 0.052, True),
         # At the margin, but the images lie apart: triplets are hard, nothing has collapsed.
         (0.2, 0.5, False),
         # Close together, and still in the right order: the loss is below the margin.

@@ -7,8 +7,10 @@ from cbir.training.settings import TrainingSettings
 
 # Embeddings of an untrained network lie close together too; a healthy training parts them within fewer steps.
 STUCK_STEPS = 60
-# The hinge of a triplet of coinciding embeddings is the margin; 5 % of it is what counts as no distance.
-TOLERANCE = 0.05
+# The hinge of a triplet of coinciding embeddings is the margin; a tenth of it counts as no distance. Measured at margin
+# 0.2: batch-hard mining of a network from scratch collapsed to loss 0.216 and spread 0.05 within an epoch, healthy
+# trainings have spreads above 0.7.
+TOLERANCE = 0.1
 
 
 def is_collapsed(loss: float, spread: float, margin: float) -> bool:
