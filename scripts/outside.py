@@ -1,4 +1,4 @@
-"""List query images from outside the collection, as a manifest like those of the splits."""
+"""List a query image from outside the collection in a manifest like those of the splits."""
 
 import hashlib
 from typing import Any
@@ -13,16 +13,15 @@ from cbir.splitting import SPLIT_COLUMNS
 
 
 def work(job: Any) -> None:
-    rows = []
-    for path in job.input:
-        try:
-            data = images.read_bytes(path)
-            images.inspect(data)
-        except images.ImageError as error:
-            raise InputError(f"The query image {path} cannot be used: {error}; replace it.") from None
-        # No category is known: label -1.
-        rows.append({"image_id": path, "path": path, "category": "", "label": -1, "sha256": hashlib.sha256(data).hexdigest()})
-    write_csv(job.output[0], pd.DataFrame(rows, columns=SPLIT_COLUMNS))
+    path = job.input[0]
+    try:
+        data = images.read_bytes(path)
+        images.inspect(data)
+    except images.ImageError as error:
+        raise InputError(f"The query image {path} cannot be used: {error}; replace it.") from None
+    # No category is known: label -1.
+    row = {"image_id": path, "path": path, "category": "", "label": -1, "sha256": hashlib.sha256(data).hexdigest()}
+    write_csv(job.output[0], pd.DataFrame([row], columns=SPLIT_COLUMNS))
 
 
 run(work, snakemake)

@@ -14,7 +14,9 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "report"
 
 
 def work(job: Any) -> None:
-    config, methods, queries = (json.loads(job.params[name]) for name in ("config", "methods", "queries"))
+    config, methods, queries, simulated = (
+        json.loads(job.params[name]) for name in ("config", "methods", "queries", "simulated")
+    )
     answers = iter(job.input.queries)
     rows = [job.input[name] for name in ("summaries", "categories", "confusions", "worst", "indexes", "galleries")]
     files = report.Files(
@@ -29,9 +31,26 @@ def work(job: Any) -> None:
         ],
         benchmarks=job.params.benchmarks,
         credits=next(iter(job.input.credits), None),
+        simulations=[
+            report.SimulationFiles(*paths)
+            for paths in zip(simulated, job.input.gains, job.input.curves, job.input.examples, strict=True)
+        ],
+        comparison=_comparison(job.input),
+        trainings={
+            Path(history).parent.name: (history, picture)
+            for history, picture in zip(job.input.histories, job.input.trainings, strict=True)
+        },
+        refinements={Path(path).parent.name: path for path in job.input.refinements},
     )
     report.write(files, TEMPLATES, job.output[0])
     log.info("%s: %.1f MB", job.output[0], Path(job.output[0]).stat().st_size / 10**6)
+
+
+def _comparison(files: Any) -> report.ComparisonFiles | None:
+    if not files.comparison:
+        return None
+    pairs = list(zip(files.pairs, files.pair_pictures, strict=True))
+    return report.ComparisonFiles(*files.comparison, pairs=pairs)
 
 
 run(work, snakemake)

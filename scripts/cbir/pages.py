@@ -84,6 +84,11 @@ def picture(path: str | Path, side: int) -> str:
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
+def vector(path: str | Path) -> str:
+    """Return an SVG file as a ``data:`` URI. As an image, it runs no script and loads nothing."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(Path(path).read_bytes()).decode()}"
+
+
 def _absent(value: float | None) -> bool:
     return value is None or math.isnan(value)
 

@@ -68,6 +68,14 @@ def test_what_is_left_out_comes_from_the_configuration() -> None:
     assert refinement.strategy == "rocchio"
 
 
+def test_method_and_k_are_the_configured_ones_where_they_are_left_out() -> None:
+    least = {"query": "cat/a.jpg", "rounds": [{}]}
+    refinement = parse(json.dumps(least).encode(), "mine.json", METHODS, Weights(), "siamese", 4)
+    assert (refinement.method, refinement.k) == ("siamese", 4)
+    refinement = parse(json.dumps(GOOD).encode(), "mine.json", METHODS, Weights(), "siamese", 4)
+    assert (refinement.method, refinement.k) == ("pretrained", 3)
+
+
 def test_what_is_written_is_read_back_the_same() -> None:
     refinement = parsed(changed(["alpha"], 0.1 + 0.2))
     assert parsed(as_json(refinement)) == refinement

@@ -3,7 +3,7 @@ import pytest
 
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Gallery, Search
-from cbir.feedback.simulation import judge_by_category, measure, simulate
+from cbir.feedback.simulation import choose, judge_by_category, measure, simulate
 from cbir.feedback.strategies import Weights
 
 # The query at 0; on the way cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
@@ -70,3 +70,22 @@ def test_feedback_helps_where_the_category_is_two_clouds() -> None:
     for strategy in ("rocchio", "nearest", "linear"):
         gain = measure([Search(gallery, np.array([0.5, 0.5]), 10, strategy, category="cat")], 3, gtm=25)
         assert gain.residual_nmrr[0, 3] < gain.residual_nmrr_plain[0, 3]
+
+
+def test_some_queries_alone() -> None:
+    gain = measure([search(), search(k=6), search(k=1)], 1, gtm=3)
+    chosen = gain.select(np.array([True, False, True]))
+    assert chosen.precision.tolist() == [[0.5, 0], [1, 0]]
+    assert chosen.judged.tolist() == [[0, 2], [0, 1]]
+    assert chosen.mean()["queries"].tolist() == [2, 2]
+
+
+def test_a_sample_depends_on_content_and_seed_and_not_on_the_order() -> None:
+    digests = [f"{number:064x}" for number in range(200)]
+    chosen = choose(digests, 20, seed=0)
+    assert chosen.sum() == 20
+    assert choose(digests[::-1], 20, seed=0)[::-1].tolist() == chosen.tolist()
+    assert choose(digests, 20, seed=1).tolist() != chosen.tolist()
+    # An image less moves at most one other into the sample.
+    assert (choose(digests[1:], 20, seed=0) != chosen[1:]).sum() <= 1
+    assert choose(digests[:5], 20, seed=0).tolist() == [True] * 5

@@ -56,7 +56,9 @@ class Refinement:
     source: str
 
 
-def read(path: str | Path, methods: Collection[str], weights: Weights) -> Refinement:
+def read(
+    path: str | Path, methods: Collection[str], weights: Weights, method: str | None = None, k: int | None = None
+) -> Refinement:
     """Read a refinement's file; arguments and errors as in ``parse``.
 
     Raises:
@@ -68,10 +70,17 @@ def read(path: str | Path, methods: Collection[str], weights: Weights) -> Refine
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from None
-    return parse(data, str(path), methods, weights)
+    return parse(data, str(path), methods, weights, method, k)
 
 
-def parse(data: bytes, source: str, methods: Collection[str], weights: Weights) -> Refinement:
+def parse(
+    data: bytes,
+    source: str,
+    methods: Collection[str],
+    weights: Weights,
+    method: str | None = None,
+    k: int | None = None,
+) -> Refinement:
     """Parse and check a refinement's JSON, all but what only the gallery can tell (images and ranks).
 
     Args:
@@ -79,6 +88,8 @@ def parse(data: bytes, source: str, methods: Collection[str], weights: Weights) 
         source: what messages call it: the file's path, or "The request".
         methods: names of the configured methods.
         weights: the configured weights, for those that the refinement leaves out.
+        method: the method of a refinement that names none; None makes the key necessary.
+        k: the same for k.
 
     Raises:
         InputError: when it is not JSON, repeats a key, breaks the schema or names an unknown method.
@@ -87,6 +98,10 @@ def parse(data: bytes, source: str, methods: Collection[str], weights: Weights) 
     error = next(_validator().iter_errors(value), None)
     if error is not None:
         raise InputError(f"{source}: {_sentence(error)}")
+    value = {"method": method, "k": k} | value
+    for key in ("method", "k"):
+        if value[key] is None:
+            raise InputError(f"{source}: the refinement lacks the key {key}: add it.")
     if value["method"] not in methods:
         known = ", ".join(sorted(methods))
         raise InputError(f"{source}: method {show(value['method'])} is not configured: choose one of {known}.")

@@ -5,8 +5,9 @@ taken out of the ranking and of the relevant images. As that also takes out the 
 the plain ranking over the SAME residual collection, not with the round before.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,10 @@ class Gain:
     residual_nmrr_plain: NDArray[np.float64]
     judged: NDArray[np.float64]
 
+    def select(self, queries: NDArray[np.bool_]) -> "Gain":
+        """Return the figures of some queries alone; ``queries`` is bool, one a query."""
+        return Gain(*(getattr(self, field.name)[queries] for field in fields(self)))
+
     def mean(self) -> pd.DataFrame:
         """Return one row a round: the means over the queries, ANMRR over those with something left to find."""
         return pd.DataFrame(
@@ -66,6 +71,17 @@ def judge_by_category(result: RoundResult) -> Round:
         relevant=tuple(np.flatnonzero(result.of_category).tolist()),
         irrelevant=tuple(np.flatnonzero(~result.of_category).tolist()),
     )
+
+
+def choose(sha256: Sequence[str], count: int, seed: int) -> NDArray[np.bool_]:
+    """Choose ``count`` images at random, bool (n,); all when there are fewer.
+
+    What is chosen depends on the images' contents and the seed, so that an image more or less moves few others.
+    """
+    lots = [hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in sha256]
+    chosen = np.zeros(len(lots), dtype=np.bool_)
+    chosen[sorted(range(len(lots)), key=lots.__getitem__)[:count]] = True
+    return chosen
 
 
 def simulate(search: Search, rounds: int) -> list[RoundResult]:

@@ -1,0 +1,89 @@
+"""The folder of refinements: which files stand in it, and what the workflow needs to know of each before any job runs.
+
+A file that cannot be used stays an entry of its own with its problem, so that it stops nobody else's job.
+"""
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from cbir.errors import InputError
+from cbir.feedback.refinement import Refinement, locate_query, read, show
+from cbir.feedback.strategies import Weights
+from cbir.files import sha256_json
+
+# Of a file without its ".json"; it becomes a folder of the results.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# The folder of the simulated user's results.
+RESERVED = "simulated"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A refinement's file.
+
+    Attributes:
+        path: the file.
+        refinement: its content; None when it cannot be used.
+        image: the image file that its query may name, or None where there is no such file. An image_id goes first.
+        problem: why it cannot be used, one sentence; "" when it can.
+    """
+
+    path: str
+    refinement: Refinement | None
+    image: str | None
+    problem: str
+
+
+def find(
+    folder: str | Path, methods: Collection[str], weights: Weights, method: str | None = None, k: int | None = None
+) -> dict[str, Entry]:
+    """Return the refinements of a folder by name, which is the file's without ``.json``; none without the folder.
+
+    Hidden files are left out: a file that is being written is one. Other arguments as in ``refinement.read``.
+
+    Raises:
+        InputError: when the folder cannot be read.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"The folder of refinements {folder} cannot be read ({error.strerror}): check it.") from None
+    found = {}
+    for name in names:
+        if not name.endswith(".json") or name.startswith("."):
+            continue
+        path, stem = os.path.join(folder, name), name.removesuffix(".json")
+        if stem == RESERVED or not NAME.fullmatch(stem):
+            problem = (
+                f"{path}: the file's name cannot name the folder of its results: rename it to at most 100 letters, "
+                f"digits, '.', '_' and '-', and not to {RESERVED}.json."
+            )
+            found[f"refinement-{sha256_json(stem)[:16]}"] = Entry(path, None, None, str(InputError(problem)))
+            continue
+        try:
+            refinement = read(path, methods, weights, method, k)
+            found[stem] = Entry(path, refinement, _image(refinement, folder), "")
+        except InputError as error:
+            found[stem] = Entry(path, None, None, str(error))
+    return found
+
+
+def _image(refinement: Refinement, folder: str | Path) -> str | None:
+    try:
+        image = locate_query(refinement, (), folder)
+    except InputError:
+        # It may be an image_id; the job, which knows them, says so if it is not.
+        return None
+    # Relative to the folder, so that a moved folder's results stay as they are.
+    path = os.path.join(folder, os.path.relpath(image, os.path.realpath(folder)))
+    if not path.isprintable():
+        raise InputError(
+            f"{refinement.source}: query {show(refinement.query)} has characters that cannot be printed: "
+            "rename the image file."
+        )
+    return path

@@ -1,0 +1,92 @@
+"""What a refinement leaves behind: plain data of every round, a table of its results, its query vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from cbir.feedback.refinement import Refinement, Round, as_json
+from cbir.feedback.rounds import Gallery, RoundResult
+from cbir.files import atomic
+from cbir.store import FeatureStore
+
+SHOWN_RESULTS = 10
+"""Results of a round that pictures show; a refinement may have a thousand."""
+SHOWN_ROUNDS = 11
+"""Rankings that they show, the plain query's among them."""
+
+
+def gallery(store: FeatureStore, categories: Sequence[str]) -> Gallery:
+    """Return a method's train features as the gallery of a search; ``categories`` holds the name of each label."""
+    return Gallery(store.features, [str(name) for name in store.image_id], np.array(categories)[store.label])
+
+
+def record(
+    refinement: Refinement, query: str, category: str | None, gallery: FeatureStore, results: Sequence[RoundResult]
+) -> dict[str, Any]:
+    """Return a refinement and its rounds as plain data.
+
+    Args:
+        refinement: what was asked.
+        query: the query's image_id, or the path of its file.
+        category: the query's category, or None when it is not known.
+        gallery: the train features that were searched.
+        results: round 0 and one result a judged round.
+
+    Returns:
+        ``refinement`` as its file, completed; ``query``; ``category``; ``features_sha256`` of the gallery; ``rounds``:
+        each as ``RoundResult.as_json`` has it, with ``flagged``, the image_ids that were then judged ``relevant`` and
+        ``irrelevant``. In the last round nothing is.
+    """
+    judgements = [*refinement.rounds, Round()]
+    return {
+        "refinement": as_json(refinement),
+        "query": query,
+        "category": category,
+        "features_sha256": gallery.about["features_sha256"],
+        "rounds": [
+            {
+                **result.as_json(),
+                "flagged": {
+                    "relevant": _image_ids(result, judged.relevant),
+                    "irrelevant": _image_ids(result, judged.irrelevant),
+                },
+            }
+            for result, judged in zip(results, judgements, strict=True)
+        ],
+    }
+
+
+def _image_ids(result: RoundResult, items: Sequence[str | int]) -> list[str]:
+    return [result.image_ids[item] if isinstance(item, int) else item for item in items]
+
+
+def flags(round: dict[str, Any]) -> dict[str, str]:
+    """Return what was judged of a round of a ``record``: ``relevant`` or ``irrelevant`` by image_id."""
+    return {image_id: verdict for verdict, image_ids in round["flagged"].items() for image_id in image_ids}
+
+
+def table(record: dict[str, Any]) -> pd.DataFrame:
+    """Return a row for each result of each round of a ``record``.
+
+    Columns: round, precision_at_k and residual_precision_at_k of the round, then position (from 0), image_id, distance,
+    score, of_category, judged (before this round) and flag (given in it). What is not known is empty.
+    """
+    rows = []
+    for round in record["rounds"]:
+        given = flags(round)
+        figures = {key: round[key] for key in ("round", "precision_at_k", "residual_precision_at_k")}
+        rows += [{**figures, **item, "flag": given.get(item["image_id"])} for item in round["results"]]
+    return pd.DataFrame(rows)
+
+
+def write_vectors(results: Sequence[RoundResult], record: dict[str, Any], path: str | Path) -> None:
+    """Write the query vector of every round: ``vectors`` (rounds, d) float64 in an HDF5 file, round 0 first."""
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("vectors", data=np.array([result.vector for result in results]))
+        file.attrs["method"] = record["refinement"]["method"]
+        file.attrs["query"] = record["query"]
+        file.attrs["features_sha256"] = record["features_sha256"]

@@ -1,0 +1,44 @@
+"""Refine one query by the judgements of its file."""
+
+import json
+from typing import Any
+
+from cbir import store
+from cbir.collection import IMAGE_COLUMNS
+from cbir.errors import InputError
+from cbir.feedback import pictures, records
+from cbir.feedback.refinement import locate_query, read
+from cbir.feedback.rounds import refine
+from cbir.feedback.strategies import Weights
+from cbir.files import read_csv, read_json, write_csv, write_json
+from cbir.job import run
+
+
+def work(job: Any) -> None:
+    if job.params.problem:
+        raise InputError(job.params.problem)
+    chosen = json.loads(job.params.chosen)
+    weights = Weights(*(chosen[name] for name in ("alpha", "beta", "gamma")))
+    asked = read(job.input.refinement, [chosen["method"]], weights, chosen["method"], chosen["k"])
+    names = read_json(job.input.categories)["index_to_category"]
+    names = [names[str(label)] for label in range(len(names))]
+    paths = dict(read_csv(job.input.images, IMAGE_COLUMNS)[["image_id", "path"]].itertuples(index=False, name=None))
+    located = locate_query(asked, paths.keys(), job.params.folder)
+    inside = isinstance(located, str)
+    query = asked.query if inside else job.params.image
+    stores = [store.read(path, asked.method) for path in job.input.stores]
+    holder = next((held for held in stores if query in held.image_id), None)
+    if holder is None:
+        raise InputError(f"{asked.source} was changed while the workflow ran: run again.")
+    row = holder.row(query)
+    train = store.read(job.input.train, asked.method)
+    category = names[holder.label[row]] if inside else None
+    found = refine(records.gallery(train, names), asked, holder.features[row], query if inside else None, category)
+    record = records.record(asked, query, category, train, found)
+    write_json(job.output.rounds, record)
+    write_csv(job.output.results, records.table(record))
+    records.write_vectors(found, record, job.output.vectors)
+    pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture)
+
+
+run(work, snakemake)

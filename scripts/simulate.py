@@ -1,0 +1,73 @@
+"""Let a simulated user judge results by their category, and measure what each round gains."""
+
+import json
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cbir import store
+from cbir.collection import IMAGE_COLUMNS
+from cbir.feedback import pictures, records
+from cbir.feedback.refinement import Refinement
+from cbir.feedback.rounds import Search, refine
+from cbir.feedback.simulation import choose, judge_by_category, measure
+from cbir.feedback.strategies import Weights
+from cbir.files import read_csv, read_json, write_csv, write_json
+from cbir.job import run
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    method, settings = job.wildcards.method, json.loads(job.params.settings)
+    weights = Weights(*(settings[name] for name in ("alpha", "beta", "gamma")))
+    names = read_json(job.input.categories)["index_to_category"]
+    train, test = store.read(job.input.train, method), store.read(job.input.test, method)
+    gallery = records.gallery(train, [names[str(label)] for label in range(len(names))])
+    categories = np.array([names[str(label)] for label in test.label])
+    # Best F1 first.
+    evaluated = list(read_csv(job.input.evaluated, ["category", "f1"])["category"])
+    worst = evaluated[: -settings["worst_categories"] - 1 : -1]
+    scopes = {("category", category): categories == category for category in worst}
+    scopes["worst", ""] = np.isin(categories, worst)
+    scopes["sample", ""] = choose(list(test.sha256), settings["queries"], settings["seed"])
+    asked = np.flatnonzero(np.logical_or.reduce(list(scopes.values())))
+    # As everywhere, a smaller gallery gives all its images.
+    k = min(settings["k"], len(train.features))
+    gtm = max(np.count_nonzero(gallery.categories == category) for category in evaluated)
+    tables = []
+    for strategy in settings["strategies"]:
+        log.info("%s: %d queries, %d rounds", strategy, len(asked), settings["rounds"])
+        searches = [
+            Search(gallery, test.features[row], k, strategy, weights, str(test.image_id[row]), str(categories[row]))
+            for row in asked
+        ]
+        gain = measure(searches, settings["rounds"], gtm)
+        for (scope, category), chosen in scopes.items():
+            table = gain.select(chosen[asked]).mean()
+            table.insert(0, "category", category)
+            table.insert(0, "scope", scope)
+            table.insert(0, "strategy", strategy)
+            tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    write_csv(job.output.gain, table)
+    pictures.gain(table, k, job.output.picture)
+
+    # The slides' example. The image ranked in the middle of its category stands for it; the best would flatter.
+    queries = read_csv(job.input.queries, ["image_id", "category", "nmrr"])
+    ranked = queries[queries["category"] == worst[0]].sort_values(["nmrr", "image_id"])
+    row = test.row(ranked["image_id"].iloc[len(ranked) // 2])
+    query = str(test.image_id[row])
+    search = Search(gallery, test.features[row], k, "rocchio", weights, query, worst[0])
+    judged = (judge_by_category(search.start()),)
+    refinement = Refinement(query, method, k, "rocchio", weights, judged, "The example")
+    results = refine(gallery, refinement, test.features[row], query, worst[0])
+    record = records.record(refinement, query, worst[0], train, results)
+    paths = dict(read_csv(job.input.images, IMAGE_COLUMNS)[["image_id", "path"]].itertuples(index=False, name=None))
+    write_json(job.output.example, record)
+    pictures.rounds(record, paths, job.output.example_picture)
+
+
+run(work, snakemake)
