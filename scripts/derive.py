@@ -12,9 +12,7 @@ from cbir.job import run
 
 def work(job: Any) -> None:
     steps, about = transforms.read(job.input.transform)
-    parts = [
-        store.read(path, method) for path, method in zip(job.input.parts, json.loads(about["parts"]), strict=True)
-    ]
+    parts = [store.read(path, method) for path, method in zip(job.input.parts, json.loads(about["parts"]), strict=True)]
     first = parts[0]
     for path, part in zip(job.input.parts, parts, strict=True):
         if list(part.sha256) != list(first.sha256):

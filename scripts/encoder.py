@@ -14,7 +14,13 @@ def work(job: Any) -> None:
     row = json.loads(job.params.row)
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"])
     encoders.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
-    log.info("encoder %s: %s, %d parameters, weights from %s", job.wildcards.encoder, row["architecture"], model.count_params(), source)
+    log.info(
+        "encoder %s: %s, %d parameters, weights from %s",
+        job.wildcards.encoder,
+        row["architecture"],
+        model.count_params(),
+        source,
+    )
 
 
 run(work, snakemake)

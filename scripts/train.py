@@ -28,7 +28,11 @@ def work(job: Any) -> None:
     train(model, _images(job.input.train), _images(job.input.val), settings, folder, job.threads)
     plot_history(job.output.history, job.output.picture)
     encoders.save(
-        model, job.output.network, encoder=job.wildcards.encoder, source=f"{source}, trained", normalise=settings.normalise
+        model,
+        job.output.network,
+        encoder=job.wildcards.encoder,
+        source=f"{source}, trained",
+        normalise=settings.normalise,
     )
     # What is finished is not gone on from: another code or another seed would find it.
     (folder / CHECKPOINT).unlink(missing_ok=True)

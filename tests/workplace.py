@@ -89,7 +89,9 @@ def check_out(target: Path) -> None:
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():
-            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy)
+            shutil.copytree(
+                source, target / part, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy
+            )
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / part)

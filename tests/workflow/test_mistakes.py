@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+
 from workplace import CONFIG, Run, Workplace
 
 
@@ -57,7 +58,12 @@ def test_a_broken_image_is_rejected_and_the_run_goes_on(workplace: Workplace) ->
 def test_a_damaged_feature_store(workplace: Workplace) -> None:
     path = workplace.folder / "results/features/siamese/train.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    told(workplace.run("results/index/siamese.pkl", "--forcerun", "index"), "features/siamese/train.h5", "damaged", "remove it")
+    told(
+        workplace.run("results/index/siamese.pkl", "--forcerun", "index"),
+        "features/siamese/train.h5",
+        "damaged",
+        "remove it",
+    )
 
 
 def test_a_store_whose_vectors_were_changed(workplace: Workplace) -> None:

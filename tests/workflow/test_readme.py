@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from workplace import REPOSITORY, Workplace
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)

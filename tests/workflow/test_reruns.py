@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+
 from cbir.files import sha256_file
 from cbir.splitting import SPLIT_COLUMNS, split
 from workplace import CONFIG, REPOSITORY, Workplace, check_out
-from PIL import Image
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 # What stands behind every evaluation.
