@@ -23,7 +23,8 @@ def work(job: Any) -> None:
     holder = next((held for held in stores if image in held.image_id), None)
     if holder is None:
         raise InputError(
-            f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image file: correct it."
+            f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image "
+            "file: correct it."
         )
     gallery = store.read(job.input.train, method)
     row = holder.row(image)
