@@ -1,0 +1,131 @@
+"""What the page shows: the images and methods of a finished run, read and checked once, at the start."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir import store
+from cbir.collection import IMAGE_COLUMNS
+from cbir.errors import InputError
+from cbir.feedback.rounds import Gallery
+from cbir.files import read_csv
+from cbir.store import FeatureStore
+
+# Test images first: the gallery does not hold them, so they make the more honest queries.
+_SPLITS = ("test", "val", "train")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the collection; ``path`` is where it lies, ``sha256`` its content when the collection was read."""
+
+    image_id: str
+    category: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """One method's gallery, and the feature vectors of all images that may be queries."""
+
+    name: str
+    gallery: Gallery
+    about: Mapping[str, object]
+    vectors: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def queries(self) -> Iterable[str]:
+        """The image_ids that have a vector, those outside the gallery first."""
+        return self.vectors.keys()
+
+
+class Library:
+    """A run's results.
+
+    Attributes:
+        results: their folder.
+        source: what the collection was made from, a name as in ``collection.source``.
+        images: by image_id.
+        pictures: image files by the SHA-256 of their content.
+        categories: names with their numbers of images, in order.
+        examples: an image of each category.
+        methods: by name, in order.
+    """
+
+    def __init__(self, results: str | Path) -> None:
+        """Read the results.
+
+        Raises:
+            InputError: when a file is missing or damaged, or the files do not belong together.
+        """
+        self.results = Path(results)
+        if not self.results.is_dir():
+            raise InputError(
+                f"The folder {self.results} does not exist: run the workflow first, or name it by --results."
+            )
+        table = read_csv(self.results / "collection" / "images.csv", IMAGE_COLUMNS)
+        # The workflow names files relative to the folder that the results lie in.
+        home = self.results.absolute().parent
+        rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
+        self.images = {
+            image_id: Image(image_id, category, home / path, sha256) for image_id, category, path, sha256 in rows
+        }
+        self.pictures = {image.sha256: image.path for image in self.images.values()}
+        self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
+        self.examples = {image.category: image for image in reversed(self.images.values())}
+        self.source = _source(table["path"].iloc[0]) if len(table) else "folder"
+        names = sorted(path.parent.name for path in self.results.glob("features/*/train.h5"))
+        if not names:
+            raise InputError(
+                f"The folder {self.results / 'features'} holds no method's features: run the workflow first."
+            )
+        self._read: dict[Path, tuple[int, int]] = {}
+        self.methods = {name: self._method(name) for name in names}
+
+    def _method(self, name: str) -> Method:
+        stores: dict[str, FeatureStore] = {}
+        for split in _SPLITS:
+            path = self.results / "features" / name / f"{split}.h5"
+            if path.exists():
+                stores[split] = store.read(path, name)
+                self._read[path] = _stamp(path)
+                unknown = next((image_id for image_id in stores[split].image_id if image_id not in self.images), None)
+                if unknown is not None:
+                    raise InputError(
+                        f"{path} holds the image {unknown!r}, which is not in the collection's images.csv: "
+                        "run the workflow again."
+                    )
+        train = stores["train"]
+        image_ids = [str(image_id) for image_id in train.image_id]
+        categories = np.array([self.images[image_id].category for image_id in image_ids], dtype=np.str_)
+        vectors = {
+            str(image_id): vector
+            for held in stores.values()
+            for image_id, vector in zip(held.image_id, held.features, strict=True)
+        }
+        return Method(name, Gallery(train.features, image_ids, categories), train.about, vectors)
+
+    def require_current(self) -> None:
+        """Check that the features are still those that were read.
+
+        Raises:
+            InputError: when a run has made them anew, so that the page no longer shows what the workflow has.
+        """
+        if any(not path.exists() or _stamp(path) != stamp for path, stamp in self._read.items()):
+            raise InputError("The workflow has made the results anew since this page was started: start it again.")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _source(path: str) -> str:
+    """Return the source that an image's path tells: the workflow keeps what it fetched in results/sources/{source}."""
+    parts = Path(path).parts
+    return parts[2] if parts[:2] == ("results", "sources") else "folder"

@@ -1,0 +1,90 @@
+"""The results of every round of a search, from its address."""
+
+from functools import lru_cache
+
+from cbir.errors import InputError
+from cbir.feedback.refinement import Refinement, Round
+from cbir.feedback.rounds import RoundResult, Search
+from cbir.feedback.strategies import Weights
+from cbir.web.library import Library
+from cbir.web.outside import OutsideImages
+from cbir.web.state import State, judgements
+
+WEIGHTS = Weights()
+"""The page searches with the published weights and writes them into every refinement."""
+
+# A step back, or one more flag, finds the rounds before it here.
+_KEPT = 128
+
+
+class Searches:
+    """Answers states; the rounds of recent ones are kept."""
+
+    def __init__(self, library: Library, outside: OutsideImages) -> None:
+        """Search in ``library`` for its own images and for those of ``outside``."""
+        self._library = library
+        self._outside = outside
+        self._round = lru_cache(_KEPT)(self._search)
+
+    def ready(self, state: State) -> bool:
+        """Tell whether the query's features are there; only those of an image from outside take time.
+
+        Raises:
+            InputError: when there is no such image, or its features cannot be made.
+        """
+        if state.query is not None:
+            if state.query not in self._library.methods[state.method].vectors:
+                raise InputError(f"No features of the image {state.query!r} are in the results: choose another one.")
+            return True
+        return self._outside.vector(state.method, state.upload or "") is not None
+
+    def results(self, state: State) -> list[RoundResult]:
+        """Return the results of all rounds reached.
+
+        Raises:
+            InputError: when the gallery has fewer than k images.
+        """
+        query = (state.method, state.query, state.upload, state.k, state.strategy)
+        return [self._round(*query, state.flags[:number]) for number in range(len(state.flags))]
+
+    def _search(
+        self, method: str, query: str | None, upload: str | None, k: int, strategy: str, flags: tuple[str, ...]
+    ) -> RoundResult:
+        held = self._library.methods[method]
+        vector = self._outside.vector(method, upload or "", 60) if query is None else held.vectors[query]
+        if vector is None:
+            raise InputError("The network is still at work: try again in a minute.")
+        category = None if query is None else self._library.images[query].category
+        search = Search(held.gallery, vector, k, strategy, WEIGHTS, query, category, "The search")
+        if not flags:
+            return search.start()
+        previous = self._round(method, query, upload, k, strategy, flags[:-1])
+        return search.judge(previous, judgements(flags[-1]))
+
+    def refinement(self, state: State, query: str, source: str) -> Refinement:
+        """Return what has been judged, by image_id; the flags of the last round count if there are any.
+
+        Args:
+            state: the search.
+            query: what the refinement calls its query.
+            source: what messages call the refinement.
+
+        Raises:
+            InputError: when nothing has been judged.
+        """
+        given = state.flags if state.flags[-1] else state.flags[:-1]
+        if not any(given):
+            raise InputError("There is nothing to save yet: flag at least one image.")
+        # Named, not ranked: what was judged is then plain to a reader, and stays the same image.
+        rounds = tuple(
+            _named(judgements(letters), result.image_ids)
+            for letters, result in zip(given, self.results(state), strict=False)
+        )
+        return Refinement(query, state.method, state.k, state.strategy, WEIGHTS, rounds, source)
+
+
+def _named(round: Round, image_ids: list[str]) -> Round:
+    return Round(
+        relevant=tuple(image_ids[rank] for rank in round.relevant if isinstance(rank, int)),
+        irrelevant=tuple(image_ids[rank] for rank in round.irrelevant if isinstance(rank, int)),
+    )

@@ -1,0 +1,111 @@
+"""A real browser on the page of a real run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from workplace import CONFIG, REPOSITORY, Workplace, make
+
+# Nothing in the background that would ask another host.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "the browser tests need Chromium: on Debian, apt install chromium"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A run of an encoder's method and of one derived from it, as far as the page needs it."""
+    place = make(tmp_path_factory.mktemp("browser") / "place")
+    place.configure(CONFIG | {"methods": CONFIG["methods"] | {"compact": COMPACT}})
+    splits = [
+        f"results/features/{method}/{split}.h5" for method in ("siamese", "compact") for split in ("train", "test")
+    ]
+    done = place.run(*splits)
+    assert done.status == 0, done.output
+    return place
+
+
+COMPACT = {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False}
+
+
+@pytest.fixture(scope="session")
+def address(place: Workplace) -> Iterator[str]:
+    """Where the page is, served as a person serves it."""
+    command = [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), "--port", "0"]
+    log = place.folder / "serve.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, cwd=place.folder, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+    ):
+        try:
+            found = re.search(r"http://\S+", server.stdout.readline())
+            assert found, log.read_text()
+            yield found.group(0)
+        finally:
+            server.kill()
+
+
+@dataclass
+class Visit:
+    """A page, and what went wrong on it."""
+
+    page: Page
+    errors: list[str]
+
+    def expect_refusal(self) -> None:
+        """Forget one refused request, which the browser reports as an error of its own."""
+        assert len(self.errors) == 1, self.errors
+        assert "status of 4" in self.errors.pop()
+
+
+@pytest.fixture
+def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A fresh tab on the first page; at the end nothing went wrong and no other host was asked."""
+    context = chromium.new_context(**getattr(request, "param", {"viewport": {"width": 1280, "height": 900}}))
+    page = context.new_page()
+    visit = Visit(page, [])
+    page.on("console", lambda message: message.type in ("error", "warning") and visit.errors.append(message.text))
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    hosts = set()
+    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+    page.goto(address)
+    yield visit
+    context.close()
+    assert visit.errors == []
+    assert hosts == {urlsplit(address).netloc}
+
+
+@pytest.fixture
+def photograph(place: Workplace, tmp_path: Path) -> Path:
+    """A picture that is not in the collection."""
+    from workplace import photograph
+
+    photograph(2, 77).save(tmp_path / "from elsewhere.png")
+    return tmp_path / "from elsewhere.png"

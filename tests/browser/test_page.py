@@ -1,0 +1,335 @@
+"""What a person does on the page, in a real browser, and what the workflow then makes of it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from browser.conftest import Visit
+from workplace import Workplace
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def shown(page: Page) -> list[float]:
+    """The distances on the page, to the last digit."""
+    return page.locator(".distance").evaluate_all("found => found.map((one) => Number(one.value))")
+
+
+def pick(page: Page, category: str = "sea") -> None:
+    page.get_by_role("link", name=category).click()
+    expect(page.get_by_role("heading", name=f"in {category}")).to_be_visible()
+    page.locator(".tile").first.click()
+    expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+
+
+def save(page: Page, name: str) -> None:
+    page.get_by_label("Save the flags").fill(name)
+    page.get_by_role("button", name="Save").click()
+
+
+def made(place: Workplace, *names: str) -> list[list[list[float]]]:
+    """Run the workflow; return the distances of each refinement's rounds."""
+    files = [f"results/feedback/{name}/rounds.json" for name in names]
+    done = place.run(*files)
+    assert done.status == 0, done.output
+    records = [json.loads((place.folder / file).read_text()) for file in files]
+    return [[[item["distance"] for item in one["results"]] for one in record["rounds"]] for record in records]
+
+
+def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit: Visit, place: Workplace) -> None:
+    page = visit.page
+    pick(page)
+    rounds = [shown(page)]
+    # By mouse.
+    page.locator("#relevant-0").click()
+    page.locator("#irrelevant-2").click()
+    expect(page.locator("#irrelevant-2")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Next round").click()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_focused()
+    rounds.append(shown(page))
+    # By keyboard.
+    page.locator("#relevant-0").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#relevant-1")).to_be_focused()
+    page.keyboard.press("i")
+    expect(page.locator("#card-1")).to_have_class("result irrelevant")
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="Round 2")).to_be_visible()
+    rounds.append(shown(page))
+    # Back and forward show what was there.
+    page.get_by_role("link", name="Back").click()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    assert shown(page) == rounds[1]
+    expect(page.locator("#irrelevant-1")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Forward").click()
+    expect(page.get_by_role("heading", name="Round 2")).to_be_visible()
+    save(page, "by-hand")
+    expect(page.locator("#saved")).to_contain_text("feedback/folder/by-hand.json")
+    # The derived method and the other strategies too.
+    names = ["by-hand"]
+    expected = [rounds]
+    for method, strategy in (("compact", "nearest"), ("siamese", "linear classifier")):
+        page.get_by_role("link", name=method).click()
+        expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+        page.get_by_role("link", name=strategy).click()
+        expect(page.get_by_role("link", name=strategy)).to_have_attribute("aria-current", "true")
+        rounds = [shown(page)]
+        page.locator("#relevant-1").click()
+        page.locator("#irrelevant-0").click()
+        page.get_by_role("link", name="Next round").click()
+        expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+        rounds.append(shown(page))
+        names.append(f"by-{method}")
+        save(page, names[-1])
+        expect(page.locator("#saved")).to_contain_text(names[-1])
+        expected.append(rounds)
+    assert made(place, *names) == expected
+
+
+def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: Workplace, photograph: Path) -> None:
+    page = visit.page
+    page.get_by_role("link", name="siamese").click()
+    expect(page.get_by_role("link", name="siamese")).to_have_attribute("aria-current", "true")
+    page.set_input_files("#image", photograph)
+    page.get_by_role("button", name="Search with it").click()
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    expect(page.get_by_role("heading", name="from elsewhere.png")).to_be_visible()
+    chosen = shown(page)
+    page.get_by_role("link", name="Another query").click()
+    page.get_by_role("link", name="compact").click()
+    expect(page.get_by_role("link", name="compact")).to_have_attribute("aria-current", "true")
+    drop(page, photograph)
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    dropped = [shown(page)]
+    page.locator("#relevant-0").click()
+    page.locator("#irrelevant-3").click()
+    page.get_by_role("link", name="Next round").click()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    dropped.append(shown(page))
+    save(page, "dropped")
+    expect(page.locator("#saved")).to_be_visible()
+    page.get_by_role("link", name="siamese").click()
+    expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+    assert shown(page) == chosen
+    # Features of one image made in another batch may differ in the last bits of float32.
+    np.testing.assert_allclose(made(place, "dropped")[0], dropped, rtol=1e-5)
+
+
+def drop(page: Page, path: Path) -> None:
+    transfer = page.evaluate_handle(
+        """([name, bytes]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+            return transfer;
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
+    page.dispatch_event("main", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("body")).to_have_class("dropping")
+    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("notes.png", b"hello", "not an image in a supported format"),
+        ("empty.png", b"", "empty"),
+        ("<img src=x onerror=alert(1)>.png", b"\x89PNG\r\n\x1a\n", "cannot be used"),
+    ],
+)
+def test_a_bad_upload_is_told_beside_the_field(visit: Visit, name: str, data: bytes, told: str) -> None:
+    page = visit.page
+    page.set_input_files("#image", {"name": name, "mimeType": "image/png", "buffer": data})
+    page.get_by_role("button", name="Search with it").click()
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.locator("#image")).to_be_focused()
+    expect(page.locator("#image")).to_have_attribute("aria-invalid", "true")
+    visit.expect_refusal()
+
+
+def test_a_file_too_large_is_not_even_sent(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(20_000_001))
+    page = visit.page
+    page.set_input_files("#image", tmp_path / "large.png")
+    page.get_by_role("button", name="Search with it").click()
+    expect(page.get_by_role("alert")).to_contain_text("larger than 20 MB")
+
+
+def test_flags_come_without_a_new_page_and_are_announced(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.evaluate("window.same = true")
+    flag = page.get_by_role("button", name=re.compile("^Relevant: result 2,"))
+    flag.focus()
+    page.keyboard.press("Space")
+    expect(flag).to_have_attribute("aria-pressed", "true")
+    expect(flag).to_be_focused()
+    expect(page.get_by_role("status").first).to_contain_text("Result 2:")
+    expect(page.get_by_role("status").first).to_contain_text("relevant. 1 relevant, 0 irrelevant.")
+    page.keyboard.press("Enter")
+    expect(flag).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("window.same")
+
+
+def test_quick_keys_lose_no_flag(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.locator("#relevant-0").focus()
+    for key in ("r", "ArrowRight", "i", "ArrowRight", "r", "ArrowRight", "i", "n"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    page.keyboard.press("b")
+    expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+    pressed = page.locator('[aria-pressed="true"]').evaluate_all("found => found.map((one) => one.id)")
+    assert pressed == ["relevant-0", "irrelevant-1", "relevant-2", "irrelevant-3"]
+
+
+def test_letters_are_keys_only_on_a_result(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.get_by_label("Save the flags").press_sequentially("rinbf")
+    expect(page.get_by_label("Save the flags")).to_have_value("rinbf")
+    expect(page.locator('[aria-pressed="true"]')).to_have_count(0)
+
+
+def test_the_focus_can_be_seen(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.keyboard.press("Tab")
+    outline = page.evaluate(
+        """() => {
+            const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+            return [outlineStyle, outlineWidth];
+        }"""
+    )
+    assert outline == ["solid", "2px"]
+
+
+def test_the_browsers_own_steps_and_reload_keep_everything(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    first = shown(page)
+    page.locator("#relevant-1").click()
+    page.get_by_role("link", name="Next round").click()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    second = shown(page)
+    page.reload()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    assert shown(page) == second
+    page.go_back()
+    expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+    assert shown(page) == first
+    expect(page.locator("#relevant-1")).to_have_attribute("aria-pressed", "true")
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+
+
+def test_two_tabs_do_not_disturb_each_other(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.locator("#relevant-0").click()
+    expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+    other.locator("#irrelevant-1").click()
+    expect(other.locator("#irrelevant-1")).to_have_attribute("aria-pressed", "true")
+    expect(other.locator("#relevant-0")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#irrelevant-1")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_taken_or_bad_name_is_told_and_the_flags_stay(visit: Visit, place: Workplace) -> None:
+    page = visit.page
+    pick(page)
+    page.locator("#relevant-0").click()
+    save(page, "../up")
+    expect(page.get_by_role("alert")).to_contain_text("letters without accents")
+    expect(page.get_by_label("Save the flags")).to_be_focused()
+    visit.expect_refusal()
+    (place.folder / "feedback" / "folder").mkdir(parents=True, exist_ok=True)
+    (place.folder / "feedback" / "folder" / "taken.json").write_text("{}")
+    save(page, "taken")
+    expect(page.get_by_role("alert")).to_contain_text("already a refinement")
+    expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+    visit.expect_refusal()
+    (place.folder / "feedback" / "folder" / "taken.json").unlink()
+
+
+@pytest.mark.parametrize("visit", [PHONE], indirect=True)
+def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Visit) -> None:
+    page = visit.page
+
+    def fits() -> bool:
+        return page.evaluate("document.documentElement.scrollWidth <= innerWidth && innerWidth === 390")
+
+    assert fits()
+    pick(page)
+    assert fits()
+    for number in range(3):
+        page.locator(f"#relevant-{number}").tap()
+    expect(page.locator("#relevant-2")).to_have_attribute("aria-pressed", "true")
+    # Large enough for a finger.
+    assert page.locator("#relevant-2").bounding_box()["height"] >= 44
+    page.get_by_role("link", name="Next round").tap()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    assert fits()
+
+
+@pytest.mark.parametrize("visit", [{"color_scheme": scheme} for scheme in ("light", "dark")], indirect=True)
+def test_text_stands_out_from_its_ground(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.locator("#relevant-0").click()
+    page.locator("#irrelevant-1").click()
+    expect(page.locator("#irrelevant-1")).to_have_attribute("aria-pressed", "true")
+    # WCAG 2.2, success criterion 1.4.3: at least 4.5 to 1.
+    weak = page.evaluate(
+        """() => {
+            const channel = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+            const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+            const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+            const ground = (element) => {
+                for (let at = element; at; at = at.parentElement) {
+                    const colour = parse(getComputedStyle(at).backgroundColor);
+                    if ((colour[3] ?? 1) === 1) return colour;
+                }
+            };
+            const found = [];
+            for (const element of document.querySelectorAll("main *")) {
+                const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+                if (!text || !element.checkVisibility() || element.closest(".unseen, .off, .picture")) continue;
+                const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+                const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                if (ratio < 4.5) found.push([element.outerHTML.slice(0, 80), ratio]);
+            }
+            return found;
+        }"""
+    )
+    assert weak == []
+
+
+def test_without_scripts_it_works_by_links_and_forms(chromium: Browser, address: str) -> None:
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_label("Find an image").fill("sea")
+        page.get_by_role("button", name="Find").click()
+        page.locator(".tile").first.click()
+        page.locator("#relevant-0").click()
+        expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("link", name="Next round").click()
+        expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+        save(page, "without-scripts")
+        expect(page.locator("#saved")).to_be_visible()
+
+
+def test_a_server_that_is_gone_is_told(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.route(re.compile("/search"), lambda route: route.abort())
+    page.locator("#relevant-0").click()
+    expect(page.get_by_text("The server does not answer")).to_be_visible()
+    visit.errors.clear()

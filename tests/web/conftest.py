@@ -1,0 +1,40 @@
+"""The page on a small run's results."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from cbir.web import outside
+from cbir.web.app import create_app
+from cbir.web.library import Library
+from web.made import embed, write_results
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return write_results(tmp_path)
+
+
+@pytest.fixture
+def library(results: Path) -> Library:
+    return Library(results)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Puts `embed` in the place of networks; the list tells which were opened."""
+    opened: list[Path] = []
+    monkeypatch.setattr(outside, "_open", lambda path, fingerprint: (opened.append(path), embed)[1])
+    return opened
+
+
+@pytest.fixture
+def app(library: Library, tmp_path: Path, network: list[Path]) -> Flask:
+    return create_app(library, tmp_path / "feedback", ["127.0.0.1", "localhost"])
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,62 @@
+"""A small run's results, made by hand: no network, no workflow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from cbir import store, transforms
+from cbir.files import sha256_file, write_csv, write_json
+
+CATEGORIES = ("apple", "leaf", "sea")
+COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
+# As a name it may not break out of the page, nor turn the text around it.
+HOSTILE = 'leaf/<b>&"\u202eleaf.png'
+WIDTH = 5
+
+
+def embed(images: np.ndarray) -> np.ndarray:
+    """Stands for a network: mean red, green and blue, a difference and a constant."""
+    mean = images.reshape(len(images), -1, 3).mean(axis=1)
+    return np.column_stack([mean, mean[:, 0] - mean[:, 1], np.ones(len(images))]).astype(np.float32)
+
+
+def write_images(root: Path) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    rows = []
+    for label, category in enumerate(CATEGORIES):
+        (root / "collection" / category).mkdir(parents=True)
+        for number in range(8):
+            image_id = HOSTILE if (category, number) == ("leaf", 0) else f"{category}/{number}.png"
+            pixels = np.clip(COLOURS[label] + random.integers(-40, 40, (24, 24, 3)), 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(root / "collection" / image_id)
+            path = f"collection/{image_id}"
+            size = (root / path).stat().st_size
+            rows.append([image_id, path, category, label, sha256_file(root / path), 24, 24, size])
+    columns = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def write_results(root: Path) -> Path:
+    """Write methods ``tiny`` (an encoder's) and ``unit`` (tiny at unit length): 18 gallery images, 3 test images."""
+    results = root / "results"
+    table = write_images(root)
+    write_csv(results / "collection" / "images.csv", table)
+    number = np.arange(len(table)) % 8
+    random = np.random.default_rng(1)
+    features = (np.eye(3, WIDTH)[table["label"]] * 3 + random.normal(size=(len(table), WIDTH))).astype(np.float32)
+    steps = [transforms.Step(np.zeros(()), np.ones(()), unit_length=True)]
+    made_from = {"fingerprint": "t", "parts": json.dumps(["tiny"])}
+    transforms.save(results / "transforms" / "unit.h5", steps, made_from)
+    # Images numbered 7 are of val, whose features the workflow makes only when they are asked for.
+    for split, chosen in (("train", number < 6), ("test", number == 6)):
+        rows = table[chosen]
+        about = {"method": "tiny", "encoder": "tiny", "encoder_fingerprint": "f"}
+        store.write(results / "features" / "tiny" / f"{split}.h5", rows, [features[chosen]], WIDTH, about)
+        unit = transforms.transform(steps, [features[chosen]])
+        about = {"method": "unit", "transform_fingerprint": "t"}
+        store.write(results / "features" / "unit" / f"{split}.h5", rows, [unit], WIDTH, about)
+    write_json(results / "encoders" / "tiny.json", {"fingerprint": "f"})
+    return results

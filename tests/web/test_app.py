@@ -1,0 +1,449 @@
+"""The pages and what they do."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from cbir.feedback.refinement import locate_query, read
+from cbir.feedback.rounds import refine
+from cbir.feedback.strategies import Weights
+from cbir.files import write_json
+from cbir.web.library import Library
+from web.made import HOSTILE
+
+SEARCH = "/search?method=tiny&query=sea/6.png&k=4"
+OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+
+
+def distances(page: str) -> list[float]:
+    """The distances that a page shows, to the last digit."""
+    return [float(value) for value in re.findall(r'<data class="distance" value="([^"]+)">', page)]
+
+
+def pressed(page: str) -> list[str]:
+    """The flags that are set: relevant-0, irrelevant-3, ..."""
+    return re.findall(r'<a role="button" id="([a-z]+-\d+)"[^>]*aria-pressed="true"', page)
+
+
+def link(page: str, id: str) -> str:
+    found = re.search(rf'<a[^>]* id="{id}"[^>]*>', page)
+    assert found, f"no link {id}"
+    return re.search(r'href="([^"]+)"', found.group(0)).group(1).replace("&amp;", "&")
+
+
+def save(client: FlaskClient, app: Flask, address: str, name: str):
+    token = app.config["WRITE_TOKEN"]
+    return client.post(address.replace("/search", "/save"), headers=OWN, data={"token": token, "name": name})
+
+
+def upload(client: FlaskClient, app: Flask, data: bytes, name: str = "my.png", method: str = "tiny"):
+    form = {"token": app.config["WRITE_TOKEN"], "image": (io.BytesIO(data), name)}
+    return client.post(f"/upload?method={method}", headers=OWN, data=form, content_type="multipart/form-data")
+
+
+def png(side: int = 30) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (side, side), (60, 60, 200)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def redo(library: Library, folder: Path, name: str):
+    """What the workflow makes of a saved refinement of the collection's own query."""
+    asked = read(folder / f"{name}.json", library.methods, Weights(9, 9, 9))
+    query = locate_query(asked, library.images.keys(), folder)
+    method = library.methods[asked.method]
+    return refine(method.gallery, asked, method.vectors[query], query, library.images[query].category)
+
+
+# Choosing a query.
+
+
+def test_the_first_page_offers_methods_and_categories(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert 'id="method-tiny"' in page and 'id="method-unit"' in page
+    assert [part in page for part in ("apple", "leaf", "sea", "8 images")] == [True] * 4
+
+
+def test_a_category_shows_its_images_as_queries(client: FlaskClient) -> None:
+    page = client.get("/?method=unit&category=sea").text
+    assert page.count('class="tile"') == 7
+    assert "/search?method=unit&amp;query=sea/6.png&amp;k=10&amp;strategy=rocchio" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "count"), [("sea", 7), ("SEA 6", 1), ("6.png", 3), ("6 sea apple", 0), ("%", 0), ("<b>", 1)]
+)
+def test_a_search_finds_images_by_all_its_words(client: FlaskClient, words: str, count: int) -> None:
+    page = client.get("/", query_string={"search": words}).text
+    assert page.count('class="tile"') == count
+
+
+def test_many_images_come_in_pages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cbir.web.app._PAGE", 3)
+    shown = [client.get(f"/?category=sea&page={page}").text.count('class="tile"') for page in (1, 2, 3, 99)]
+    assert shown == [3, 3, 1, 1]
+    assert "Previous" not in client.get("/?category=sea").text
+    assert "More" not in client.get("/?category=sea&page=3").text
+
+
+def test_a_hostile_file_name_is_only_text(client: FlaskClient) -> None:
+    address = client.get("/?category=leaf").text
+    for page in (address, client.get("/search", query_string={"method": "tiny", "query": HOSTILE, "k": 17}).text):
+        assert "<b>" not in page
+        assert "\u202e" not in page
+        assert "&lt;b&gt;&amp;&#34;\\u202eleaf.png" in page
+
+
+# Rounds.
+
+
+def test_results_are_those_of_the_library_to_the_last_distance(client: FlaskClient, library: Library) -> None:
+    method = library.methods["tiny"]
+    # Independently: plain Euclidean distances, sorted.
+    expected = np.sort(np.linalg.norm(method.gallery.features - method.vectors["sea/6.png"], axis=1))[:4]
+    np.testing.assert_allclose(distances(client.get(SEARCH).text), expected, rtol=1e-6)
+
+
+def test_a_query_of_the_gallery_is_not_its_own_result(client: FlaskClient) -> None:
+    page = client.get("/search?method=tiny&query=sea/0.png&k=17").text
+    assert "Search with sea/0.png" not in page
+    assert page.count('class="result ') == 17
+
+
+def test_flags_and_steps_through_rounds(client: FlaskClient) -> None:
+    first = client.get(SEARCH).text
+    assert pressed(first) == []
+    assert 'id="next"' not in first
+    one = client.get(link(first, "relevant-1")).text
+    two = client.get(link(one, "irrelevant-3")).text
+    assert pressed(two) == ["relevant-1", "irrelevant-3"]
+    assert distances(two) == distances(first)
+    assert pressed(client.get(link(two, "irrelevant-3")).text) == ["relevant-1"]
+    second = client.get(link(two, "next")).text
+    assert "Round 1" in second
+    assert distances(second) != distances(first)
+    back = client.get(link(second, "back")).text
+    assert (distances(back), pressed(back)) == (distances(first), pressed(two))
+    assert client.get(link(back, "forward")).text == second
+
+
+def test_earlier_flags_show_in_later_rounds_and_stay(client: FlaskClient) -> None:
+    page = client.get(f"{SEARCH}&rounds=rrrr_&at=1").text
+    assert page.count("flagged earlier") == 4
+    flagged = pressed(page)
+    assert flagged and all(flag.startswith("relevant") for flag in flagged)
+    # Another click on it changes nothing; the opposite replaces it.
+    again = client.get(link(page, flagged[0])).text
+    assert pressed(again) == flagged
+    opposite = flagged[0].replace("relevant", "irrelevant")
+    assert opposite in pressed(client.get(link(page, opposite)).text)
+
+
+def test_strategies_rank_the_same_flags_their_own_way(client: FlaskClient) -> None:
+    page = client.get(f"{SEARCH}&rounds=r.ii_&at=1").text
+    found = {}
+    for strategy in ("rocchio", "nearest", "linear"):
+        address = link(page, f"strategy-{strategy}")
+        assert parse_qs(urlsplit(address).query)["rounds"] == ["r.ii_"]
+        found[strategy] = distances(client.get(address).text)
+    assert found["rocchio"] == distances(page)
+    assert found["nearest"] != found["rocchio"] != found["linear"]
+
+
+def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskClient, library: Library) -> None:
+    page = client.get(SEARCH).text
+    shown = re.findall(r'title="Search with (\w+)/', page)
+    assert f"{shown.count('sea')} of 4 are of the category" in page
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("/search", "names the method"),
+        ("/search?method=tiny&query=sea/7.png", "No features of the image &#39;sea/7.png&#39;"),
+        ("/search?method=tiny&query=../../etc/passwd", "No features of the image"),
+        ("/search?method=tiny&query=sea/6.png&k=50", "the gallery has 18 images"),
+        (f"/search?method=tiny&upload={'0' * 64}", "drop it again"),
+        ("/search?method=tiny&query=sea/6.png&rounds=x", "do not fit"),
+    ],
+)
+def test_a_bad_address_is_told_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
+    response = client.get(address)
+    assert response.status_code == 400
+    assert told in response.text
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/save", 405), ("/upload", 405)])
+def test_other_addresses_are_pages_too(client: FlaskClient, path: str, status: int) -> None:
+    response = client.get(path)
+    assert response.status_code == status
+    assert "That did not work" in response.text
+
+
+def test_a_fault_shows_nothing_of_its_inside(app: Flask, library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    library.methods.clear()
+    response = app.test_client().get("/")
+    assert response.status_code == 500
+    assert "fault of the program" in response.text
+    assert "Traceback" not in response.text and "StopIteration" not in response.text
+    assert "StopIteration" in caplog.text
+
+
+# Pictures.
+
+
+def test_a_thumbnail_is_the_image_made_small(client: FlaskClient, library: Library) -> None:
+    response = client.get(f"/thumbnails/{library.images['sea/3.png'].sha256}.webp")
+    assert response.mimetype == "image/webp"
+    with Image.open(io.BytesIO(response.data)) as image:
+        assert image.size == (24, 24)
+    assert "immutable" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/thumbnails/" + "0" * 64 + ".webp",
+        "/thumbnails/..%2f..%2f..%2fetc%2fpasswd.webp",
+        "/thumbnails/../../collection/sea/3.png",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/collection/sea/3.png",
+        "/results/collection/images.csv",
+    ],
+)
+def test_no_other_file_is_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path, follow_redirects=True).status_code == 404
+
+
+def test_a_picture_that_is_gone_is_missing_and_the_page_stays(client: FlaskClient, library: Library) -> None:
+    image = library.images["sea/6.png"]
+    image.path.unlink()
+    assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
+    assert client.get(SEARCH).status_code == 200
+
+
+# Saving.
+
+
+@pytest.mark.parametrize("strategy", ["rocchio", "nearest", "linear"])
+def test_a_saved_refinement_gives_what_the_page_showed(
+    app: Flask, client: FlaskClient, library: Library, tmp_path: Path, strategy: str
+) -> None:
+    address = f"/search?method=unit&query=sea/0.png&k=5&strategy={strategy}&rounds=r.i_.r.i_i"
+    shown = [distances(client.get(f"{address}&at={at}").text) for at in range(3)]
+    response = save(client, app, address, "my-first_1")
+    assert response.status_code == 303
+    # The last flags were not acted upon yet: they are saved, so the page goes on to what they make.
+    after = client.get(response.location)
+    assert "Round 3" in after.text and "my-first_1.json" in after.text
+    shown.append(distances(after.text))
+    redone = redo(library, tmp_path / "feedback", "my-first_1")
+    assert [result.distances.tolist() for result in redone] == shown
+    # The weights are written out, so that another configuration changes nothing.
+    content = json.loads((tmp_path / "feedback" / "my-first_1.json").read_text())
+    assert (content["alpha"], content["beta"], content["gamma"]) == (1, 0.75, 0.15)
+
+
+def test_flags_acted_upon_are_saved_without_a_further_round(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+    response = save(client, app, f"{SEARCH}&rounds=r_", "x")
+    assert "Round 1" in client.get(response.location).text
+    content = json.loads((tmp_path / "feedback" / "x.json").read_text())
+    assert len(content["rounds"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "empty"),
+        ("a b", "letters without accents"),
+        ("../x", "letters without accents"),
+        ("x/y", "letters without accents"),
+        (".x", "letters without accents"),
+        ("-x", "letters without accents"),
+        ("x.json", "letters without accents"),
+        ("ü", "letters without accents"),
+        ("x" * 65, "letters without accents"),
+        ("x\x00", "letters without accents"),
+        ("simulated", "simulated user"),
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(
+    app: Flask, client: FlaskClient, tmp_path: Path, name: str, told: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    response = save(client, app, f"{SEARCH}&rounds=r", name)
+    assert response.status_code == 400
+    assert told in response.text
+    # The search is still there, with its flags.
+    assert pressed(response.text) == ["relevant-0"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nothing_judged_is_nothing_to_save(app: Flask, client: FlaskClient) -> None:
+    for rounds in ("", "_", "._"):
+        response = save(client, app, f"{SEARCH}&rounds={rounds}", "x")
+        assert response.status_code == 400
+        assert "flag at least one image" in response.text
+
+
+def test_a_taken_name_is_never_overwritten(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+    write_json(tmp_path / "feedback" / "x.json", {"mine": 1})
+    response = save(client, app, f"{SEARCH}&rounds=r", "x")
+    assert response.status_code == 400
+    assert "already a refinement &#39;x&#39;" in response.text
+    assert json.loads((tmp_path / "feedback" / "x.json").read_text()) == {"mine": 1}
+
+
+def test_of_many_that_save_at_once_under_one_name_one_succeeds(app: Flask, tmp_path: Path) -> None:
+    addresses = [f"{SEARCH}&rounds={rounds}" for rounds in ("r", "i", "rr", "ri", "ir", "ii", "rrr", "iii")]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda address: save(app.test_client(), app, address, "x").status_code, addresses))
+    assert sorted(found) == [303] + [400] * 7
+    assert [path.name for path in (tmp_path / "feedback").iterdir()] == ["x.json"]
+
+
+def test_a_disk_that_refuses_is_told_and_leaves_nothing(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+    (tmp_path / "feedback").write_text("a file stands where the folder should")
+    response = save(client, app, f"{SEARCH}&rounds=r", "x")
+    assert response.status_code == 400
+    assert "cannot be written" in response.text
+
+
+def test_results_made_anew_are_not_mixed_with_what_was_shown(
+    app: Flask, client: FlaskClient, results: Path, tmp_path: Path
+) -> None:
+    (results / "features" / "tiny" / "train.h5").touch()
+    response = save(client, app, f"{SEARCH}&rounds=r", "x")
+    assert response.status_code == 400
+    assert "start it again" in response.text
+    assert not (tmp_path / "feedback").exists()
+
+
+def test_requests_at_once_do_not_disturb_each_other(app: Flask) -> None:
+    addresses = [
+        f"/search?method={method}&query=sea/{number}.png&k=4&strategy={strategy}&rounds=r.i_i_&at=2"
+        for method in ("tiny", "unit")
+        for strategy in ("rocchio", "nearest", "linear")
+        for number in range(6)
+    ]
+    alone = [distances(app.test_client().get(address).text) for address in addresses]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda address: distances(app.test_client().get(address).text), addresses * 3))
+    assert together == alone * 3
+
+
+# Images from outside.
+
+
+def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
+    app: Flask, client: FlaskClient, library: Library, tmp_path: Path
+) -> None:
+    data = png()
+    response = upload(client, app, data, "../../my <b>.png")
+    assert response.status_code == 303
+    page = client.get(response.location).text
+    assert "../../my &lt;b&gt;.png" in page
+    # embed of (60, 60, 200): 60, 60, 200, 0, 1.
+    expected = np.linalg.norm(library.methods["tiny"].gallery.features - np.array([60, 60, 200, 0, 1]), axis=1)
+    np.testing.assert_allclose(distances(page), np.sort(expected)[:10], rtol=1e-6)
+    assert client.get(re.search(r"/thumbnails/\w+\.webp", page).group(0)).mimetype == "image/webp"
+    saved = client.get(save(client, app, link(page, "relevant-0"), "x").location).text
+    folder = tmp_path / "feedback"
+    asked = read(folder / "x.json", library.methods, Weights())
+    image = locate_query(asked, library.images.keys(), folder)
+    assert Path(image).read_bytes() == data
+    assert Path(image).parent == folder / "images"
+    vector = np.array([60, 60, 200, 0, 1], np.float32)
+    redone = refine(library.methods["tiny"].gallery, asked, vector, None, None)
+    assert redone[1].distances.tolist() == distances(saved)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(b"", "empty"), (b"hello", "not an image in a supported format"), (png()[:60], "damaged or truncated")],
+)
+def test_a_bad_upload_is_told_where_it_was_chosen(app: Flask, client: FlaskClient, data: bytes, told: str) -> None:
+    response = upload(client, app, data, "<script>alert(1)</script>")
+    assert response.status_code == 400
+    assert told in response.text
+    assert "<script>alert" not in response.text
+    assert 'id="upload"' in response.text
+
+
+def test_an_upload_too_large_is_refused_unread(app: Flask, client: FlaskClient) -> None:
+    response = upload(client, app, bytes(20_100_000))
+    assert response.status_code == 413
+    assert "larger than 20 MB" in response.text
+
+
+def test_an_upload_without_a_file(app: Flask, client: FlaskClient) -> None:
+    token = app.config["WRITE_TOKEN"]
+    response = client.post("/upload", headers=OWN, data={"token": token})
+    assert response.status_code == 400
+    assert "No file was chosen" in response.text
+
+
+def test_the_page_tells_that_the_network_loads(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cbir.web.outside.OutsideImages.vector", lambda *arguments: None)
+    response = upload(client, app, png())
+    page = client.get(response.location).text
+    assert "data-wait" in page
+    # Without scripts the browser asks again by itself.
+    assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in page
+
+
+def test_tensorflow_delays_no_page(results: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from cbir.web.app import create_app
+from cbir.web.library import Library
+client = create_app(Library(sys.argv[1]), Path("feedback"), ["localhost"]).test_client()
+for address in ("/", "/search?method=unit&query=sea/6.png&k=4&rounds=r_&at=1"):
+    assert client.get(address).status_code == 200
+print([name for name in ("tensorflow", "keras") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(results)],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+# For everybody.
+
+
+@pytest.mark.parametrize("address", ["/", "/?category=sea", f"{SEARCH}&rounds=r.i_&at=1", "/nowhere"])
+def test_every_page_can_be_read_without_its_pictures_and_without_scripts(client: FlaskClient, address: str) -> None:
+    page = client.get(address).text
+    assert '<html lang="en">' in page
+    assert 'class="skip" href="#main"' in page
+    assert re.search(r"<h1[ >]", page)
+    assert len(re.findall(r"<title>[^<]+</title>", page)) == 1
+    # Each picture has a text, each field a label, each id is there once.
+    assert all("alt=" in image for image in re.findall(r"<img[^>]*>", page))
+    for field in re.findall(r'<input(?![^>]*type="hidden")[^>]*>', page):
+        assert f'<label for="{re.search(r"id=.([a-z]+)", field).group(1)}"' in page
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert not re.search(r"\son\w+=|style=|javascript:", page)
+    # Nothing comes from elsewhere.
+    assert not re.search(r'(?:href|src|action)="(?:https?:)?//', page)

@@ -1,0 +1,82 @@
+"""Reading a run's results at the start."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cbir.errors import InputError
+from cbir.files import write_text
+from cbir.web.library import Library
+
+
+def test_it_knows_methods_categories_and_images(library: Library, tmp_path: Path) -> None:
+    assert list(library.methods) == ["tiny", "unit"]
+    assert library.categories == {"apple": 8, "leaf": 8, "sea": 8}
+    assert library.images["sea/3.png"].path == tmp_path / "collection" / "sea" / "3.png"
+    assert len(library.methods["tiny"].gallery.image_ids) == 18
+
+
+def test_queries_are_the_images_with_features_and_test_images_come_first(library: Library) -> None:
+    queries = list(library.methods["tiny"].queries)
+    assert queries[:3] == ["apple/6.png", "leaf/6.png", "sea/6.png"]
+    assert len(queries) == 21
+    assert "sea/7.png" not in queries
+
+
+@pytest.mark.parametrize(
+    ("path", "source"), [("results/sources/sample/images/a/b.webp", "sample"), ("my/results/b.png", "folder")]
+)
+def test_the_source_is_told_by_where_the_images_lie(results: Path, path: str, source: str) -> None:
+    table = results / "collection" / "images.csv"
+    write_text(table, table.read_text().replace("collection/apple/0.png", path))
+    assert Library(results).source == source
+
+
+def test_features_made_anew_are_noticed(library: Library, results: Path) -> None:
+    library.require_current()
+    (results / "features" / "unit" / "test.h5").touch()
+    with pytest.raises(InputError, match="start it again"):
+        library.require_current()
+
+
+def _no_results(results: Path) -> None:
+    shutil.rmtree(results)
+
+
+def _no_images(results: Path) -> None:
+    (results / "collection" / "images.csv").unlink()
+
+
+def _no_features(results: Path) -> None:
+    shutil.rmtree(results / "features")
+
+
+def _damaged_features(results: Path) -> None:
+    (results / "features" / "tiny" / "test.h5").write_bytes(b"\x89HDF\r\n")
+
+
+def _foreign_features(results: Path) -> None:
+    shutil.copy(results / "features" / "tiny" / "train.h5", results / "features" / "unit" / "train.h5")
+
+
+def _other_images(results: Path) -> None:
+    table = results / "collection" / "images.csv"
+    write_text(table, table.read_text().replace("sea/6.png,", "sea/six.png,", 1))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_no_results, "does not exist: run the workflow first"),
+        (_no_images, "images.csv does not exist"),
+        (_no_features, "holds no method's features: run the workflow first"),
+        (_damaged_features, "test.h5 is damaged"),
+        (_foreign_features, "is of the method 'tiny', not 'unit'"),
+        (_other_images, "'sea/6.png', which is not in"),
+    ],
+)
+def test_unusable_results_are_told_in_one_sentence(results: Path, spoil, told: str) -> None:
+    spoil(results)
+    with pytest.raises(InputError, match=told):
+        Library(results)
