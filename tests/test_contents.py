@@ -158,6 +158,12 @@ def test_any_name(hashed: Hashed, folder: Path) -> None:
     assert len(contents.fingerprint(hashes)) == 64
 
 
+def test_the_mark_that_snakemake_leaves_is_no_file_of_the_collection(folder: Path) -> None:
+    before = contents.list_files(folder)
+    (folder / ".snakemake_timestamp").touch()
+    assert contents.list_files(folder) == before
+
+
 def test_links_in_circles_come_to_an_end(folder: Path) -> None:
     (folder / "a/up").symlink_to("..")
     (folder / "a/self").symlink_to(".")

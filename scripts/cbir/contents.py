@@ -14,6 +14,8 @@ from cbir.progress import Progress
 
 log = logging.getLogger("cbir")
 
+# Snakemake leaves it in folders that a rule makes.
+_MARK = ".snakemake_timestamp"
 # A file younger than this may change again within the clock's resolution: its hash is not remembered yet.
 _SETTLED_SECONDS = 2.0
 
@@ -58,7 +60,7 @@ def list_files(folder: str | Path) -> list[str]:
                 names.remove(name)
             seen.add(real)
         names.sort()
-        found += [(below / name).as_posix() for name in files]
+        found += [(below / name).as_posix() for name in files if name != _MARK]
     return sorted(found)
 
 
