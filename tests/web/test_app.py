@@ -146,6 +146,7 @@ def test_earlier_flags_show_in_later_rounds_and_stay(client: FlaskClient) -> Non
     # Another click on it changes nothing; the opposite replaces it.
     again = client.get(link(page, flagged[0])).text
     assert pressed(again) == flagged
+    assert 'id="next"' not in again
     opposite = flagged[0].replace("relevant", "irrelevant")
     assert opposite in pressed(client.get(link(page, opposite)).text)
 
