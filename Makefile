@@ -5,7 +5,7 @@ CORES ?= all
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run report serve test lint clean
+.PHONY: run report serve extras test lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -28,6 +28,8 @@ lint: .venv/dev.stamp
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+extras: .venv/extras.stamp
+
 clean:
 	rm -rf results .snakemake
 
@@ -45,8 +47,14 @@ clean:
 	else $(BIN)/python -m pip install --require-hashes -r requirements-dev.lock; fi
 	@touch $@
 
-# Only those who change pyproject.toml need these two.
+.venv/extras.stamp: requirements-extras.lock .venv/run.stamp
+	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-extras.lock; \
+	else $(BIN)/python -m pip install --require-hashes -r requirements-extras.lock; fi
+	@touch $@
+
+# Only those who change pyproject.toml need this.
 .PHONY: lock
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group extras -o requirements-extras.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group dev -o requirements-dev.lock
