@@ -85,9 +85,11 @@ def encoder_row(wildcards):
 
 
 def weights_file(wildcards):
-    """The weights file that a person named, if it is one."""
+    """The file of an encoder's first weights: the fetched one, or one that a person named; random weights have none."""
     source = config["encoders"][wildcards.encoder]["weights"]
-    return [] if source in ("imagenet", "random") else [source]
+    if source == "imagenet":
+        return {"imagenet": "results/weights/imagenet.keras"}
+    return {} if source == "random" else {"file": source}
 
 
 def shard_manifest(wildcards):

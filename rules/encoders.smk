@@ -1,9 +1,25 @@
 # Networks, ready to encode.
 
 
+# Here and not on a cluster's node, which often reaches no registry.
+rule weights:
+    output:
+        weights="results/weights/imagenet.keras",
+        about="results/weights/imagenet.json",
+    log:
+        "results/logs/weights.log",
+    localrule: True
+    conda:
+        "../envs/tensorflow.yaml"
+    params:
+        code=code("weights.py"),
+    script:
+        "../scripts/weights.py"
+
+
 rule encoder:
     input:
-        weights_file,
+        unpack(weights_file),
     output:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
@@ -27,7 +43,7 @@ rule encoder:
 
 rule train:
     input:
-        weights_file,
+        unpack(weights_file),
         train="results/splits/train.csv",
         val="results/splits/val.csv",
     output:

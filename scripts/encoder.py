@@ -12,7 +12,7 @@ log = logging.getLogger("cbir")
 
 def work(job: Any) -> None:
     row = json.loads(job.params.row)
-    model, source = encoders.build(row["architecture"], row["weights"], row["seed"])
+    model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     encoders.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
     log.info(
         "encoder %s: %s, %d parameters, weights from %s",

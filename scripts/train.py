@@ -23,7 +23,7 @@ def work(job: Any) -> None:
     inference.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
-    model, source = encoders.build(row["architecture"], row["weights"], row["seed"])
+    model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
     train(model, _images(job.input.train), _images(job.input.val), settings, folder, job.threads)
     plot_history(job.output.history, job.output.picture)

