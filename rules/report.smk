@@ -8,12 +8,13 @@ rule report:
     input:
         unpack(report_input),
     output:
-        report(
+        page=report(
             "results/report.html",
             caption="../report/page.rst",
             category="Report",
             labels={"figure": "the whole report on one page"},
         ),
+        configuration="results/configuration.json",
     log:
         "results/logs/report.log",
     conda:

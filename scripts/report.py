@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir import report
+from cbir.files import write_json
 from cbir.job import run
 
 log = logging.getLogger("cbir")
@@ -42,8 +43,9 @@ def work(job: Any) -> None:
         },
         refinements={Path(path).parent.name: path for path in job.input.refinements},
     )
-    report.write(files, TEMPLATES, job.output[0])
-    log.info("%s: %.1f MB", job.output[0], Path(job.output[0]).stat().st_size / 10**6)
+    report.write(files, TEMPLATES, job.output.page)
+    write_json(job.output.configuration, config)
+    log.info("%s: %.1f MB", job.output.page, Path(job.output.page).stat().st_size / 10**6)
 
 
 def _comparison(files: Any) -> report.ComparisonFiles | None:

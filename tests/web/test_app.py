@@ -19,6 +19,7 @@ from cbir.feedback.refinement import locate_query, read
 from cbir.feedback.rounds import refine
 from cbir.feedback.strategies import Weights
 from cbir.files import write_json
+from cbir.web.app import create_app
 from cbir.web.library import Library
 from web.made import HOSTILE
 
@@ -64,6 +65,25 @@ def redo(library: Library, folder: Path, name: str):
     query = locate_query(asked, library.images.keys(), folder)
     method = library.methods[asked.method]
     return refine(method.gallery, asked, method.vectors[query], query, library.images[query].category)
+
+
+def test_the_runs_weights_and_k_are_searched_with_and_saved(results: Path, tmp_path: Path) -> None:
+    write_json(results / "configuration.json", {"feedback": {"alpha": 0.5, "beta": 2, "gamma": 1, "k": 4}})
+    library = Library(results)
+    app = create_app(library, tmp_path / "feedback", ["localhost"])
+    client = app.test_client()
+    found = client.get("/?method=tiny&category=sea").text
+    address = next(href for href in re.findall(r'href="([^"]+)"', found) if "query=sea/6.png" in href)
+    first = client.get(address.replace("&amp;", "&")).text
+    assert len(distances(first)) == 4
+    saved = client.get(save(client, app, link(first, "relevant-0"), "x").location).text
+    # The query pulled half to the origin and twice to the one relevant image.
+    gallery = library.methods["tiny"].gallery.features.astype(np.float64)
+    query = library.methods["tiny"].vectors["sea/6.png"].astype(np.float64)
+    nearest = gallery[np.argmin(np.linalg.norm(gallery - query, axis=1))]
+    expected = np.linalg.norm(gallery - (0.5 * query + 2 * nearest), axis=1)
+    np.testing.assert_allclose(distances(saved), np.sort(expected)[:4], rtol=1e-6)
+    assert redo(library, tmp_path / "feedback", "x")[1].distances.tolist() == distances(saved)
 
 
 # Choosing a query.
@@ -412,6 +432,7 @@ def test_tensorflow_delays_no_page(results: Path) -> None:
     code = """
 import sys
 from pathlib import Path
+from cbir.web.app import create_app
 from cbir.web.app import create_app
 from cbir.web.library import Library
 client = create_app(Library(sys.argv[1]), Path("feedback"), ["localhost"]).test_client()

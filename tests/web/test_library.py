@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cbir.errors import InputError
+from cbir.feedback.strategies import Weights
 from cbir.files import write_text
 from cbir.web.library import Library
 
@@ -31,6 +32,13 @@ def test_the_source_is_told_by_where_the_images_lie(results: Path, path: str, so
     table = results / "collection" / "images.csv"
     write_text(table, table.read_text().replace("collection/apple/0.png", path))
     assert Library(results).source == source
+
+
+def test_weights_and_k_are_those_of_the_runs_configuration(results: Path, library: Library) -> None:
+    assert (library.weights, library.k) == (Weights(1, 0.75, 0.15), 10)
+    write_text(results / "configuration.json", '{"feedback": {"alpha": 2, "beta": 0.5, "gamma": 0, "k": 7}}')
+    changed = Library(results)
+    assert (changed.weights, changed.k) == (Weights(2, 0.5, 0), 7)
 
 
 def test_features_made_anew_are_noticed(library: Library, results: Path) -> None:
@@ -60,6 +68,10 @@ def _foreign_features(results: Path) -> None:
     shutil.copy(results / "features" / "tiny" / "train.h5", results / "features" / "unit" / "train.h5")
 
 
+def _foreign_configuration(results: Path) -> None:
+    write_text(results / "configuration.json", '{"feedback": null}')
+
+
 def _other_images(results: Path) -> None:
     table = results / "collection" / "images.csv"
     write_text(table, table.read_text().replace("sea/6.png,", "sea/six.png,", 1))
@@ -73,6 +85,7 @@ def _other_images(results: Path) -> None:
         (_no_features, "holds no method's features: run the workflow first"),
         (_damaged_features, "test.h5 is damaged"),
         (_foreign_features, "is of the method 'tiny', not 'unit'"),
+        (_foreign_configuration, "configuration.json is not the configuration of a run"),
         (_other_images, "'sea/6.png', which is not in"),
     ],
 )

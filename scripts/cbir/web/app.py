@@ -293,7 +293,7 @@ class _Pages:
 
     def start(self, method: str, image_id: str, k: int | None = None, strategy: str = "rocchio") -> State:
         available = len(self.library.methods[method].gallery.image_ids) - 1
-        return State(method, image_id, None, k or max(min(10, available), 1), strategy)
+        return State(method, image_id, None, k or max(min(self.library.k, available), 1), strategy)
 
     def choices(self, state: State) -> list[int]:
         available = len(self.library.methods[state.method].gallery.image_ids) - 1

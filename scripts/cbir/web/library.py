@@ -12,7 +12,8 @@ from cbir import store
 from cbir.collection import IMAGE_COLUMNS
 from cbir.errors import InputError
 from cbir.feedback.rounds import Gallery
-from cbir.files import read_csv
+from cbir.feedback.strategies import Weights
+from cbir.files import read_csv, read_json
 from cbir.store import FeatureStore
 
 # Test images first: the gallery does not hold them, so they make the more honest queries.
@@ -50,6 +51,8 @@ class Library:
     Attributes:
         results: their folder.
         source: what the collection was made from, a name as in ``collection.source``.
+        weights: Rocchio's, of the run's configuration.
+        k: results of a round, of the run's configuration.
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
         categories: names with their numbers of images, in order.
@@ -84,6 +87,7 @@ class Library:
             raise InputError(
                 f"The folder {self.results / 'features'} holds no method's features: run the workflow first."
             )
+        self.weights, self.k = _feedback(self.results / "configuration.json")
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
 
@@ -123,6 +127,19 @@ class Library:
 def _stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_mtime_ns, status.st_size
+
+
+def _feedback(path: Path) -> tuple[Weights, int]:
+    """Return Rocchio's weights and k of the run's configuration; before the first report there is none."""
+    if not path.exists():
+        return Weights(), 10
+    try:
+        asked = read_json(path)["feedback"]
+        weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
+        k = int(asked["k"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
+    return weights, k
 
 
 def _source(path: str) -> str:

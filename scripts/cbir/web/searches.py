@@ -5,13 +5,9 @@ from functools import lru_cache
 from cbir.errors import InputError
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
-from cbir.feedback.strategies import Weights
 from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
 from cbir.web.state import State, judgements
-
-WEIGHTS = Weights()
-"""The page searches with the published weights and writes them into every refinement."""
 
 # A step back, or one more flag, finds the rounds before it here.
 _KEPT = 128
@@ -55,7 +51,7 @@ class Searches:
         if vector is None:
             raise InputError("The network is still at work: try again in a minute.")
         category = None if query is None else self._library.images[query].category
-        search = Search(held.gallery, vector, k, strategy, WEIGHTS, query, category, "The search")
+        search = Search(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search")
         if not flags:
             return search.start()
         previous = self._round(method, query, upload, k, strategy, flags[:-1])
@@ -80,7 +76,7 @@ class Searches:
             _named(judgements(letters), result.image_ids)
             for letters, result in zip(given, self.results(state), strict=False)
         )
-        return Refinement(query, state.method, state.k, state.strategy, WEIGHTS, rounds, source)
+        return Refinement(query, state.method, state.k, state.strategy, self._library.weights, rounds, source)
 
 
 def _named(round: Round, image_ids: list[str]) -> Round:
