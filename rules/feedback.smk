@@ -39,6 +39,7 @@ rule simulate:
     input:
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
+        splits=["results/splits/train.csv", "results/splits/test.csv"],
         images="results/collection/images.csv",
         categories="results/collection/categories.json",
         evaluated="results/evaluation/{method}/categories.csv",

@@ -1,0 +1,75 @@
+"""What fine-tuning gains by each of its choices: the trained method against variants that differ in one setting.
+
+    python benchmarks/training.py FOLDER --directory DIR
+
+FOLDER holds one sub-folder a category. The workflow runs with configs/cpu.yaml and one more method a variant; its
+results stay in DIR, where a later call goes on. The figures are those of the test images.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+VARIANTS = {
+    "random": ("random triplets, as in the study", {"mining": "random"}),
+    "moving": ("batch normalisation by each batch's statistics", {"batch_norm": "moving"}),
+}
+TABLE = [
+    ("pretrained", "not trained"),
+    ("unit", "not trained, scaled to length 1"),
+    ("finetuned", "hardest triplets of each batch, statistics frozen"),
+    *((name, words) for name, (words, _) in VARIANTS.items()),
+]
+
+
+def configuration(folder: Path) -> dict:
+    """Return what is changed of configs/cpu.yaml: a row for each variant."""
+    plain, quick = (
+        yaml.safe_load((REPOSITORY / path).read_text())["encoders"]["finetuned"]
+        for path in ("config.yaml", "configs/cpu.yaml")
+    )
+    plain["training"] |= quick["training"]
+    encoders = {name: plain | {"training": plain["training"] | change} for name, (_, change) in VARIANTS.items()}
+    return {
+        "collection": {"source": "folder", "path": str(folder.resolve())},
+        "encoders": encoders,
+        "methods": {name: {"encoder": name} for name in VARIANTS} | {"unit": {"transform": "l2", "of": "pretrained"}},
+    }
+
+
+def main() -> None:
+    """Run the workflow and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--directory", type=Path, required=True)
+    asked = parser.parse_args()
+    asked.directory.mkdir(parents=True, exist_ok=True)
+    added = asked.directory.resolve() / "variants.yaml"
+    added.write_text(yaml.safe_dump(configuration(asked.folder), sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--directory", str(asked.directory.resolve())]
+    command += ["--configfile", "configs/cpu.yaml", str(added), "--", "results/comparison/methods.csv"]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    results = asked.directory / "results"
+    print("| method | accuracy | ANMRR | MAP | minutes of training | of both processors |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name, words in TABLE:
+        summary = json.loads((results / f"evaluation/{name}/summary.json").read_text())
+        cells = [f"{100 * summary['accuracy']:.1f} %", f"{summary['anmrr']:.3f}", f"{summary['map']:.3f}"]
+        times = results / f"benchmarks/train/{name}.tsv"
+        if times.exists():
+            with times.open() as stream:
+                [row] = csv.DictReader(stream, delimiter="\t")
+            cells += [f"{float(row['s']) / 60:.1f}", f"{float(row['cpu_time']) / 60:.1f}"]
+        else:
+            cells += ["", ""]
+        print(f"| `{name}`: {words} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
