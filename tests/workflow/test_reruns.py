@@ -137,6 +137,30 @@ def test_another_split_encodes_nothing(workplace: Workplace) -> None:
     assert "encode" not in rules
 
 
+def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
+    training = {"epochs": 1, "steps_per_epoch": 1, "categories_per_batch": 2, "images_per_category": 2}
+    trained = {"architecture": "siamese", "weights": "random", "training": training}
+    methods = {"trained": {"encoder": "trained"}, "x": {"transform": "l2", "of": "siamese"}}
+    methods["y"] = {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False}
+    settings = CONFIG | {
+        "encoders": CONFIG["encoders"] | {"trained": trained},
+        "methods": CONFIG["methods"] | methods,
+        "comparison": {"pairs": [["siamese", "trained"], ["siamese", "x"], ["x", "y"]]},
+    }
+    workplace.configure(settings)
+    assert workplace.run().status == 0
+
+    compared = {"compare_pair": 1, "compare_methods": 1, "report": 1}
+    of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1}
+    settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
+    workplace.configure(settings)
+    assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 2}
+
+    training["margin"] = 0.1
+    workplace.configure(settings)
+    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 2}
+
+
 def encoded(output: str) -> int:
     """How many images the encode jobs of a run encoded."""
     return sum(int(count) for count in re.findall(r"INFO (\d+) images encoded", output))
