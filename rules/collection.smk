@@ -31,6 +31,7 @@ checkpoint collect:
         images="results/collection/images.csv",
         rejected="results/collection/rejected.csv",
         categories="results/collection/categories.json",
+        hashes="results/collection/hashes.csv",
         shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
     log:
         "results/logs/collect.log",
@@ -49,3 +50,25 @@ checkpoint collect:
         memory="results/collection/memory",
     script:
         "../scripts/collect.py"
+
+
+rule near_duplicates:
+    input:
+        "results/collection/hashes.csv",
+    output:
+        "results/collection/groups.csv",
+    log:
+        "results/logs/near_duplicates.log",
+    benchmark:
+        "results/benchmarks/near_duplicates.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 16
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("near_duplicates.py"),
+        distance=config["split"]["near_duplicates"]["distance"],
+    script:
+        "../scripts/near_duplicates.py"

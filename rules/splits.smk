@@ -6,10 +6,12 @@
 checkpoint split:
     input:
         images="results/collection/images.csv",
+        groups="results/collection/groups.csv",
     output:
         train="results/splits/train.csv",
         val="results/splits/val.csv",
         test="results/splits/test.csv",
+        near_duplicates="results/collection/near_duplicates.csv",
     log:
         "results/logs/split.log",
     conda:

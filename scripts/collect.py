@@ -11,7 +11,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    images, rejected = collect(job.params.folder, job.params.memory, workers=job.threads)
+    images, rejected, hashes = collect(job.params.folder, job.params.memory, workers=job.threads)
     log.info(
         "%d images in %d categories; %d files rejected, see %s",
         len(images),
@@ -24,6 +24,7 @@ def work(job: Any) -> None:
     for number, path in enumerate(job.output.shards):
         write_csv(path, images.loc[shards == number, ["path", "sha256"]])
     write_csv(job.output.rejected, rejected)
+    write_csv(job.output.hashes, hashes)
     write_json(
         job.output.categories,
         {"index_to_category": {str(label): name for name, label in labels.items()}, "category_to_index": labels},

@@ -7,18 +7,30 @@ from typing import Any
 from cbir.collection import IMAGE_COLUMNS
 from cbir.files import read_csv, write_csv
 from cbir.job import run
-from cbir.splitting import SPLITS, split
+from cbir.near_duplicates import GROUP_COLUMNS
+from cbir.splitting import SPLITS, near_duplicates, split
 
 log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
     settings = json.loads(job.params.split)
-    seed = settings.pop("seed")
-    tables = split(read_csv(job.input.images, IMAGE_COLUMNS), settings, seed)
+    images = read_csv(job.input.images, IMAGE_COLUMNS)
+    groups = read_csv(job.input.groups, GROUP_COLUMNS)
+    together = settings["near_duplicates"]["together"]
+    tables = split(
+        images,
+        settings,
+        settings["seed"],
+        dict(zip(groups["sha256"], groups["group"], strict=True)) if together else {},
+    )
     for name in SPLITS:
         log.info("%s: %d images", name, len(tables[name]))
         write_csv(job.output[name], tables[name])
+    listed = near_duplicates(images, groups, tables)
+    across = listed.loc[listed["across_splits"] == 1, "group"].nunique()
+    log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)
+    write_csv(job.output.near_duplicates, listed)
 
 
 run(work, snakemake)

@@ -29,18 +29,18 @@ def reasons(rejected: pd.DataFrame, folder: Path) -> dict[str, str]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count decoded images by their number of bytes."""
     seen: list[int] = []
-    inspect = images.inspect
+    decode = images.decode
 
-    def count(data: bytes) -> images.ImageInfo:
+    def count(data: bytes) -> Image.Image:
         seen.append(len(data))
-        return inspect(data)
+        return decode(data)
 
-    monkeypatch.setattr(images, "inspect", count)
+    monkeypatch.setattr(images, "decode", count)
     return seen
 
 
 def test_a_plain_collection(collection: Path, memory: Path) -> None:
-    table, rejected = collect(collection, memory, workers=2)
+    table, rejected, _ = collect(collection, memory, workers=2)
     assert list(table.columns) == IMAGE_COLUMNS
     assert list(rejected.columns) == REJECTED_COLUMNS
     assert len(rejected) == 0
@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_kept(collection: Path, memo
     picture(0, 99).save(collection / ".thumbnails" / "sea" / "0.png")
     os.mkfifo(collection / "sea" / "pipe.png")
     (collection / "sea" / "broken.png").symlink_to("nowhere.png")
-    table, rejected = collect(collection, memory)
+    table, rejected, _ = collect(collection, memory)
     assert len(table) == 18
     assert set(table["category"]) == {"apple", "leaf", "sea"}
     found = reasons(rejected, collection)
@@ -88,7 +88,7 @@ def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, mem
     (collection / "sea" / "deep").mkdir()
     shutil.copy(collection / "sea" / "3.png", collection / "sea" / "deep" / "x.png")
     shutil.copy(collection / "leaf" / "5.png", collection / "apple" / "same.png")
-    table, rejected = collect(collection, memory)
+    table, rejected, _ = collect(collection, memory)
     assert reasons(rejected, collection) == {
         "sea/3.png": "duplicate of sea/1a.png",
         "sea/deep/x.png": "duplicate of sea/1a.png",
@@ -102,7 +102,7 @@ def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, mem
 def test_the_same_image_outside_a_category_is_no_conflict(collection: Path, memory: Path) -> None:
     # Named so that it comes before all categories.
     shutil.copy(collection / "sea" / "3.png", collection / "a.png")
-    table, rejected = collect(collection, memory)
+    table, rejected, _ = collect(collection, memory)
     assert reasons(rejected, collection) == {"a.png": "not in a category folder"}
     assert "sea/3.png" in set(table["image_id"])
 
@@ -120,7 +120,7 @@ def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(0, number).save(path, "PNG")
-    table, rejected = collect(tmp_path / "in", memory)
+    table, rejected, _ = collect(tmp_path / "in", memory)
     assert table["image_id"].tolist() == [
         "category/no extension",
         "category/x.png",
@@ -138,7 +138,7 @@ def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -
 
 def test_names_that_are_no_utf8_are_rejected_in_writing(collection: Path, memory: Path, tmp_path: Path) -> None:
     picture(0, 50).save(Path(os.fsdecode(os.fsencode(collection) + b"/sea/\xff.png")))
-    table, rejected = collect(collection, memory)
+    table, rejected, _ = collect(collection, memory)
     assert len(table) == 18
     assert reasons(rejected, collection) == {"sea/\\udcff.png": "its name is not UTF-8"}
     files.write_csv(tmp_path / "rejected.csv", rejected)
@@ -151,7 +151,7 @@ def test_linked_images_and_categories(collection: Path, memory: Path, tmp_path: 
     write_collection(tmp_path / "other", ("x", "y", "z", "sand"), 2)
     (collection / "sand").symlink_to(tmp_path / "other" / "sand")
     (collection / "sea" / "again.png").symlink_to("0.png")
-    table, rejected = collect(collection, memory)
+    table, rejected, _ = collect(collection, memory)
     assert table["category"].value_counts().to_dict() == {"apple": 6, "leaf": 6, "sea": 6, "sand": 2}
     assert reasons(rejected, collection) == {"sea/again.png": "duplicate of sea/0.png"}
 
@@ -198,12 +198,12 @@ def test_the_order_of_the_file_system_plays_no_part(
 
 def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = counted(monkeypatch)
-    first, _ = collect(collection, memory)
+    first, _, _ = collect(collection, memory)
     assert len(seen) == 18
     (collection / "sea" / "0.png").rename(collection / "sea" / "renamed.png")
     picture(2, 70).save(collection / "sea" / "new.png")
     seen.clear()
-    again, _ = collect(collection, memory)
+    again, _, _ = collect(collection, memory)
     assert len(seen) == 1
     assert len(again) == 19
     assert set(first["sha256"]) < set(again["sha256"])
@@ -212,19 +212,19 @@ def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypat
 def test_an_interrupted_run_goes_on(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SAVE_EVERY", 5)
     seen = counted(monkeypatch)
-    inspect = images.inspect
+    decode = images.decode
 
-    def interrupted(data: bytes) -> images.ImageInfo:
+    def interrupted(data: bytes) -> Image.Image:
         if len(seen) == 12:
             raise KeyboardInterrupt
-        return inspect(data)
+        return decode(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "inspect", interrupted)
+        patch.setattr(images, "decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
             collect(collection, memory)
     seen.clear()
-    table, _ = collect(collection, memory)
+    table, _, _ = collect(collection, memory)
     # Ten were saved in two blocks of five.
     assert len(seen) == 8
     pd.testing.assert_frame_equal(table, collect(collection, memory.parent / "fresh")[0])
@@ -240,15 +240,19 @@ def test_another_decoder_decodes_again(collection: Path, memory: Path, monkeypat
     assert len(seen) == 18
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "[" * 99_999, "finding", "reason", "number"])
+@pytest.mark.parametrize("damage", ["", "[]", "[" * 99_999, "finding", "reason", "number", "hashes"])
 def test_a_damaged_memory_is_ignored(collection: Path, memory: Path, damage: str) -> None:
-    first, _ = collect(collection, memory)
+    first, _, _ = collect(collection, memory)
     path = memory / "decoded.json"
-    if damage in ("finding", "reason", "number"):
+    if damage in ("finding", "reason", "number", "hashes"):
         saved = json.loads(path.read_text())
-        wrong = {"finding": 5, "reason": {"reason": None}, "number": {"width": "w", "height": None, "bytes": []}}[
-            damage
-        ]
+        good = next(iter(saved["images"].values()))
+        wrong = {
+            "finding": 5,
+            "reason": {"reason": None},
+            "number": good | {"width": "w", "height": None, "bytes": []},
+            "hashes": good | {"hashes": ["", "", "", "x"]},
+        }[damage]
         saved["images"] = dict.fromkeys(saved["images"], wrong)
         damage = json.dumps(saved)
     path.write_text(damage)
@@ -269,7 +273,7 @@ def test_what_changes_while_it_is_read_is_not_remembered_for_its_old_content(
 
     with monkeypatch.context() as patch:
         patch.setattr(images, "read_bytes", replaced)
-        table, rejected = collect(collection, memory)
+        table, rejected, _ = collect(collection, memory)
     assert len(table) == 17
     assert reasons(rejected, collection) == {"sea/0.png": "changed while it was read"}
     path.write_bytes(old)
@@ -312,5 +316,5 @@ def test_the_size_is_the_one_after_turning(tmp_path: Path, memory: Path) -> None
     Image.new("RGB", (20, 10)).save(stream, "JPEG", exif=exif)
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "1.jpg").write_bytes(stream.getvalue())
-    table, _ = collect(tmp_path / "in", memory)
+    table, _, _ = collect(tmp_path / "in", memory)
     assert table[["width", "height"]].to_numpy().tolist() == [[10, 20]]

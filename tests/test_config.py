@@ -99,7 +99,11 @@ def test_every_key_is_commented_where_it_first_stands() -> None:
 
 MISTAKES = {
     "unknown section": ("querys", {}, "config: the configuration has the unknown key 'querys'; known are collection, "),
-    "unknown key": ("split.tran", 0.6, "config: split has the unknown key 'tran'; known are seed, test, train, val."),
+    "unknown key": (
+        "split.tran",
+        0.6,
+        "config: split has the unknown key 'tran'; known are near_duplicates, seed, test, train, val.",
+    ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
     "null for a section": ("collection", None, "config: collection is null, but must be object."),

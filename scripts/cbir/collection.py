@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import imagehash
 import pandas as pd
 import PIL
 
-from cbir import code, images
+from cbir import code, images, perceptual
 from cbir.contents import hash_folder
 from cbir.errors import InputError, printable
 from cbir.files import write_text
@@ -19,12 +20,15 @@ from cbir.progress import Progress
 
 IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
 REJECTED_COLUMNS = ["path", "reason"]
+HASHES_COLUMNS = ["sha256", *perceptual.HASH_COLUMNS]
 
 # Images between two saves of unfinished work.
 _SAVE_EVERY = 2000
 
 
-def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect(
+    folder: str | Path, memory: str | Path, workers: int = 1
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Read every file below a folder once and say which can be used as images.
 
     A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
@@ -38,7 +42,8 @@ def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[p
         workers: threads that decode.
 
     Returns:
-        Two tables, ``IMAGE_COLUMNS`` sorted by image_id, and ``REJECTED_COLUMNS`` sorted by path. ``path`` is
+        Three tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, and ``HASHES_COLUMNS``
+        of the images in the first (see `perceptual.hashes`), sorted by sha256. ``path`` is
         ``folder`` joined with the file's relative path (one that is not UTF-8 is rejected and written with escapes);
         labels count the categories from 0 in alphabetical order.
 
@@ -99,8 +104,11 @@ def collect(folder: str | Path, memory: str | Path, workers: int = 1) -> tuple[p
         ],
         columns=REJECTED_COLUMNS,
     )
+    hashed = pd.DataFrame(
+        [[digest, *findings[digest]["hashes"]] for digest in sorted(table["sha256"])], columns=HASHES_COLUMNS
+    )
     _refuse_empty_categories(root, table)
-    return table[IMAGE_COLUMNS], refused
+    return table[IMAGE_COLUMNS], refused, hashed
 
 
 def _misplaced(name: str) -> str:
@@ -128,8 +136,9 @@ def category_labels(categories: pd.Series) -> dict[str, int]:
 
 def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) -> dict[str, dict]:
     """Decode what was never decoded before by this decoder; return findings by content hash."""
-    package = Path(images.__file__).parent
-    decoder = f"{code.fingerprint(Path(images.__file__), package.parent)} pillow {PIL.__version__}"
+    root_of_code = Path(images.__file__).parents[1]
+    own = [code.fingerprint(Path(str(module.__file__)), root_of_code) for module in (images, perceptual)]
+    decoder = " ".join([*own, f"pillow {PIL.__version__} imagehash {imagehash.__version__}"])
     findings = _read_findings(memory, decoder)
     first: dict[str, str] = {}
     for name, digest in hashes.items():
@@ -147,10 +156,11 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             return None
         try:
-            info = images.inspect(data)
+            image = images.decode(data)
         except ImageError as error:
             return {"reason": str(error)}
-        return {"width": info.width, "height": info.height, "bytes": len(data)}
+        perceived = list(vars(perceptual.hashes(image)).values())
+        return {"width": image.width, "height": image.height, "bytes": len(data), "hashes": perceived}
 
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(names), _SAVE_EVERY):
@@ -179,8 +189,9 @@ def _is_finding(value: Any) -> bool:
         return isinstance(value["reason"], str)
     return (
         isinstance(value, dict)
-        and set(value) == {"width", "height", "bytes"}
-        and all(type(n) is int for n in value.values())
+        and set(value) == {"width", "height", "bytes", "hashes"}
+        and all(type(value[key]) is int for key in ("width", "height", "bytes"))
+        and perceptual.is_hashes(value["hashes"])
     )
 
 

@@ -123,7 +123,10 @@ def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
 
 
 # Categories such as "007" or "1e3" are names, not numbers.
-_TEXT_COLUMNS = ("image_id", "path", "category", "sha256", "query", "predicted", "reason", "method")
+_TEXT_COLUMNS = (
+    *("image_id", "path", "category", "sha256", "query", "predicted", "reason", "method", "group", "nearest"),
+    *("phash", "dhash", "phash_mirrored", "dhash_mirrored"),
+)
 
 
 def sha256_file(path: str | Path) -> str:

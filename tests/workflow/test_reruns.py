@@ -107,7 +107,7 @@ def test_one_test_image_replaced(workplace: Workplace) -> None:
         if digest in after["test"] and all(after[name] - {digest} == others[name] for name in others):
             break
     run = workplace.run()
-    expected = {"collect", "split", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
+    expected = {"collect", "near_duplicates", "split", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
     assert set(run.rules) - {"compare_methods"} == expected
     assert run.rules["assemble"] == 1
     assert encoded(run.output) == 1
@@ -122,7 +122,7 @@ def test_one_train_image_added(workplace: Workplace) -> None:
         if digest in after["train"] and after["test"] == before["test"]:
             break
     run = workplace.run()
-    expected = {"collect", "split", "encode", "assemble", "index", "evaluate"} | AFTER_EVALUATION
+    expected = {"collect", "near_duplicates", "split", "encode", "assemble", "index", "evaluate"} | AFTER_EVALUATION
     assert set(run.rules) - {"compare_methods"} == expected
     # The target needs the features of train and test, and test stayed.
     assert run.rules["assemble"] == 1

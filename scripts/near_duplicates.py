@@ -1,0 +1,24 @@
+"""Group near-duplicates: copies of one picture."""
+
+import logging
+from typing import Any
+
+from cbir.collection import HASHES_COLUMNS
+from cbir.files import read_csv, write_csv
+from cbir.job import run
+from cbir.near_duplicates import groups
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    hashes = read_csv(job.input[0], HASHES_COLUMNS)
+    found = groups(hashes, job.params.distance)
+    log.info("%d groups of near-duplicates, %d images together", found["group"].nunique(), len(found))
+    plain = int((hashes["phash"] == "").sum())
+    if plain:
+        log.info("%d images were not compared: smaller than 64 pixels, or plain", plain)
+    write_csv(job.output[0], found)
+
+
+run(work, snakemake)
