@@ -5,7 +5,7 @@ CORES ?= all
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run report serve extras test lint clean
+.PHONY: run report serve inspect extras test lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -17,6 +17,10 @@ report: .venv/run.stamp
 
 serve: .venv/run.stamp
 	$(BIN)/python scripts/serve.py $(ARGS)
+
+# Not PATH=: make would hand it on, and no command would be found any more.
+inspect: .venv/run.stamp
+	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-results}"
 
 test: lint
 	$(BIN)/pytest $(ARGS)
