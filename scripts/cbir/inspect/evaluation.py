@@ -11,7 +11,7 @@ import pandas as pd
 from cbir.comparison import FIGURES
 from cbir.errors import InputError
 from cbir.files import read_csv
-from cbir.inspect.found import Found, pairs
+from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.search import euclidean
 
@@ -20,8 +20,8 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
     """Compare with the features, and the means with the tables beside it."""
     method, figures = names["method"], read_object(path)
     found.count = f"{figures['queries']:,} queries, {figures['gallery']:,} images in the gallery, k = {figures['k']}"
-    found.source = {f"features of {split}": digest for split, digest in figures["features_sha256"].items()}
-    found.rows = pairs({key: value for key, value in figures.items() if not isinstance(value, dict)}).iloc[3:]
+    found.source = {key: value for key, value in figures.items() if key != "features_sha256"}
+    found.source |= {f"features of {split}": digest for split, digest in figures["features_sha256"].items()}
     _require_method(figures, path, method, found)
     for split, digest in figures["features_sha256"].items():
         fits = results.store(method, split).about["features_sha256"] == digest

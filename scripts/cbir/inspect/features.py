@@ -9,7 +9,7 @@ import pandas as pd
 
 from cbir import index, store
 from cbir.files import sha256_file, sha256_json
-from cbir.inspect.found import Found, pairs
+from cbir.inspect.found import Found
 from cbir.inspect.results import Results, json_text, read_object
 from cbir.store import FeatureStore
 
@@ -129,7 +129,7 @@ _COUNTS = ("rows", "dimension", "leafsize")
 def index_about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the index and its gallery."""
     side = read_object(path)
-    found.rows = pairs(side)
+    found.source = side
     found.count = f"an index of {side['rows']:,} images"
     gallery = results.store(names["method"], "train")
     held = index.read(path.with_suffix(".pkl"), gallery)

@@ -1,23 +1,19 @@
 """Looks at networks, their trainings and what they encoded. No network is loaded, so no code in one can run."""
 
-import hashlib
-import io
 import json
-import re
 import zipfile
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 
-from cbir import files
+from cbir import archive, files
+from cbir.archive import Archive
 from cbir.encoding import read_rows
 from cbir.errors import InputError
 from cbir.files import read_csv, sha256_json
-from cbir.inspect.found import Found, pairs
+from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.store import dataset
 
@@ -27,101 +23,59 @@ _LARGEST_STATE = 10_000_000
 
 def network(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare architecture and weights with the side file."""
-    config, metadata, weights = _unpack(path)
-    layers = config["config"]["layers"]
-    found.source = {"made by": f"Keras {metadata.get('keras_version')}"}
-    found.rows = pd.DataFrame(
-        [
-            {"layer": layer["config"]["name"], "class": layer["class_name"], "weights": "x".join(map(str, shape))}
-            for layer, shape in zip(layers, _shapes(layers, weights), strict=True)
-        ]
-    )
-    found.count = f"{len(layers)} layers, {sum(array.size for arrays in weights for array in arrays):,} parameters"
-    side = results.path(f"encoders/{names['encoder']}.json")
-    _describe(read_object(side), found)
+    held = _look_at_archive(path, found)
+    side = path.with_suffix(".json")
+    described = read_object(side)
+    found.source |= {"weights": described.get("weights"), "fingerprint": described.get("fingerprint")}
     found.require(
-        _fingerprint(config, weights) == read_object(side).get("weights_fingerprint"),
+        held.fingerprint() == described.get("weights_fingerprint"),
         f"{side.name} (architecture and weights)",
         f"The network {path} is not the one that {side} describes",
+        "remove both and run again",
     )
 
 
-def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[list[np.ndarray]]]:
-    """Return a Keras archive's configuration, metadata and, layer by layer, weights."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # Keras compresses nothing, so that what claims more than the file has is no network.
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-                raise ValueError("it claims more bytes than the file has")
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json"))
-            data = archive.read("model.weights.h5")
-        with h5py.File(io.BytesIO(data), "r") as file:
-            groups = _groups(config["config"]["layers"])
-            return config, metadata, [_arrays(file, group, len(data)) for group in groups]
-    # A damaged archive raises nearly anything.
-    except Exception as error:
-        raise InputError(f"The network {path} is damaged ({error}): remove it and run again.") from error
+def _look_at_archive(path: Path, found: Found) -> Archive:
+    held = archive.read(path)
+    parameters = sum(array.size for arrays in held.weights for array in arrays)
+    found.count = f"{len(held.layers)} layers, {parameters:,} parameters"
+    found.source = {"made by": f"Keras {held.metadata.get('keras_version')}"}
+    found.rows = pd.DataFrame(
+        [
+            {"layer": name, "class": kind, "weights": ", ".join("x".join(map(str, array.shape)) for array in arrays)}
+            for (name, kind), arrays in zip(held.layers, held.weights, strict=True)
+        ]
+    )
+    return held
 
 
-def _groups(layers: list[dict[str, Any]]) -> list[str]:
-    """Return where Keras keeps each layer's weights: by class in snake case, counted from the second one on."""
-    seen: Counter[str] = Counter()
-    groups = []
-    for layer in layers:
-        snake = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", layer["class_name"])).lower()
-        groups.append(f"layers/{snake}/vars" if not seen[snake] else f"layers/{snake}_{seen[snake]}/vars")
-        seen[snake] += 1
-    return groups
+def fetched(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the checksum beside it."""
+    _look_at_archive(path, found)
+    _require_fetched(path, path.with_suffix(".json"), found)
 
 
-def _arrays(file: h5py.File, group: str, most: int) -> list[np.ndarray]:
-    place: Any = file
-    for name in group.split("/"):
-        if not isinstance(place.get(name, getlink=True), h5py.HardLink):
-            return []
-        place = place[name]
-    return [_array(place, str(number), most) for number in range(len(place))]
+def fetched_about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the weights beside it."""
+    _require_fetched(path.with_suffix(".keras"), path, found)
 
 
-def _array(group: h5py.Group, name: str, most: int) -> np.ndarray:
-    # As `cbir.store.dataset`, for a file in memory.
-    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.nbytes > most:
-        raise ValueError(f"its weights {group.name}/{name} are none")
-    return np.ascontiguousarray(found[()], np.float32)
-
-
-def _shapes(layers: list[Any], weights: list[list[np.ndarray]]) -> list[tuple[int, ...]]:
-    return [arrays[0].shape if arrays else () for arrays in weights][: len(layers)]
-
-
-def _fingerprint(config: dict[str, Any], weights: list[list[np.ndarray]]) -> str:
-    """Return what `cbir.weights.fingerprint` returns for the loaded network, without loading it."""
-    digest = hashlib.sha256(json.dumps(_without_addresses(config)).encode())
-    for arrays in weights:
-        for array in arrays:
-            digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _without_addresses(value: Any) -> Any:
-    """Drop the memory addresses that Keras writes into an archive's configuration and nowhere else."""
-    if isinstance(value, dict):
-        return {key: _without_addresses(item) for key, item in value.items() if key != "shared_object_id"}
-    return [_without_addresses(item) for item in value] if isinstance(value, list) else value
-
-
-def _describe(about: dict[str, Any], found: Found) -> None:
-    found.source |= {"weights": about.get("weights"), "fingerprint": about.get("fingerprint")}
+def _require_fetched(path: Path, side: Path, found: Found) -> None:
+    about = read_object(side)
+    found.source |= about
+    found.require(
+        files.sha256_file(path) == about["sha256"],
+        "the checksum beside it",
+        f"The weights file {path} is not the one that {side} describes",
+        "remove both and run again",
+    )
 
 
 def about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare the fingerprints with what they are made of, and the network with them."""
     side = read_object(path)
     found.count = f"{side['parameters']:,} parameters, {side['dimension']} values an image"
-    found.source = {"weights": side["weights"]}
-    found.rows = pairs(side)
+    found.source = side
     whole = sha256_json([side["weights_fingerprint"], sha256_json(side["preprocessing"]), side["normalise"]])
     found.require(
         side["encoder"] == names["encoder"] and side["fingerprint"] == whole,
@@ -158,8 +112,8 @@ def history(results: Results, path: Path, names: dict[str, str], found: Found) -
 def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the history beside it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("state.npy").file_size > _LARGEST_STATE:
+        with zipfile.ZipFile(path) as members:
+            if members.getinfo("state.npy").file_size > _LARGEST_STATE:
                 raise ValueError("its state is too large")
         with np.load(path, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))

@@ -4,12 +4,16 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from PIL import Image
 
+from cbir import config
 from cbir.errors import InputError
 from cbir.images import MAX_BYTES, decode, read_bytes
 from cbir.inspect.found import ROWS, Found
 from cbir.inspect.results import Results, read_object
+
+_SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
 def png(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -49,6 +53,18 @@ def report(results: Results, path: Path, names: dict[str, str], found: Found) ->
             f"{path} was made from other features than {side} names",
             "run again",
         )
+
+
+def configuration(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Check it as the workflow does, and compare its methods with those that were evaluated."""
+    settings = config.check(read_object(path), yaml.safe_load(_SCHEMA.read_text(encoding="utf-8")))
+    found.fits.append(_SCHEMA.name)
+    found.count = f"{len(settings['encoders'])} encoders, {len(settings['methods'])} methods"
+    found.source = {key: config.canonical(value) for key, value in settings.items()}
+    absent = next((name for name in settings["methods"] if not results.path(f"evaluation/{name}").is_dir()), None)
+    found.require(
+        absent is None, "evaluation", f"{path} has the method {absent!r}, which is not evaluated", "run again"
+    )
 
 
 def html(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

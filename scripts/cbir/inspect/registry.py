@@ -58,6 +58,8 @@ KINDS = (
         "sources/{source}/credits.csv", "where the images of a source come from, and their licences", collection.credits
     ),
     Kind("splits/{split}.csv", "the images of a split", collection.split),
+    Kind("weights/{weights}.keras", "weights that were fetched for all encoders", networks.fetched),
+    Kind("weights/{weights}.json", "where fetched weights come from", networks.fetched_about),
     Kind("encoders/{encoder}.keras", "a network", networks.network),
     Kind("encoders/{encoder}.json", "what a network is and where its weights came from", networks.about),
     Kind("encoders/{encoder}/history.csv", "a training, epoch by epoch", networks.history),
@@ -98,6 +100,7 @@ KINDS = (
     Kind("feedback/{refinement*}/{picture}.png", "a picture of a refinement", pages.png),
     Kind("feedback/{refinement*}/{picture}.svg", "a picture of what feedback gains", pages.svg),
     Kind("report.html", "the report", pages.report),
+    Kind("configuration.json", "the configuration of the run that the report shows", pages.configuration),
     Kind("snakemake-report.html", "Snakemake's own report", pages.html),
     Kind("logs/{log*}", "the log of a job", pages.log),
     Kind("benchmarks/{rule*}.tsv", "the time and memory of a job", pages.benchmark),
