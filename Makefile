@@ -5,7 +5,7 @@ CORES ?= all
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run report serve extras test lint clean
+.PHONY: run report serve inspect audit extras test lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -18,6 +18,10 @@ report: .venv/run.stamp
 serve: .venv/run.stamp
 	$(BIN)/python scripts/serve.py $(ARGS)
 
+# Not PATH=: make would hand it on, and no command would be found any more.
+inspect: .venv/run.stamp
+	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-results}"
+
 test: lint
 	$(BIN)/pytest $(ARGS)
 
@@ -27,6 +31,10 @@ lint: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+# Not part of the tests: it needs PyPI's record of vulnerabilities, and a new entry there would fail them.
+audit: .venv/dev.stamp
+	$(BIN)/python scripts/audit.py requirements.lock requirements-extras.lock requirements-dev.lock
 
 extras: .venv/extras.stamp
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from cbir import networks, weights
+from cbir import archive, networks, weights
 from cbir.errors import InputError
-from cbir.files import atomic, read_json, sha256_json, write_json
+from cbir.files import read_json, sha256_json, write_json
 from cbir.images import NETWORK_SIZE
 
 # Part of every encoder's fingerprint: features made with another preprocessing do not fit.
@@ -76,8 +76,7 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
         "preprocessing_fingerprint": sha256_json(PREPROCESSING),
     }
     about["fingerprint"] = sha256_json([about["weights_fingerprint"], about["preprocessing_fingerprint"], normalise])
-    with atomic(path) as temporary:
-        model.save(temporary)
+    archive.save(model, path)
     write_json(path.with_suffix(".json"), about)
 
 

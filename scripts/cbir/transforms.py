@@ -129,6 +129,8 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
     Raises:
         InputError: when the file is missing or damaged.
     """
+    if not Path(path).is_file():
+        raise InputError(f"The transform {path} does not exist: run the workflow first.")
     try:
         with h5py.File(path, "r") as file:
             # A link could make the reader open another file.

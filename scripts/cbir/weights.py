@@ -13,9 +13,9 @@ import h5py
 import keras
 import numpy as np
 
-from cbir import networks
+from cbir import archive, networks
 from cbir.errors import InputError
-from cbir.files import atomic, read_json, sha256_file, write_json
+from cbir.files import read_json, sha256_file, write_json
 
 log = logging.getLogger("cbir")
 
@@ -40,8 +40,7 @@ def fetch(path: str | Path) -> str:
     """
     model = networks.mobilenetv2()
     source = _download(model)
-    with atomic(path) as temporary:
-        model.save(temporary)
+    archive.save(model, path)
     about = {"weights": "imagenet", "source": source, "sha256": sha256_file(path)}
     write_json(Path(path).with_suffix(".json"), about)
     return source

@@ -1,0 +1,144 @@
+"""Looks at answered queries and at relevance feedback."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from cbir.errors import InputError
+from cbir.feedback import records
+from cbir.files import read_csv
+from cbir.inspect.found import Found
+from cbir.inspect.results import Results, read_object
+from cbir.search import euclidean
+from cbir.splitting import SPLITS
+from cbir.store import FeatureStore, dataset
+
+
+def query(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the images with the collection and each distance with the vectors."""
+    data = read_object(path)
+    found.count = f"{len(data['neighbours'])} neighbours"
+    found.source = {"query": data["query"], "category": data["category"], "method": data["method"]}
+    found.rows = pd.DataFrame(data["neighbours"])
+    if data["method"] != names["method"]:
+        raise InputError(
+            f"{path} is of the method {data['method']!r}, not {names['method']!r}: remove it and run again."
+        )
+    gallery = results.store(names["method"], "train")
+    shown = [item["image_id"] for item in data["neighbours"]]
+    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    vector = _vector(results, names["method"], data["query"], data["category"] is not None)
+    exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
+    stated = [item["distance"] for item in data["neighbours"]]
+    fits = np.allclose(stated, exact, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(exact) >= -1e-9))
+    found.require(
+        fits,
+        f"features/{names['method']} (every distance)",
+        f"{path} has other distances than the vectors of {results.path('features')} give",
+    )
+
+
+def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarray:
+    """Return the query's features, wherever they stand."""
+    folder = results.path(f"features/{method}")
+    outside = sorted(path.stem for path in folder.glob("outside-*.h5"))
+    for split in SPLITS if inside else outside:
+        if (folder / f"{split}.h5").is_file():
+            held = results.store(method, split)
+            if image in held.image_id:
+                vector: np.ndarray = held.features[held.row(image)]
+                return vector
+    raise InputError(f"The query {image!r} is in no feature store below {folder}: run again.")
+
+
+def rounds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the gallery's vectors and images."""
+    data = read_object(path)
+    asked = data["refinement"]
+    found.count = f"{len(data['rounds']) - 1} judged rounds, {asked['k']} results each"
+    found.source = {
+        "query": data["query"],
+        "category": data["category"],
+        "method": asked["method"],
+        "strategy": "{strategy}, alpha {alpha}, beta {beta}, gamma {gamma}".format(**asked),
+        "features_sha256": data["features_sha256"],
+    }
+    found.rows = pd.DataFrame(
+        [
+            {
+                "round": item["round"],
+                "precision_at_k": item["precision_at_k"],
+                "judged relevant": item["judged_relevant"],
+                "irrelevant": item["judged_irrelevant"],
+                "first result": item["results"][0]["image_id"],
+            }
+            for item in data["rounds"]
+        ]
+    )
+    gallery = _require_gallery(results, asked["method"], data["features_sha256"], path, found)
+    shown = {item["image_id"] for round in data["rounds"] for item in round["results"]}
+    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+
+
+def _require_gallery(results: Results, method: str, digest: Any, path: Path, found: Found) -> FeatureStore:
+    gallery = results.store(method, "train")
+    found.require(
+        gallery.about["features_sha256"] == digest,
+        f"features/{method}/train.h5 (features_sha256)",
+        f"{path} was made with other vectors than {results.path(f'features/{method}/train.h5')} holds",
+    )
+    return gallery
+
+
+def round_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare row by row with the record beside it."""
+    table = read_csv(path, ["round", "position", "image_id", "distance", "score"])
+    found.count = f"{table['round'].nunique()} rounds, {len(table):,} rows"
+    found.rows = table
+    record = records.table(read_object(path.with_name("rounds.json")))
+    same = len(table) == len(record) and list(table["image_id"]) == list(record["image_id"])
+    same = same and np.allclose(table["distance"], record["distance"], rtol=1e-12, atol=0)
+    found.require(same, "rounds.json", f"{path} has other results than rounds.json beside it")
+
+
+def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the record beside it and with the gallery."""
+    try:
+        with h5py.File(path, "r") as file:
+            held = dataset(file, "vectors")[:]
+            about = {name: str(file.attrs[name]) for name in ("method", "query", "features_sha256")}
+    # h5py raises many kinds on damaged files.
+    except Exception as error:
+        raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
+    found.count = f"{held.shape[0]} vectors of {held.shape[1]} values"
+    found.source = about
+    first = pd.DataFrame(held[:, :3], columns=[f"value {place}" for place in range(min(3, held.shape[1]))])
+    first.insert(0, "round", range(len(first)))
+    found.rows = first
+    gallery = _require_gallery(results, about["method"], about["features_sha256"], path, found)
+    record = read_object(path.with_name("rounds.json"))
+    found.require(
+        held.shape == (len(record["rounds"]), gallery.features.shape[1]) and record["query"] == about["query"],
+        "rounds.json",
+        f"{path} is of another query or other rounds than rounds.json beside it",
+    )
+
+
+def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the categories with the collection, and the numbers of queries with the evaluation."""
+    table = read_csv(path, ["strategy", "scope", "category", "round", "queries", "precision_at_k"])
+    found.count = f"{table['strategy'].nunique()} strategies, {table['round'].max()} rounds, {len(table):,} rows"
+    found.rows = table
+    of_category = table[table["scope"] == "category"]
+    found.require_known(of_category["category"], results.categories(), path, "categories.json")
+    support = results.table(f"evaluation/{names['method']}/categories.csv", ["category", "support"])
+    queries = dict(zip(support["category"], support["support"], strict=True))
+    same = all(queries.get(row.category) == row.queries for row in of_category.itertuples(index=False))
+    found.require(
+        same,
+        f"evaluation/{names['method']}/categories.csv",
+        f"{path} has other numbers of queries than the evaluation of the method",
+    )
