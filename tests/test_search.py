@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from cbir import search
 
@@ -61,8 +62,9 @@ def test_the_size_of_blocks_plays_no_part(block_bytes: int) -> None:
 
 
 def test_memory_is_bounded_by_the_block() -> None:
-    blocks = [rows for rows, _ in search.rankings(random(30, 8, 0), random(100, 8, 1), 40 * 100 * 7)]
-    assert [rows.stop - rows.start for rows in blocks] == [7, 7, 7, 7, 2]
+    blocks = [rows for rows, _ in search.rankings(random(30, 8, 0), random(100, 8, 1), 8 * 100 * 9)]
+    # Keys and order of nine rows: seven of keys, worked off two by two.
+    assert [rows.stop - rows.start for rows in blocks] == [2, 2, 2, 1] * 4 + [2]
 
 
 def test_equal_vectors_have_distance_zero_and_go_by_row() -> None:
@@ -128,3 +130,53 @@ def test_more_neighbours_than_images() -> None:
     assert search.nearest(random(3, 2, 0), np.empty((0, 2)), 9)[1].shape == (3, 0)
     assert search.nearest(np.empty((0, 2)), random(4, 2, 1), 9)[1].shape == (0, 4)
     assert full(random(1, 2, 0), random(1, 2, 1)).tolist() == [[0]]
+
+
+def assert_as_euclidean(queries: np.ndarray, gallery: np.ndarray, k: int) -> None:
+    """All ranks and digits are those of `search.euclidean`, ties by row."""
+    order, (distances, rows) = full(queries, gallery), search.nearest(queries, gallery, k)
+    for row, query in enumerate(queries):
+        exact = search.euclidean(query, gallery)
+        expected = np.argsort(exact, kind="stable")
+        assert order[row].tolist() == expected.tolist()
+        assert rows[row].tolist() == expected[:k].tolist()
+        assert distances[row].tolist() == exact[expected[:k]].tolist()
+
+
+def test_what_single_precision_cannot_tell_apart() -> None:
+    # Distances of about 8 that differ by 1e-10 and less, while products of single precision err by about 1e-5.
+    step = np.random.default_rng(0).permutation(400)[:, None] * 1e-12
+    gallery = np.tile(np.random.default_rng(1).normal(size=64), (400, 1)) + step
+    assert_as_euclidean(np.zeros((3, 64)) + np.array([[0], [0.5], [-0.5]]), gallery, 9)
+
+
+def test_permuted_vectors_are_equally_far_but_for_the_order_of_sums() -> None:
+    generator = np.random.default_rng(0)
+    vector = generator.gamma(1, size=200).astype(np.float32)
+    gallery = np.stack([generator.permutation(vector) for _ in range(300)])
+    assert_as_euclidean(np.full((2, 200), 0.25, np.float32), gallery, 9)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 1e-21, 1e15, 2e18, 5e18, 1e19, 3e30])
+def test_numbers_whose_squares_leave_single_precision(size: float) -> None:
+    gallery = random(150, 12, 0) * np.float32(size)
+    assert_as_euclidean(random(60, 12, 1) * np.float32(size), gallery, 7)
+    # A query far longer than all images, and far shorter ones among them.
+    assert_as_euclidean(random(2, 12, 1), gallery * np.repeat([[1], [1e-5]], 75, axis=0).astype(np.float32), 7)
+
+
+@pytest.mark.parametrize("k", [1, 16, 17, 300, 999, 1000])
+def test_any_k_of_a_gallery_in_several_parts(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    monkeypatch.setattr(search, "_GALLERY_ROWS", 123)
+    queries, gallery = random(70, 6, 0), random(1000, 6, 1)
+    gallery[500:520] = gallery[7]
+    assert_as_euclidean(queries, gallery, k)
+
+
+def test_threads_play_no_part() -> None:
+    queries, gallery = random(200, 64, 0), random(900, 64, 1)
+    with threadpool_limits(1):
+        alone = [full(queries, gallery), *search.nearest(queries, gallery, 9)]
+    with threadpool_limits(3):
+        together = [full(queries, gallery), *search.nearest(queries, gallery, 9)]
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))

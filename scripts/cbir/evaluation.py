@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from cbir import metrics, search
+from cbir import metrics, search, threads
 from cbir.errors import InputError
 from cbir.neighbours import majority_vote
 from cbir.progress import Progress
@@ -150,7 +150,7 @@ def evaluate(
 def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
     count = min(_CHECKED_QUERIES, len(found))
     rows = np.random.default_rng(seed).choice(len(found), count, replace=False)
-    distances, _ = tree.query(queries.features[rows], k=list(range(1, found.shape[1] + 1)), workers=-1)
+    distances, _ = tree.query(queries.features[rows], k=list(range(1, found.shape[1] + 1)), workers=threads.count())
     if not np.allclose(distances, found[rows], rtol=1e-9, atol=1e-9):
         raise InputError(
             "The KD-tree gives other neighbours than the exact search: remove results/index and run again."

@@ -5,14 +5,12 @@ Here it only picks candidates; every distance returned is a sum of squared diffe
 and a batch job that ask the same get the same.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+
+from cbir import threads
 
 Features = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]
@@ -42,7 +40,7 @@ def squared_distances(features: Features, vector: Vector) -> Vector:
     def fill(block: slice) -> None:
         squared[block] = _square_sums(features[block] - vector)
 
-    _in_blocks(len(features), fill)
+    threads.in_blocks(len(features), _BLOCK, fill, _ROWS_A_THREAD)
     return squared
 
 
@@ -77,7 +75,7 @@ def nearest_squared_distances(features: Features, points: NDArray[np.float64]) -
     def fill(pairs: slice) -> None:
         exact[pairs] = _square_sums(features[row[pairs]] - points[point[pairs]])
 
-    _in_blocks(len(row), fill)
+    threads.in_blocks(len(row), _BLOCK, fill, _ROWS_A_THREAD)
     # Rows come sorted, each with at least one point.
     squared: Vector = np.minimum.reduceat(exact, np.searchsorted(row, np.arange(len(features))))
     return squared
@@ -90,7 +88,7 @@ def projections(features: Features, direction: Vector) -> Vector:
     def fill(block: slice) -> None:
         products[block] = np.einsum("ij,j->i", features[block].astype(np.float64), direction)
 
-    _in_blocks(len(features), fill)
+    threads.in_blocks(len(features), _BLOCK, fill, _ROWS_A_THREAD)
     return products
 
 
@@ -98,30 +96,3 @@ def _square_sums(rows: NDArray[np.floating[Any]]) -> Vector:
     # einsum sums each row by itself and without the linear algebra library.
     sums: Vector = np.einsum("ij,ij->i", rows, rows)
     return sums
-
-
-def _in_blocks(rows: int, fill: Callable[[slice], None]) -> None:
-    """Call ``fill`` for blocks of rows, on as many threads as linear algebra may use (see ``threadpoolctl``)."""
-    parts = max(1, min(_threads(), rows // _ROWS_A_THREAD))
-    bounds = [rows * part // parts for part in range(parts + 1)]
-
-    def run(first: int, last: int) -> None:
-        for start in range(first, last, _BLOCK):
-            fill(slice(start, min(start + _BLOCK, last)))
-
-    if parts == 1:
-        run(0, rows)
-        return
-    with ThreadPoolExecutor(parts) as pool:
-        # The list raises what a thread raised.
-        list(pool.map(run, bounds[:-1], bounds[1:]))
-
-
-def _threads() -> int:
-    return max((library["num_threads"] for library in _libraries().info()), default=1)
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    # Looking for the libraries takes longer than asking them.
-    return ThreadpoolController().select(user_api="blas")
