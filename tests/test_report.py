@@ -421,7 +421,7 @@ def test_doubtful_labels_are_shown_with_their_neighbour_and_bounded(run: Run) ->
     assert "30 images have no nearest neighbour of their own category" in part.text
     assert "The 24 clearest of 30" in part.text and "suspects.csv" in part.text
     assert [card.one("figcaption").text for card in part.all("figure")][:2] == [
-        "labelled cat 0.png 7 of 10 neighbours: dog",
+        "labelled cat 0.png 7 of 10: dog",
         "nearest: dog 3.png",
     ]
     assert len(part.all("img")) == 48
