@@ -72,3 +72,28 @@ rule near_duplicates:
         distance=config["split"]["near_duplicates"]["distance"],
     script:
         "../scripts/near_duplicates.py"
+
+
+rule suspects:
+    input:
+        images="results/collection/images.csv",
+        groups="results/collection/groups.csv",
+        about=f"results/encoders/{UNTRAINED}.json",
+        # The table of images and the encoder say all that matters.
+        shards=ancient(expand("results/encoded/{encoder}/{shard}.h5", encoder=UNTRAINED, shard=SHARDS)),
+    output:
+        "results/collection/suspects.csv",
+    log:
+        "results/logs/suspects.log",
+    benchmark:
+        "results/benchmarks/suspects.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 16
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        code=code("suspects.py"),
+    script:
+        "../scripts/suspects.py"

@@ -34,6 +34,11 @@ COMPARISON = [
     f"results/comparison/{name}" for name in ("methods.csv", "methods.svg", "categories.svg", "best_worst.csv")
 ]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+UNTRAINED = min(
+    (config["methods"][method]["encoder"] for method in ENCODED),
+    key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
+)
 
 
 def code(script, *data):
@@ -198,6 +203,9 @@ def report_input(wildcards):
     return {
         "images": "results/collection/images.csv",
         "rejected": "results/collection/rejected.csv",
+        "hashes": "results/collection/hashes.csv",
+        "near_duplicates": "results/collection/near_duplicates.csv",
+        "suspects": "results/collection/suspects.csv",
         "splits": expand("results/splits/{split}.csv", split=SPLITS),
         "credits": collection_credits(wildcards),
         "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),

@@ -24,6 +24,9 @@ def work(job: Any) -> None:
         config=config,
         images=job.input.images,
         rejected=job.input.rejected,
+        hashes=job.input.hashes,
+        near_duplicates=job.input.near_duplicates,
+        suspects=job.input.suspects,
         splits={Path(path).stem: path for path in job.input.splits},
         encoders={Path(path).stem: path for path in job.input.encoders},
         methods=[

@@ -16,7 +16,10 @@ import pytest
 from PIL import Image
 
 from cbir import files, report, store
+from cbir.collection import HASHES_COLUMNS
 from cbir.errors import InputError
+from cbir.splitting import NEAR_DUPLICATE_COLUMNS
+from cbir.suspects import SUSPECT_COLUMNS
 
 TEMPLATES = Path(__file__).parents[1] / "report"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -119,6 +122,7 @@ class Run:
         train = self.images["image_id"].str.fullmatch(r"(?s:.*)/[0-5]\.png")
         config = {
             "collection": {"source": "folder", "path": "photos", "dataset": "a/b"},
+            "split": {"near_duplicates": {"together": True, "distance": 72}},
             "methods": {"plain": {"encoder": "net"}},
             "evaluation": {"k": 3},
             "queries": {"k": 2, "choose": ["best"]},
@@ -128,6 +132,9 @@ class Run:
             config=config,
             images=self.csv("images.csv", self.images),
             rejected=self.csv("rejected.csv", pd.DataFrame(columns=["path", "reason"])),
+            hashes=self.csv("hashes.csv", pd.DataFrame(columns=HASHES_COLUMNS)),
+            near_duplicates=self.csv("near.csv", pd.DataFrame(columns=NEAR_DUPLICATE_COLUMNS)),
+            suspects=self.csv("suspects.csv", pd.DataFrame(columns=SUSPECT_COLUMNS)),
             splits={
                 "train": self.csv("train.csv", self.images[train]),
                 "val": self.csv("val.csv", self.images.iloc[:0]),
@@ -352,6 +359,72 @@ def test_counts_of_each_category_and_split(run: Run) -> None:
         ["fish", "6", "0", "4", "10"],
         ["all", "18", "0", "12", "30"],
     ]
+
+
+def near(run: Run, rows: list[list[Any]]) -> str:
+    """A list of near-duplicates: group, category's number, image's number, split, across splits, across categories."""
+    table = [
+        [group, run.image(label, number), run.names[label], split, run.image(label, 0), 9, 0, splits, categories]
+        for group, label, number, split, splits, categories in rows
+    ]
+    return run.csv("near.csv", pd.DataFrame(table, columns=NEAR_DUPLICATE_COLUMNS))
+
+
+def test_near_duplicates_are_counted_and_shown(run: Run) -> None:
+    rows: list[list[Any]] = [[1, 0, 1, "train", 1, 1], [1, 1, 7, "test", 1, 1], [2, 2, 1, "test", 0, 0]]
+    hashes = pd.DataFrame([["aa", "", "", "", ""], ["bb", *["0f" * 32] * 4]], columns=HASHES_COLUMNS)
+    path = near(run, [*rows, [2, 2, 2, "test", 0, 0]])
+    part = section(run.page(near_duplicates=path, hashes=run.csv("hashes.csv", hashes)), "quality")
+    assert "4 images in 2 groups are near-duplicates" in part.text
+    assert "1 group stands in several splits" in part.text and "too little would be left" in part.text
+    assert "1 group has images of several categories" in part.text
+    assert "1 image was not compared" in part.text and "near.csv" in part.text
+    assert "open" in part.one("details").attrs
+    assert [title.text for title in part.all("p", **{"class": "strip-title"})] == [
+        "Group 1: 2 images, in several splits, in several categories",
+        "Group 2: 2 images",
+    ]
+    assert [card.one("figcaption").text for card in part.all("figure")][:2] == [
+        "cat 1.png train, distance 9",
+        "dog 7.png test, distance 9",
+    ]
+    assert len(part.all("img")) == 4
+    config = run.files.config | {"split": {"near_duplicates": {"together": False, "distance": 72}}}
+    assert "split.near_duplicates.together is off" in section(
+        run.page(near_duplicates=path, config=config), "quality"
+    ).text.replace("  ", " ")
+
+
+def test_groups_and_their_images_are_bounded(run: Run) -> None:
+    rows = [[1, 0, number, "train", 0, 0] for number in range(10)]
+    rows += [[group, 1, number, "train", 0, 0] for group in range(2, 22) for number in (1, 2)]
+    part = section(run.page(near_duplicates=near(run, rows)), "quality")
+    assert "The first 12 of 21 groups" in part.text
+    assert "No group stands in several splits." in part.text
+    assert "open" not in part.one("details").attrs
+    assert part.all("p", **{"class": "strip-title"})[0].text == "Group 1: 10 images"
+    assert len(part.all("img")) == 6 + 11 * 2
+
+
+def test_a_collection_without_faults(run: Run) -> None:
+    part = section(run.page(), "quality")
+    assert "No two images are near-duplicates" in part.text
+    assert "Every image has a neighbour of its own category." in part.text
+    assert not part.all("details")
+
+
+def test_doubtful_labels_are_shown_with_their_neighbour_and_bounded(run: Run) -> None:
+    rows = [[run.image(0, number % 10), "cat", "dog", 0.7, 10, run.image(1, 3), 0.4, 0.5] for number in range(30)]
+    path = run.csv("suspects.csv", pd.DataFrame(rows, columns=SUSPECT_COLUMNS))
+    part = section(run.page(suspects=path), "quality")
+    assert "No two images are near-duplicates" in part.text
+    assert "30 images have no nearest neighbour of their own category" in part.text
+    assert "The 24 clearest of 30" in part.text and "suspects.csv" in part.text
+    assert [card.one("figcaption").text for card in part.all("figure")][:2] == [
+        "labelled cat 0.png 7 of 10: dog",
+        "nearest: dog 3.png",
+    ]
+    assert len(part.all("img")) == 48
 
 
 def test_timings_may_be_missing_or_not_measured(run: Run) -> None:

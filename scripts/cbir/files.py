@@ -124,7 +124,19 @@ def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
 
 # Categories such as "007" or "1e3" are names, not numbers.
 _TEXT_COLUMNS = (
-    *("image_id", "path", "category", "sha256", "query", "predicted", "reason", "method", "group", "nearest"),
+    *(
+        "image_id",
+        "path",
+        "category",
+        "sha256",
+        "query",
+        "predicted",
+        "reason",
+        "method",
+        "group",
+        "nearest",
+        "suggested",
+    ),
     *("phash", "dhash", "phash_mirrored", "dhash_mirrored"),
 )
 

@@ -20,9 +20,11 @@ import pandas as pd
 import yaml
 
 from cbir import pages, store
-from cbir.collection import IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.files import read_csv, read_json, write_text
+from cbir.splitting import NEAR_DUPLICATE_COLUMNS
+from cbir.suspects import SUSPECT_COLUMNS
 
 PICTURE_SIDE = 192
 
@@ -36,6 +38,12 @@ STUDY = {
 """Pixels of a picture's longer side: enough for sharp screens at the size shown."""
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
+MAX_GROUPS = 12
+"""Groups of near-duplicates shown."""
+MAX_COPIES = 6
+"""Images shown of each."""
+MAX_SUSPECTS = 24
+"""Images with a doubtful label shown."""
 MAX_CONFUSIONS = 10
 """Rows of the table of most frequent confusions."""
 MAX_FILES = 5
@@ -173,6 +181,9 @@ class Files:
         config: the checked configuration.
         images: the collection's table.
         rejected: the table of files that were not used.
+        hashes: the perceptual hashes, empty where an image cannot be compared.
+        near_duplicates: the table of near-duplicates with the split each is in.
+        suspects: the table of images that are likely mislabelled.
         splits: the manifest of each split, by its name.
         encoders: what each encoder says about itself (JSON), by its name.
         methods: the methods' results.
@@ -187,6 +198,9 @@ class Files:
     config: dict[str, Any]
     images: str
     rejected: str
+    hashes: str
+    near_duplicates: str
+    suspects: str
     splits: Mapping[str, str]
     encoders: Mapping[str, str]
     methods: Sequence[MethodFiles]
@@ -303,6 +317,48 @@ def _reasons(reasons: pd.Series) -> list[str]:
         (unusable, f"{unusable:,} that cannot be used"),
     ]
     return [text for count, text in parts if count]
+
+
+def quality(results: Results) -> dict[str, Any]:
+    """Near-duplicates, those across splits and categories first, and doubtful labels, the clearest first."""
+    near = read_csv(results.files.near_duplicates, NEAR_DUPLICATE_COLUMNS)
+    suspects = read_csv(results.files.suspects, SUSPECT_COLUMNS)
+    groups = [rows for _, rows in near.groupby("group", sort=False)]
+    return {
+        "together": results.config["split"]["near_duplicates"]["together"],
+        "distance": results.config["split"]["near_duplicates"]["distance"],
+        "not_compared": int((read_csv(results.files.hashes, HASHES_COLUMNS)["phash"] == "").sum()),
+        "images": len(near),
+        "groups": len(groups),
+        "across_splits": sum(int(rows["across_splits"].iloc[0]) for rows in groups),
+        "across_categories": sum(int(rows["across_categories"].iloc[0]) for rows in groups),
+        "near_file": results.files.near_duplicates,
+        "rows": [
+            {
+                "number": int(rows["group"].iloc[0]),
+                "across_splits": bool(rows["across_splits"].iloc[0]),
+                "across_categories": bool(rows["across_categories"].iloc[0]),
+                "count": len(rows),
+                "images": [
+                    results.card(
+                        row["image_id"], split=row["split"], distance=row["distance"], mirrored=row["mirrored"]
+                    )
+                    for row in _records(rows.head(MAX_COPIES))
+                ],
+            }
+            for rows in groups[:MAX_GROUPS]
+        ],
+        "suspects": [
+            {
+                "image": results.card(row["image_id"]),
+                "nearest": results.card(row["nearest"]),
+                **{key: row[key] for key in ("suggested", "share", "neighbours")},
+            }
+            for row in _records(suspects.head(MAX_SUSPECTS))
+        ],
+        "suspects_count": len(suspects),
+        "suspects_file": results.files.suspects,
+    }
 
 
 def figures(results: Results) -> dict[str, Any]:
@@ -625,6 +681,7 @@ class Section:
 
 SECTIONS = (
     Section("collection", "Collection", collection),
+    Section("quality", "Near-duplicates and doubtful labels", quality),
     Section("figures", "Figures", figures),
     Section("comparison", "Comparison", comparison),
     Section("training", "Training", training),

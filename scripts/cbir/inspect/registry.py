@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cbir.errors import InputError
-from cbir.inspect import answers, collection, evaluation, features, networks, pages
+from cbir.inspect import answers, collection, evaluation, features, networks, pages, quality
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results
 
@@ -49,6 +49,10 @@ KINDS = (
     Kind("collection/images.csv", "the usable images of the collection", collection.images),
     Kind("collection/rejected.csv", "files of the collection that could not be used, and why", collection.rejected),
     Kind("collection/categories.json", "the label of each category", collection.categories),
+    Kind("collection/hashes.csv", "perceptual hashes of each content, as it is and mirrored", quality.hashes),
+    Kind("collection/groups.csv", "which contents are near-duplicates", quality.groups),
+    Kind("collection/near_duplicates.csv", "near-duplicates and the split each is in", quality.listed),
+    Kind("collection/suspects.csv", "images that are likely mislabelled, the clearest first", quality.suspects),
     Kind("collection/shards/{shard}.csv", "a part of the collection that is encoded in one go", collection.shard),
     Kind("collection/memory/contents.json", "hashes of files already read, so that none is read twice", pages.memory),
     Kind("collection/memory/decoded.json", "what decoding images found, by content", pages.memory),

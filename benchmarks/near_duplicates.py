@@ -1,0 +1,89 @@
+"""How much the figures change when near-duplicates stand in one split, against a split without regard to them.
+
+    python benchmarks/near_duplicates.py RESULTS [--encoder pretrained] [--seeds 5]
+
+RESULTS is the results folder of a finished run. Each seed splits its images both ways; the encoder's features, which
+the run has made, are evaluated in both. Nothing is encoded.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from cbir import metrics, search
+from cbir.collection import IMAGE_COLUMNS
+from cbir.encoding import read_rows
+from cbir.files import read_csv, read_json
+from cbir.near_duplicates import GROUP_COLUMNS
+from cbir.neighbours import majority_vote
+from cbir.splitting import near_duplicates, split
+
+K = 3
+
+
+def figures(images: pd.DataFrame, features: np.ndarray, tables: dict[str, pd.DataFrame]) -> dict[str, float]:
+    """Return the figures of the test images as queries against the train images."""
+    place = {digest: row for row, digest in enumerate(images["sha256"])}
+    train, test = ([place[digest] for digest in tables[name]["sha256"]] for name in ("train", "test"))
+    labels, wanted = images["label"].to_numpy()[train], images["label"].to_numpy()[test]
+    gtm = max(np.count_nonzero(labels == label) for label in set(wanted))
+    right, nmrr, precision = [], [], []
+    for rows, order in search.rankings(features[test], features[train]):
+        relevance = labels[order] == wanted[rows, None]
+        right.append(majority_vote(labels[order[:, :K]]) == wanted[rows])
+        nmrr.append(metrics.nmrr(relevance, gtm))
+        precision.append(metrics.average_precision(relevance))
+    return {
+        "accuracy": float(np.mean(np.concatenate(right))),
+        "ANMRR": metrics.mean_defined(np.concatenate(nmrr)),
+        "MAP": metrics.mean_defined(np.concatenate(precision)),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--encoder", default="pretrained")
+    parser.add_argument("--seeds", type=int, default=5)
+    asked = parser.parse_args()
+    images = read_csv(asked.results / "collection/images.csv", IMAGE_COLUMNS)
+    found = read_csv(asked.results / "collection/groups.csv", GROUP_COLUMNS)
+    settings = read_json(asked.results / "configuration.json")["split"]
+    about = read_json(asked.results / f"encoders/{asked.encoder}.json")
+    shards = sorted((asked.results / f"encoded/{asked.encoder}").glob("*.h5"))
+    features = np.concatenate(list(read_rows(shards, list(images["sha256"]), about["fingerprint"])))
+
+    rows, copies = [], []
+    for seed in range(asked.seeds):
+        apart = split(images, settings, seed)
+        together = split(images, settings, seed, dict(zip(found["sha256"], found["group"], strict=True)))
+        rows.append((figures(images, features, apart), figures(images, features, together)))
+        listed = near_duplicates(images, found, apart)
+        across = listed[listed["across_splits"] == 1]
+        in_gallery = set(listed.loc[listed["split"] == "train", "group"])
+        queries = listed[(listed["split"] == "test") & listed["group"].isin(in_gallery)]
+        copies.append((across["group"].nunique(), len(queries), len(apart["test"])))
+    print(f"{len(images):,} images, {len(found)} of them in {found['group'].nunique()} groups of near-duplicates")
+    groups, queries, tests = np.mean(copies, axis=0)
+    print(
+        f"without regard to them {groups:.1f} groups stand in several splits, and {queries:.1f} of {tests:.0f} queries "
+        f"find a copy of themselves in the gallery (means of {asked.seeds} seeds)\n"
+    )
+    print("| figure | apart | together | together less apart, smallest to largest |\n| --- | ---: | ---: | ---: |")
+    for name in rows[0][0]:
+        one, other = (np.array([pair[side][name] for pair in rows]) for side in (0, 1))
+        change = other - one
+        print(
+            f"| {name} | {one.mean():.4f} ± {one.std(ddof=1):.4f} | {other.mean():.4f} ± {other.std(ddof=1):.4f} "
+            f"| {change.mean():+.4f} ({change.min():+.4f} to {change.max():+.4f}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""List images that are likely mislabelled."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cbir.collection import IMAGE_COLUMNS
+from cbir.encoding import read_rows
+from cbir.files import read_csv, read_json, write_csv
+from cbir.job import run
+from cbir.near_duplicates import GROUP_COLUMNS
+from cbir.suspects import suspects
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    images = read_csv(job.input.images, IMAGE_COLUMNS)
+    groups = read_csv(job.input.groups, GROUP_COLUMNS)
+    fingerprint = read_json(job.input.about)["fingerprint"]
+    rows = read_rows([Path(shard) for shard in job.input.shards], list(images["sha256"]), fingerprint)
+    found = suspects(images, np.concatenate(list(rows)), dict(zip(groups["sha256"], groups["group"], strict=True)))
+    log.info("%d of %d images have no neighbour of their own category", len(found), len(images))
+    write_csv(job.output[0], found)
+
+
+run(work, snakemake)
