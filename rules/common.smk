@@ -15,6 +15,7 @@ from cbir.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
 from cbir.files import sha256_file, sha256_json
+from cbir.runtimes import RUNTIMES
 
 BASE = Path(workflow.basedir)
 
@@ -84,9 +85,14 @@ def collection_credits(wildcards):
 
 
 def encoder_row(wildcards):
-    """What decides an encoder's weights. The batch does not."""
+    """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
-    return settings({key: value for key, value in row.items() if key != "batch"})
+    return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+
+
+def runtime_of(encoder):
+    """What runs an encoder, and in which precision."""
+    return "-".join(config["encoders"][encoder][key] for key in ("runtime", "precision"))
 
 
 def weights_file(wildcards):
@@ -113,7 +119,9 @@ def encoded_shards(wildcards):
     """The shards that hold a split's rows."""
     encoder = config["methods"][wildcards.method]["encoder"]
     shards = [wildcards.split] if wildcards.split in OUTSIDE else SHARDS
-    return expand("results/encoded/{encoder}/{shard}.h5", encoder=encoder, shard=shards)
+    # A part of the path, not a parameter: a job whose shards are `ancient` is not rerun for its parameters while they change.
+    rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
+    return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
 
 
 def parts_features(split):
@@ -231,6 +239,7 @@ TEMPLATES = sorted(
 
 wildcard_constraints:
     encoder="[A-Za-z0-9][A-Za-z0-9_-]*",
+    runtime=one_of(f"{name}-{precision}" for name, precision in RUNTIMES),
     method="[A-Za-z0-9][A-Za-z0-9_-]*",
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",

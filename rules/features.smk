@@ -8,11 +8,11 @@ rule encode:
         about="results/encoders/{encoder}.json",
     output:
         # Kept while the job runs: it reuses the rows that are there.
-        update("results/encoded/{encoder}/{shard}.h5"),
+        update("results/encoded/{encoder}/{runtime}/{shard}.h5"),
     log:
-        "results/logs/encode/{encoder}/{shard}.log",
+        "results/logs/encode/{encoder}/{runtime}/{shard}.log",
     benchmark:
-        "results/benchmarks/encode/{encoder}/{shard}.tsv"
+        "results/benchmarks/encode/{encoder}/{runtime}/{shard}.tsv"
     conda:
         "../envs/tensorflow.yaml"
     threads: 16
@@ -30,7 +30,7 @@ rule assemble:
     input:
         manifest="results/splits/{split}.csv",
         about=encoder_about,
-        # The manifest and the encoder say all that matters; a shard that changed elsewhere reruns nothing.
+        # The manifest, the encoder and the shards' names say all that matters; a shard that changed elsewhere reruns nothing.
         shards=ancient(encoded_shards),
     output:
         "results/features/{method}/{split}.h5",
@@ -45,6 +45,7 @@ rule assemble:
         runtime=60,
     params:
         code=code("assemble.py"),
+        runtime=lambda wildcards: runtime_of(config["methods"][wildcards.method]["encoder"]),
     script:
         "../scripts/assemble.py"
 

@@ -7,24 +7,29 @@ from cbir import store
 from cbir.encoding import read_rows
 from cbir.files import read_csv, read_json, sha256_file
 from cbir.job import run
+from cbir.runtimes import Runtime, fingerprint
 from cbir.splitting import SPLIT_COLUMNS
 
 
 def work(job: Any) -> None:
     manifest = read_csv(job.input.manifest, SPLIT_COLUMNS)
     about = read_json(job.input.about)
-    rows = read_rows([Path(shard) for shard in job.input.shards], list(manifest["sha256"]), about["fingerprint"])
+    runtime = Runtime(*job.params.runtime.split("-"))
+    made = fingerprint(about["fingerprint"], runtime)
+    rows = read_rows([Path(shard) for shard in job.input.shards], list(manifest["sha256"]), made)
     description = {
         "method": job.wildcards.method,
         "split": job.wildcards.split,
         "manifest_sha256": sha256_file(job.input.manifest),
         "encoder": about["encoder"],
-        "encoder_fingerprint": about["fingerprint"],
+        "encoder_fingerprint": made,
         "weights": about["weights"],
         "weights_fingerprint": about["weights_fingerprint"],
         "preprocessing": about["preprocessing"],
         "preprocessing_fingerprint": about["preprocessing_fingerprint"],
         "normalise": about["normalise"],
+        "runtime": runtime.name,
+        "precision": runtime.precision,
     }
     store.write(job.output[0], manifest, rows, about["dimension"], description)
 

@@ -6,25 +6,27 @@ from typing import Any
 from cbir.encoding import Embed, encode_shard
 from cbir.files import read_csv, read_json
 from cbir.job import run
+from cbir.runtimes import Runtime, fingerprint
 
 log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
     about = read_json(job.input.about)
+    runtime = Runtime(*job.wildcards.runtime.split("-"))
 
     def make_embed() -> Embed:
         # Imported here, so that a shard with nothing new loads no network.
-        from cbir import encoders, inference
+        from cbir import devices, encoders, inference
 
-        inference.limit_threads(job.threads)
+        devices.limit_threads(1, job.threads)
         encoder = encoders.open_encoder(job.input.network)
-        return inference.embedder(encoder.model, job.params.batch, about["normalise"])
+        return inference.embedder(encoder.model, job.params.batch, about["normalise"], runtime, job.threads)
 
     count = encode_shard(
         read_csv(job.input.images, ["path", "sha256"]),
         job.output[0],
-        fingerprint=about["fingerprint"],
+        fingerprint=fingerprint(about["fingerprint"], runtime),
         dimension=about["dimension"],
         batch=job.params.batch,
         make_embed=make_embed,

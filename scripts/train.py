@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cbir import encoders, inference
+from cbir import devices, encoders
 from cbir.files import read_csv
 from cbir.job import run
 from cbir.splitting import SPLIT_COLUMNS
@@ -20,7 +20,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    inference.limit_threads(job.threads)
+    devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))

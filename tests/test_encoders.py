@@ -1,6 +1,8 @@
 """Weights, encoders and inference, on networks with random weights; the ImageNet weights need a package registry."""
 
+import importlib.util
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from cbir import encoders, networks, weights
 from cbir.errors import InputError
 from cbir.inference import embedder
+from cbir.runtimes import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,52 @@ def test_features_of_unit_length(network: Any, images: np.ndarray, features: np.
     found = embedder(network, batch=3, normalise=True)(images)
     assert found.dtype == np.float32
     assert np.allclose(found, features / np.linalg.norm(features, axis=1, keepdims=True), rtol=1e-3, atol=1e-5)
+
+
+def test_openvino_in_float32_gives_what_the_network_gives(
+    network: Any, images: np.ndarray, features: np.ndarray
+) -> None:
+    pytest.importorskip("openvino")
+    embed = embedder(network, batch=2, normalise=False, runtime=Runtime("openvino"), calls=2)
+    with ThreadPoolExecutor(2) as pool:
+        found = np.concatenate(list(pool.map(embed, [images[:2], images[2:]])))
+    assert found.dtype == np.float32
+    # bfloat16, which OpenVINO takes by itself where the processor has it, would miss this by far.
+    assert np.allclose(found, features, rtol=1e-4, atol=1e-5)
+
+
+def test_openvino_in_bfloat16_gives_nearly_what_the_network_gives(
+    network: Any, images: np.ndarray, features: np.ndarray
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor does not compute in bfloat16")
+    found = embedder(network, batch=3, normalise=True, runtime=Runtime("openvino", "bfloat16"))(images)
+    expected = features / np.linalg.norm(features, axis=1, keepdims=True)
+    # 8 bits of significand.
+    assert np.allclose((found * expected).sum(axis=1), 1, atol=1e-3)
+    assert np.abs(found - expected).max() > 1e-5
+
+
+def test_openvino_that_is_not_installed_is_one_sentence(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find_spec(name, *rest)
+    )
+    with pytest.raises(InputError, match=r"openvino, which is not installed: run `make extras`, or set runtime: tens"):
+        embedder(network, batch=2, normalise=False, runtime=Runtime("openvino"))
+
+
+def test_bfloat16_on_a_processor_without_it_is_one_sentence(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino")
+
+    class Old:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(openvino, "Core", Old)
+    with pytest.raises(InputError, match=r"bfloat16, which this processor does not compute in: set precision: float32"):
+        embedder(network, batch=2, normalise=False, runtime=Runtime("openvino", "bfloat16"))
 
 
 def test_random_weights_come_from_the_seed() -> None:

@@ -1,8 +1,8 @@
 import hashlib
 import os
+import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import h5py
@@ -63,8 +63,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_SAVE_ROWS", 10)
 
 
-def encode(images: pd.DataFrame, path: Path, network: Network, fingerprint: str = "f") -> int:
-    return encode_shard(images, path, fingerprint, 3, BATCH, network.make, workers=2)
+def encode(images: pd.DataFrame, path: Path, network: Network, fingerprint: str = "f", workers: int = 1) -> int:
+    return encode_shard(images, path, fingerprint, 3, BATCH, network.make, workers)
 
 
 def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) -> None:
@@ -246,25 +246,9 @@ def test_a_damaged_shard_is_told_by_its_reader_and_made_anew_by_its_writer(
     assert (tmp_path / "0.h5").read_bytes() == whole
 
 
-class Immediate:
-    """An executor as fast as can be: what is submitted is done at once, so that all that is ahead is in memory."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-
-    def __enter__(self) -> "Immediate":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def submit(self, work: Callable[..., NDArray[np.uint8]], *arguments: str) -> Future[NDArray[np.uint8]]:
-        future: Future[NDArray[np.uint8]] = Future()
-        future.set_result(work(*arguments))
-        return future
-
-
-def test_reading_ahead_is_bounded(images: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_memory_is_bounded_by_a_batch_for_each_thread(
+    images: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held: list[weakref.ref[NDArray[np.uint8]]] = []
     most = 0
     load_verified = encoding._load_verified
@@ -276,10 +260,24 @@ def test_reading_ahead_is_bounded(images: pd.DataFrame, tmp_path: Path, monkeypa
         most = max(most, sum(one() is not None for one in held))
         return pixels
 
-    monkeypatch.setattr(encoding, "_SAVE_ROWS", 1024)
     monkeypatch.setattr(encoding, "_load_verified", watched)
-    monkeypatch.setattr(encoding, "ThreadPoolExecutor", Immediate)
-    encode(images, tmp_path / "0.h5", Network())
+    encode(images, tmp_path / "0.h5", Network(), workers=2)
     assert len(held) == 22
-    # Two batches ahead, and one being put together.
-    assert 2 * BATCH <= most <= 3 * BATCH
+    assert most <= 2 * BATCH
+
+
+def test_threads_encode_at_the_same_time_and_rows_stay_in_order(images: pd.DataFrame, tmp_path: Path) -> None:
+    encode(images, tmp_path / "0.h5", Network())
+    second = threading.Event()
+    calls = []
+
+    def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        calls.append(len(pixels))
+        # The first batch ends after the second one began.
+        if len(calls) == 1:
+            assert second.wait(60)
+        second.set()
+        return features(pixels)
+
+    assert encode_shard(images, tmp_path / "1.h5", "f", 3, BATCH, lambda: embed, workers=2) == 22
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "0.h5").read_bytes()

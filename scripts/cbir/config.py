@@ -141,6 +141,11 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: encoders.{name}.weights is imagenet, which there are none of for the architecture "
                 f"{row['architecture']}: make it random or a weights file."
             )
+        if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
+            raise InputError(
+                f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
+                "openvino."
+            )
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")

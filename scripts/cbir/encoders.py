@@ -16,6 +16,7 @@ PREPROCESSING = {
     "decode": "Pillow RGB, EXIF upright, on white, JPEG draft, bilinear squash",
     "size": list(NETWORK_SIZE),
     "scale": "x / 127.5 - 1",
+    "network": "batch normalisation folded into convolutions",
 }
 
 

@@ -5,7 +5,8 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -40,7 +41,8 @@ def encode_shard(
     """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
 
     While it works, finished rows are saved in numbered files beside the shard, whole batches at a time: a killed run
-    goes on after the last of them, and ends at the same bits as an unbroken one. Memory is bounded by the batch.
+    goes on after the last of them, and ends at the same bits as an unbroken one. Memory is bounded by a batch
+    for each thread.
 
     Args:
         images: columns path and sha256; several rows may have the same content.
@@ -49,9 +51,9 @@ def encode_shard(
         fingerprint: the encoder's; rows of another one are not reused.
         dimension: length of a feature vector.
         batch: images a call.
-        make_embed: returns the function from images (n, 224, 224, 3) uint8 to features; called only if an image must be
-            encoded, so that no network loads when none is.
-        workers: threads that decode ahead of the network.
+        make_embed: returns the function from images (n, 224, 224, 3) uint8 to features, which several threads call at
+            the same time; called only if an image must be encoded, so that no network loads when none is.
+        workers: threads, each of which decodes and encodes a batch at a time.
 
     Returns:
         How many images were encoded.
@@ -70,14 +72,14 @@ def encode_shard(
         embed = make_embed()
         progress = Progress("images encoded", len(missing))
         step = max(_SAVE_ROWS // batch, 1) * batch
+        batches = _embedded([(wanted[digest], digest) for digest in missing], batch, embed, workers)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
             features = np.empty((len(digests), dimension), np.float32)
-            done = 0
-            for pixels in _batches([(wanted[digest], digest) for digest in digests], batch, workers):
-                features[done : done + len(pixels)] = embed(pixels)
-                done += len(pixels)
-                progress.advance(len(pixels))
+            for row in range(0, len(digests), batch):
+                found = next(batches)
+                features[row : row + batch] = found
+                progress.advance(len(found))
             if not np.isfinite(features).all():
                 bad = digests[int(np.argmax(~np.isfinite(features).all(axis=1)))]
                 raise InputError(
@@ -96,29 +98,27 @@ def _finished(parts: Path) -> list[Path]:
     return sorted(part for part in parts.glob("*.h5") if part.stem.isdecimal())
 
 
-def _batches(rows: list[tuple[str, str]], batch: int, workers: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield decoded images in order, read ahead by threads: two batches while the network works on a third."""
+def _embedded(rows: list[tuple[str, str]], batch: int, embed: Embed, workers: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the features of images, batch by batch in order.
+
+    Each thread takes whole batches, from file to features: a processor is then never without work, and threads that
+    decode do not stand in the way of threads that compute.
+    """
+    upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
+
+    def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
+        return embed(np.stack([_load_verified(*row) for row in chosen]))
+
     with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[NDArray[np.uint8]]] = deque()
-        upcoming = iter(rows)
-
-        def take() -> NDArray[np.uint8]:
-            pixels = ahead.popleft().result()
-            _submit(pool, ahead, upcoming)
-            return pixels
-
-        for _ in range(2 * batch):
-            _submit(pool, ahead, upcoming)
-        while ahead:
-            yield np.stack([take() for _ in range(min(batch, len(ahead)))])
-
-
-def _submit(
-    pool: ThreadPoolExecutor, ahead: deque[Future[NDArray[np.uint8]]], upcoming: Iterator[tuple[str, str]]
-) -> None:
-    row = next(upcoming, None)
-    if row is not None:
-        ahead.append(pool.submit(_load_verified, *row))
+        # Twice as many as threads, so that none waits while the results of the first are taken.
+        ahead = deque(pool.submit(work, chosen) for chosen in islice(upcoming, 2 * workers))
+        try:
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(work, chosen) for chosen in islice(upcoming, 1))
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def _load_verified(path: str, digest: str) -> NDArray[np.uint8]:

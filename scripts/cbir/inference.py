@@ -1,37 +1,49 @@
 """Run a network over batches of images as fast as the machine allows."""
 
+import importlib.util
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.encoding import Embed
+from cbir.errors import InputError
+from cbir.folding import fold
 from cbir.networks import scale
+from cbir.runtimes import TENSORFLOW, Runtime
 
 Features = NDArray[np.float32]
+Forward = Callable[[NDArray[np.uint8]], Features]
 
 
-def limit_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads; works only before the first operation runs."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def embedder(model: keras.Model, batch: int, normalise: bool) -> Embed:
+def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime = TENSORFLOW, calls: int = 1) -> Embed:
     """Return a function from images (n, height, width, 3) uint8, n <= batch, to features (n, d) float32.
 
     Short batches are filled up, so that the network always runs at one shape: an image's features then differ by its
-    place in the batch only in the last bits. With TensorFlow the variables are folded into constants, which lets it
-    merge convolutions with the batch normalisation behind them.
+    place in the batch only in the last bits. Batch normalisation is folded into the convolutions, and variables into
+    constants. The function may be called from several threads at the same time: on a processor that is faster than
+    sharing each operation among them.
 
     Args:
         model: the network; it takes pixels scaled by `scale`.
         batch: images at a time.
         normalise: scale each feature vector to unit length (a zero vector stays zero).
+        runtime: what runs the network.
+        calls: threads that call the function at the same time, for OpenVINO; see `cbir.threads.limit` for TensorFlow.
+
+    Raises:
+        InputError: when the runtime is not installed or the processor does not compute in its precision.
     """
-    forward = _tensorflow(model, batch) if keras.backend.backend() == "tensorflow" else _generic(model)
+    if runtime.name == "openvino":
+        _require_openvino(runtime.precision)
+        forward = _openvino(fold(model), batch, runtime.precision, calls)
+    elif keras.backend.backend() == "tensorflow":
+        forward = _tensorflow(fold(model), batch)
+    else:
+        forward = _one_at_a_time(_generic(fold(model)))
 
     def embed(images: NDArray[np.uint8]) -> Features:
         count = len(images)
@@ -46,17 +58,73 @@ def embedder(model: keras.Model, batch: int, normalise: bool) -> Embed:
     return embed
 
 
-def _generic(model: keras.Model) -> Embed:
+def _generic(model: keras.Model) -> Forward:
     return lambda images: keras.ops.convert_to_numpy(model(scale(images), training=False))
 
 
-def _tensorflow(model: keras.Model, batch: int) -> Embed:
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+def _one_at_a_time(forward: Forward) -> Forward:
+    lock = threading.Lock()
 
-    @tf.function(input_signature=[tf.TensorSpec([batch, *model.input_shape[1:]], tf.uint8)])
+    def locked(images: NDArray[np.uint8]) -> Features:
+        with lock:
+            return forward(images)
+
+    return locked
+
+
+def _traced(model: keras.Model, batch: int) -> Any:
+    """Return a TensorFlow function from images (batch, height, width, 3) uint8 to features."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([batch, *model.input_shape[1:]], tf.uint8)], autograph=False)
     def forward(images):  # type: ignore[no-untyped-def]
         return model(tf.cast(images, tf.float32) / 127.5 - 1.0, training=False)
 
-    frozen = convert_variables_to_constants_v2(forward.get_concrete_function())
-    return lambda images: np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
+    return forward
+
+
+def _tensorflow(model: keras.Model, batch: int) -> Forward:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(_traced(model, batch).get_concrete_function())
+
+    def forward(images: NDArray[np.uint8]) -> Features:
+        return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
+
+    # A GPU has enough in one batch, and memory for few.
+    return _one_at_a_time(forward) if tf.config.list_physical_devices("GPU") else forward
+
+
+def _require_openvino(precision: str) -> None:
+    if importlib.util.find_spec("openvino") is None:
+        raise InputError(
+            "The encoder's runtime is openvino, which is not installed: run `make extras`, or set runtime: tensorflow."
+        )
+    import openvino
+
+    if precision == "bfloat16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise InputError(
+            "The encoder's precision is bfloat16, which this processor does not compute in: set precision: float32."
+        )
+
+
+def _openvino(model: keras.Model, batch: int, precision: str, calls: int) -> Forward:
+    import openvino
+
+    settings = {
+        # Left to itself, OpenVINO takes bfloat16 wherever the processor has it.
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "NUM_STREAMS": calls,
+        "INFERENCE_NUM_THREADS": calls,
+    }
+    compiled = openvino.Core().compile_model(openvino.convert_model(_traced(model, batch)), "CPU", settings)
+    local = threading.local()
+
+    def forward(images: NDArray[np.uint8]) -> Features:
+        # A request runs for one thread at a time.
+        if not hasattr(local, "request"):
+            local.request = compiled.create_infer_request()
+        return np.array(local.request.infer([images], share_inputs=True)[0], dtype=np.float32)
+
+    return forward

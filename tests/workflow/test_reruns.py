@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from cbir import store
 from cbir.files import sha256_file
 from cbir.splitting import SPLIT_COLUMNS, split
 from workplace import CONFIG, REPOSITORY, Workplace, check_out
@@ -159,6 +161,20 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     training["margin"] = 0.1
     workplace.configure(settings)
     assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 2}
+
+
+def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:
+    pytest.importorskip("openvino")
+    row = CONFIG["encoders"]["siamese"] | {"runtime": "openvino"}
+    workplace.configure(CONFIG | {"encoders": CONFIG["encoders"] | {"siamese": row}})
+    before = store.read(workplace.folder / "results/features/siamese/test.h5")
+    run = workplace.run("results/features/siamese/test.h5")
+    assert set(run.rules) == {"encode", "assemble"}
+    assert encoded(run.output) == 18
+    after = store.read(workplace.folder / "results/features/siamese/test.h5")
+    assert after.about["runtime"] == "openvino"
+    assert after.about["encoder_fingerprint"] != before.about["encoder_fingerprint"]
+    assert 0 < np.abs(after.features - before.features).max() < 1e-4
 
 
 def encoded(output: str) -> int:

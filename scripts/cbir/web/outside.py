@@ -22,6 +22,7 @@ from cbir import images
 from cbir.encoding import Embed
 from cbir.errors import InputError
 from cbir.files import read_json
+from cbir.runtimes import made_by
 from cbir.web.library import Library
 
 log = logging.getLogger("cbir")
@@ -31,7 +32,7 @@ _HELD = 16
 
 # The configuration's own default. A network run at the shape of the workflow gives its features bit by bit on most
 # machines; a batch of another size differs in the last bits.
-_BATCH = 32
+_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,11 @@ class OutsideImages:
 
 
 def _open(path: Path, fingerprint: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    if read_json(path.with_suffix(".json")).get("fingerprint") != fingerprint:
+    runtime = made_by(read_json(path.with_suffix(".json")).get("fingerprint"), fingerprint)
+    if runtime is None:
         raise InputError(f"The network {path} is not the one that made the features: run the workflow again.")
     # Here, not above: it imports TensorFlow.
     from cbir import encoders, inference
 
     encoder = encoders.open_encoder(path)
-    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"])
+    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime)

@@ -1,0 +1,93 @@
+"""Make a network smaller for inference: what a convolution can do itself needs no layer of its own."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+
+def fold(model: keras.Model) -> keras.Model:
+    """Return a network of the same function, with what stands around its convolutions folded into them.
+
+    A batch normalisation behind a convolution becomes part of its kernel and bias (the statistics are constants when a
+    network encodes), and zero padding before it becomes its own where that is the same. What is left is what the
+    libraries have one fast kernel for. The kernels are computed in float64 and rounded once, so that features differ in
+    their last digits only.
+
+    Args:
+        model: a functional model whose layers are each called once.
+
+    Returns:
+        A new model with its own weights; layers that are gone are left out, the others keep their names.
+    """
+    followers: dict[str, list[Any]] = {}
+    for layer in model.layers:
+        for name in _inputs(layer):
+            followers.setdefault(name, []).append(layer)
+    norms, gone, padded = {}, set(), set()
+    for layer in model.layers:
+        after = followers.get(layer.name, [])
+        if len(after) != 1 or layer.output in model.outputs:
+            continue
+        if _is_linear_convolution(layer) and isinstance(after[0], layers.BatchNormalization):
+            norms[layer.name] = after[0]
+            gone.add(after[0].name)
+        elif isinstance(layer, layers.ZeroPadding2D) and _pads_alike(layer, after[0]):
+            padded.add(after[0].name)
+            gone.add(layer.name)
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in norms:
+            config["use_bias"] = True
+        if layer.name in padded:
+            config["padding"] = "same"
+        return type(layer).from_config(config)
+
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in gone else layer(*inputs, **options)
+
+    folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in folded.layers:
+        if layer.weights:
+            values = model.get_layer(layer.name).get_weights()
+            layer.set_weights(_normalised(layer, values, norms[layer.name]) if layer.name in norms else values)
+    return folded
+
+
+def _inputs(layer: Any) -> list[str]:
+    """Return the names of the layers before a layer."""
+    if isinstance(layer, layers.InputLayer):
+        return []
+    return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
+
+
+def _is_linear_convolution(layer: Any) -> bool:
+    return isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.activation is keras.activations.linear
+
+
+def _pads_alike(padding: Any, layer: Any) -> bool:
+    """Tell whether a convolution would itself, with padding "same", pad as the layer before it does."""
+    if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) or layer.padding != "valid":
+        return False
+    if set(layer.dilation_rate) != {1}:
+        return False
+    wanted = []
+    for size, kernel, stride in zip(padding.input.shape[1:3], layer.kernel_size, layer.strides, strict=True):
+        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        wanted.append((total // 2, total - total // 2))
+    return tuple(wanted) == tuple(padding.padding) and padding.data_format == layer.data_format == "channels_last"
+
+
+def _normalised(layer: Any, values: list[np.ndarray], norm: Any) -> list[np.ndarray]:
+    """Return kernel and bias of a convolution that normalises: gamma (x - mean) / sqrt(variance + epsilon) + beta."""
+    kernel, bias = values[0].astype(np.float64), values[1].astype(np.float64) if len(values) > 1 else 0.0
+    parts = iter([value.astype(np.float64) for value in norm.get_weights()])
+    gamma = next(parts) if norm.scale else 1.0
+    beta = next(parts) if norm.center else 0.0
+    mean, variance = parts
+    factor = gamma / np.sqrt(variance + norm.epsilon)
+    # A depthwise kernel has its channels second to last.
+    spread = factor[:, None] if isinstance(layer, layers.DepthwiseConv2D) else factor
+    return [(kernel * spread).astype(np.float32), ((bias - mean) * factor + beta).astype(np.float32)]

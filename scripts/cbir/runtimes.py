@@ -1,0 +1,33 @@
+"""What may run a network: TensorFlow, or OpenVINO in one of two precisions. Imports neither."""
+
+from typing import NamedTuple
+
+from cbir.files import sha256_json
+
+
+class Runtime(NamedTuple):
+    """A library that runs networks, ``tensorflow`` or ``openvino``, and the precision it computes in."""
+
+    name: str = "tensorflow"
+    precision: str = "float32"
+
+
+TENSORFLOW = Runtime()
+RUNTIMES = (TENSORFLOW, Runtime("openvino"), Runtime("openvino", "bfloat16"))
+
+
+def fingerprint(encoder: str, runtime: Runtime) -> str:
+    """Return what tells an encoder's features apart from others: its fingerprint, and what runs it.
+
+    Other runtimes give other last digits or fewer, so their rows are never mixed.
+
+    Args:
+        encoder: the fingerprint in the encoder's side file.
+        runtime: what runs it.
+    """
+    return encoder if runtime == TENSORFLOW else sha256_json([encoder, *runtime])
+
+
+def made_by(encoder: str, features: str) -> Runtime | None:
+    """Return the runtime by which an encoder made features of this `fingerprint`; None if it did not make them."""
+    return next((runtime for runtime in RUNTIMES if fingerprint(encoder, runtime) == features), None)
