@@ -72,6 +72,11 @@ def encode_shard(
         step = max(_SAVE_ROWS // batch, 1) * batch
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
+            # Whatever ends this job, the last line of its log says where it was.
+            log.info(
+                "%s: images %d to %d of %d, from %s on",
+                *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
+            )
             features = np.empty((len(digests), dimension), np.float32)
             done = 0
             for pixels in _batches([(wanted[digest], digest) for digest in digests], batch, workers):

@@ -31,6 +31,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
         handler.setFormatter(form)
         log.addHandler(handler)
     log.setLevel(logging.INFO)
+    # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
+    logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         with threadpool_limits(limits=snakemake.threads):
