@@ -76,8 +76,8 @@ def _unwritable(path: Path, error: Exception) -> InputError:
     if _is_full(error):
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         return InputError(
-            f"{path} cannot be written (No space left on device; {free / 1e6:.0f} MB are free): free space on the disk or "
-            f"in the quota of {path.parent.absolute()} and run again, what is finished is kept."
+            f"{path} cannot be written (No space left on device; {free / 1e6:.0f} MB are free): free space on the disk "
+            f"or in the quota of {path.parent.absolute()} and run again, what is finished is kept."
         )
     reason = error.strerror if isinstance(error, OSError) else error
     return InputError(f"{path} cannot be written ({reason}): allow writing there.")

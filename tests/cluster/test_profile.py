@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 import workplace
-from workplace import Workplace
-
 from cluster.jobs import jobs, rule, run
+from workplace import Workplace
 
 # Everything that the sample run does, with as little training as can be.
 SHORT = {
