@@ -14,8 +14,8 @@ rule fetch:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(120),
     params:
         code=code("fetch.py", "scripts/cbir/sources/sample.csv"),
         dataset=lambda wildcards: config["collection"]["dataset"] if wildcards.source == "kaggle" else "",
@@ -41,8 +41,8 @@ checkpoint collect:
         "../envs/workflow.yaml"
     threads: 16
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grows(4000),
+        runtime=grows(240),
     params:
         code=code("collect.py"),
         folder=collection_folder(),

@@ -11,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from cbir import code as cbir_code
 from cbir import config as cbir_config
 from cbir import contents as cbir_contents
+from cbir import devices as cbir_devices
 from cbir.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
@@ -18,6 +19,10 @@ from cbir.files import sha256_file, sha256_json
 from cbir.runtimes import RUNTIMES
 
 BASE = Path(workflow.basedir)
+
+# On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
+if workflow.local_exec:
+    workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
 
 try:
     config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
@@ -61,6 +66,31 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+def grows(base, per_mb=0):
+    """Resource function: ``base``, and ``per_mb`` for each megabyte of the inputs that are there; more with each attempt."""
+
+    def amount(wildcards, input, attempt):
+        size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
+        return round(attempt * (base + per_mb * size / 1e6))
+
+    return amount
+
+
+def grows_with_images(base, per_thousand, manifest):
+    """Resource function: ``base``, and ``per_thousand`` for each thousand rows of an input; more with each attempt.
+
+    ``per_thousand`` is a number or a function of the wildcards.
+    """
+
+    def amount(wildcards, input, attempt):
+        path = Path(input[manifest])
+        rows = path.read_bytes().count(b"\n") if path.is_file() else 0
+        slope = per_thousand(wildcards) if callable(per_thousand) else per_thousand
+        return round(attempt * (base + slope * rows / 1000))
+
+    return amount
+
+
 def collection_folder():
     """The folder that holds one sub-folder a category."""
     source = config["collection"]["source"]
@@ -93,6 +123,11 @@ def encoder_row(wildcards):
 def runtime_of(encoder):
     """What runs an encoder, and in which precision."""
     return "-".join(config["encoders"][encoder][key] for key in ("runtime", "precision"))
+
+
+def train_minutes(wildcards):
+    """Minutes that a training may take for each thousand images of the train split: one for each epoch, at most."""
+    return config["encoders"][wildcards.encoder]["training"]["epochs"]
 
 
 def weights_file(wildcards):

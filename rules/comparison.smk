@@ -31,8 +31,8 @@ rule compare_methods:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(60, per_mb=1),
     params:
         code=code("compare_methods.py"),
         methods=settings(METHODS),
@@ -64,8 +64,8 @@ rule compare_pair:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(60, per_mb=1),
     params:
         code=code("compare_pair.py"),
         settings=STATISTICS,

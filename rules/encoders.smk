@@ -32,8 +32,8 @@ rule encoder:
     conda:
         "../envs/tensorflow.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(4000),
+        runtime=grows(30),
     params:
         code=code("encoder.py"),
         row=encoder_row,
@@ -66,8 +66,9 @@ rule train:
         "../envs/tensorflow.yaml"
     threads: 16
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=grows_with_images(8000, 20, "train"),
+        runtime=grows_with_images(60, train_minutes, "train"),
+        gpu=1,
     params:
         code=code("train.py"),
         row=encoder_row,

@@ -36,8 +36,8 @@ rule evaluate:
         "../envs/workflow.yaml"
     threads: 16
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=grows(3000, per_mb=4),
+        runtime=grows(60, per_mb=0.2),
     params:
         code=code("evaluate.py"),
         settings=settings(config["evaluation"]),

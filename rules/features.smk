@@ -17,8 +17,9 @@ rule encode:
         "../envs/tensorflow.yaml"
     threads: 16
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grows_with_images(4000, 1, "images"),
+        runtime=grows_with_images(30, 1, "images"),
+        gpu=1,
     params:
         code=code("encode.py"),
         batch=lambda wildcards: config["encoders"][wildcards.encoder]["batch"],
@@ -41,8 +42,8 @@ rule assemble:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(3000, per_mb=0.2),
+        runtime=grows(20, per_mb=0.02),
     params:
         code=code("assemble.py"),
         runtime=lambda wildcards: runtime_of(config["methods"][wildcards.method]["encoder"]),
@@ -63,8 +64,8 @@ rule fit:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(2000, per_mb=6),
+        runtime=grows(20, per_mb=0.1),
     params:
         code=code("fit.py"),
         row=lambda wildcards: settings(config["methods"][wildcards.method]),
@@ -86,8 +87,8 @@ rule derive:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(2000, per_mb=6),
+        runtime=grows(20, per_mb=0.1),
     params:
         code=code("derive.py"),
     script:

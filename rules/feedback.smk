@@ -22,8 +22,8 @@ rule refine:
         "../envs/workflow.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=grows(2000, per_mb=4),
+        runtime=grows(20, per_mb=0.1),
     params:
         code=code("refine.py", "schemas/refinement.schema.json"),
         # Of a file that cannot be used: its own job says so, and the others go on.
@@ -67,8 +67,8 @@ rule simulate:
         "../envs/workflow.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grows(2000, per_mb=4),
+        runtime=grows(60, per_mb=1),
     params:
         code=code("simulate.py"),
         settings=settings(SIMULATION),

@@ -15,8 +15,8 @@ rule index:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(2000, per_mb=7),
+        runtime=grows(20, per_mb=0.1),
     params:
         code=code("index.py"),
         leafsize=config["index"]["leafsize"],

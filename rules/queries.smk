@@ -13,8 +13,8 @@ rule outside:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000),
+        runtime=grows(20),
     params:
         code=code("outside.py"),
     script:
@@ -44,8 +44,8 @@ rule query:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=grows(2000, per_mb=3),
+        runtime=grows(10, per_mb=0.02),
     params:
         code=code("query.py"),
         k=config["queries"]["k"],

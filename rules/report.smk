@@ -20,8 +20,8 @@ rule report:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=grows(3000, per_mb=10),
+        runtime=grows(20, per_mb=0.1),
     params:
         code=code("report.py", *TEMPLATES),
         # A function, because a text in braces would be taken for a wildcard.

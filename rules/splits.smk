@@ -17,8 +17,8 @@ checkpoint split:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(20, per_mb=0.2),
     params:
         code=code("split.py"),
         split=settings(config["split"]),

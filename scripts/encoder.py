@@ -4,13 +4,14 @@ import json
 import logging
 from typing import Any
 
-from cbir import encoders
+from cbir import devices, encoders
 from cbir.job import run
 
 log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
+    devices.take(0)
     row = json.loads(job.params.row)
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     encoders.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)

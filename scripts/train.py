@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cbir import devices, encoders
-from cbir.files import read_csv
+from cbir.files import read_csv, sole_writer, write_text
 from cbir.job import run
 from cbir.splitting import SPLIT_COLUMNS
 from cbir.training.batches import ImageSet
@@ -19,12 +19,23 @@ from cbir.training.train import CHECKPOINT, train
 log = logging.getLogger("cbir")
 
 
+# The code that finished the training whose checkpoint lies there.
+FINISHED = "checkpoint.code"
+
+
 def work(job: Any) -> None:
+    with sole_writer(job.output.network):
+        _work(job)
+
+
+def _work(job: Any) -> None:
+    devices.take(job.resources.gpu)
     devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
+    _forget_what_other_code_finished(folder, job.params.code)
     train(model, _images(job.input.train), _images(job.input.val), settings, folder, job.threads)
     plot_history(job.output.history, job.output.picture)
     encoders.save(
@@ -34,8 +45,16 @@ def work(job: Any) -> None:
         source=f"{source}, trained",
         normalise=settings.normalise,
     )
-    # What is finished is not gone on from: another code or another seed would find it.
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    # The checkpoint stays: Snakemake may not have learned that this job ended, and ask for it again.
+    write_text(folder / FINISHED, job.params.code)
+
+
+def _forget_what_other_code_finished(folder: Path, code: str) -> None:
+    """An interrupted training is gone on with, even by changed code; a finished one is that code's result."""
+    finished = folder / FINISHED
+    if finished.is_file() and finished.read_text(encoding="utf-8") != code:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    finished.unlink(missing_ok=True)
 
 
 def _images(path: str) -> ImageSet:

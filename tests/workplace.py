@@ -60,11 +60,13 @@ class Workplace:
     def configure(self, changes: dict) -> None:
         (self.folder / "my.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
 
-    def run(self, *arguments: str, **environment: str) -> Run:
+    def command(self, *arguments: str) -> list[str]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
-        command += ["--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
+        return [*command, "--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
+
+    def run(self, *arguments: str, **environment: str) -> Run:
         outcome = subprocess.run(
-            command,
+            self.command(*arguments),
             cwd=self.checkout,
             env=os.environ | environment,
             stdout=subprocess.PIPE,

@@ -75,6 +75,11 @@ def encode_shard(
         batches = _embedded([(wanted[digest], digest) for digest in missing], batch, embed, workers)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
+            # Whatever ends this job, the last line of its log says where it was.
+            log.info(
+                "%s: images %d to %d of %d, from %s on",
+                *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
+            )
             features = np.empty((len(digests), dimension), np.float32)
             for row in range(0, len(digests), batch):
                 found = next(batches)

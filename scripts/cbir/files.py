@@ -1,9 +1,13 @@
 """Files that appear whole or not at all, and their content hashes."""
 
 import csv
+import errno
+import fcntl
 import hashlib
 import json
+import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +17,8 @@ from typing import Any
 import pandas as pd
 
 from cbir.errors import InputError
+
+log = logging.getLogger("cbir")
 
 
 @contextmanager
@@ -32,24 +38,76 @@ def atomic(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}): free the disk or allow writing there."
-        ) from error
+        raise _unwritable(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        # What other nodes see under the final name is then whole on the server's disk.
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno is None or isinstance(error, FileNotFoundError):
+        if not _is_full(error) and (error.errno is None or isinstance(error, FileNotFoundError)):
             raise
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}): free the disk or allow writing there."
-        ) from error
+        raise _unwritable(path, error) from error
+    # HDF5 reports a full disk by many kinds.
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it came from, says that a disk or a quota is full."""
+    while error is not None:
+        if getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _unwritable(path: Path, error: Exception) -> InputError:
+    if _is_full(error):
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        return InputError(
+            f"{path} cannot be written (No space left on device; {free / 1e6:.0f} MB are free): free space on the disk "
+            f"or in the quota of {path.parent.absolute()} and run again, what is finished is kept."
+        )
+    reason = error.strerror if isinstance(error, OSError) else error
+    return InputError(f"{path} cannot be written ({reason}): allow writing there.")
+
+
+@contextmanager
+def sole_writer(path: str | Path) -> Iterator[None]:
+    """Let no other process, on this machine or another, write what ``path`` names until the block ends.
+
+    Two jobs make the same file when the submitting process was killed and its jobs were not, and the next run submits
+    them again: the later one waits here. The lock, a hidden file beside ``path``, goes with its process. On a file
+    system without locks it does nothing.
+    """
+    path = Path(path)
+    lock = path.parent / f".{path.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a")
+    except OSError as error:
+        raise _unwritable(lock, error) from error
+    with stream:
+        try:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                log.info("another job is writing %s (of an earlier run?): waiting until it ends", path)
+                fcntl.lockf(stream, fcntl.LOCK_EX)
+            else:
+                log.info("%s: no locks on this file system (%s)", lock, error.strerror)
+        yield
 
 
 def _umask() -> int:

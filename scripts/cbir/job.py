@@ -27,10 +27,14 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    for handler in (logging.FileHandler(path, "w", "utf-8"), logging.StreamHandler()):
+    path.write_bytes(b"")
+    # Appending, so that two jobs that write one log (see `cbir.files.sole_writer`) do not write over each other.
+    for handler in (logging.FileHandler(path, "a", "utf-8"), logging.StreamHandler()):
         handler.setFormatter(form)
         log.addHandler(handler)
     log.setLevel(logging.INFO)
+    # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
+    logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         with threadpool_limits(limits=snakemake.threads):

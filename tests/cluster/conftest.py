@@ -1,0 +1,24 @@
+"""A SLURM of this machine."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = "tests/cluster/slurm.sh"
+
+
+@pytest.fixture(scope="session")
+def slurm() -> None:
+    """The SLURM that slurm.sh started; without it the tests are left out, but not in CI."""
+    folder = Path(os.environ.get("CBIR_SLURM", f"/tmp/cbir-slurm-{os.getuid()}"))
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+    os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    try:
+        subprocess.run(["sinfo"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        words = f"no SLURM: `apt-get install slurm-wlm`, `{SCRIPT} up`, then `.venv/bin/pytest tests/cluster`"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)

@@ -1,0 +1,31 @@
+"""Runs on SLURM, and what SLURM itself says of their jobs."""
+
+import subprocess
+from pathlib import Path
+
+from workplace import Run, Workplace
+
+# What a site changes in profiles/slurm: this one has two cores to give, no accounts, no accounting, and much patience.
+SITE = ["--max-threads", "2", "--slurm-no-account", "--slurm-status-command", "squeue"]
+SITE += ["--slurm-init-seconds-before-status-checks", "1"]
+
+
+def arguments(place: Workplace) -> list[str]:
+    """What sends a run of the workplace to SLURM."""
+    return ["--profile", str(place.checkout / "profiles/slurm"), *SITE]
+
+
+def run(place: Workplace, *more: str) -> Run:
+    return place.run(*arguments(place), *more)
+
+
+def jobs(place: Workplace) -> list[dict[str, str]]:
+    """What SLURM says of all jobs that were submitted from the workplace, in their order."""
+    shown = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
+    found = [dict(pair.split("=", 1) for pair in line.split() if "=" in pair) for line in shown.splitlines()]
+    return [job for job in found if Path(job.get("WorkDir", "/")) == place.checkout]
+
+
+def rule(job: dict[str, str]) -> str:
+    """The rule or, for jobs that travel together, the group."""
+    return job["Comment"].removeprefix("rule_").split("_wildcards_")[0]

@@ -1,0 +1,209 @@
+"""Jobs that are killed, a submitting process that is killed, a full disk: the next run goes on, to the same bits."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import workplace
+from cluster.jobs import arguments, jobs, rule, run
+from workplace import Workplace
+
+PER_CATEGORY, SHARDS = 80, 2
+BATCH = 8
+# `plain` encodes with random weights, `trained` is trained; the same small network.
+CONFIG = {
+    "collection": {"source": "folder", "path": "collection", "shards": SHARDS},
+    "encoders": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": None,
+        "plain": {"architecture": "siamese", "weights": "random", "batch": BATCH, "training": None},
+        "trained": {
+            "architecture": "siamese",
+            "weights": "random",
+            "training": {"epochs": 3, "patience": 3, "steps_per_epoch": 1, "categories_per_batch": 3},
+        },
+    },
+    "methods": {
+        "pretrained": None,
+        "finetuned": None,
+        "combined": None,
+        "siamese": None,
+        "plain": {"encoder": "plain"},
+    },
+    "comparison": {"pairs": []},
+    "feedback": {"method": "plain"},
+}
+FEATURES = "results/features/plain/train.h5"
+TARGETS = [FEATURES, "results/encoders/trained.keras"]
+PATIENCE = 240
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A place where everything was made here, in peace; it saves unfinished work often."""
+    place = Workplace(tmp_path_factory.mktemp("undisturbed") / "place")
+    workplace.check_out(place.checkout)
+    library = place.checkout / "scripts/cbir/encoding.py"
+    library.write_text(library.read_text().replace("_SAVE_ROWS = 1024", f"_SAVE_ROWS = {BATCH}"))
+    for label, category in enumerate(("apple", "leaf", "sea")):
+        (place.folder / "collection" / category).mkdir(parents=True)
+        for number in range(PER_CATEGORY):
+            workplace.photograph(label, number).save(place.folder / "collection" / category / f"{number}.png")
+    place.configure(CONFIG)
+    done = place.run(*TARGETS)
+    assert done.status == 0, done.output
+    return place
+
+
+@pytest.fixture
+def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
+    """A copy of it without what takes long to make."""
+    place = undisturbed.copy(tmp_path / "place")
+    for made in ("encoded", "features"):
+        shutil.rmtree(place.folder / "results" / made)
+    return place
+
+
+def start(place: Workplace, *targets: str) -> subprocess.Popen[bytes]:
+    """A run on SLURM that is not waited for, in a process group of its own."""
+    command = place.command(*arguments(place), *targets)
+    output = (place.root / "output.txt").open("w")
+    return subprocess.Popen(
+        command, cwd=place.checkout, stdout=output, stderr=output, text=True, start_new_session=True
+    )
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    """Wait for something that a run does."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, "the run ended before it came so far"
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def epochs(place: Workplace) -> int:
+    try:
+        return len(pd.read_csv(place.folder / "results/encoders/trained/history.csv")) - 1
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return 0
+
+
+def cancel(place: Workplace, name: str) -> None:
+    (running,) = [job["JobId"] for job in jobs(place) if rule(job) == name and job["JobState"] == "RUNNING"]
+    subprocess.run(["scancel", running], check=True)
+
+
+def same_results(place: Workplace, undisturbed: Workplace) -> None:
+    with h5py.File(place.folder / FEATURES) as ours, h5py.File(undisturbed.folder / FEATURES) as theirs:
+        np.testing.assert_array_equal(ours["features"][:], theirs["features"][:])
+        np.testing.assert_array_equal(ours["sha256"][:], theirs["sha256"][:])
+    for name in ("trained.json", "trained/history.csv"):
+        path = Path("results/encoders") / name
+        assert (place.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()
+    assert not list((place.folder / "results").rglob("*.parts"))
+
+
+def encoded(place: Workplace) -> list[tuple[int, int]]:
+    """Of each shard, how many images its last job encoded and knew."""
+    logs = [(place.folder / f"results/logs/encode/plain/{shard}.log").read_text() for shard in range(SHARDS)]
+    found = [re.search(r"(\d+) to encode, (\d+) known", log) for log in logs]
+    return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def test_cancelled_jobs_and_one_over_its_memory(slurm: None, place: Workplace, undisturbed: Workplace) -> None:
+    shutil.rmtree(place.folder / "results/encoders")
+    profile = place.checkout / "profiles/slurm/config.yaml"
+    asked = yaml.safe_load(profile.read_text())
+    # Too little for a network in the first attempt, enough in the second.
+    asked["set-resources"]["encoder"] = {"mem_mb": "100 * attempt ** 5"}
+    profile.write_text(yaml.safe_dump(asked))
+    process = start(place, *TARGETS)
+    encoded_folder = place.folder / "results/encoded/plain"
+    until(lambda: epochs(place) >= 1, process)
+    cancel(place, "train")
+    until(lambda: list(encoded_folder.glob("*.parts/*.h5")), process)
+    cancel(place, "encode_plain_encode")
+    assert process.wait(PATIENCE) == 0, (place.root / "output.txt").read_text()
+
+    same_results(place, undisturbed)
+    states = [(rule(job), job["JobState"]) for job in jobs(place)]
+    for name in ("train", "encode_plain_encode"):
+        assert [state for found, state in states if found == name] == ["CANCELLED", "COMPLETED"]
+    small, enough = (job for job in jobs(place) if rule(job) == "encoder")
+    assert (small["MinMemoryNode"], enough["MinMemoryNode"]) == ("100M", "3200M")
+    assert (small["JobState"], enough["JobState"]) == ("FAILED", "COMPLETED")
+
+    # What was finished was not done again.
+    assert sum(known for _, known in encoded(place)) >= BATCH
+    assert "training goes on after epoch" in (place.folder / "results/logs/train/trained.log").read_text()
+    # The message says which job, where it was, and where its log and SLURM's are.
+    output = (place.root / "output.txt").read_text()
+    assert re.search(r"Error in rule train:.*?log: results/logs/train/trained.log", output, re.DOTALL)
+    assert re.search(r"results/encoded/plain/\d\.h5: images 1 to 8 of \d+, from collection/", output)
+    log = re.search(r"slurm_logs/rule_encoder/plain/\d+\.log", output)
+    assert log and "memory limit" in (place.folder / ".snakemake" / log[0]).read_text()
+
+
+def test_a_killed_submitter_whose_jobs_go_on(slurm: None, place: Workplace, undisturbed: Workplace) -> None:
+    process = start(place, FEATURES)
+    until(lambda: list((place.folder / "results/encoded/plain").glob("*.parts/*.h5")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    # Snakemake keeps others out of the folder of a run that did not end, and says how to open it.
+    locked = run(place, FEATURES)
+    assert locked.status != 0 and "--unlock" in locked.output
+    assert run(place, "--unlock").status == 0
+    done = run(place, FEATURES)
+    assert done.status == 0, done.output
+    same_results(place, undisturbed)
+    first, second = (job for job in jobs(place) if rule(job) == "encode_plain_encode")
+    assert (first["JobState"], second["JobState"]) == ("COMPLETED", "COMPLETED")
+    # The second waited for the first, or came after it, and found all done.
+    assert [count for count, _ in encoded(place)] == [0, 0]
+
+
+@pytest.fixture
+def small_disk(place: Workplace) -> Iterator[Path]:
+    """The results on a file system of 8 MB."""
+    results = place.folder / "results"
+    kept = results.rename(place.folder / "kept")
+    results.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(results)], check=False).returncode
+    if mounted != 0:
+        pytest.fail("tmpfs cannot be mounted") if os.environ.get("CI") else pytest.skip("only root can mount a tmpfs")
+    try:
+        shutil.copytree(kept, results, dirs_exist_ok=True)
+        yield results
+    finally:
+        subprocess.run(["umount", "--lazy", str(results)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, place: Workplace, undisturbed: Workplace) -> None:
+    filler = small_disk / "filler"
+    free = shutil.disk_usage(small_disk).free
+    # Room for logs and the first parts.
+    filler.write_bytes(bytes(free - 64 * 1024))
+    full = place.run(FEATURES)
+    assert full.status != 0
+    assert "Traceback" not in full.output, full.output
+    told = [line for line in full.output.splitlines() if "cannot be written (No space left on device" in line]
+    assert told and "free space on the disk or in the quota of" in told[0]
+    assert "Error in rule encode" in full.output and "log: results/logs/encode/plain/" in full.output
+    filler.unlink()
+    done = place.run(FEATURES)
+    assert done.status == 0, done.output
+    same_results(place, undisturbed)
+    assert sum(known for _, known in encoded(place)) >= BATCH
