@@ -1,46 +1,30 @@
 """Metrics against independent implementations on thousands of random rankings.
 
-trec_eval (through pytrec_eval) and scikit-learn serve where they have the measure. MAP@R, NMRR and NMRR at k have no
-trusted light implementation: a slow loop in exact fractions, written from the published definition, stands in.
+trec_eval (through pytrec_eval) and scikit-learn run here. What ranx and pytorch-metric-learning say of the same
+rankings stands in golden/metrics.csv: they are too large to be installed for it. NMRR and NMRR at k have no trusted
+public implementation: a slow loop in exact fractions, written from the published definition, stands in.
 
 The rankings have ties in distance, categories of one image or none, galleries of one image, and k beyond the gallery.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import pytrec_eval
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
+from sklearn.neighbors import KNeighborsClassifier
 
-from cbir import metrics
+from cbir import metrics, search
 from cbir.metrics import Relevance, Values
+from cbir.neighbours import majority_vote
+from rankings import GALLERIES, QUERIES, Case, random_case
 
-GALLERIES, QUERIES = 400, 10
 CUTOFFS = (1, 3, 5, 10, 45)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One random gallery with its queries."""
-
-    relevant: Relevance  # (queries, gallery), in gallery order
-    distances: NDArray[np.int64]  # (queries, gallery), in gallery order
-    relevance: Relevance  # (queries, gallery), closest first, ties in gallery order
-
-
-def random_case(seed: int, ties: bool) -> Case:
-    rng = np.random.default_rng([seed, ties])
-    size = int(rng.integers(1, 41))
-    # Squaring skews the categories' sizes: some hold one image or none, so that queries of them have NG 1 or 0.
-    gallery = (rng.random(size) ** 2 * 8).astype(int)
-    queries = rng.integers(0, 9, size=QUERIES)
-    distances = rng.integers(0, 6, size=(QUERIES, size)) if ties else rng.random((QUERIES, size)).argsort(axis=1)
-    relevant = queries[:, None] == gallery
-    order = distances.argsort(axis=1, kind="stable")
-    return Case(relevant, distances, np.take_along_axis(relevant, order, axis=1))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without ties", "with ties"])
@@ -102,6 +86,82 @@ def test_average_precision_agrees_with_scikit_learn_without_ties() -> None:
             for relevant, distances in zip(case.relevant[defined], case.distances[defined], strict=True)
         ]
         np.testing.assert_allclose(metrics.average_precision(case.relevance)[defined], expected, rtol=0, atol=1e-12)
+
+
+GOLDEN = pd.read_csv(Path(__file__).parent / "golden" / "metrics.csv")
+
+
+def golden(name: str, cases: list[Case]) -> NDArray[np.float64]:
+    """Return a column of golden/metrics.csv for these cases; those without ties stand first."""
+    start = 0 if cases[0].distances[0].tolist() == random_case(0, False).distances[0].tolist() else GALLERIES
+    return GOLDEN[name].to_numpy()[start : start + GALLERIES]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("map", metrics.average_precision),
+        ("r-precision", metrics.r_precision),
+        ("precision@3", lambda relevance: metrics.precision_at_k(relevance, 3)),
+        ("precision@45", lambda relevance: metrics.precision_at_k(relevance, 45)),
+        ("recall@3", lambda relevance: metrics.recall_at_k(relevance, 3)),
+        ("recall@45", lambda relevance: metrics.recall_at_k(relevance, 45)),
+    ],
+)
+def test_agrees_with_ranx(name: str, ours: Callable[[Relevance], Values], cases: list[Case]) -> None:
+    # To ranx a query with nothing relevant counts 0.
+    means = [np.nan_to_num(ours(case.relevance)).mean() for case in cases]
+    np.testing.assert_allclose(means, golden(f"ranx {name}", cases), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("r_precision", metrics.r_precision),
+        ("mean_average_precision_at_r", metrics.average_precision_at_r),
+    ],
+)
+def test_agrees_with_pytorch_metric_learning(name: str, ours: Callable[[Relevance], Values], cases: list[Case]) -> None:
+    means = [metrics.mean_defined(ours(case.relevance)) for case in cases]
+    np.testing.assert_allclose(means, golden(f"pml {name}", cases), rtol=1e-6, atol=1e-9)
+
+
+def test_precision_at_1_agrees_with_pytorch_metric_learning_where_something_is_relevant(cases: list[Case]) -> None:
+    # It leaves a query with nothing relevant out of precision, too; here that is a 0, as to trec_eval and ranx.
+    means = []
+    for case in cases:
+        values = np.where(case.relevant.any(axis=1), metrics.precision_at_k(case.relevance, 1), np.nan)
+        means.append(metrics.mean_defined(values))
+    np.testing.assert_allclose(means, golden("pml precision_at_1", cases), rtol=1e-6, atol=1e-9)
+
+
+def test_the_vote_agrees_with_scikit_learn_where_no_vote_is_tied() -> None:
+    # scikit-learn breaks a tie by the smallest label, so that only clear votes compare.
+    compared = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        gallery, queries = rng.normal(size=(30, 4)), rng.normal(size=(20, 4))
+        labels = rng.integers(0, 4, 30)
+        for k in (1, 3, 5):
+            _, rows = search.nearest(queries, gallery, k)
+            counts = np.sort((labels[rows][:, :, None] == np.arange(4)).sum(axis=1), axis=1)
+            clear = counts[:, -1] > counts[:, -2]
+            expected = KNeighborsClassifier(k, algorithm="brute").fit(gallery, labels).predict(queries)
+            assert (majority_vote(labels[rows])[clear] == expected[clear]).all()
+            compared += int(clear.sum())
+    assert compared > 1500
+
+
+class TestPublishedExamples:
+    def test_trec_eval(self) -> None:
+        # trec_eval's output for 12 documents of which those at ranks 2 to 10 and 12 are relevant: map 0.7904,
+        # Rprec 0.9000, P_5 0.8000, P_10 0.9000, P_20 0.5000, P_30 0.3333 (Pollett, CS 267, San Jose State University,
+        # lecture of 21 October 2019).
+        relevance = np.array([[False] + 9 * [True] + [False, True]])
+        assert metrics.average_precision(relevance).round(4).tolist() == [0.7904]
+        assert metrics.r_precision(relevance).tolist() == [0.9]
+        printed = {5: 0.8, 10: 0.9, 15: 0.6667, 20: 0.5, 30: 0.3333}
+        assert {k: round(float(metrics.precision_at_k(relevance, k)[0]), 4) for k in printed} == printed
 
 
 def ranks_of_relevant(row: list[bool]) -> list[int]:
