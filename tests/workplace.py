@@ -60,19 +60,24 @@ class Workplace:
     def configure(self, changes: dict) -> None:
         (self.folder / "my.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
 
-    def run(self, *arguments: str, **environment: str) -> Run:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a run in a process group of its own."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
         command += ["--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
-        outcome = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.checkout,
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        return Run(outcome.returncode, outcome.stdout)
+
+    def run(self, *arguments: str, **environment: str) -> Run:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate()
+        return Run(process.returncode, output)
 
     def copy(self, root: Path) -> "Workplace":
         shutil.copytree(self.root, root, symlinks=True)

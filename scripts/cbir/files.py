@@ -4,9 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(path: str | Path) -> None:
+    """Remove temporary files that killed processes left of `atomic`; for a file that nobody else writes meanwhile."""
+    path = Path(path)
+    left = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+    with suppress(OSError):
+        for entry in os.scandir(path.parent):
+            if left.fullmatch(entry.name):
+                Path(entry).unlink(missing_ok=True)
 
 
 def _umask() -> int:

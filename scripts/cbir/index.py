@@ -30,8 +30,8 @@ def build(gallery: FeatureStore, path: str | Path, leafsize: int) -> None:
     """
     path = Path(path)
     tree = KDTree(gallery.features, leafsize=leafsize)
-    with atomic(path) as temporary:
-        temporary.write_bytes(pickle.dumps(tree, protocol=5))
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        _TreePickler(file, protocol=5).dump(tree)
     about = {
         "kind": "scipy.spatial.KDTree",
         "method": gallery.about.get("method"),
@@ -89,6 +89,19 @@ _NODE = np.dtype(
         ("greater", np.int64),
     ]
 )
+
+
+class _TreePickler(pickle.Pickler):
+    """Leaves the pointers out, so that the same vectors give the same bytes."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not KDTree:
+            return NotImplemented
+        make, arguments, (nodes, *others) = value.__reduce_ex__(5)[:3]
+        nodes = nodes.copy()
+        for name in ("less_pointer", "greater_pointer"):
+            nodes.view(_NODE)[name] = 0
+        return make, arguments, (nodes, *others)
 
 
 def _check(state: Any, vectors: NDArray[np.float64]) -> None:
