@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
@@ -12,6 +13,7 @@ from cbir import code as cbir_code
 from cbir import config as cbir_config
 from cbir import contents as cbir_contents
 from cbir import devices as cbir_devices
+from cbir import lock as cbir_lock
 from cbir.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
@@ -30,6 +32,10 @@ try:
         cbir_contents.require_folder(config["collection"]["path"])
 except InputError as error:
     raise WorkflowError(str(error))
+
+# A job's own Snakemake on another machine is no second run.
+if workflow.is_main_process and cbir_lock.release_abandoned():
+    logger.info("The last run here was killed and left its lock; nobody is at work here any more, so it is removed.")
 
 SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])

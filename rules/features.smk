@@ -1,7 +1,9 @@
 # Images to feature stores: encode once, by content; gather rows into any split; derive methods from methods.
 
 
-rule encode:
+# A checkpoint, because Snakemake passes over the jobs behind an `ancient` input while what makes it is still to be run,
+# whatever other reasons they have; after a checkpoint it asks anew.
+checkpoint encode:
     input:
         images=shard_manifest,
         network="results/encoders/{encoder}.keras",

@@ -77,8 +77,9 @@ def test_small_galleries_and_equal_vectors(tmp_path: Path, rows: int) -> None:
     assert found[0] < rows
 
 
-def test_equal_inputs_give_equal_answers(path: Path, tmp_path: Path) -> None:
+def test_equal_inputs_give_equal_answers_and_bytes(path: Path, tmp_path: Path) -> None:
     index.build(GALLERY, tmp_path / "again.pkl", leafsize=4)
+    assert path.read_bytes() == (tmp_path / "again.pkl").read_bytes()
     ours, others = index.read(path, GALLERY), index.read(tmp_path / "again.pkl", GALLERY)
     queries = np.random.default_rng(1).normal(size=(20, 3))
     assert np.array_equal(ours.query(queries, k=60)[1], others.query(queries, k=60)[1])

@@ -64,17 +64,22 @@ class Workplace:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
         return [*command, "--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
 
-    def run(self, *arguments: str, **environment: str) -> Run:
-        outcome = subprocess.run(
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a run in a process group of its own."""
+        return subprocess.Popen(
             self.command(*arguments),
             cwd=self.checkout,
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        return Run(outcome.returncode, outcome.stdout)
+
+    def run(self, *arguments: str, **environment: str) -> Run:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate()
+        return Run(process.returncode, output)
 
     def copy(self, root: Path) -> "Workplace":
         shutil.copytree(self.root, root, symlinks=True)

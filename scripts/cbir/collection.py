@@ -14,7 +14,7 @@ import PIL
 from cbir import code, images, perceptual
 from cbir.contents import hash_folder
 from cbir.errors import InputError, printable
-from cbir.files import write_text
+from cbir.files import sweep, write_text
 from cbir.images import ImageError
 from cbir.progress import Progress
 
@@ -144,6 +144,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
     for name, digest in hashes.items():
         if digest and digest not in findings and not _misplaced(name):
             first.setdefault(digest, name)
+    sweep(memory)
     progress = Progress("images decoded", len(first))
     names = list(first.values())
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cbir.errors import InputError
-from cbir.files import sha256_file, sha256_json, write_text
+from cbir.files import sha256_file, sha256_json, sweep, write_text
 from cbir.progress import Progress
 
 log = logging.getLogger("cbir")
@@ -104,8 +104,10 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
         # What could not be read is tried again: that may have been a fault of the moment.
         settled = {name: known[name] for name in names if hashes[name] and max(states[name][1:3]) < horizon}
         try:
+            sweep(memory)
             write_text(memory, json.dumps({"files": settled}))
-        except InputError as error:
+        # Another process may sweep away what this one writes.
+        except (InputError, FileNotFoundError) as error:
             log.debug("%s", error)
     return hashes
 

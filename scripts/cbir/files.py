@@ -7,10 +7,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,16 @@ def sole_writer(path: str | Path) -> Iterator[None]:
             else:
                 log.info("%s: no locks on this file system (%s)", lock, error.strerror)
         yield
+
+
+def sweep(path: str | Path) -> None:
+    """Remove temporary files that killed processes left of `atomic`; for a file that nobody else writes meanwhile."""
+    path = Path(path)
+    left = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+    with suppress(OSError):
+        for entry in os.scandir(path.parent):
+            if left.fullmatch(entry.name):
+                Path(entry).unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from cbir import files, lock
 from cbir.errors import InputError
 
 log = logging.getLogger("cbir")
@@ -24,6 +25,10 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
         work: takes the job object.
         snakemake: the job, as Snakemake hands it to a script.
     """
+    # A job may outlive a Snakemake that was killed.
+    lock.hold()
+    for output in getattr(snakemake, "output", []):
+        files.sweep(output)
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")

@@ -52,6 +52,7 @@ def save(path: Path, state: State) -> None:
     """Write ``state``, whole or not at all."""
     plain = {name: value for name, value in asdict(state).items() if name not in _ARRAYS}
     arrays = {f"{name}/{i}": array for name in _ARRAYS for i, array in enumerate(getattr(state, name))}
+    files.sweep(path)
     with files.atomic(path) as temporary:
         np.savez(temporary, allow_pickle=False, state=np.array(json.dumps(plain)), **arrays)
 

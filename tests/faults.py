@@ -1,0 +1,189 @@
+"""Kill the real workflow at drawn moments, run it again, and compare its results with those of an unbroken run.
+
+``python tests/faults.py FIRST LAST`` does so for the seeds FIRST to LAST - 1 and prints a table of rules.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import threading
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from cbir.files import sha256_json
+from workplace import Run, Workplace, make, photograph
+
+SABOTAGE = Path(__file__).parent / "workflow/sabotage"
+_SMALL = {"architecture": "siamese", "weights": "random"}
+# Every rule but `fetch`, with as few and as small jobs as it can be.
+CONFIG = {
+    "collection": {"source": "folder", "path": "collection"},
+    "encoders": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": None,
+        "plain": {**_SMALL, "batch": 4},
+        "trained": {
+            **_SMALL,
+            "training": {"categories_per_batch": 2, "images_per_category": 2, "epochs": 2, "steps_per_epoch": 1},
+        },
+    },
+    "methods": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": None,
+        "combined": None,
+        "plain": {"encoder": "plain"},
+        "unit": {"transform": "l2", "of": "plain"},
+    },
+    "comparison": {"pairs": [["plain", "unit"]], "resamples": 99},
+    "queries": {"choose": ["worst"], "images": ["outside.png"]},
+    "feedback": {"method": "plain", "simulation": {"methods": ["plain"], "strategies": ["rocchio"], "rounds": 1}},
+}
+# A file of each rule, each after those that it needs; Snakemake itself is the first at work.
+RULES = {
+    "snakemake": "report.html",
+    "collect": "collection/images.csv",
+    "outside": f"splits/outside-{sha256_json('outside.png')[:8]}.csv",
+    "split": "splits/train.csv",
+    "encoder": "encoders/plain.keras",
+    "train": "encoders/trained.keras",
+    "encode": "encoded/plain/0.h5",
+    "assemble": "features/plain/train.h5",
+    "fit": "transforms/unit.h5",
+    "derive": "features/unit/test.h5",
+    "index": "index/plain.pkl",
+    "evaluate": "evaluation/plain/summary.json",
+    "query": "queries/plain/worst.json",
+    "refine": "feedback/red/rounds.json",
+    "simulate": "feedback/simulated/plain/gain.csv",
+    "compare_methods": "comparison/methods.csv",
+    "compare_pair": "comparison/plain_vs_unit.csv",
+    "report": "report.html",
+}
+# The source that needs no network; only as far as the table of images, because it has many.
+FETCH = {"collection": {"source": "digits"}}
+FETCHED = "results/collection/images.csv"
+
+
+def prepare(root: Path) -> Workplace:
+    """Make a workplace for ``CONFIG``."""
+    place = make(root)
+    photograph(1, 99).save(place.folder / "outside.png")
+    (place.folder / "feedback/folder").mkdir(parents=True)
+    refinement = {"query": "sea/0.png", "rounds": [{"relevant": [0]}]}
+    (place.folder / "feedback/folder/red.json").write_text(json.dumps(refinement))
+    place.configure(CONFIG)
+    return place
+
+
+def unbroken(place: Workplace, *arguments: str) -> dict[str, int]:
+    """Run without a fault; return the number of moments in the shortest job of each rule."""
+    counts = place.root / "counts"
+    run = _watched(place, *arguments, SABOTAGE_COUNTS=str(counts))
+    assert run.status == 0, run.output
+    found: dict[str, int] = {}
+    for line in counts.read_text().splitlines():
+        rule, count = line.split()
+        found[rule] = min(int(count), found.get(rule, int(count)))
+    return found
+
+
+def kill(place: Workplace, rule: str, share: float, counts: dict[str, int]) -> Run:
+    """Run up to a file of a rule until all processes of the run are killed within a job of the rule.
+
+    Args:
+        place: where.
+        rule: one of ``RULES``.
+        share: from 0 to 1, how far the job comes; Snakemake itself is killed early, so that the rules are yet to come.
+        counts: see `unbroken`.
+    """
+    moment = int(share * (40 if rule == "snakemake" else counts[rule]))
+    return _watched(place, f"results/{RULES[rule]}", SABOTAGE=f"{rule} {moment}")
+
+
+def kill_after(place: Workplace, seconds: float, *arguments: str) -> Run:
+    """Run until the whole run is killed after so many seconds."""
+    process = place.start(*arguments)
+    timer = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    output, _ = process.communicate()
+    timer.cancel()
+    return Run(process.returncode, output)
+
+
+def _watched(place: Workplace, *arguments: str, **environment: str) -> Run:
+    return place.run(*arguments, PYTHONPATH=str(SABOTAGE), SABOTAGE_FOLDER=str(place.folder), **environment)
+
+
+# What tells times, and what is remembered of the files as they lie on this disk.
+_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
+
+
+def contents(place: Workplace) -> dict[str, object]:
+    """Every file below results/, without the times that it tells."""
+    results = place.folder / "results"
+    found: dict[str, object] = {}
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        if not path.is_file() or name.startswith(_TIMES) or path.name == ".snakemake_timestamp":
+            continue
+        if path.suffix == ".keras":
+            # Beside the weights Keras writes the date and addresses in its memory.
+            with zipfile.ZipFile(path) as network:
+                found[name] = {part: network.read(part) for part in network.namelist() if part.endswith(".h5")}
+        elif name == "report.html":
+            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def compare(place: Workplace, expected: dict[str, object]) -> list[str]:
+    """Name the files that are not as they should be, missing or left over."""
+    found = contents(place)
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+
+
+def main(first: int, last: int) -> None:
+    killed: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = prepare(Path(folder) / "whole")
+        counts = unbroken(whole)
+        expected = contents(whole)
+        for seed in range(first, last):
+            place = prepare(Path(folder) / str(seed))
+            chosen = random.Random(seed)
+            for rule in RULES:
+                run = kill(place, rule, chosen.random(), counts)
+                killed[rule] += run.status == -signal.SIGKILL
+                if run.status not in (0, -signal.SIGKILL):
+                    failures[rule] += 1
+                    print(f"seed {seed}: killed at {rule}, ended with {run.status}\n{run.output}", flush=True)
+                # And once at any moment, of whatever job.
+                run = kill_after(place, chosen.uniform(0, 8))
+                killed["any"] += run.status == -signal.SIGKILL
+                if run.status not in (0, -signal.SIGKILL):
+                    failures["any"] += 1
+                    print(f"seed {seed}: after {rule}, ended with {run.status}\n{run.output}", flush=True)
+            run = place.run()
+            again = place.run()
+            different = compare(place, expected)
+            if run.status or again.rules or different:
+                failures["end"] += 1
+                print(f"seed {seed}: {run.status}, {again.rules}, {different}\n{run.output}", flush=True)
+            print(f"seed {seed}: {killed.total()} kills, {failures.total()} failures so far", flush=True)
+    print("| rule | kills | failures |\n| --- | --- | --- |")
+    for rule in (*RULES, "any", "end"):
+        print(f"| `{rule}` | {killed[rule]} | {failures[rule]} |")
+    sys.exit(failures.total() > 0)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

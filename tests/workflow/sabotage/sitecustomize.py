@@ -1,0 +1,61 @@
+"""Imported by every Python process of a run under test: kills the whole run at a chosen write of a chosen rule.
+
+``SABOTAGE`` is a rule and a number, counted from 0: the run is killed just before that write (a file opened for
+writing, made, renamed or removed below ``SABOTAGE_FOLDER``) of the first of the rule's jobs to come so far. The last
+number is the end of the job, when all is written and Snakemake does not know it yet. ``SABOTAGE_COUNTS`` is a file to
+which every job appends how many such moments it had. The rule ``snakemake`` is Snakemake itself.
+"""
+
+import atexit
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
+
+
+def _rule() -> str | None:
+    command = sys.orig_argv
+    if command[1:3] == ["-m", "snakemake"]:
+        return "snakemake"
+    # Snakemake runs a script from a temporary copy.
+    script = re.fullmatch(r".*/\.snakemake/scripts/\w+\.(\w+)\.py", command[1]) if len(command) > 1 else None
+    return script[1] if script else None
+
+
+def _below(path: object, folder: str) -> bool:
+    if not isinstance(path, str | bytes | os.PathLike):
+        return False
+    return os.path.join(os.getcwd(), os.fsdecode(path)).startswith(folder)
+
+
+def _watch(rule: str) -> None:
+    folder = os.path.join(os.environ["SABOTAGE_FOLDER"], "")
+    chosen, number = os.environ.get("SABOTAGE", " -1").split(" ")
+    count = 0
+
+    def moment() -> None:
+        nonlocal count
+        if rule == chosen and count == int(number):
+            os.killpg(0, signal.SIGKILL)
+        count += 1
+
+    def hook(event: str, details: tuple) -> None:
+        if event in _EVENTS and _below(details[0], folder) and (event != "open" or (details[2] or 0) & _WRITES):
+            moment()
+
+    def end() -> None:
+        moment()
+        if "SABOTAGE_COUNTS" in os.environ:
+            with Path(os.environ["SABOTAGE_COUNTS"]).open("a") as counts:
+                counts.write(f"{rule} {count}\n")
+
+    atexit.register(end)
+    sys.addaudithook(hook)
+
+
+if "SABOTAGE_FOLDER" in os.environ and (found := _rule()):
+    _watch(found)
