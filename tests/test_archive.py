@@ -1,0 +1,101 @@
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from cbir import archive, encoders, networks, weights
+from cbir.errors import InputError
+from cbir.files import sha256_file
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archive") / "siamese.keras"
+    archive.save(encoders.build("siamese", "random", 0)[0], path)
+    return path
+
+
+@pytest.fixture
+def path(saved: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    copy = tmp_path / "copy.keras"
+    copy.write_bytes(saved.read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_the_same_network_gives_the_same_bytes_and_its_fingerprint(name: str, tmp_path: Path) -> None:
+    hashes = set()
+    for number in range(2):
+        keras.backend.clear_session()
+        model, _ = encoders.build(name, "random", 0)
+        archive.save(model, tmp_path / f"{number}.keras")
+        hashes.add(sha256_file(tmp_path / f"{number}.keras"))
+    assert len(hashes) == 1
+    held = archive.read(tmp_path / "0.keras")
+    assert held.fingerprint() == weights.fingerprint(model)
+    assert [layer for layer, _ in held.layers] == [layer.name for layer in model.layers]
+    shapes = [array.shape for arrays in held.weights for array in arrays]
+    assert shapes == [array.shape for array in model.get_weights()]
+
+
+def test_what_is_saved_is_what_keras_opens(saved: Path) -> None:
+    model = keras.models.load_model(saved, compile=False, safe_mode=True)
+    for ours, theirs in zip(encoders.build("siamese", "random", 0)[0].get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_other_weights_have_another_fingerprint(saved: Path, tmp_path: Path) -> None:
+    archive.save(encoders.build("siamese", "random", 1)[0], tmp_path / "other.keras")
+    assert archive.read(tmp_path / "other.keras").fingerprint() != archive.read(saved).fingerprint()
+
+
+def rewrite(path: Path, name: str, change: Callable[[bytes], bytes], compression: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path) as members:
+        parts = {member: members.read(member) for member in members.namelist()}
+    parts[name] = change(parts[name])
+    with zipfile.ZipFile(path, "w", compression) as members:
+        for member, data in parts.items():
+            members.writestr(member, data)
+
+
+def linked(data: bytes) -> bytes:
+    """Replace one layer's weights by a link to another file."""
+    stream = io.BytesIO(data)
+    with h5py.File(stream, "r+") as file:
+        del file["layers/conv2d/vars/0"]
+        file["layers/conv2d/vars/0"] = h5py.ExternalLink("/etc/hostname", "/x")
+    return stream.getvalue()
+
+
+def test_weights_in_another_file_are_refused(path: Path) -> None:
+    rewrite(path, "model.weights.h5", linked)
+    with pytest.raises(InputError, match=r"copy\.keras is damaged .*holds no weights"):
+        archive.read(path)
+
+
+def test_an_archive_that_unfolds_is_refused(path: Path) -> None:
+    rewrite(path, "metadata.json", lambda data: data + b" " * 50_000_000, zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match="claims more bytes than the file has"):
+        archive.read(path)
+
+
+@pytest.mark.parametrize("config", [b"", b"[]", b"{}", json.dumps({"config": {"layers": [1]}}).encode(), b"[" * 10**5])
+def test_another_architecture_than_a_network_is_refused(config: bytes, path: Path) -> None:
+    rewrite(path, "config.json", lambda _: config)
+    with pytest.raises(InputError, match="is damaged"):
+        archive.read(path)
+
+
+def test_missing_and_cut_files(path: Path, tmp_path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="is damaged"):
+        archive.read(path)
+    with pytest.raises(InputError, match="does not exist"):
+        archive.read(tmp_path / "none.keras")
