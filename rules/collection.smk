@@ -80,7 +80,7 @@ rule suspects:
         groups="results/collection/groups.csv",
         about=f"results/encoders/{UNTRAINED}.json",
         # The table of images and the encoder say all that matters.
-        shards=ancient(expand("results/encoded/{encoder}/{shard}.h5", encoder=UNTRAINED, shard=SHARDS)),
+        shards=ancient(shards_of(UNTRAINED, SHARDS)),
     output:
         "results/collection/suspects.csv",
     log:
@@ -95,5 +95,6 @@ rule suspects:
         runtime=60,
     params:
         code=code("suspects.py"),
+        runtime=runtime_of(UNTRAINED),
     script:
         "../scripts/suspects.py"

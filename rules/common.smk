@@ -160,6 +160,11 @@ def encoded_shards(wildcards):
     """The shards that hold a split's rows."""
     encoder = config["methods"][wildcards.method]["encoder"]
     shards = [wildcards.split] if wildcards.split in OUTSIDE else SHARDS
+    return shards_of(encoder, shards)
+
+
+def shards_of(encoder, shards):
+    """The files of an encoder's shards."""
     # A part of the path, not a parameter: a job whose shards are `ancient` is not rerun for its parameters while they change.
     rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
     return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)

@@ -11,6 +11,7 @@ from cbir.encoding import read_rows
 from cbir.files import read_csv, read_json, write_csv
 from cbir.job import run
 from cbir.near_duplicates import GROUP_COLUMNS
+from cbir.runtimes import Runtime, fingerprint
 from cbir.suspects import suspects
 
 log = logging.getLogger("cbir")
@@ -19,8 +20,8 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
-    fingerprint = read_json(job.input.about)["fingerprint"]
-    rows = read_rows([Path(shard) for shard in job.input.shards], list(images["sha256"]), fingerprint)
+    made = fingerprint(read_json(job.input.about)["fingerprint"], Runtime(*job.params.runtime.split("-")))
+    rows = read_rows([Path(shard) for shard in job.input.shards], list(images["sha256"]), made)
     found = suspects(images, np.concatenate(list(rows)), dict(zip(groups["sha256"], groups["group"], strict=True)))
     log.info("%d of %d images have no neighbour of their own category", len(found), len(images))
     write_csv(job.output[0], found)
