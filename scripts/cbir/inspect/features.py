@@ -11,6 +11,7 @@ from cbir import index, store
 from cbir.files import sha256_file, sha256_json
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, json_text, read_object
+from cbir.runtimes import made_by
 from cbir.store import FeatureStore
 
 
@@ -33,7 +34,7 @@ def feature_store(results: Results, path: Path, names: dict[str, str], found: Fo
         found.require(held.about["manifest_sha256"] == sha256_file(manifest_path), manifest_path.name, otherwise)
     if "encoder" in held.about:
         side = results.path(f"encoders/{held.about['encoder']}.json")
-        fits = held.about["encoder_fingerprint"] == read_object(side).get("fingerprint")
+        fits = made_by(str(read_object(side).get("fingerprint")), held.about["encoder_fingerprint"]) is not None
         found.require(fits, f"{side.name} (fingerprint)", f"{path} was made by another network than {side} describes")
     else:
         _require_parts(results, held, path, split, found)

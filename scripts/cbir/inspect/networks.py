@@ -15,6 +15,7 @@ from cbir.errors import InputError
 from cbir.files import read_csv, sha256_json
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
+from cbir.runtimes import Runtime, fingerprint
 from cbir.store import dataset
 
 # Of the state in a checkpoint, which holds a few figures an epoch.
@@ -132,7 +133,7 @@ def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found
 
 def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the encoder and with the images of the shard."""
-    digests = _look_into(results, path, names["encoder"], found)
+    digests = _look_into(results, path, names, found)
     listed = (
         f"splits/{names['shard']}.csv"
         if names["shard"].startswith("outside-")
@@ -149,12 +150,13 @@ def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -
 
 def part(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the encoder; the next run takes the rows over."""
-    _look_into(results, path, names["encoder"], found)
+    _look_into(results, path, names, found)
 
 
-def _look_into(results: Results, path: Path, encoder: str, found: Found) -> list[str]:
-    side = results.path(f"encoders/{encoder}.json")
-    fingerprint = str(read_object(side).get("fingerprint"))
+def _look_into(results: Results, path: Path, names: dict[str, str], found: Found) -> list[str]:
+    side = results.path(f"encoders/{names['encoder']}.json")
+    runtime = Runtime(*names["runtime"].split("-"))
+    made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
         with h5py.File(path, "r") as file:
             digests = [str(digest) for digest in dataset(file, "sha256").asstr()[:]]
@@ -164,13 +166,13 @@ def _look_into(results: Results, path: Path, encoder: str, found: Found) -> list
     except Exception as error:
         raise InputError(f"The encoded shard {path} is damaged ({error}): remove it and run again.") from error
     found.count = f"{len(digests):,} contents, {values} values each"
-    found.source = {"encoder": encoder, "fingerprint": own}
+    found.source = {"encoder": names["encoder"], "run by": f"{runtime.name}, {runtime.precision}", "fingerprint": own}
     found.require(
-        own == fingerprint,
+        own == made,
         f"{side.name} (fingerprint)",
-        f"The encoded shard {path} is of another encoder than {side} describes",
+        f"The encoded shard {path} is of another encoder or runtime than {side} and its folder say",
     )
-    blocks = list(read_rows([path], digests, fingerprint))
+    blocks = list(read_rows([path], digests, made))
     found.fits.append("its own checksum")
     if blocks:
         first = pd.DataFrame(blocks[0][:5, :3], columns=[f"value {place}" for place in range(min(3, values))])

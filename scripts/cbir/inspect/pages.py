@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from PIL import Image
 
 from cbir import config
 from cbir.errors import InputError
-from cbir.images import MAX_BYTES, decode, read_bytes
+from cbir.images import MAX_BYTES, ImageError, decode, read_bytes
 from cbir.inspect.found import ROWS, Found
 from cbir.inspect.results import Results, read_object
 
@@ -18,10 +17,11 @@ _SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 def png(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Decode the whole picture."""
-    data = read_bytes(path)
-    if not data.startswith(b"\x89PNG"):
-        raise InputError(f"{path} is no PNG picture: remove it and run again.")
-    image: Image.Image = decode(data)
+    try:
+        data = read_bytes(path)
+        image = decode(data)
+    except ImageError as error:
+        raise InputError(f"{path} is no picture ({error}): remove it and run again.") from None
     found.count = f"{image.width} x {image.height} pixels, {len(data):,} bytes"
 
 
