@@ -1,6 +1,7 @@
 """Looks at networks, their trainings and what they encoded. No network is loaded, so no code in one can run."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def history(results: Results, path: Path, names: dict[str, str], found: Found) -
     )
     found.source = {"result": f"the weights of epoch {best.iloc[0]}"}
     side = results.path(f"encoders/{names['encoder']}.json")
-    if not (path.parent / "checkpoint.npz").exists():
+    unfinished = path.with_name("checkpoint.npz").exists() and not path.with_name("checkpoint.code").exists()
+    if not unfinished:
         source = str(read_object(side).get("weights"))
         found.require(
             source.endswith(", trained"),
@@ -128,6 +130,17 @@ def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found
     epochs = len(files.read_csv(path.parent / "history.csv", ["epoch"]))
     found.require(
         epochs == len(state["history"]), "history.csv", f"{path} and history.csv beside it are of different epochs"
+    )
+
+
+def finished(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the checkpoint beside it."""
+    code = path.read_text(encoding="utf-8")
+    found.count = "one hash"
+    found.source = {"code": code}
+    found.require(re.fullmatch("[0-9a-f]{64}", code) is not None, "its form", f"{path} is no hash")
+    found.require(
+        path.with_name("checkpoint.npz").is_file(), "checkpoint.npz", f"{path} stands without a checkpoint beside it"
     )
 
 

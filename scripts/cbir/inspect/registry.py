@@ -68,10 +68,9 @@ KINDS = (
     Kind("encoders/{encoder}.json", "what a network is and where its weights came from", networks.about),
     Kind("encoders/{encoder}/history.csv", "a training, epoch by epoch", networks.history),
     Kind(
-        "encoders/{encoder}/checkpoint.npz",
-        "a training that is not finished; it goes on from here",
-        networks.checkpoint,
+        "encoders/{encoder}/checkpoint.npz", "a training's last state; a cut one goes on from it", networks.checkpoint
     ),
+    Kind("encoders/{encoder}/checkpoint.code", "the code that finished a training", networks.finished),
     Kind("encoders/{encoder}/{picture}.svg", "a picture of a training", pages.svg),
     Kind("encoded/{encoder}/{runtime}/{shard}.h5", "features of one encoder by image content", networks.encoded),
     Kind(
