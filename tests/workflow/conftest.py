@@ -1,10 +1,17 @@
-"""One finished run that the tests of the workflow copy."""
+"""Finished runs that the tests of the workflow look at and copy."""
 
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from workplace import Workplace, make
+from workplace import CONFIG, Workplace, make
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +27,95 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def workplace(finished: Workplace, tmp_path: Path) -> Workplace:
     """A copy of the finished workplace to change."""
     return finished.copy(tmp_path / "place")
+
+
+# Every kind of artifact: a training, derived methods, a query from outside, a refinement.
+_EVERYTHING = CONFIG | {
+    "encoders": CONFIG["encoders"]
+    | {
+        "trained": {
+            "architecture": "siamese",
+            "weights": "random",
+            "seed": 1,
+            "training": {
+                "mining": "batch-hard",
+                "margin": 1,
+                "categories_per_batch": 3,
+                "epochs": 1,
+                "steps_per_epoch": 2,
+            },
+        }
+    },
+    "methods": CONFIG["methods"]
+    | {
+        "trained": {"encoder": "trained"},
+        "small": {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False},
+        "combined": {"combine": ["small", "trained"], "normalise": "minmax"},
+    },
+    "comparison": {"pairs": [["siamese", "combined"]]},
+    "queries": {"choose": ["worst"], "images": ["photo.png"]},
+    "feedback": {"folder": "feedback", "method": "small", "simulation": {"rounds": 2, "methods": ["small"]}},
+}
+
+
+def _write_everything(place: Workplace) -> None:
+    place.configure(_EVERYTHING)
+    for number, path in enumerate(sorted((place.folder / "collection").rglob("*.png"))):
+        _hard_picture(number).save(path)
+    Image.new("RGB", (50, 40), (200, 70, 60)).save(place.folder / "photo.png")
+    (place.folder / "feedback").mkdir()
+    refinement = {"query": "sea/1.png", "k": 3, "rounds": [{"relevant": [0], "irrelevant": [2]}]}
+    (place.folder / "feedback/sea.json").write_text(json.dumps(refinement))
+    (place.folder / "collection/sea/broken.png").write_bytes(b"no image")
+
+
+def _hard_picture(number: int) -> Image.Image:
+    """Patches whose colours hardly tell the category, so that figures are no round numbers."""
+    random = np.random.default_rng(number)
+    colour = 100 + 20 * np.eye(3)[number // 6]
+    patches = np.clip(colour + random.normal(0, 50, (4, 4, 3)), 0, 255).astype(np.uint8)
+    return Image.fromarray(patches).resize((40, 40))
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workplace]:
+    """Two whole runs on the same images, as on two machines that have little in common."""
+    one = make(tmp_path_factory.mktemp("one") / "place")
+    _write_everything(one)
+    with _one_core():
+        done = one.run("--max-threads", "1", LC_ALL="C.UTF-8", TZ="UTC", PYTHONHASHSEED="1")
+    assert done.status == 0, done.output
+
+    other = make(tmp_path_factory.mktemp("other") / "Bücher und Bilder" / "place")
+    _write_everything(other)
+    _write_anew(other.folder / "collection")
+    done = other.run(LC_ALL=_foreign_locale(), TZ="Asia/Kolkata", PYTHONHASHSEED="2")
+    assert done.status == 0, done.output
+    return one, other
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Leave this process and those that it starts a single core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _write_anew(folder: Path) -> None:
+    """Write the same files in the opposite order, at other times: a folder lists them in another order."""
+    files = {path: path.read_bytes() for path in sorted(folder.rglob("*"), reverse=True) if path.is_file()}
+    for path in files:
+        path.unlink()
+    for number, (path, data) in enumerate(files.items()):
+        path.write_bytes(data)
+        os.utime(path, (1_000_000_000 + 7 * number, 1_000_000_000 + 7 * number))
+
+
+def _foreign_locale() -> str:
+    """Turkish, whose i is no i in capitals and whose decimal point is a comma, where it is installed; else none."""
+    listed = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
+    return next((name for name in listed if name.lower() in ("tr_tr.utf8", "tr_tr.utf-8")), "C")
