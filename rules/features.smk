@@ -14,7 +14,7 @@ rule encode:
     benchmark:
         "results/benchmarks/encode/{encoder}/{shard}.tsv"
     conda:
-        "../envs/tensorflow.yaml"
+        "../envs/tensorflow-gpu.yaml"
     threads: 16
     resources:
         mem_mb=grows_with_images(4000, 1, "images"),
