@@ -5,7 +5,7 @@ CORES ?= all
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run report serve inspect audit extras test lint clean
+.PHONY: run report serve inspect audit extras gpu test lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -38,6 +38,8 @@ audit: .venv/dev.stamp
 
 extras: .venv/extras.stamp
 
+gpu: .venv/gpu.stamp
+
 clean:
 	rm -rf results .snakemake
 
@@ -60,9 +62,15 @@ clean:
 	else $(BIN)/python -m pip install --require-hashes -r requirements-extras.lock; fi
 	@touch $@
 
+.venv/gpu.stamp: requirements-gpu.lock .venv/run.stamp
+	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-gpu.lock; \
+	else $(BIN)/python -m pip install --require-hashes -r requirements-gpu.lock; fi
+	@touch $@
+
 # Only those who change pyproject.toml need this.
 .PHONY: lock
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group extras -o requirements-extras.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group gpu -o requirements-gpu.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group dev -o requirements-dev.lock

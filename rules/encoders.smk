@@ -63,7 +63,7 @@ rule train:
     wildcard_constraints:
         encoder=one_of(TRAINED),
     conda:
-        "../envs/tensorflow.yaml"
+        "../envs/tensorflow-gpu.yaml"
     threads: 16
     resources:
         mem_mb=grows_with_images(8000, 20, "train"),

@@ -16,7 +16,7 @@ checkpoint encode:
     benchmark:
         "results/benchmarks/encode/{encoder}/{runtime}/{shard}.tsv"
     conda:
-        "../envs/tensorflow.yaml"
+        "../envs/tensorflow-gpu.yaml"
     threads: 16
     resources:
         mem_mb=grows_with_images(4000, 1, "images"),

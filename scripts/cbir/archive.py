@@ -23,7 +23,7 @@ def save(model: Any, path: str | Path) -> None:
 
     Keras writes the date and memory addresses into an archive. They are left out, so that two runs can be compared.
     """
-    with atomic(path) as temporary:
+    with atomic(path, size=5 * model.count_params()) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary) as archive:
             metadata = json.loads(archive.read("metadata.json"))

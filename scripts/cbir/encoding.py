@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.errors import InputError
-from cbir.files import atomic
+from cbir.files import HDF5_OVERHEAD, atomic
 from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
 from cbir.progress import Progress
 from cbir.store import dataset
@@ -163,7 +163,8 @@ def _write(
     fingerprint: str,
     dimension: int,
 ) -> None:
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    size = len(digests) * (4 * dimension + 64) + HDF5_OVERHEAD
+    with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["fingerprint"] = fingerprint
         file.create_dataset("sha256", data=np.array(digests, dtype="S64"))
         features = file.create_dataset("features", (len(digests), dimension), np.float32)

@@ -21,14 +21,22 @@ from cbir.errors import InputError
 
 log = logging.getLogger("cbir")
 
+HDF5_OVERHEAD = 16_384
+"""Bytes that an HDF5 file takes beside its data, generously."""
+
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
 
     The temporary file stands in the same folder, so that the replacement is a rename within one file system. It keeps
     the suffix of ``path``, because libraries choose a format by it. Missing parent folders are made. An error in the
     block removes the temporary file and leaves ``path`` as it was.
+
+    Args:
+        path: the file.
+        size: bytes that it will take, where they are known. HDF5 does not survive a disk that fills up under it, so
+            room for it is asked for before.
 
     Raises:
         InputError: when the disk is full or the folder cannot be written.
@@ -36,6 +44,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
@@ -77,7 +87,7 @@ def _unwritable(path: Path, error: Exception) -> InputError:
     if _is_full(error):
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         return InputError(
-            f"{path} cannot be written (No space left on device; {free / 1e6:.0f} MB are free): free space on the disk "
+            f"{path} cannot be written (No space left on device; {free / 1e6:.1f} MB are free): free space on the disk "
             f"or in the quota of {path.parent.absolute()} and run again, what is finished is kept."
         )
     reason = error.strerror if isinstance(error, OSError) else error

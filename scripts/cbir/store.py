@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.errors import InputError
-from cbir.files import atomic
+from cbir.files import HDF5_OVERHEAD, atomic
 
 _LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow")
 
@@ -72,7 +72,9 @@ def write(
     """
     digest = hashlib.sha256()
     text = h5py.string_dtype("utf-8")
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    # Names and hashes take some 300 bytes a row.
+    size = len(manifest) * (4 * dimension + 300) + HDF5_OVERHEAD
+    with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         features = file.create_dataset("features", (len(manifest), dimension), np.float32)
         row = 0
         for block in blocks:

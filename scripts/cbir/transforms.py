@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from cbir.errors import InputError
-from cbir.files import atomic
+from cbir.files import HDF5_OVERHEAD, atomic
 from cbir.store import dataset
 
 Matrix = NDArray[np.float32]
@@ -113,7 +113,9 @@ def _principal_components(train: Matrix, dimension: int, whiten: bool) -> Step:
 
 def save(path: str | Path, steps: Sequence[Step], about: dict[str, str]) -> None:
     """Write fitted steps as HDF5, a group a part, with text attributes that say what they are."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    arrays = [array for step in steps for array in (step.offset, step.scale, step.projection) if array is not None]
+    size = sum(array.nbytes for array in arrays) + HDF5_OVERHEAD * (1 + len(steps))
+    with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(about)
         for number, step in enumerate(steps):
             group = file.create_group(str(number))

@@ -20,7 +20,8 @@ SHORT = {
         "finetuned": {"training": {"epochs": 1, "steps_per_epoch": 2}},
     },
     "comparison": {"resamples": 99},
-    "feedback": {"simulation": {"strategies": ["rocchio"], "rounds": 1}},
+    "queries": {"choose": ["best", "worst"]},
+    "feedback": {"simulation": {"methods": ["combined"], "strategies": ["rocchio"], "rounds": 1}},
 }
 METHODS = ["combined", "finetuned", "pretrained", "siamese"]
 

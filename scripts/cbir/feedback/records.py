@@ -10,7 +10,7 @@ import pandas as pd
 
 from cbir.feedback.refinement import Refinement, Round, as_json
 from cbir.feedback.rounds import Gallery, RoundResult
-from cbir.files import atomic
+from cbir.files import HDF5_OVERHEAD, atomic
 from cbir.store import FeatureStore
 
 SHOWN_RESULTS = 10
@@ -85,8 +85,9 @@ def table(record: dict[str, Any]) -> pd.DataFrame:
 
 def write_vectors(results: Sequence[RoundResult], record: dict[str, Any], path: str | Path) -> None:
     """Write the query vector of every round: ``vectors`` (rounds, d) float64 in an HDF5 file, round 0 first."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("vectors", data=np.array([result.vector for result in results]))
+    vectors = np.array([result.vector for result in results])
+    with atomic(path, vectors.nbytes + HDF5_OVERHEAD) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("vectors", data=vectors)
         file.attrs["method"] = record["refinement"]["method"]
         file.attrs["query"] = record["query"]
         file.attrs["features_sha256"] = record["features_sha256"]
