@@ -5,8 +5,9 @@ import logging
 from typing import Any
 
 from cbir import index, plots, store
+from cbir.collection import read_categories
 from cbir.evaluation import evaluate
-from cbir.files import read_json, write_csv, write_json
+from cbir.files import write_csv, write_json
 from cbir.job import run
 
 log = logging.getLogger("cbir")
@@ -14,12 +15,12 @@ log = logging.getLogger("cbir")
 
 def work(job: Any) -> None:
     settings = json.loads(job.params.settings)
-    names = read_json(job.input.categories)["index_to_category"]
+    names = read_categories(job.input.categories)
     gallery = store.read(job.input.train, job.wildcards.method)
     found = evaluate(
         gallery,
         store.read(job.input.test, job.wildcards.method),
-        [names[str(label)] for label in range(len(names))],
+        names,
         index.read(job.input.tree, gallery),
         k=settings["k"],
         neighbours=settings["neighbours"],

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from cbir import store
-from cbir.collection import IMAGE_COLUMNS
+from cbir.collection import IMAGE_COLUMNS, read_categories
 from cbir.errors import InputError
 from cbir.feedback import pictures, records
 from cbir.feedback.refinement import locate_query, read
 from cbir.feedback.rounds import refine
 from cbir.feedback.strategies import Weights
-from cbir.files import read_csv, read_json, write_csv, write_json
+from cbir.files import read_csv, write_csv, write_json
 from cbir.job import run
 
 
@@ -20,8 +20,7 @@ def work(job: Any) -> None:
     chosen = json.loads(job.params.chosen)
     weights = Weights(*(chosen[name] for name in ("alpha", "beta", "gamma")))
     asked = read(job.input.refinement, [chosen["method"]], weights, chosen["method"], chosen["k"])
-    names = read_json(job.input.categories)["index_to_category"]
-    names = [names[str(label)] for label in range(len(names))]
+    names = read_categories(job.input.categories)
     paths = dict(read_csv(job.input.images, IMAGE_COLUMNS)[["image_id", "path"]].itertuples(index=False, name=None))
     located = locate_query(asked, paths.keys(), job.params.folder)
     inside = isinstance(located, str)

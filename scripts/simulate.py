@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cbir import store
-from cbir.collection import IMAGE_COLUMNS
+from cbir.collection import IMAGE_COLUMNS, read_categories
 from cbir.feedback import pictures, records
 from cbir.feedback.refinement import Refinement
 from cbir.feedback.rounds import Search, refine
 from cbir.feedback.simulation import choose, judge_by_category, measure
 from cbir.feedback.strategies import Weights
-from cbir.files import read_csv, read_json, write_csv, write_json
+from cbir.files import read_csv, write_csv, write_json
 from cbir.job import run
 
 log = logging.getLogger("cbir")
@@ -23,9 +23,9 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     method, settings = job.wildcards.method, json.loads(job.params.settings)
     weights = Weights(*(settings[name] for name in ("alpha", "beta", "gamma")))
-    names = read_json(job.input.categories)["index_to_category"]
+    names = read_categories(job.input.categories)
     train, test = store.read(job.input.train, method), store.read(job.input.test, method)
-    gallery = records.gallery(train, [names[str(label)] for label in range(len(names))])
+    gallery = records.gallery(train, names)
     categories = np.array([names[str(label)] for label in test.label])
     # Best F1 first.
     evaluated = list(read_csv(job.input.evaluated, ["category", "f1"])["category"])

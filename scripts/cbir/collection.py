@@ -14,7 +14,7 @@ import PIL
 from cbir import code, images, perceptual
 from cbir.contents import hash_folder
 from cbir.errors import InputError, printable
-from cbir.files import sweep, write_text
+from cbir.files import read_json, sweep, write_text
 from cbir.images import ImageError
 from cbir.progress import Progress
 
@@ -212,6 +212,19 @@ def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
             raise InputError(
                 f"The category folder {entry.path} holds no usable image: add images or remove the folder."
             )
+
+
+def read_categories(path: str | Path) -> list[str]:
+    """Read the categories' names in the order of their labels from ``categories.json``.
+
+    Raises:
+        InputError: when the file is missing or damaged.
+    """
+    names = read_json(path, {"index_to_category": dict})["index_to_category"]
+    found = [names.get(str(label)) for label in range(len(names))]
+    if not all(isinstance(name, str) for name in found):
+        raise InputError(f"{path} does not name the categories from 0 on: remove it and run again.")
+    return found
 
 
 def shard_of(sha256: str, shards: int) -> int:

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from cbir.errors import InputError
 from cbir.files import sha256_file, sha256_json, sweep, write_text
+from cbir.images import MAX_BYTES
 from cbir.progress import Progress
 
 log = logging.getLogger("cbir")
 
 # Snakemake leaves it in folders that a rule makes.
 _MARK = ".snakemake_timestamp"
+# Deeper folders, or those whose path is longer than this, are no place for photographs, and too much for the system.
+_MOST_LEVELS = 100
+_LONGEST_PATH = 3500
 # A file younger than this may change again within the clock's resolution: its hash is not remembered yet.
 _SETTLED_SECONDS = 2.0
 
@@ -37,7 +41,8 @@ def list_files(folder: str | Path) -> list[str]:
     """List all files below a folder as sorted relative paths with forward slashes.
 
     Symbolic links are followed. Within each of the first folders (the categories) a folder is entered once, by whatever
-    number of links it can be reached, so that links in a circle come to an end.
+    number of links it can be reached, so that links in a circle come to an end. A folder that lies too deep is listed
+    itself, as a file that cannot be used would be, and not entered.
 
     Raises:
         InputError: when the folder is missing, is not a folder or cannot be read.
@@ -52,6 +57,10 @@ def list_files(folder: str | Path) -> list[str]:
     entered: dict[str, set[str]] = {}
     for parent, names, files in os.walk(root, followlinks=True, onerror=refuse):
         below = Path(parent).relative_to(root)
+        if len(below.parts) > _MOST_LEVELS or len(os.fsencode(parent)) > _LONGEST_PATH:
+            found.append(below.as_posix())
+            names.clear()
+            continue
         # In sorted order, so that which of several links is followed does not depend on the file system.
         for name in sorted(names):
             seen = entered.setdefault((below / name).parts[0], {os.path.realpath(root)})
@@ -74,7 +83,8 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
         memory: a JSON file in which hashes are remembered; made, updated or ignored when damaged.
 
     Returns:
-        SHA-256 by relative path, in the order of `list_files`; unreadable files have an empty hash.
+        SHA-256 by relative path, in the order of `list_files`; files that are unreadable, empty or larger than an image
+        may be have an empty hash.
 
     Raises:
         InputError: see `list_files`.
@@ -89,8 +99,11 @@ def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
         progress = Progress("files hashed", len(stale))
 
         def digest(name: str) -> str:
+            # Some of the kernel's own files, which a link may lead to, claim no size and never end.
+            if not (0 < states[name][0] <= MAX_BYTES and os.path.isfile(root / name)):
+                return ""
             try:
-                return sha256_file(root / name) if os.path.isfile(root / name) else ""
+                return sha256_file(root / name)
             except OSError:
                 return ""
 

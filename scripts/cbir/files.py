@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -157,20 +157,29 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     write_text(path, text)
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
     """Read a JSON file.
 
+    Args:
+        path: the file.
+        keys: what an object must hold, each with its type; further keys are kept. None admits any value.
+
     Raises:
-        InputError: when the file is missing or unreadable, is not UTF-8 or is not JSON.
+        InputError: when the file is missing or unreadable, is not UTF-8, is not JSON or does not hold the keys.
     """
     _require_file(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
     # ValueError covers bytes that are no UTF-8, text that is no JSON, and integers of thousands of digits.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
+    for key, kind in (keys or {}).items():
+        # To Python, true is a whole number.
+        if not isinstance(value, dict) or type(value.get(key)) is not kind:
+            raise InputError(f"{path} lacks {key!r}, or holds something else there: remove it and run again.")
+    return value
 
 
 def _require_file(path: str | Path) -> None:
@@ -195,6 +204,12 @@ def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
     except ValueError as error:
         raise InputError(f"{path} is not a readable CSV ({error}): remove it and run again.") from None
+    # Rows longer than the header would shift all cells to the left.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path} has more cells in a row than columns: remove it and run again.")
+    for name in _NUMBER_COLUMNS:
+        if name in columns and name in table.columns and len(table) and table[name].dtype.kind not in "iu":
+            raise InputError(f"{path} holds something else than whole numbers as {name!r}: remove it and run again.")
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]!r}: remove it and run again.")
@@ -218,6 +233,7 @@ _TEXT_COLUMNS = (
     ),
     *("phash", "dhash", "phash_mirrored", "dhash_mirrored"),
 )
+_NUMBER_COLUMNS = ("label", "width", "height", "bytes")
 
 
 def sha256_file(path: str | Path) -> str:

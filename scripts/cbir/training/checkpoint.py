@@ -62,15 +62,26 @@ def load(path: Path, fingerprint: str) -> State | None:
     if not path.exists():
         return None
     try:
+        _require_plain(path)
         with np.load(path, allow_pickle=False) as stored:
             plain = json.loads(str(stored["state"]))
             counts = {name: sum(key.startswith(f"{name}/") for key in stored.files) for name in _ARRAYS}
             plain |= {name: [stored[f"{name}/{i}"] for i in range(counts[name])] for name in _ARRAYS}
             state = State(**plain)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            if not (isinstance(state.history, list) and 0 <= state.best <= state.epoch):
+                raise ValueError("its history is none")
+    # A damaged archive raises nearly anything.
+    except Exception as error:
         log.warning("%s is not a checkpoint (%s): the training starts anew", path, error)
         return None
     if state.fingerprint != fingerprint:
         log.info("%s belongs to other settings, images or versions: the training starts anew", path)
         return None
     return state
+
+
+def _require_plain(path: Path) -> None:
+    """Refuse packed members, which `save` never writes and which unpack to any size."""
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it holds packed members")
