@@ -164,6 +164,12 @@ class _TreeUnpickler(pickle._Unpickler):
         ("numpy._core.numeric", "_frombuffer"): _array,
     }
 
+    # The original makes three copies of an array's bytes.
+    def load_bytearray8(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    dispatch: ClassVar = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ADMITTED:
             raise ValueError(f"it holds {module}.{name}, which no KD-tree needs, and was not opened")
