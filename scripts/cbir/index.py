@@ -165,10 +165,10 @@ class _TreeUnpickler(pickle._Unpickler):
     }
 
     # The original makes three copies of an array's bytes.
-    def load_bytearray8(self) -> None:
+    def load_bytearray8(self: Any) -> None:
         self.append(self.read(int.from_bytes(self.read(8), "little")))
 
-    dispatch: ClassVar = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
+    dispatch: ClassVar[dict[int, Any]] = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ADMITTED:
