@@ -17,8 +17,10 @@ from cbir.store import FeatureStore
 
 log = logging.getLogger("cbir")
 
-# Queries for which the KD-tree is asked as well: all would take longer than everything else.
+# Queries for which the KD-tree is asked as well, and images that it looks at for them, at most: all would take longer
+# than everything else.
 _CHECKED_QUERIES = 100
+_CHECKED_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def evaluate(
 
 
 def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
-    count = min(_CHECKED_QUERIES, len(found))
+    count = min(_CHECKED_QUERIES, len(found), max(1, _CHECKED_IMAGES // tree.n))
     rows = np.random.default_rng(seed).choice(len(found), count, replace=False)
     distances, _ = tree.query(queries.features[rows], k=list(range(1, found.shape[1] + 1)), workers=threads.count())
     if not np.allclose(distances, found[rows], rtol=1e-9, atol=1e-9):

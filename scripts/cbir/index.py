@@ -1,6 +1,5 @@
 """The index of a method: a pickled SciPy KD-tree over its gallery, and a reader that runs no foreign code."""
 
-import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,9 @@ def build(gallery: FeatureStore, path: str | Path, leafsize: int) -> None:
     """
     path = Path(path)
     tree = KDTree(gallery.features, leafsize=leafsize)
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        _TreePickler(file, protocol=5).dump(tree)
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        # Protocol 5 writes the arrays as they stand in memory, without a copy.
+        _TreePickler(stream, protocol=5).dump(tree)
     about = {
         "kind": "scipy.spatial.KDTree",
         "method": gallery.about.get("method"),
@@ -64,8 +64,9 @@ def read(path: str | Path, gallery: FeatureStore) -> KDTree:
     if sha256_file(path) != about.get("pickle_sha256"):
         raise InputError(f"The index {path} is not the file that {side} describes: remove it and run again.")
     try:
-        state = _TreeUnpickler(io.BytesIO(path.read_bytes())).load().state
-        _check(state, gallery.features.astype(np.float64))
+        with path.open("rb") as stream:
+            state = _TreeUnpickler(stream).load().state
+        _check(state, gallery.features)
         tree = KDTree.__new__(KDTree)
         tree.__setstate__(state)
     # A damaged pickle raises nearly anything.
@@ -104,13 +105,13 @@ class _TreePickler(pickle.Pickler):
         return make, arguments, (nodes, *others)
 
 
-def _check(state: Any, vectors: NDArray[np.float64]) -> None:
+def _check(state: Any, vectors: NDArray[np.float32]) -> None:
     """Raise ValueError unless a tree's state holds ``vectors`` and all its numbers stay inside its own arrays.
 
     SciPy's compiled code trusts the state: a wrong number would have it read outside of memory it owns.
     """
     nodes, data, rows, columns, leafsize, largest, smallest, indices, boxsize, periodic = state
-    if not np.array_equal(data, vectors) or (rows, columns) != vectors.shape:
+    if data.shape != vectors.shape or (rows, columns) != vectors.shape or not _equal(data, vectors):
         raise ValueError("it does not hold the vectors of its feature store")
     if not (boxsize is periodic is None and type(leafsize) is int and leafsize > 0):
         raise ValueError("its settings are not those of an index")
@@ -129,6 +130,11 @@ def _check(state: Any, vectors: NDArray[np.float64]) -> None:
     axes = (inner["split_dim"] >= 0) & (inner["split_dim"] < columns)
     if not (len(tree) and inside.all() and children.all() and axes.all()):
         raise ValueError("its nodes are not those of a tree")
+
+
+def _equal(data: NDArray[Any], vectors: NDArray[Any], step: int = 1024) -> bool:
+    """Compare as NumPy does, which converts both, but never more than a few rows at once."""
+    return all(np.array_equal(data[row : row + step], vectors[row : row + step]) for row in range(0, len(data), step))
 
 
 class _State:
@@ -170,6 +176,12 @@ class _TreeUnpickler(pickle._Unpickler):
         ("numpy", "dtype"): _Type,
         ("numpy._core.numeric", "_frombuffer"): _array,
     }
+
+    # The original makes three copies of an array's bytes.
+    def load_bytearray8(self: Any) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    dispatch: ClassVar[dict[int, Any]] = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ADMITTED:

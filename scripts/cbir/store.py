@@ -83,7 +83,7 @@ def write(
                 raise InputError(f"The features of {bad} are not finite: check the encoder and the transforms.")
             block = np.ascontiguousarray(block, np.float32)
             features[row : row + len(block)] = block
-            digest.update(block.tobytes())
+            digest.update(block.data)
             row += len(block)
         if row != len(manifest):
             raise ValueError(f"{row} feature rows for {len(manifest)} manifest rows")
@@ -134,9 +134,9 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
     rows = len(store.features)
     if store.features.ndim != 2 or any(part.shape != (rows,) for part in (store.image_id, store.label, store.sha256)):
         raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
-    if hashlib.sha256(store.features.tobytes()).hexdigest() != store.about.get("features_sha256"):
+    if hashlib.sha256(np.ascontiguousarray(store.features).data).hexdigest() != store.about.get("features_sha256"):
         raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
-    if not np.isfinite(store.features).all():
+    if not all(np.isfinite(block).all() for block in np.array_split(store.features, rows // 1024 + 1)):
         raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
     if method is not None and store.about.get("method") != method:
         raise InputError(f"The feature store {path} is of the method {store.about.get('method')!r}, not {method!r}.")

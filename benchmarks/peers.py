@@ -1,0 +1,99 @@
+"""What the benchmarks share: vectors like a network's, and peers that take turns, each in a process of its own.
+
+In one process, the threads of one library go on spinning while the next one is measured.
+"""
+
+import multiprocessing
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VALUES, CATEGORIES = 1280, 45
+THREADS = len(os.sched_getaffinity(0))
+
+Work = Callable[[], object]
+
+
+def vectors(
+    images: int, seed: int, values: int = VALUES, block: int = 10_000
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return features (images, values) and labels (images,), the same categories whatever the seed.
+
+    As MobileNetV2's on photographs they are not negative, a third of them is 0, and an image's nearest neighbour is
+    about half as far away as most images are.
+    """
+    centres = np.random.default_rng(99).gamma(0.6, 0.7, (CATEGORIES, values)).astype(np.float32)
+    random = np.random.default_rng(seed)
+    label = np.arange(images) % CATEGORIES
+    features = np.empty((images, values), np.float32)
+    for start in range(0, images, block):
+        rows = features[start : start + block]
+        strength = random.standard_gamma(1.5, (len(rows), 1)).astype(np.float32) ** np.float32(0.3)
+        noise = random.standard_normal(rows.shape, dtype=np.float32) * np.float32(0.4)
+        np.maximum(centres[label[start : start + block]] * strength + noise - np.float32(0.1), 0, out=rows)
+    return features, label
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Medians of a peer's turns: seconds by the clock and of all processors; most memory in MB, start included."""
+
+    seconds: float
+    processor: float
+    peak_mb: float
+
+
+def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repeats: int) -> dict[str, Measured]:
+    """Let peers take turns and return their medians.
+
+    Args:
+        peers: for each name a function and its arguments, that gets everything ready and returns the work to measure.
+        repeats: turns of each, after one that does not count.
+    """
+    # What libraries read when they load; all have the same number of threads.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS))
+    spawn = multiprocessing.get_context("spawn")
+    running = {}
+    for name, (prepare, arguments) in peers.items():
+        here, there = spawn.Pipe()
+        process = spawn.Process(target=_serve, args=(there, prepare, arguments), daemon=True)
+        process.start()
+        there.close()
+        # Ready before the next one starts: getting ready takes all processors.
+        here.recv()
+        running[name] = process, here
+    turns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in peers}
+    for _ in range(repeats):
+        for name, (_, pipe) in running.items():
+            pipe.send(True)
+            turns[name].append(pipe.recv())
+    for process, pipe in running.values():
+        pipe.send(False)
+        process.join()
+    return {name: Measured(*map(statistics.median, zip(*rows, strict=True))) for name, rows in turns.items()}
+
+
+def _serve(pipe: Any, prepare: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+    work = prepare(*arguments)
+    work()
+    pipe.send(True)
+    while pipe.recv():
+        clock, processor = time.perf_counter(), time.process_time()
+        work()
+        spent = time.perf_counter() - clock, time.process_time() - processor
+        pipe.send((*spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a table; the first column is text, the others are numbers."""
+    print(f"| {' | '.join(head)} |\n|{' --- |' + ' ---: |' * (len(head) - 1)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+    print(flush=True)
