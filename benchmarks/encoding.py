@@ -3,7 +3,7 @@
     python benchmarks/encoding.py [--photographs FOLDER]
 
 MobileNetV2 with random weights. 600 JPEGs of 256 x 256 pixels and 32 of 4000 x 3000 are generated, or made from the
-photographs in FOLDER. Each candidate runs in a process of its own, all of them in turn, and is warm when it is measured.
+photographs in FOLDER. Each candidate runs in a process of its own, all of them in turn, and is warm when measured.
 The workflow also checks each file's hash and writes the features; the others leave them in memory. OpenVINO needs
 `make extras`.
 """
@@ -168,7 +168,9 @@ def main() -> None:
                     seconds[name].append(took)
             rates = {name: count / statistics.median(times[1:]) for name, times in seconds.items()}
             base = next(iter(rates.values()))
-            print(f"\n| {count:,} JPEGs of {case} | images a second | times Keras's | MB |\n| --- | ---: | ---: | ---: |")
+            print(
+                f"\n| {count:,} JPEGs of {case} | images a second | times Keras's | MB |\n| --- | ---: | ---: | ---: |"
+            )
             for name, rate in rates.items():
                 print(f"| {name} | {rate:.0f} | {rate / base:.2f} | {memory[name] / 1e6:.0f} |")
         for worker in workers.values():
