@@ -1,0 +1,46 @@
+"""JPEG files of a given size for benchmarks, made from photographs or from noise that is as smooth as they are."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def write(folder: Path, count: int, size: tuple[int, int], photographs: Path | None, workers: int) -> None:
+    """Write ``count`` different JPEG files.
+
+    Args:
+        folder: where they go, in one sub-folder.
+        count: how many.
+        size: (width, height) in pixels.
+        photographs: a folder of images to fit into that size; none for generated ones.
+        workers: threads.
+    """
+    (folder / "all").mkdir(parents=True)
+    sources: list[Path] = []
+    if photographs is not None:
+        suffixes = {".jpg", ".jpeg", ".png", ".webp"}
+        found = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in suffixes)
+        sources = list(islice(cycle(found), count))
+
+    def make(number: int) -> None:
+        image = Image.open(sources[number]).convert("RGB") if sources else _noise(number)
+        image = ImageOps.fit(image, size)
+        # Pictures taken twice differ in one pixel, so that no content comes twice.
+        image.putpixel((0, 0), (number % 256, number // 256 % 256, number // 65536))
+        image.save(folder / "all" / f"{number:06d}.jpg", quality=90)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(make, range(count)))
+
+
+def _noise(number: int) -> Image.Image:
+    """A picture whose detail falls off with its fineness as that of photographs does."""
+    random = np.random.default_rng(number)
+    total = np.zeros((256, 256, 3))
+    for side in (4, 8, 16, 32, 64, 128, 256):
+        layer = Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8))
+        total += (np.asarray(layer.resize((256, 256), Image.Resampling.BICUBIC), float) - 127.5) * (4 / side) ** 0.8
+    return Image.fromarray(np.clip(total + 127.5, 0, 255).astype(np.uint8))

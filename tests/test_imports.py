@@ -1,0 +1,46 @@
+"""TensorFlow, which takes seconds to load, is loaded only where a network runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+# These build a network each time; `encode` and the page do so only if an image is new to them.
+NETWORKS = {"encoder", "train", "weights"}
+
+# What stands in the scripts, up to their last statement, which runs the job.
+LOAD = """
+import ast, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+for path in map(Path, sys.argv[2:]):
+    tree = ast.parse(path.read_text())
+    tree.body.pop()
+    exec(compile(tree, path, "exec"), {"__name__": "loaded", "__file__": str(path)})
+    found = {"tensorflow", "keras", "openvino", "torch", "jax"} & set(sys.modules)
+    if found:
+        sys.exit(f"{path.name} loads {', '.join(sorted(found))}")
+"""
+
+
+def load(*paths: Path) -> str:
+    command = [sys.executable, "-c", LOAD, str(SCRIPTS), *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def test_jobs_that_run_no_network_load_none() -> None:
+    paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in NETWORKS]
+    assert len(paths) > 15
+    assert load(*paths) == ""
+
+
+def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
+    rules = (SCRIPTS.parent / "rules/common.smk").read_text()
+    imports = [line for line in rules.splitlines() if line.startswith(("import ", "from cbir"))]
+    assert len(imports) > 5
+    (tmp_path / "common.py").write_text("\n".join([*imports, "pass"]))
+    assert load(tmp_path / "common.py") == ""
+
+
+def test_the_check_finds_a_network() -> None:
+    assert "weights.py loads keras" in load(SCRIPTS / "weights.py")
