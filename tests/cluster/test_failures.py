@@ -55,10 +55,10 @@ _atomic, _written = atomic, []
 
 
 @contextmanager
-def atomic(path):
+def atomic(path, size=0):
     import time
 
-    with _atomic(path) as temporary:
+    with _atomic(path, size) as temporary:
         yield temporary
     _written.append(Path(path))
     hold = Path("hold")
