@@ -65,8 +65,8 @@ rule near_duplicates:
         "../envs/workflow.yaml"
     threads: 16
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(4000, per_mb=20),
+        runtime=grows(60, per_mb=1),
     params:
         code=code("near_duplicates.py"),
         distance=config["split"]["near_duplicates"]["distance"],
@@ -91,8 +91,8 @@ rule suspects:
         "../envs/workflow.yaml"
     threads: 16
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(3000, per_mb=4),
+        runtime=grows(60, per_mb=0.2),
     params:
         code=code("suspects.py"),
         runtime=runtime_of(UNTRAINED),

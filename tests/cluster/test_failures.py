@@ -55,10 +55,10 @@ _atomic, _written = atomic, []
 
 
 @contextmanager
-def atomic(path):
+def atomic(path, size=0):
     import time
 
-    with _atomic(path) as temporary:
+    with _atomic(path, size) as temporary:
         yield temporary
     _written.append(Path(path))
     hold = Path("hold")
@@ -116,7 +116,7 @@ def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> 
 
 
 def parts(place: Workplace) -> list[Path]:
-    return [path for path in (place.folder / "results/encoded/plain").glob("*.parts/*.h5") if path.stem.isdecimal()]
+    return [path for path in (place.folder / "results/encoded/plain").glob("*/*.parts/*.h5") if path.stem.isdecimal()]
 
 
 def epochs(place: Workplace) -> int:
@@ -143,7 +143,8 @@ def same_results(place: Workplace, undisturbed: Workplace) -> None:
 
 def encoded(place: Workplace) -> list[tuple[int, int]]:
     """Of each shard, how many images its last job encoded and knew."""
-    logs = [(place.folder / f"results/logs/encode/plain/{shard}.log").read_text() for shard in range(SHARDS)]
+    logs = [path.read_text() for path in sorted((place.folder / "results/logs/encode/plain").glob("*/*.log"))]
+    assert len(logs) == SHARDS
     found = [re.search(r"(\d+) to encode, (\d+) known", log) for log in logs]
     return [(int(match[1]), int(match[2])) for match in found if match]
 
@@ -178,7 +179,7 @@ def test_cancelled_jobs_and_one_over_its_memory(slurm: None, place: Workplace, u
     # The message says which job, where it was, and where its log and SLURM's are.
     output = (place.root / "output.txt").read_text()
     assert re.search(r"Error in rule train:.*?log: results/logs/train/trained.log", output, re.DOTALL)
-    assert re.search(r"results/encoded/plain/\d\.h5: images 1 to 8 of \d+, from collection/", output)
+    assert re.search(r"results/encoded/plain/[\w.-]+/\d\.h5: images 1 to 8 of \d+, from collection/", output)
     log = re.search(r"slurm_logs/rule_encoder/plain/\d+\.log", output)
     assert log and "memory limit" in (place.folder / ".snakemake" / log[0]).read_text()
 
