@@ -186,3 +186,15 @@ def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
     replace(path, "label", put)
     with pytest.raises(InputError, match=reason):
         store.read(path)
+
+
+def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Path) -> None:
+    path = written(tmp_path / "train.h5")
+    assert store.about(path, "m") == store.read(path).about
+    with h5py.File(path, "a") as file:
+        del file["features"]
+    assert store.about(path)["dimension"] == 2
+    with pytest.raises(InputError, match=r"train\.h5 is of the method 'm', not 'n'"):
+        store.about(path, "n")
+    with pytest.raises(InputError, match=r"other\.h5 does not exist"):
+        store.about(tmp_path / "other.h5")

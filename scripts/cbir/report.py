@@ -269,7 +269,7 @@ def _read_method(files: MethodFiles) -> Method:
         counts=confusion.iloc[:, 1:].to_numpy(np.int64),
         worst=read_json(files.worst),
         index=read_json(files.index),
-        store=store.read(files.gallery, files.name).about,
+        store=store.about(files.gallery, files.name),
         queries={name: read_json(path) for name, path in files.queries.items()},
     )
 

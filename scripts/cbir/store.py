@@ -4,7 +4,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,21 +117,14 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
         InputError: when the file is missing, damaged, lacks a part, holds values that are not finite, does not have the
             vectors it was written with, or is of another method.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"The feature store {path} does not exist: run the workflow first.")
-    try:
-        with h5py.File(path, "r") as file:
-            store = FeatureStore(
-                features=dataset(file, "features").astype(np.float32)[:],
-                image_id=dataset(file, "image_id").asstr()[:].astype(object),
-                label=dataset(file, "label")[:].astype(np.int64),
-                sha256=dataset(file, "sha256").asstr()[:].astype(object),
-                about={key: _plain(value) for key, value in file.attrs.items()},
-            )
-    # h5py raises many kinds on damaged files.
-    except Exception as error:
-        raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error
+    with _opened(path, method) as (file, about):
+        store = FeatureStore(
+            features=dataset(file, "features").astype(np.float32)[:],
+            image_id=dataset(file, "image_id").asstr()[:].astype(object),
+            label=dataset(file, "label")[:].astype(np.int64),
+            sha256=dataset(file, "sha256").asstr()[:].astype(object),
+            about=about,
+        )
     rows = len(store.features)
     if store.features.ndim != 2 or any(part.shape != (rows,) for part in (store.image_id, store.label, store.sha256)):
         raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
@@ -138,9 +132,40 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
         raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
     if not all(np.isfinite(block).all() for block in np.array_split(store.features, rows // 1024 + 1)):
         raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
-    if method is not None and store.about.get("method") != method:
-        raise InputError(f"The feature store {path} is of the method {store.about.get('method')!r}, not {method!r}.")
     return store
+
+
+def about(path: str | Path, method: str | None = None) -> dict[str, Any]:
+    """Return what a feature store says about itself, without reading its vectors.
+
+    Args:
+        path: the HDF5 file.
+        method: the method it must be of.
+
+    Raises:
+        InputError: when the file is missing or damaged, or is of another method.
+    """
+    with _opened(path, method) as (_, about):
+        return about
+
+
+@contextmanager
+def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+    """Yield the file and what it says about itself; whatever goes wrong is told in a sentence."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"The feature store {path} does not exist: run the workflow first.")
+    try:
+        with h5py.File(path, "r") as file:
+            about = {key: _plain(value) for key, value in file.attrs.items()}
+            if method is not None and about.get("method") != method:
+                raise InputError(f"The feature store {path} is of the method {about.get('method')!r}, not {method!r}.")
+            yield file, about
+    except InputError:
+        raise
+    # h5py raises many kinds on damaged files.
+    except Exception as error:
+        raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
