@@ -1,16 +1,23 @@
 """Pictures with the structure of photographs, for tests of perceptual hashes."""
 
+from functools import cache
+
 import numpy as np
 from PIL import Image
 
 
 def scene(number: int, side: int = 200) -> Image.Image:
     """Smooth noise whose energy falls with frequency, as that of natural images does; another one for each number."""
+    return _scene(number, side).copy()
+
+
+@cache
+def _scene(number: int, side: int) -> Image.Image:
     random = np.random.default_rng(number)
     across, down = np.meshgrid(np.fft.fftfreq(side) * side, np.fft.fftfreq(side) * side)
     # 1 / f in amplitude (Field, 1987).
     amplitude = 1 / np.maximum(np.hypot(across, down), 1)
-    # The same picture at every size: what is random has the size of the smallest.
+    # Low frequencies alone, so that a larger one is the same picture.
     channels = []
     for _ in range(3):
         spectrum = np.zeros((side, side), complex)

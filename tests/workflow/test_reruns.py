@@ -14,6 +14,7 @@ from PIL import Image
 from cbir import store
 from cbir.files import sha256_file
 from cbir.splitting import SPLIT_COLUMNS, split
+from scenes import scene
 from workplace import CONFIG, REPOSITORY, Workplace, check_out
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -42,6 +43,7 @@ def splits_with(images: pd.DataFrame) -> dict[str, set[str]]:
 def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> None:
     results = finished.folder / "results"
     expected = ["collection/images.csv", "collection/rejected.csv", "collection/categories.json", "report.html"]
+    expected += [f"collection/{name}.csv" for name in ("near_duplicates", "suspects")]
     expected += [f"splits/{name}.csv" for name in SHARES]
     expected += [f"features/siamese/{name}.h5" for name in ("train", "test")]
     expected += ["index/siamese.pkl", "index/siamese.json", "encoders/siamese.keras"]
@@ -109,7 +111,7 @@ def test_one_test_image_replaced(workplace: Workplace) -> None:
         if digest in after["test"] and all(after[name] - {digest} == others[name] for name in others):
             break
     run = workplace.run()
-    expected = {"collect", "near_duplicates", "split", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
+    expected = {"collect", "near_duplicates", "split", "suspects", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
     assert set(run.rules) - {"compare_methods"} == expected
     assert run.rules["assemble"] == 1
     assert encoded(run.output) == 1
@@ -124,7 +126,16 @@ def test_one_train_image_added(workplace: Workplace) -> None:
         if digest in after["train"] and after["test"] == before["test"]:
             break
     run = workplace.run()
-    expected = {"collect", "near_duplicates", "split", "encode", "assemble", "index", "evaluate"} | AFTER_EVALUATION
+    expected = {
+        "collect",
+        "near_duplicates",
+        "split",
+        "suspects",
+        "encode",
+        "assemble",
+        "index",
+        "evaluate",
+    } | AFTER_EVALUATION
     assert set(run.rules) - {"compare_methods"} == expected
     # The target needs the features of train and test, and test stayed.
     assert run.rules["assemble"] == 1
@@ -175,6 +186,23 @@ def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace)
     assert after.about["runtime"] == "openvino"
     assert after.about["encoder_fingerprint"] != before.about["encoder_fingerprint"]
     assert 0 < np.abs(after.features - before.features).max() < 1e-4
+
+
+def test_another_distance_of_near_duplicates(workplace: Workplace) -> None:
+    results = workplace.folder / "results/collection"
+    picture = scene(0, side=80)
+    picture.save(workplace.folder / "collection/sea/a.png")
+    picture.save(workplace.folder / "collection/sea/b.jpg", quality=30)
+    assert workplace.run().status == 0
+    found = pd.read_csv(results / "near_duplicates.csv")
+    assert found["image_id"].tolist() == ["sea/a.png", "sea/b.jpg"]
+    assert found["split"].nunique() == 1
+    # The same groups: the split is made again and stays, so that nothing else follows.
+    workplace.configure(CONFIG | {"split": {"near_duplicates": {"distance": 60}}})
+    run = workplace.run()
+    assert set(run.rules) == {"near_duplicates", "split", "suspects", "report"}
+    assert pd.read_csv(results / "near_duplicates.csv").equals(found)
+    assert not workplace.run().rules
 
 
 def encoded(output: str) -> int:
