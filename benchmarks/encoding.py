@@ -93,10 +93,10 @@ def workflow(*runtime: str) -> Callable[[], Run]:
     def prepare() -> Run:
         import pandas as pd
 
-        from cbir import encoding, inference, networks, threads
+        from cbir import devices, encoding, inference, networks
         from cbir.runtimes import Runtime
 
-        threads.limit(1, THREADS)
+        devices.limit_threads(1, THREADS)
         embed = inference.embedder(networks.mobilenetv2(), 8, False, Runtime(*runtime), THREADS)
 
         def run(folder: Path) -> None:

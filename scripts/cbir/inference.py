@@ -32,7 +32,8 @@ def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime =
         batch: images at a time.
         normalise: scale each feature vector to unit length (a zero vector stays zero).
         runtime: what runs the network.
-        calls: threads that call the function at the same time, for OpenVINO; see `cbir.threads.limit` for TensorFlow.
+        calls: threads that call the function at the same time, for OpenVINO; TensorFlow is told by
+            `cbir.devices.limit_threads`.
 
     Raises:
         InputError: when the runtime is not installed or the processor does not compute in its precision.

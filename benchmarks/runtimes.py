@@ -1,0 +1,84 @@
+"""What OpenVINO's features differ from TensorFlow's, and what that does to the results.
+
+    make extras
+    python benchmarks/runtimes.py [--results results] [--encoder pretrained]
+
+The train and test images of a finished run of the workflow are encoded anew in each runtime, as the rule `encode` does,
+and the test images are looked for among the train images, k = 3. A rank is another where the images at it differ.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+from cbir import devices, encoders, encoding, inference, metrics, search
+from cbir.errors import InputError
+from cbir.files import read_csv
+from cbir.neighbours import majority_vote
+from cbir.runtimes import RUNTIMES, Runtime
+from cbir.splitting import SPLIT_COLUMNS
+
+THREADS = len(os.sched_getaffinity(0))
+K = 3
+
+
+def encode(encoder: encoders.Encoder, runtime: Runtime, table: pd.DataFrame) -> np.ndarray:
+    """Return the features of a table's images, in its order."""
+    embed = inference.embedder(encoder.model, 8, encoder.about["normalise"], runtime, THREADS)
+    with tempfile.TemporaryDirectory() as folder:
+        shard = Path(folder) / "0.h5"
+        encoding.encode_shard(table, shard, "", encoder.about["dimension"], 8, lambda: embed, THREADS)
+        return np.concatenate(list(encoding.read_rows([shard], list(table["sha256"]), "")))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="of a finished run")
+    parser.add_argument("--encoder", default="pretrained")
+    asked = parser.parse_args()
+    results = asked.results.resolve()
+    # Paths in the tables are relative to where the workflow ran.
+    os.chdir(results.parent)
+    splits = [read_csv(results / f"splits/{name}.csv", SPLIT_COLUMNS) for name in ("train", "test")]
+    train, test = (split["label"].to_numpy() for split in splits)
+    devices.limit_threads(1, THREADS)
+    encoder = encoders.open_encoder(results / f"encoders/{asked.encoder}.keras")
+    gtm = int(np.bincount(train)[test].max())
+    print(f"{len(train):,} train and {len(test):,} test images, encoder {asked.encoder}\n")
+    print("| runtime | largest difference | least cosine | other ranks 1 to 3 | accuracy | ANMRR | images a second |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    reference = reference_order = None
+    for runtime in RUNTIMES:
+        start = time.perf_counter()
+        try:
+            features = encode(encoder, runtime, pd.concat(splits))
+        except InputError as error:
+            print(f"| {' '.join(runtime)} | {error} |")
+            continue
+        rate = len(features) / (time.perf_counter() - start)
+        gallery, queries = np.split(features, [len(train)])
+        order = np.concatenate([order for _, order in search.rankings(queries, gallery)])
+        nmrr = metrics.nmrr(train[order] == test[:, None], gtm)
+        if reference is None:
+            reference, reference_order = features, order
+        lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(reference, axis=1)
+        cosine = ((features.astype(float) * reference).sum(axis=1) / lengths).min()
+        figures = [f"{np.abs(features - reference).max():.1g}", f"{cosine:.6f}"]
+        figures.append(f"{(order[:, :K] != reference_order[:, :K]).mean():.2%}")
+        figures.append(f"{(majority_vote(train[order[:, :K]]) == test).mean():.4f}")
+        figures += [f"{metrics.mean_defined(nmrr):.4f}", f"{rate:.0f}"]
+        print(f"| {' '.join(runtime)} | {' | '.join(figures)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
