@@ -160,3 +160,57 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": str(scripts)}, check=False)
     assert killed.returncode == -9
     assert json.loads(path.read_text()) == "old"
+
+
+def test_room_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    entered = []
+    with (
+        pytest.raises(InputError, match=r"x\.h5 cannot be written \(No space left.* MB are free\): free space on"),
+        files.atomic(tmp_path / "x.h5", size=10**18) as temporary,
+    ):
+        entered.append(temporary)
+    assert not entered and not os.listdir(tmp_path)
+
+
+def test_a_full_disk_is_known_by_its_words_too(tmp_path: Path) -> None:
+    # HDF5's own error, of a kind that says nothing.
+    words = "Can't decrement id ref count (file write failed: errno = 28, error message = 'No space left on device')"
+    with pytest.raises(InputError, match="free space on the disk or in the quota of"), files.atomic(tmp_path / "x"):
+        raise RuntimeError(words)
+    with pytest.raises(RuntimeError, match="another"), files.atomic(tmp_path / "x"):
+        raise RuntimeError("another fault")
+
+
+WRITE = """
+import logging, sys
+from cbir.files import sole_writer
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+with sole_writer(sys.argv[1]):
+    print("writes", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(tmp_path / "made/0.h5")],
+            env=os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    first = start()
+    assert line(first) == "writes"
+    second = start()
+    assert "another job is writing" in line(second)
+    first.kill()
+    assert line(second) == "writes"
+    second.communicate()
+    first.communicate()
+    assert second.returncode == 0
