@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +213,37 @@ def test_an_unreadable_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match=r"b/deep cannot be read \(Permission denied\): allow reading it"):
         contents.list_files(folder)
+
+
+def test_a_folder_that_lies_too_deep_is_listed_and_not_entered(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    # Deeper than a path can name, and than a function may call itself.
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    (tmp_path / "d/1").touch()
+    (tmp_path / ("e" * 250)).mkdir()
+    assert contents.list_files(tmp_path) == ["d/1", "/".join("d" * 101)]
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
+def test_a_folder_with_too_long_a_path_is_listed_and_not_entered(tmp_path: Path) -> None:
+    here, names = os.open(tmp_path, os.O_RDONLY), [letter * 250 for letter in "abcdefghijklmnopqrst"]
+    for name in names:
+        os.mkdir(name, dir_fd=here)
+        here = os.open(name, os.O_RDONLY, dir_fd=here)
+    [listed] = contents.list_files(tmp_path)
+    assert listed == "/".join(names[: listed.count("/") + 1])
+    assert 3500 < len(f"{tmp_path}/{listed}") < 4000
+
+
+def test_what_is_too_large_for_an_image_or_claims_no_size_is_not_read(hashed: Hashed, folder: Path) -> None:
+    with (folder / "a/vast").open("wb") as file:
+        file.truncate(10**12)
+    (folder / "a/kernel").symlink_to("/proc/self/status")
+    hashes, seen = hashed()
+    assert (hashes["a/vast"], hashes["a/kernel"]) == ("", "")
+    assert seen == ["a/1", "a/2", "b/deep/3"]

@@ -1,6 +1,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -182,6 +184,70 @@ def test_too_many_pixels_are_refused_before_decoding(width: int, height: int, mo
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="100,000,000"):
         images.decode(png_header(width, height))
+
+
+def many_scans(form: str, scans: int) -> bytes:
+    """A progressive JPEG, alone or in a TIFF, whose last scan is there so many times more."""
+    data = encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
+    data = data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + data[-2:]
+    if form == "JPEG":
+        return data
+    tags = [(256, 4, 1, 4000), (257, 4, 1, 4000), (258, 3, 1, 8), (259, 3, 1, 7), (262, 3, 1, 6), (273, 4, 1, 200)]
+    tags += [(277, 3, 1, 3), (278, 4, 1, 4000), (279, 4, 1, len(data))]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return head.ljust(200, b"\0") + data
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_a_jpeg_of_endless_scans_is_refused_before_decoding(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert images.decode(many_scans(form, 2), (8, 8)).size == (8, 8)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match="scans of 4000 x 4000"):
+        images.decode(many_scans(form, 300))
+
+
+def test_a_photograph_has_no_such_number_of_scans() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8))
+    assert images.decode(encoded(noise, "JPEG", progressive=True)).size == (2000, 2000)
+    # Bytes of other formats look like scans here and there.
+    assert images.decode(encoded(noise, "TIFF")).size == (2000, 2000)
+
+
+def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Ten transparent images of 90 million pixels, 2 GB each while they are decoded, ten at a time."""
+    bomb = encoded(Image.new("LA", (9000, 10_000), (1, 0)), "PNG")
+    assert len(bomb) < 300_000
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    code = (
+        "import sys, resource; from concurrent.futures import ThreadPoolExecutor; from cbir import images\n"
+        "with ThreadPoolExecutor(10) as pool: print(len(list(pool.map(images.load, sys.argv[1:] * 10))))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "bomb.png")],
+        env={"PYTHONPATH": str(Path(images.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    count, megabytes = map(int, done.stdout.split())
+    assert count == 10
+    assert megabytes < 3300
+
+
+def test_what_pillow_warns_of_fills_no_log() -> None:
+    # A directory of tags that all claim more than there is.
+    tags = b"".join(struct.pack(">HHII", number + 300, 2, 10**6, 8) for number in range(1000))
+    exif = b"MM\0*" + struct.pack(">IH", 8, 1001) + struct.pack(">HHII", 274, 3, 1, 6 << 16) + tags + bytes(4)
+    code = "import sys; from cbir import images; print(images.decode(sys.stdin.buffer.read()).size)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=encoded(quadrants(32, 16), "PNG", exif=exif),
+        env={"PYTHONPATH": str(Path(images.__file__).parents[1])},
+        capture_output=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (b"(16, 32)\n", b"")
 
 
 def test_what_is_no_image() -> None:

@@ -1,13 +1,17 @@
 """Decode image files, whatever their format says, to plain RGB."""
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
 from cbir.errors import InputError
 
@@ -17,9 +21,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
 
-# Size is checked below, before anything is decoded; the warning would only repeat it.
+# Threads decode as many pixels at a time; one takes up to 22 bytes, where an image is transparent.
+_ROOM_PIXELS = 150_000_000
+# A progressive JPEG is worked through once a scan; photographs have some ten.
+_MAX_SCANNED = 30 * MAX_PIXELS
+
+# Size is checked below, before anything is decoded; what else Pillow warns of either spoils nothing or ends in an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(InputError):
@@ -70,12 +80,17 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
                 raise ImageError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+            _refuse_many_scans(image, data)
             if size is not None:
                 image.draft("RGB", size)
-            image.load()
-            rgb = _to_rgb(_upright(image))
+            # libjpeg holds a progressive image whole even where it gives a small one.
+            with _room(pixels if image.info.get("progressive") else image.width * image.height):
+                image.load()
+                rgb = _to_rgb(_upright(image))
+                return rgb if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -85,7 +100,40 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
     # Decoders raise nearly anything on damaged data (OSError, SyntaxError, struct.error, ...): all mean the same here.
     except Exception as error:
         raise ImageError(f"damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})") from error
-    return rgb if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
+
+
+_free = _ROOM_PIXELS
+_freed = threading.Condition()
+
+
+@contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Wait until so many pixels more may be decoded, so that large images in many threads do not fill the memory."""
+    global _free
+    with _freed:
+        _freed.wait_for(lambda: _free >= pixels)
+        _free -= pixels
+    try:
+        yield
+    finally:
+        with _freed:
+            _free += pixels
+            _freed.notify_all()
+
+
+def _refuse_many_scans(image: Image.Image, data: bytes) -> None:
+    """Refuse a JPEG of so many scans that it would not be decoded in a reasonable time (a TIFF may consist of JPEGs)."""
+    parts = 1
+    if isinstance(image, TiffImageFile):
+        if image.info.get("compression") not in ("jpeg", "tiff_jpeg"):
+            return
+        parts = max(len(image.tag_v2.get(offsets, ())) for offsets in (STRIPOFFSETS, TILEOFFSETS))
+    elif image.format not in ("JPEG", "MPO"):
+        return
+    # Within a scan's data a marker cannot occur.
+    scans = data.count(b"\xff\xda")
+    if scans * image.width * image.height > _MAX_SCANNED * max(parts, 1):
+        raise ImageError(f"{scans} scans of {image.width} x {image.height} pixels, more than a photograph has")
 
 
 def _upright(image: Image.Image) -> Image.Image:
