@@ -60,23 +60,25 @@ def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repea
     # What libraries read when they load; all have the same number of threads.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS))
     spawn = multiprocessing.get_context("spawn")
-    running = {}
-    for name, (prepare, arguments) in peers.items():
-        here, there = spawn.Pipe()
-        process = spawn.Process(target=_serve, args=(there, prepare, arguments), daemon=True)
-        process.start()
-        there.close()
-        # Ready before the next one starts: getting ready takes all processors.
-        here.recv()
-        running[name] = process, here
+    running: dict[str, tuple[Any, Any]] = {}
     turns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in peers}
-    for _ in range(repeats):
-        for name, (_, pipe) in running.items():
-            pipe.send(True)
-            turns[name].append(pipe.recv())
-    for process, pipe in running.values():
-        pipe.send(False)
-        process.join()
+    try:
+        for name, (prepare, arguments) in peers.items():
+            here, there = spawn.Pipe()
+            # No daemon: scikit-learn keeps to one thread in one.
+            running[name] = spawn.Process(target=_serve, args=(there, prepare, arguments)), here
+            running[name][0].start()
+            there.close()
+            # Ready before the next one starts: getting ready takes all processors.
+            here.recv()
+        for _ in range(repeats):
+            for name, (_, pipe) in running.items():
+                pipe.send(True)
+                turns[name].append(pipe.recv())
+    finally:
+        for process, pipe in running.values():
+            pipe.close()
+            process.join()
     return {name: Measured(*map(statistics.median, zip(*rows, strict=True))) for name, rows in turns.items()}
 
 
@@ -84,11 +86,19 @@ def _serve(pipe: Any, prepare: Callable[..., Work], arguments: tuple[Any, ...]) 
     work = prepare(*arguments)
     work()
     pipe.send(True)
-    while pipe.recv():
+    while _asked(pipe):
         clock, processor = time.perf_counter(), time.process_time()
         work()
         spent = time.perf_counter() - clock, time.process_time() - processor
         pipe.send((*spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def _asked(pipe: Any) -> bool:
+    """Wait for the next turn; a pipe that was closed means that there is none."""
+    try:
+        return bool(pipe.recv())
+    except EOFError:
+        return False
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
