@@ -56,7 +56,7 @@ def main() -> None:
     command += ["--configfile", "configs/cpu.yaml", str(added), "--", "results/comparison/methods.csv"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     results = asked.directory / "results"
-    print("| method | accuracy | ANMRR | MAP | minutes of training | of both processors |")
+    print("| method | accuracy | ANMRR | MAP | minutes of training | processor minutes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, words in TABLE:
         summary = json.loads((results / f"evaluation/{name}/summary.json").read_text())

@@ -26,7 +26,7 @@ _ROOM_PIXELS = 150_000_000
 # A progressive JPEG is worked through once a scan; photographs have some ten.
 _MAX_SCANNED = 30 * MAX_PIXELS
 
-# Size is checked below, before anything is decoded; what else Pillow warns of either spoils nothing or ends in an error.
+# Size is checked below, before anything is decoded; what else Pillow warns of spoils nothing or ends in an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -122,7 +122,7 @@ def _room(pixels: int) -> Iterator[None]:
 
 
 def _refuse_many_scans(image: Image.Image, data: bytes) -> None:
-    """Refuse a JPEG of so many scans that it would not be decoded in a reasonable time (a TIFF may consist of JPEGs)."""
+    """Refuse a JPEG of so many scans that decoding it would take too long (a TIFF may consist of JPEGs)."""
     parts = 1
     if isinstance(image, TiffImageFile):
         if image.info.get("compression") not in ("jpeg", "tiff_jpeg"):
