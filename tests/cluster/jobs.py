@@ -20,10 +20,14 @@ def run(place: Workplace, *more: str) -> Run:
 
 
 def jobs(place: Workplace) -> list[dict[str, str]]:
-    """What SLURM says of all jobs that were submitted from the workplace, in their order."""
+    """What SLURM says of all jobs of the workplace, in their order."""
     shown = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
     found = [dict(pair.split("=", 1) for pair in line.split() if "=" in pair) for line in shown.splitlines()]
-    return [job for job in found if Path(job.get("WorkDir", "/")) == place.checkout]
+    return [job for job in found if Path(job.get("WorkDir", "/")) == place.folder]
+
+
+def cancel(*running: dict[str, str]) -> None:
+    subprocess.run(["scancel", *(job["JobId"] for job in running)], check=True)
 
 
 def rule(job: dict[str, str]) -> str:
