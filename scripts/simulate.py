@@ -26,7 +26,7 @@ def work(job: Any) -> None:
     names = read_categories(job.input.categories)
     train, test = store.read(job.input.train, method), store.read(job.input.test, method)
     gallery = records.gallery(train, names)
-    categories = np.array([names[str(label)] for label in test.label])
+    categories = np.array(names)[test.label]
     # Best F1 first.
     evaluated = list(read_csv(job.input.evaluated, ["category", "f1"])["category"])
     worst = evaluated[: -settings["worst_categories"] - 1 : -1]
