@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cbir import store, transforms
-from cbir.collection import IMAGE_COLUMNS
+from cbir.collection import IMAGE_COLUMNS, read_categories
 from cbir.errors import InputError
 from cbir.files import read_csv, read_json
 from cbir.splitting import SPLIT_COLUMNS
@@ -40,8 +40,7 @@ class Results:
 
     def categories(self) -> list[str]:
         """Return the categories, in the order of their labels."""
-        names = self.json("collection/categories.json")["index_to_category"]
-        return [names[str(label)] for label in range(len(names))]
+        return self._once("categories", lambda: read_categories(self.path("collection/categories.json")))
 
     def split(self, name: str) -> pd.DataFrame:
         """Return the manifest of a split."""
