@@ -143,6 +143,18 @@ def enormous(file: h5py.File) -> None:
     file.create_dataset("label", (2**40,), np.int64, chunks=(2**10,))
 
 
+def lists(file: h5py.File) -> None:
+    file.create_dataset("label", (3,), h5py.vlen_dtype(np.int64))
+
+
+def references(file: h5py.File) -> None:
+    file["label"] = np.array([file["features"].ref] * 3, h5py.ref_dtype)
+
+
+def texts_in_pieces(file: h5py.File) -> None:
+    file.create_dataset("label", data=["a", "b", "c"], dtype=h5py.string_dtype(), chunks=(1,))
+
+
 def bomb(file: h5py.File) -> None:
     file.create_dataset("label", data=np.zeros(10**6, np.int64), compression="gzip")
 
@@ -158,6 +170,9 @@ def bomb(file: h5py.File) -> None:
         (virtual, "reads other files"),
         (enormous, "claims more bytes"),
         (bomb, "claims more bytes"),
+        (lists, "neither numbers nor texts"),
+        (references, "neither numbers nor texts"),
+        (texts_in_pieces, "not stored in one piece"),
         (np.array([1, 2]), "different lengths"),
         (np.array([[1, 2, 3]]), "different lengths"),
         (np.array([b"x", b"y", b"z"]), "damaged"),
@@ -171,6 +186,9 @@ def bomb(file: h5py.File) -> None:
         "virtual",
         "enormous",
         "bomb",
+        "lists",
+        "references",
+        "texts in pieces",
         "short",
         "2-D",
         "text",
@@ -185,6 +203,21 @@ def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
     (tmp_path / "other.bin").write_bytes(bytes(24))
     replace(path, "label", put)
     with pytest.raises(InputError, match=reason):
+        store.read(path)
+
+
+def test_texts_that_are_all_one_and_the_same_fill_no_memory(tmp_path: Path) -> None:
+    """Ten thousand names that lie in one place of the file, and are a hundred thousand letters each."""
+    path = tmp_path / "train.h5"
+    manifest = pd.DataFrame({"image_id": ["x" * 100_000, *map(str, range(9999))], "label": 0, "sha256": "y"})
+    store.write(path, manifest, [np.zeros((10_000, 1), np.float32)], 1, {"method": "m"})
+    assert store.read(path).image_id[0] == "x" * 100_000
+    with h5py.File(path) as file:
+        place = file["image_id"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[place : place + 160_000] = data[place : place + 16] * 10_000
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="'image_id' claims more text than the file has"):
         store.read(path)
 
 

@@ -26,6 +26,8 @@ _ROOM_PIXELS = 150_000_000
 # A progressive JPEG is worked through once a scan; photographs have some ten.
 _MAX_SCANNED = 30 * MAX_PIXELS
 
+# Blocks so large that the system gets them back; the allocator keeps smaller ones for each thread.
+Image.core.set_block_size(2**28)
 # Size is checked below, before anything is decoded; what else Pillow warns of spoils nothing or ends in an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

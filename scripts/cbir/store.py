@@ -171,8 +171,8 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """Return a dataset that stands in its own file, as a file of this project holds it.
 
-    Links, external storage and virtual datasets would read other files, and a compressed or never written dataset may
-    claim any size.
+    Links, external storage and virtual datasets would read other files. A compressed or never written dataset may claim
+    any size, and so may texts of which many are one and the same in the file.
 
     Raises:
         ValueError: when it is missing or of another kind.
@@ -185,7 +185,27 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
         raise ValueError(f"the dataset {name!r} reads other files")
     if found.nbytes > os.path.getsize(group.file.filename):
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
+    if found.dtype.hasobject:
+        if h5py.check_string_dtype(found.dtype) is None:
+            raise ValueError(f"the dataset {name!r} holds neither numbers nor texts")
+        if _text_bytes(found) > os.path.getsize(group.file.filename):
+            raise ValueError(f"the dataset {name!r} claims more text than the file has")
     return found
+
+
+def _text_bytes(texts: h5py.Dataset) -> int:
+    """Return how long all texts of variable length are together, without reading them.
+
+    HDF5 stores for each a length in 4 bytes, the address of a heap in 8, and its place there in 4.
+    """
+    start = texts.id.get_offset()
+    if start is None:
+        if texts.size:
+            raise ValueError(f"the dataset {texts.name!r} is not stored in one piece")
+        return 0
+    with Path(texts.file.filename).open("rb") as file:
+        file.seek(start)
+        return int(np.frombuffer(file.read(texts.nbytes), "<u4")[::4].sum(dtype=np.int64))
 
 
 def _plain(value: Any) -> Any:

@@ -54,7 +54,7 @@ def fill(folder: Path) -> dict[str, str]:
     for label, category in enumerate(CATEGORIES):
         (folder / category).mkdir()
         for number in range(3):
-            photograph(label % 3, 100 + 3 * label + number).save(folder / category / f"{number}\n{EVIL[:9]}.png")
+            photograph(label % 3, 100 + 3 * label + number).save(folder / category / f"{number}\n<script>.png")
     sea = folder / "sea"
     os.mkfifo(sea / "pipe.png")
     os.symlink("loop.png", sea / "loop.png")
