@@ -7,7 +7,6 @@ its own, as a job does, from files to files.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import pandas as pd
-from peers import CATEGORIES, THREADS, VALUES, table, vectors
+from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
 from cbir import index, search, store
 from cbir.evaluation import evaluate
@@ -104,6 +103,6 @@ if __name__ == "__main__":
         began = time.perf_counter()
         STAGES[sys.argv[1]][0](Path(sys.argv[2]))
         spent = time.perf_counter() - began
-        print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6]))
+        print(json.dumps([spent, peak_mb()]))
     else:
         main([int(argument) for argument in sys.argv[1:]] or [1_000, 10_000, 100_000])

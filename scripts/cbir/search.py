@@ -5,7 +5,6 @@ which order they may stand; wherever its rounding might change the answer, dista
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,10 @@ _QUERY_ROWS = 64
 # Queries whose whole rankings are yielded at once: 26 MB of order at 50,000 images.
 _RANKED_ROWS = 64
 
-# Pairs of a query and a gallery row whose difference is taken at once.
+# Queries that are sorted together.
+_SORTED_ROWS = 8
+
+# Pairs of a query and a gallery row whose difference is taken at once: as float64 they stay in a core's cache.
 _PAIRS = 128
 
 
@@ -48,34 +50,50 @@ def rankings(
     Yields:
         The block's query rows as a slice, and gallery rows (block, n) int64, nearest first; ties by gallery row.
     """
-    x, y = np.asarray(queries), np.asarray(gallery)
-    rows = block_bytes // (8 * max(len(y), 1))
+    keys = _Keys(queries, gallery, np.float64)
+    rows = block_bytes // (8 * max(len(keys.gallery), 1))
     ranked = min(max(rows // 4, 1), _RANKED_ROWS)
-    for block in _blocks(x, y, np.float64, rows - ranked):
-        for part in _slices(len(block.keys), ranked):
-            order = np.empty((part.stop - part.start, len(y)), np.int64)
+    space = np.empty((min(max(rows - ranked, 1), len(keys.queries)), len(keys.gallery)))
+    for block in _slices(len(keys.queries), len(space)):
+        here = space[: block.stop - block.start]
+        margins = np.empty(len(here))
 
-            def fill(rows: slice, block: _Block = block, part: slice = part, order: NDArray[np.int64] = order) -> None:
-                for row in range(rows.start, rows.stop):
-                    order[row] = _ranking(block, part.start + row, x, y)
+        def fill(rows: slice, first: int = block.start, here: Any = here, margins: Any = margins) -> None:
+            margins[rows] = keys.fill(slice(first + rows.start, first + rows.stop), here[rows])
 
-            threads.in_blocks(len(order), 1, fill)
-            yield slice(block.first + part.start, block.first + part.stop), order
+        with threads.shared() as parts:
+            threads.in_blocks(len(here), -(-len(here) // parts), fill, parts=parts)
+        for part in _slices(len(here), ranked):
+            order = np.empty((part.stop - part.start, len(keys.gallery)), np.int64)
+
+            def rank(
+                rows: slice,
+                first: int = block.start,
+                part: Any = here[part],
+                margins: Any = margins[part],
+                start: int = part.start,
+                order: Any = order,
+            ) -> None:
+                order[rows] = _ranking(keys, first + start + rows.start, part[rows], margins[rows])
+
+            threads.in_blocks(len(order), _SORTED_ROWS, rank)
+            yield slice(block.start + part.start, block.start + part.stop), order
 
 
 @_out_of_range_is_expected
-def _ranking(block: "_Block", row: int, queries: NDArray[Any], gallery: NDArray[Any]) -> NDArray[np.int64]:
-    keys = block.keys[row] + block.squares
-    order = np.argsort(keys)
+def _ranking(keys: "_Keys", first: int, found: NDArray[Any], margins: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rankings of a few queries from ``first`` on, from their keys and margins."""
+    found += keys.squares
+    order = np.argsort(found, axis=1)
     # Keys that are no numbers are near to all.
-    near = ~(np.diff(keys[order]) > block.margins[row])
-    if near.any():
+    near = ~(np.diff(np.take_along_axis(found, order, axis=1), axis=1) > margins[:, None])
+    for row in np.flatnonzero(near.any(axis=1)):
         # Every run of gallery rows that rounding may have swapped is put in the order of exact distances.
-        run = np.concatenate([[0], np.cumsum(~near)])
-        inside = np.concatenate([[False], near]) | np.concatenate([near, [False]])
-        rows = order[inside]
-        distances = _distances(queries, np.full(len(rows), block.first + row), gallery, rows)
-        order[inside] = rows[np.lexsort((rows, distances, run[inside]))]
+        run = np.concatenate([[0], np.cumsum(~near[row])])
+        inside = np.concatenate([[False], near[row]]) | np.concatenate([near[row], [False]])
+        rows = order[row, inside]
+        distances = keys.distances(np.full(len(rows), first + row), rows)
+        order[row, inside] = rows[np.lexsort((rows, distances, run[inside]))]
     return order
 
 
@@ -93,35 +111,40 @@ def nearest(
     Returns:
         Distances (q, k) float64 and gallery rows (q, k) int64, nearest first; ties by gallery row.
     """
-    x, y = np.asarray(queries), np.asarray(gallery)
-    k = min(k, len(y))
-    found, places = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
+    keys = _Keys(queries, gallery, np.float32)
+    k = min(k, len(keys.gallery))
+    found, places = np.empty((len(keys.queries), k)), np.empty((len(keys.queries), k), np.int64)
     if k == 0:
         return found, places
-    for block in _blocks(x, y, np.float32, block_bytes // (4 * len(y))):
 
-        def fill(rows: slice, block: _Block = block) -> None:
-            here = slice(block.first + rows.start, block.first + rows.stop)
-            found[here], places[here] = _nearest(block, rows, x, y, k)
+    def fill(rows: slice) -> None:
+        block = np.empty((rows.stop - rows.start, len(keys.gallery)), np.float32)
+        margins = keys.fill(rows, block)
+        for part in _slices(len(block), _QUERY_ROWS):
+            here = slice(rows.start + part.start, rows.start + part.stop)
+            found[here], places[here] = _nearest(keys, here.start, block[part], margins[part], k)
 
-        threads.in_blocks(len(block.keys), _QUERY_ROWS, fill)
+    with threads.shared() as parts:
+        step = min(block_bytes // (4 * len(keys.gallery) * parts), -(-len(found) // parts))
+        threads.in_blocks(len(found), max(step, 1), fill, parts=parts)
     return found, places
 
 
 @_out_of_range_is_expected
 def _nearest(
-    block: "_Block", rows: slice, queries: NDArray[Any], gallery: NDArray[Any], k: int
+    keys: "_Keys", first: int, found: NDArray[Any], margins: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    keys = block.keys[rows] + block.squares
-    limits = _kth_or_more(keys, k) + block.margins[rows]
+    """Return the nearest of a few queries from ``first`` on, from their keys and margins."""
+    found += keys.squares
+    limits = _kth_or_more(found, k) + margins
     # The next number is no less than the limit, whichever way that was rounded.
-    limits = np.nextafter(limits.astype(keys.dtype), np.inf, dtype=keys.dtype)
+    limits = np.nextafter(limits.astype(found.dtype), np.inf, dtype=found.dtype)
     # Keys that are no numbers are candidates. One flat search is far faster than np.nonzero in two dimensions.
-    row, candidates = np.divmod(np.flatnonzero(~(keys > limits[:, None])), len(gallery))
-    distances = _distances(queries, block.first + rows.start + row, gallery, candidates)
+    row, candidates = np.divmod(np.flatnonzero(~(found > limits[:, None])), found.shape[1])
+    distances = keys.distances(first + row, candidates)
     # Candidates come by gallery row, and the sort is stable.
     order = np.lexsort((distances, row))
-    best = order[np.searchsorted(row, np.arange(len(keys)))[:, None] + np.arange(k)]
+    best = order[np.searchsorted(row, np.arange(len(found)))[:, None] + np.arange(k)]
     return distances[best], candidates[best]
 
 
@@ -136,35 +159,8 @@ def _kth_or_more(keys: NDArray[Any], k: int) -> NDArray[Any]:
     return np.partition(minima, k - 1, axis=1)[:, k - 1]
 
 
-def _distances(
-    queries: NDArray[Any], query_rows: NDArray[np.int64], gallery: NDArray[Any], gallery_rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the distances of pairs of a query and a gallery row."""
-    distances = np.empty(len(gallery_rows))
-    for pairs in _slices(len(distances), _PAIRS):
-        distances[pairs] = euclidean(queries[query_rows[pairs]], gallery[gallery_rows[pairs]])
-    return distances
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Keys of a block of queries; ``keys[i] + squares`` orders the gallery as its distances to query i do.
-
-    Attributes:
-        first: the block's first query.
-        keys: (block, n), -2 times the products of the queries and the gallery.
-        squares: (n,), the gallery's squared lengths.
-        margins: float64 (block,), sums of a key and a square that are further apart are in the order of `euclidean`.
-    """
-
-    first: int
-    keys: NDArray[Any]
-    squares: NDArray[Any]
-    margins: NDArray[np.float64]
-
-
-def _blocks(queries: NDArray[Any], gallery: NDArray[Any], kind: type[np.floating], step: int) -> Iterator[_Block]:
-    """Yield blocks of keys of a floating point kind; the next block is written over the keys of the last.
+class _Keys:
+    """Keys that, with the gallery's squared lengths added, order the gallery as its distances to a query do.
 
     The squared distance |x - y|^2 less the query's square, the same for the whole row, is |y|^2 - 2 x.y. Both sides are
     moved to about the gallery's mean first: a large common offset would cancel all digits. The place moved to is one of
@@ -175,51 +171,63 @@ def _blocks(queries: NDArray[Any], gallery: NDArray[Any], kind: type[np.floating
     roundings of x, y, |y|^2 and of the final sum, a key is within u (2 (d + 8) |x||y| + 8 |y|^2) of its true value, and
     a square of `euclidean` within (d + 8) u64 (|x| + |y|)^2 of its own. Where products leave the kind's range, nothing
     is told: the margin is infinite.
+
+    Attributes:
+        queries: (q, d).
+        gallery: (n, d).
+        squares: (n,), the gallery's squared lengths.
     """
-    values = gallery.shape[1]
-    range_, unit, unit64 = np.finfo(kind), np.finfo(kind).eps / 2, np.finfo(np.float64).eps / 2
-    exact = np.result_type(queries, gallery, np.float32)
-    sample = gallery[:: len(gallery) // _SAMPLE + 1]
-    centre = sample.mean(axis=0, dtype=np.float64).astype(exact) if len(sample) else np.zeros(values, exact)
 
-    def moved(vectors: NDArray[Any]) -> NDArray[Any]:
-        return np.subtract(vectors, centre, dtype=np.result_type(exact, kind)).astype(kind, copy=False)
+    def __init__(self, queries: ArrayLike, gallery: ArrayLike, kind: type[np.floating]) -> None:
+        """Compute keys of a floating point kind."""
+        self.queries, self.gallery, self._kind = np.asarray(queries), np.asarray(gallery), kind
+        exact = np.result_type(self.queries, self.gallery, np.float32)
+        self._wide = np.result_type(exact, kind)
+        sample = self.gallery[:: len(self.gallery) // _SAMPLE + 1]
+        self._centre = (sample.sum(axis=0, dtype=np.float64) / max(len(sample), 1)).astype(exact)
+        lengths = np.empty(len(self.gallery))
 
-    lengths = np.empty(len(gallery))
+        def measure(rows: slice) -> None:
+            lengths[rows] = _lengths(self._moved(self.gallery[rows]))
 
-    def measure(rows: slice) -> None:
-        lengths[rows] = _lengths(moved(gallery[rows]))
+        threads.in_blocks(len(lengths), _PAIRS, measure)
+        self._longest = lengths.max(initial=0)
+        with np.errstate(over="ignore"):
+            self.squares = np.square(lengths).astype(kind)
 
-    threads.in_blocks(len(gallery), _PAIRS, measure)
-    longest = lengths.max(initial=0)
-    with np.errstate(over="ignore"):
-        squares = np.square(lengths).astype(kind)
-    step = min(max(step, 1), len(queries))
-    space, part = np.empty((step, len(gallery)), kind), np.empty((min(_GALLERY_ROWS, len(gallery)), values), kind)
-    for rows in _slices(len(queries), step):
-        x = moved(queries[rows])
-        length = _lengths(x)
-        key_errors = unit * (2 * (values + 8) * length * longest + 8 * longest**2) + values * float(range_.tiny)
-        distance_errors = (values + 8) * unit64 * (length + longest) ** 2
-        margins = 2 * (key_errors + distance_errors)
-        margins[~((length + longest) ** 2 < range_.max / 4)] = np.inf
+    @_out_of_range_is_expected
+    def fill(self, rows: slice, keys: NDArray[Any]) -> NDArray[np.float64]:
+        """Write the keys of some queries without the squares, and return their margins.
+
+        Args:
+            rows: which queries.
+            keys: where the keys go, (rows, n) of the kind.
+
+        Returns:
+            float64 (rows,): sums of a key and a square that are further apart are in the order of `euclidean`.
+        """
+        x = self._moved(self.queries[rows])
+        lengths = _lengths(x)
         # Twice is a power of two, so it rounds nothing.
         x *= -2
-        keys = space[: len(x)]
-        with threads.shared() as parts:
-            for columns in _slices(len(gallery), _GALLERY_ROWS):
-                y = part[: columns.stop - columns.start]
+        for columns in _slices(len(self.gallery), _GALLERY_ROWS):
+            np.matmul(x, self._moved(self.gallery[columns]).T, out=keys[:, columns])
+        terms, range_, longest = x.shape[1] + 8, np.finfo(self._kind), self._longest
+        key_errors = range_.eps / 2 * (2 * terms * lengths * longest + 8 * longest**2) + terms * float(range_.tiny)
+        distance_errors = terms * np.finfo(np.float64).eps / 2 * (lengths + longest) ** 2
+        margins: NDArray[np.float64] = 2 * (key_errors + distance_errors)
+        margins[~((lengths + longest) ** 2 < range_.max / 4)] = np.inf
+        return margins
 
-                def fill(rows: slice, y: NDArray[Any] = y, first: int = columns.start) -> None:
-                    y[rows] = moved(gallery[first + rows.start : first + rows.stop])
+    def distances(self, queries: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the exact distances of pairs of a query and a gallery row."""
+        distances = np.empty(len(rows))
+        for pairs in _slices(len(distances), _PAIRS):
+            distances[pairs] = euclidean(self.queries[queries[pairs]], self.gallery[rows[pairs]])
+        return distances
 
-                @_out_of_range_is_expected
-                def multiply(rows: slice, y: NDArray[Any] = y, x: NDArray[Any] = x, to: Any = keys[:, columns]) -> None:
-                    np.matmul(x[rows], y.T, out=to[rows])
-
-                threads.in_blocks(len(y), _PAIRS, fill, parts=parts)
-                threads.in_blocks(len(x), -(-len(x) // parts), multiply, parts=parts)
-        yield _Block(rows.start, keys, squares, margins)
+    def _moved(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        return np.subtract(vectors, self._centre, dtype=self._wide).astype(self._kind, copy=False)
 
 
 def _lengths(vectors: NDArray[Any]) -> NDArray[np.float64]:
