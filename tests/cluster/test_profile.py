@@ -77,5 +77,5 @@ def test_the_profile_names_rules_that_there_are() -> None:
     profile = yaml.safe_load((workplace.REPOSITORY / "profiles/slurm/config.yaml").read_text())
     text = "\n".join(path.read_text() for path in (workplace.REPOSITORY / "rules").glob("*.smk"))
     for name in [*profile["set-resources"], *profile["set-threads"], *profile["groups"]]:
-        assert f"rule {name}:" in text
+        assert f"\nrule {name}:" in text or f"\ncheckpoint {name}:" in text
     assert set(profile["group-components"]) <= set(profile["groups"].values())
