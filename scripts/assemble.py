@@ -10,10 +10,15 @@ from cbir.job import run
 from cbir.runtimes import Runtime, fingerprint
 from cbir.splitting import SPLIT_COLUMNS
 
+ABOUT = {
+    **dict.fromkeys(("encoder", "fingerprint", "weights", "weights_fingerprint", "preprocessing_fingerprint"), str),
+    **{"preprocessing": dict, "normalise": bool, "dimension": int},
+}
+
 
 def work(job: Any) -> None:
     manifest = read_csv(job.input.manifest, SPLIT_COLUMNS)
-    about = read_json(job.input.about)
+    about = read_json(job.input.about, ABOUT)
     runtime = Runtime(*job.params.runtime.split("-"))
     made = fingerprint(about["fingerprint"], runtime)
     rows = read_rows([Path(shard) for shard in job.input.shards], list(manifest["sha256"]), made)

@@ -12,7 +12,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    about = read_json(job.input.about)
+    about = read_json(job.input.about, {"fingerprint": str, "dimension": int, "normalise": bool})
     runtime = Runtime(*job.wildcards.runtime.split("-"))
 
     def make_embed() -> Embed:

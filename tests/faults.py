@@ -105,6 +105,11 @@ def kill(place: Workplace, rule: str, share: float, counts: dict[str, int]) -> R
     return _watched(place, f"results/{RULES[rule]}", SABOTAGE=f"{rule} {moment}")
 
 
+def meddle(place: Workplace, rule: str, command: str) -> Run:
+    """Run to the end, with a shell command done in the working folder when the first job of the rule begins."""
+    return _watched(place, SABOTAGE=f"{rule} 0", SABOTAGE_DO=f"{{ {command}; }} 2>> failed")
+
+
 def kill_after(place: Workplace, seconds: float, *arguments: str) -> Run:
     """Run until the whole run is killed after so many seconds."""
     process = place.start(*arguments)
@@ -155,9 +160,9 @@ def main(first: int, last: int) -> None:
         for seed in range(first, last):
             place = prepare(Path(folder) / str(seed))
             chosen = random.Random(seed)
-            # At any moment, of whatever job.
+            # At any moment, of whatever job; early, so that every rule is still to come.
             for _ in range(3):
-                run = kill_after(place, chosen.uniform(0, 20))
+                run = kill_after(place, chosen.uniform(0, 6))
                 killed["any"] += run.status == -signal.SIGKILL
                 if run.status not in (0, -signal.SIGKILL):
                     failures["any"] += 1

@@ -2,6 +2,7 @@
 
 import importlib.util
 import subprocess
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,17 @@ def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch
     keras.models.clone_model(model).save(path)
     with pytest.raises(InputError, match=r"imagenet\.keras is not the one that .*imagenet\.json describes"):
         weights.imagenet(again, path)
+
+
+def test_an_archive_that_unfolds_is_not_opened(network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "e.keras"
+    encoders.save(network, path, encoder="e", source="x", normalise=False)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content + b" " * 50_000_000 * (name == "config.json"))
+    with pytest.raises(InputError, match="claims more bytes than the file has"):
+        encoders.open_encoder(path)
+    with pytest.raises(InputError, match="claims more bytes than the file has"):
+        weights.load(network, path)

@@ -43,14 +43,17 @@ def test_ordinary_csv_has_no_quotes_and_bare_newlines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe\x00", b'a,b\n1,2\n3,4,5,6\n"', b"other\n1\n"],
-    ids=["empty", "binary", "ragged", "column"],
+    [
+        *(b"", b"\xff\xfe\x00", b'a,b\n1,2\n3,4,5,6\n"', b"other\n1\n", b"image_id,label\na,1,2\n"),
+        *(b"image_id,label\na,x\n", b"image_id,label\na,1.5\n", b"image_id,label\na\n"),
+    ],
+    ids=["empty", "binary", "ragged", "column", "shifted", "text", "fraction", "short"],
 )
 def test_a_csv_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"t\.csv"):
-        files.read_csv(path, ["image_id"])
+        files.read_csv(path, ["image_id", "label"])
 
 
 JSON = {
@@ -67,6 +70,16 @@ def test_a_json_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"t\.json is not valid JSON"):
         files.read_json(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"rows": "1"}', '{"rows": true}', '{"rows": null}', "1", "null"])
+def test_a_json_file_that_holds_something_else_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text('{"rows": 1, "more": 2}')
+    assert files.read_json(path, {"rows": int}) == {"rows": 1, "more": 2}
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"t\.json lacks 'rows'"):
+        files.read_json(path, {"rows": int})
 
 
 def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:

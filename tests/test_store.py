@@ -176,6 +176,7 @@ def bomb(file: h5py.File) -> None:
         (np.array([1, 2]), "different lengths"),
         (np.array([[1, 2, 3]]), "different lengths"),
         (np.array([b"x", b"y", b"z"]), "damaged"),
+        (np.array([0, np.nan, 1]), "damaged"),
     ],
     ids=[
         "external link",
@@ -192,6 +193,7 @@ def bomb(file: h5py.File) -> None:
         "short",
         "2-D",
         "text",
+        "no whole numbers",
     ],
 )
 def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
@@ -231,3 +233,16 @@ def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Pa
         store.about(path, "n")
     with pytest.raises(InputError, match=r"other\.h5 does not exist"):
         store.about(tmp_path / "other.h5")
+
+
+def test_what_a_store_says_of_itself_may_be_of_any_kind(tmp_path: Path) -> None:
+    path = written(tmp_path / "train.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs.update({"reference": file["label"].ref, "empty": h5py.Empty("f"), "features_sha256": np.arange(3)})
+        file.attrs["table"] = np.zeros(2, [("a", int)])
+    with pytest.raises(InputError, match="not those it was written with"):
+        store.read(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["method"] = np.array(["m", "m"], object)
+    with pytest.raises(InputError, match="is of the method"):
+        store.read(path, "m")

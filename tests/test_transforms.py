@@ -169,3 +169,32 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
     told = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
     with pytest.raises(InputError, match=rf"The transform .*t\.h5 {told}"):
         transforms.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("offset", np.array([0, np.nan])),
+        ("scale", np.array([1, np.inf])),
+        ("scale", "text"),
+        ("offset", np.zeros(3)),
+        ("offset", np.zeros((2, 2))),
+        ("projection", np.zeros((3, 2))),
+        ("projection", np.zeros(2)),
+    ],
+)
+def test_numbers_that_are_none_of_a_transform_are_one_sentence(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "t.h5"
+    transforms.save(path, transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), {})
+    with h5py.File(path, "a") as file:
+        del file["0"][name]
+        file["0"][name] = value
+    with pytest.raises(InputError, match=r"The transform .*t\.h5 is damaged"):
+        transforms.read(path)
+
+
+def test_features_of_another_dimension_are_refused() -> None:
+    with pytest.raises(InputError, match="another dimension"):
+        transforms.transform(
+            transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), [TRAIN[:, :1]]
+        )

@@ -36,6 +36,18 @@ def save(model: Any, path: str | Path) -> None:
             archive.writestr(zipfile.ZipInfo("model.weights.h5"), weights)
 
 
+def require_unpacked(path: str | Path) -> None:
+    """Refuse an archive that unfolds to more than the file has; Keras compresses nothing, and unfolds in memory.
+
+    Raises:
+        ValueError: when it does.
+        OSError, zipfile.BadZipFile: when it is missing or no archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > Path(path).stat().st_size:
+            raise ValueError("it claims more bytes than the file has")
+
+
 @dataclass(frozen=True)
 class Archive:
     """What a Keras archive holds.
@@ -71,10 +83,8 @@ def read(path: str | Path) -> Archive:
     if not path.is_file():
         raise InputError(f"The network {path} does not exist: run the workflow first.")
     try:
+        require_unpacked(path)
         with zipfile.ZipFile(path) as archive:
-            # Nothing in it is compressed.
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-                raise ValueError("it claims more bytes than the file has")
             architecture = archive.read("config.json").decode()
             metadata = json.loads(archive.read("metadata.json"))
             data = archive.read("model.weights.h5")

@@ -90,6 +90,7 @@ def open_encoder(path: str | Path) -> Encoder:
     path = Path(path)
     about = read_json(path.with_suffix(".json"))
     try:
+        archive.require_unpacked(path)
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     # Keras raises many kinds on a damaged file.
     except Exception as error:

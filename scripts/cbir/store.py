@@ -121,7 +121,7 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
         store = FeatureStore(
             features=dataset(file, "features").astype(np.float32)[:],
             image_id=dataset(file, "image_id").asstr()[:].astype(object),
-            label=dataset(file, "label")[:].astype(np.int64),
+            label=dataset(file, "label")[:].astype(np.int64, casting="safe"),
             sha256=dataset(file, "sha256").asstr()[:].astype(object),
             about=about,
         )
@@ -209,4 +209,6 @@ def _text_bytes(texts: h5py.Dataset) -> int:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return value.item() if isinstance(value, np.generic) else value

@@ -33,6 +33,13 @@ class Step:
     projection: NDArray[np.float64] | None = None
     unit_length: bool = False
 
+    @property
+    def dimension(self) -> int | None:
+        """The length d of the rows that it takes; None where it takes any."""
+        if self.projection is not None:
+            return int(self.projection.shape[0])
+        return next((len(part) for part in (self.offset, self.scale) if part.ndim), None)
+
     def apply(self, features: Matrix) -> NDArray[np.float64]:
         """Transform rows (n, d) to (n, c), float64."""
         rows = (features.astype(np.float64) - self.offset) * self.scale
@@ -64,7 +71,15 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Step]:
 
 
 def transform(steps: Sequence[Step], parts: Sequence[Matrix]) -> Matrix:
-    """Transform each part's rows and concatenate them, in the order of the parts, to (n, c) float32."""
+    """Transform each part's rows and concatenate them, in the order of the parts, to (n, c) float32.
+
+    Raises:
+        InputError: when the steps were fitted to features of other dimensions.
+    """
+    if [step.dimension or part.shape[1] for step, part in zip(steps, parts, strict=True)] != [
+        part.shape[1] for part in parts
+    ]:
+        raise InputError("A transform was fitted to features of another dimension: run the workflow again.")
     return np.hstack([step.apply(features) for step, features in zip(steps, parts, strict=True)]).astype(np.float32)
 
 
@@ -140,14 +155,25 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
                 raise ValueError("it holds links")
             steps = [
                 Step(
-                    np.asarray(dataset(group, "offset")),
-                    np.asarray(dataset(group, "scale")),
-                    np.asarray(dataset(group, "projection")) if "projection" in group else None,
+                    _numbers(group, "offset", 0, 1),
+                    _numbers(group, "scale", 0, 1),
+                    _numbers(group, "projection", 2) if "projection" in group else None,
                     bool(group.attrs["unit_length"]),
                 )
                 for group in (file[name] for name in sorted(file, key=int))
             ]
+            for step in steps:
+                known = {len(part) for part in (step.offset, step.scale) if part.ndim}
+                if len(known | ({step.dimension} - {None})) > 1:
+                    raise ValueError("its parts are of different dimensions")
             return steps, {name: str(value) for name, value in file.attrs.items()}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error
+
+
+def _numbers(group: h5py.Group, name: str, *dimensions: int) -> NDArray[np.float64]:
+    found = np.asarray(dataset(group, name))
+    if found.dtype != np.float64 or found.ndim not in dimensions or not np.isfinite(found).all():
+        raise ValueError(f"its {name} is not made of finite numbers in the shape of one")
+    return found

@@ -113,6 +113,8 @@ def load(model: keras.Model, path: str | Path) -> None:
     if not path.is_file():
         raise InputError(f"The weights file {path} does not exist: correct the encoder's weights in the config.")
     try:
+        if path.name.endswith(".keras"):
+            archive.require_unpacked(path)
         if path.name.endswith((".weights.h5", ".keras")):
             model.load_weights(path)
         else:

@@ -1,12 +1,15 @@
-"""What may befall a run from outside: it is killed, another one works in the same folder."""
+"""What may befall a run from outside: it is killed, another one works beside it, its files change under its hands."""
 
+import os
 import random
 import signal
 from pathlib import Path
 
+import pytest
+
 import faults
 from faults import RULES
-from workplace import Workplace, photograph
+from workplace import CONFIG, Workplace, photograph
 
 
 def test_killed_in_every_rule_it_ends_as_if_unbroken(tmp_path: Path) -> None:
@@ -20,6 +23,7 @@ def test_killed_in_every_rule_it_ends_as_if_unbroken(tmp_path: Path) -> None:
         assert run.status == -signal.SIGKILL, (rule, run.output)
     run = place.run()
     assert run.status == 0, run.output
+    assert "was killed and left its lock" in run.output
     assert faults.compare(place, faults.contents(whole)) == []
     assert not place.run().rules
 
@@ -33,4 +37,76 @@ def test_killed_while_it_encodes_new_images_it_goes_on_to_the_end(workplace: Wor
     assert run.status == 0, run.output
     # Snakemake, left to itself, ends here with success and the old report.
     assert {"encode", "assemble", "index", "evaluate", "report"} <= run.rules.keys()
+    assert not workplace.run().rules
+
+
+def test_two_runs_at_once_in_one_folder(workplace: Workplace) -> None:
+    workplace.configure(CONFIG | {"evaluation": {"k": 1}})
+    first = workplace.start()
+    assert first.stdout is not None
+    # From here on it holds the folder.
+    for line in first.stdout:
+        if line.startswith("Select jobs"):
+            break
+    second = workplace.run()
+    assert second.status != 0
+    assert "Directory cannot be locked" in second.output
+    assert "Traceback" not in second.output and "left its lock" not in second.output
+    output, _ = first.communicate()
+    assert first.returncode == 0, output
+
+
+@pytest.mark.parametrize(
+    "change", ["rm {}", "truncate --size 100 {}", "cp collection/sea/1.png {}", "mkfifo -m 0 new; mv new {}"]
+)
+def test_an_image_that_changes_between_collect_and_encode(workplace: Workplace, change: str) -> None:
+    new = workplace.folder / "collection/apple/new.png"
+    photograph(0, 50).save(new)
+    run = faults.meddle(workplace, "encode", change.format("collection/apple/new.png"))
+    assert run.status != 0
+    assert "Traceback" not in run.output
+    [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
+    assert "has changed since the collection was read: run again" in told
+    assert not (workplace.folder / "failed").read_text()
+    new.unlink()
+    photograph(0, 51).save(new)
+    assert workplace.run().status == 0
+    assert not workplace.run().rules
+
+
+def test_images_that_are_gone_when_they_are_to_be_shown(workplace: Workplace) -> None:
+    workplace.configure(CONFIG | {"queries": {"k": 3}})
+    run = faults.meddle(workplace, "query", "rm collection/*/*.png")
+    assert run.status == 0, run.output
+    assert "Traceback" not in run.output
+    assert set(run.rules) == {"query", "report"}
+
+
+@pytest.mark.parametrize("year", [1990, 2100])
+def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
+    """All that is there is from another time, the newest first; what is new comes long after or long before it."""
+    results = [path for path in (workplace.folder / "results").rglob("*") if path.is_file()]
+    results.sort(key=lambda path: -path.stat().st_mtime)
+    for number, path in enumerate(results):
+        seconds = (year - 1970) * 365 * 86400 + number
+        os.utime(path, (seconds, seconds))
+    assert not workplace.run().rules
+    workplace.configure(CONFIG | {"evaluation": {"k": 1}})
+    run = workplace.run()
+    assert run.status == 0, run.output
+    assert {"evaluate", "query", "simulate", "report"} <= run.rules.keys()
+    assert not workplace.run().rules
+
+
+def test_a_folder_that_cannot_be_written(workplace: Workplace) -> None:
+    """The kernel's own folder is one to any user, root included."""
+    for name in ("results", ".snakemake"):
+        target = workplace.folder / name
+        target.rename(workplace.folder / "kept")
+        target.symlink_to("/sys/kernel")
+        run = workplace.run()
+        assert run.status != 0
+        assert "Traceback" not in run.output, run.output
+        target.unlink()
+        (workplace.folder / "kept").rename(target)
     assert not workplace.run().rules

@@ -1,4 +1,5 @@
-"""Imported by every Python process of a run under test: kills the whole run at a chosen write of a chosen rule.
+"""Imported by every Python process of a run under test: kills the whole run at a chosen write of a chosen rule, or else
+does what a shell command in ``SABOTAGE_DO`` says and lets it go on.
 
 ``SABOTAGE`` is a rule and a number, counted from 0: the run is killed just before that write (a file opened for
 writing, made, renamed or removed below ``SABOTAGE_FOLDER``) of the first of the rule's jobs to come so far. The last
@@ -39,9 +40,12 @@ def _watch(rule: str) -> None:
 
     def moment() -> None:
         nonlocal count
-        if rule == chosen and count == int(number):
-            os.killpg(0, signal.SIGKILL)
         count += 1
+        if rule == chosen and count - 1 == int(number):
+            if "SABOTAGE_DO" in os.environ:
+                os.system(os.environ["SABOTAGE_DO"])
+            else:
+                os.killpg(0, signal.SIGKILL)
 
     def hook(event: str, details: tuple) -> None:
         if event in _EVENTS and _below(details[0], folder) and (event != "open" or (details[2] or 0) & _WRITES):
