@@ -150,6 +150,12 @@ def test_what_single_precision_cannot_tell_apart() -> None:
     assert_as_euclidean(np.zeros((3, 64)) + np.array([[0], [0.5], [-0.5]]), gallery, 9)
 
 
+def test_distances_that_differ_in_the_bits_that_hold_the_row_alone() -> None:
+    # 5,000 rows take 13 bits of the 52 that a distance has.
+    steps = np.random.default_rng(0).permutation(5000)[:, None]
+    assert_as_euclidean(np.zeros((1, 1)), 1 - steps * 1e-14, 9)
+
+
 def test_permuted_vectors_are_equally_far_but_for_the_order_of_sums() -> None:
     generator = np.random.default_rng(0)
     vector = generator.gamma(1, size=200).astype(np.float32)

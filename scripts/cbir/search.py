@@ -30,8 +30,8 @@ _QUERY_ROWS = 64
 # Queries whose whole rankings are yielded at once: 26 MB of order at 50,000 images.
 _RANKED_ROWS = 64
 
-# Queries that are sorted together.
-_SORTED_ROWS = 8
+# Queries that are sorted together; fewer have the threads wait for each other more than they sort.
+_SORTED_ROWS = 16
 
 # Pairs of a query and a gallery row whose difference is taken at once: as float64 they stay in a core's cache.
 _PAIRS = 128
@@ -56,10 +56,12 @@ def rankings(
     space = np.empty((min(max(rows - ranked, 1), len(keys.queries)), len(keys.gallery)))
     for block in _slices(len(keys.queries), len(space)):
         here = space[: block.stop - block.start]
-        margins = np.empty(len(here))
+        lengths, margins = np.empty(len(here)), np.empty(len(here))
 
-        def fill(rows: slice, first: int = block.start, here: Any = here, margins: Any = margins) -> None:
-            margins[rows] = keys.fill(slice(first + rows.start, first + rows.stop), here[rows])
+        def fill(
+            rows: slice, first: int = block.start, here: Any = here, lengths: Any = lengths, margins: Any = margins
+        ) -> None:
+            lengths[rows], margins[rows] = keys.fill(slice(first + rows.start, first + rows.stop), here[rows])
 
         with threads.shared() as parts:
             threads.in_blocks(len(here), -(-len(here) // parts), fill, parts=parts)
@@ -68,25 +70,38 @@ def rankings(
 
             def rank(
                 rows: slice,
-                first: int = block.start,
-                part: Any = here[part],
-                margins: Any = margins[part],
-                start: int = part.start,
+                first: int = block.start + part.start,
+                of_part: Any = (here[part], lengths[part], margins[part]),
                 order: Any = order,
             ) -> None:
-                order[rows] = _ranking(keys, first + start + rows.start, part[rows], margins[rows])
+                order[rows] = _ranking(keys, first + rows.start, *(values[rows] for values in of_part))
 
             threads.in_blocks(len(order), _SORTED_ROWS, rank)
             yield slice(block.start + part.start, block.start + part.stop), order
 
 
 @_out_of_range_is_expected
-def _ranking(keys: "_Keys", first: int, found: NDArray[Any], margins: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the rankings of a few queries from ``first`` on, from their keys and margins."""
+def _ranking(
+    keys: "_Keys", first: int, found: NDArray[np.float64], lengths: NDArray[np.float64], margins: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the rankings of a few queries from ``first`` on, from their keys, which it overwrites.
+
+    Non-negative numbers are in the order of their bits, so each one's last bits are replaced by its gallery row, and
+    sorting the numbers sorts the rows: twice as fast as sorting rows by their numbers.
+    """
     found += keys.squares
-    order = np.argsort(found, axis=1)
+    # Squared distances, and no rounding makes one negative.
+    found += (lengths**2 + margins)[:, None]
+    bits = found.view(np.uint64)
+    row_bits = np.uint64((1 << (bits.shape[1] - 1).bit_length()) - 1)
+    bits &= ~row_bits
+    bits |= np.arange(bits.shape[1], dtype=np.uint64)
+    bits.sort(axis=1)
+    order = (bits & row_bits).view(np.int64)
+    # The lost bits, and two more roundings of two numbers.
+    lost = (float(row_bits) + 5) * np.finfo(np.float64).eps * (lengths + keys.longest) ** 2
     # Keys that are no numbers are near to all.
-    near = ~(np.diff(np.take_along_axis(found, order, axis=1), axis=1) > margins[:, None])
+    near = ~(np.diff(found, axis=1) > (margins + lost)[:, None])
     for row in np.flatnonzero(near.any(axis=1)):
         # Every run of gallery rows that rounding may have swapped is put in the order of exact distances.
         run = np.concatenate([[0], np.cumsum(~near[row])])
@@ -119,7 +134,7 @@ def nearest(
 
     def fill(rows: slice) -> None:
         block = np.empty((rows.stop - rows.start, len(keys.gallery)), np.float32)
-        margins = keys.fill(rows, block)
+        _, margins = keys.fill(rows, block)
         for part in _slices(len(block), _QUERY_ROWS):
             here = slice(rows.start + part.start, rows.start + part.stop)
             found[here], places[here] = _nearest(keys, here.start, block[part], margins[part], k)
@@ -176,6 +191,7 @@ class _Keys:
         queries: (q, d).
         gallery: (n, d).
         squares: (n,), the gallery's squared lengths.
+        longest: the longest of these lengths.
     """
 
     def __init__(self, queries: ArrayLike, gallery: ArrayLike, kind: type[np.floating]) -> None:
@@ -191,20 +207,21 @@ class _Keys:
             lengths[rows] = _lengths(self._moved(self.gallery[rows]))
 
         threads.in_blocks(len(lengths), _PAIRS, measure)
-        self._longest = lengths.max(initial=0)
+        self.longest = lengths.max(initial=0)
         with np.errstate(over="ignore"):
             self.squares = np.square(lengths).astype(kind)
 
     @_out_of_range_is_expected
-    def fill(self, rows: slice, keys: NDArray[Any]) -> NDArray[np.float64]:
-        """Write the keys of some queries without the squares, and return their margins.
+    def fill(self, rows: slice, keys: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Write the keys of some queries, without the squares.
 
         Args:
             rows: which queries.
             keys: where the keys go, (rows, n) of the kind.
 
         Returns:
-            float64 (rows,): sums of a key and a square that are further apart are in the order of `euclidean`.
+            The queries' lengths, moved as the keys are, and margins, both float64 (rows,): sums of a key and a square
+            that are further apart are in the order of `euclidean`.
         """
         x = self._moved(self.queries[rows])
         lengths = _lengths(x)
@@ -212,12 +229,12 @@ class _Keys:
         x *= -2
         for columns in _slices(len(self.gallery), _GALLERY_ROWS):
             np.matmul(x, self._moved(self.gallery[columns]).T, out=keys[:, columns])
-        terms, range_, longest = x.shape[1] + 8, np.finfo(self._kind), self._longest
+        terms, range_, longest = x.shape[1] + 8, np.finfo(self._kind), self.longest
         key_errors = range_.eps / 2 * (2 * terms * lengths * longest + 8 * longest**2) + terms * float(range_.tiny)
         distance_errors = terms * np.finfo(np.float64).eps / 2 * (lengths + longest) ** 2
         margins: NDArray[np.float64] = 2 * (key_errors + distance_errors)
         margins[~((lengths + longest) ** 2 < range_.max / 4)] = np.inf
-        return margins
+        return lengths, margins
 
     def distances(self, queries: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the exact distances of pairs of a query and a gallery row."""
