@@ -233,7 +233,8 @@ def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> 
     )
     count, megabytes = map(int, done.stdout.split())
     assert count == 8
-    assert megabytes < 900
+    # All eight at a time would take 2,800; what one leaves is not always given back before the next.
+    assert megabytes < 1500
 
 
 def test_what_pillow_warns_of_fills_no_log() -> None:

@@ -25,7 +25,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, n
 
 def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Precision at 1 and mean average precision, each image against all others."""
-    [(_, order)] = search.rankings(features, features)
+    order = np.concatenate([block for _, block in search.rankings(features, features)])
     # Whatever stands where the image itself does is left out.
     others = np.array([row[row != query] for query, row in enumerate(order)])
     relevance = labels[others] == labels[:, None]
