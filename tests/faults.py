@@ -92,7 +92,7 @@ def unbroken(place: Workplace, *arguments: str) -> dict[str, int]:
     return found
 
 
-def kill(place: Workplace, rule: str, share: float, counts: dict[str, int]) -> Run:
+def kill(place: Workplace, rule: str, share: float, counts: dict[str, int], target: str | None = None) -> Run:
     """Run up to a file of a rule until all processes of the run are killed within a job of the rule.
 
     Args:
@@ -100,9 +100,10 @@ def kill(place: Workplace, rule: str, share: float, counts: dict[str, int]) -> R
         rule: one of ``RULES``.
         share: from 0 to 1, how far the job comes; Snakemake itself is killed early, so that the rules are yet to come.
         counts: see `unbroken`.
+        target: the file below results/ that is run up to, if not that of ``RULES``.
     """
     moment = int(share * (40 if rule == "snakemake" else counts[rule]))
-    return _watched(place, f"results/{RULES[rule]}", SABOTAGE=f"{rule} {moment}")
+    return _watched(place, f"results/{target or RULES[rule]}", SABOTAGE=f"{rule} {moment}")
 
 
 def meddle(place: Workplace, rule: str, command: str) -> Run:

@@ -32,7 +32,8 @@ def test_killed_while_it_encodes_new_images_it_goes_on_to_the_end(workplace: Wor
     for label, category in enumerate(("apple", "leaf", "sea")):
         photograph(label, 50).save(workplace.folder / "collection" / category / "new.png")
     assert workplace.run("results/splits/train.csv").status == 0
-    assert faults.kill(workplace, "encode", 0.5, {"encode": 8}).status == -signal.SIGKILL
+    run = faults.kill(workplace, "encode", 0.5, {"encode": 8}, "report.html")
+    assert run.status == -signal.SIGKILL, run.output
     run = workplace.run()
     assert run.status == 0, run.output
     # Snakemake, left to itself, ends here with success and the old report.
@@ -68,7 +69,7 @@ def test_an_image_that_changes_between_collect_and_encode(workplace: Workplace, 
     [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
     assert "has changed since the collection was read: run again" in told
     assert not (workplace.folder / "failed").read_text()
-    new.unlink()
+    new.unlink(missing_ok=True)
     photograph(0, 51).save(new)
     assert workplace.run().status == 0
     assert not workplace.run().rules
@@ -77,18 +78,17 @@ def test_an_image_that_changes_between_collect_and_encode(workplace: Workplace, 
 def test_images_that_are_gone_when_they_are_to_be_shown(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"queries": {"k": 3}})
     run = faults.meddle(workplace, "query", "rm collection/*/*.png")
-    assert run.status == 0, run.output
+    assert run.status != 0
     assert "Traceback" not in run.output
-    assert set(run.rules) == {"query", "report"}
+    assert "cannot be shown (does not exist): run again, or put it back" in run.output
 
 
-@pytest.mark.parametrize("year", [1990, 2100])
-def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
-    """All that is there is from another time, the newest first; what is new comes long after or long before it."""
+def test_results_of_long_ago_in_another_order_of_time(workplace: Workplace) -> None:
+    """As after a clock that was set back: the newest file seems the oldest, and what is new comes long after."""
     results = [path for path in (workplace.folder / "results").rglob("*") if path.is_file()]
     results.sort(key=lambda path: -path.stat().st_mtime)
     for number, path in enumerate(results):
-        seconds = (year - 1970) * 365 * 86400 + number
+        seconds = 20 * 365 * 86400 + number
         os.utime(path, (seconds, seconds))
     assert not workplace.run().rules
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
@@ -98,15 +98,11 @@ def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
     assert not workplace.run().rules
 
 
-def test_a_folder_that_cannot_be_written(workplace: Workplace) -> None:
+def test_results_that_cannot_be_written(workplace: Workplace) -> None:
     """The kernel's own folder is one to any user, root included."""
-    for name in ("results", ".snakemake"):
-        target = workplace.folder / name
-        target.rename(workplace.folder / "kept")
-        target.symlink_to("/sys/kernel")
-        run = workplace.run()
-        assert run.status != 0
-        assert "Traceback" not in run.output, run.output
-        target.unlink()
-        (workplace.folder / "kept").rename(target)
-    assert not workplace.run().rules
+    target = workplace.folder / "results"
+    target.rename(workplace.folder / "kept")
+    target.symlink_to("/sys/kernel")
+    run = workplace.run()
+    assert run.status != 0
+    assert "Traceback" not in run.output, run.output
