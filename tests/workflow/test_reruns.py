@@ -150,7 +150,6 @@ def test_another_split_encodes_nothing(workplace: Workplace) -> None:
     assert "encode" not in rules
 
 
-@pytest.mark.xfail(reason="since encode is a checkpoint, a network trained anew leaves assemble to the next run")
 def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     training = {"epochs": 1, "steps_per_epoch": 1, "categories_per_batch": 2, "images_per_category": 2}
     trained = {"architecture": "siamese", "weights": "random", "training": training}
@@ -170,7 +169,8 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 2}
 
-    training["margin"] = 0.1
+    # Other first weights: a training that so small a collection leaves at its first weights gives another network.
+    trained["seed"] = 1
     workplace.configure(settings)
     assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 2}
 
