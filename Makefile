@@ -44,33 +44,26 @@ clean:
 	rm -rf results .snakemake
 
 # uv where it is present, else plain venv and pip; both install the same locked versions.
+define INSTALL
+	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r $<; \
+	else $(BIN)/python -m pip install --require-hashes -r $<; fi
+	@touch $@
+endef
+
 .venv/run.stamp: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	"Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": name one, as in make run PYTHON=python3.12")'
 	@command -v uv >/dev/null && uv venv --quiet --allow-existing --python $(PYTHON) .venv || $(PYTHON) -m venv .venv
-	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
-	else $(BIN)/python -m pip install --require-hashes -r requirements.lock; fi
-	@touch $@
+	$(INSTALL)
 
-.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
-	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock; \
-	else $(BIN)/python -m pip install --require-hashes -r requirements-dev.lock; fi
-	@touch $@
-
-.venv/extras.stamp: requirements-extras.lock .venv/run.stamp
-	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-extras.lock; \
-	else $(BIN)/python -m pip install --require-hashes -r requirements-extras.lock; fi
-	@touch $@
-
-.venv/gpu.stamp: requirements-gpu.lock .venv/run.stamp
-	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-gpu.lock; \
-	else $(BIN)/python -m pip install --require-hashes -r requirements-gpu.lock; fi
-	@touch $@
+# Test, extras and GPU: what is beside the lock of the run.
+.venv/%.stamp: requirements-%.lock .venv/run.stamp
+	$(INSTALL)
 
 # Only those who change pyproject.toml need this.
 .PHONY: lock
+COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 lock:
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group extras -o requirements-extras.lock
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group gpu -o requirements-gpu.lock
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock --group dev -o requirements-dev.lock
+	$(COMPILE) -o requirements.lock pyproject.toml
+	for group in extras gpu dev; do \
+	$(COMPILE) --constraint requirements.lock --group $$group -o requirements-$$group.lock || exit; done
