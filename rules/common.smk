@@ -18,7 +18,7 @@ from cbir.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
 from cbir.files import sha256_file, sha256_json
-from cbir.runtimes import RUNTIMES
+from cbir.runtimes import RUNTIMES, Runtime
 
 BASE = Path(workflow.basedir)
 
@@ -128,7 +128,8 @@ def encoder_row(wildcards):
 
 def runtime_of(encoder):
     """What runs an encoder, and in which precision."""
-    return "-".join(config["encoders"][encoder][key] for key in ("runtime", "precision"))
+    row = config["encoders"][encoder]
+    return str(Runtime(row["runtime"], row["precision"]))
 
 
 def train_minutes(wildcards):
@@ -285,7 +286,7 @@ TEMPLATES = sorted(
 
 wildcard_constraints:
     encoder="[A-Za-z0-9][A-Za-z0-9_-]*",
-    runtime=one_of(f"{name}-{precision}" for name, precision in RUNTIMES),
+    runtime=one_of(map(str, RUNTIMES)),
     method="[A-Za-z0-9][A-Za-z0-9_-]*",
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",

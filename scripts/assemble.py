@@ -19,7 +19,7 @@ ABOUT = {
 def work(job: Any) -> None:
     manifest = read_csv(job.input.manifest, SPLIT_COLUMNS)
     about = read_json(job.input.about, ABOUT)
-    runtime = Runtime(*job.params.runtime.split("-"))
+    runtime = Runtime.parse(job.params.runtime)
     made = fingerprint(about["fingerprint"], runtime)
     rows = read_rows([Path(shard) for shard in job.input.shards], list(manifest["sha256"]), made)
     description = {

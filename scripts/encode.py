@@ -13,7 +13,7 @@ log = logging.getLogger("cbir")
 
 def work(job: Any) -> None:
     about = read_json(job.input.about, {"fingerprint": str, "dimension": int, "normalise": bool})
-    runtime = Runtime(*job.wildcards.runtime.split("-"))
+    runtime = Runtime.parse(job.wildcards.runtime)
 
     def make_embed() -> Embed:
         # Imported here, so that a shard with nothing new loads no network.

@@ -11,6 +11,15 @@ class Runtime(NamedTuple):
     name: str = "tensorflow"
     precision: str = "float32"
 
+    def __str__(self) -> str:
+        """Return how folders and parameters call it: ``tensorflow-float32``."""
+        return "-".join(self)
+
+    @classmethod
+    def parse(cls, text: str) -> "Runtime":
+        """Return the runtime that is called so."""
+        return cls(*text.split("-"))
+
 
 TENSORFLOW = Runtime()
 RUNTIMES = (TENSORFLOW, Runtime("openvino"), Runtime("openvino", "bfloat16"))

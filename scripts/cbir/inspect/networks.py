@@ -168,7 +168,7 @@ def part(results: Results, path: Path, names: dict[str, str], found: Found) -> N
 
 def _look_into(results: Results, path: Path, names: dict[str, str], found: Found) -> list[str]:
     side = results.path(f"encoders/{names['encoder']}.json")
-    runtime = Runtime(*names["runtime"].split("-"))
+    runtime = Runtime.parse(names["runtime"])
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
         with h5py.File(path, "r") as file:
