@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import atomic
+from cbir.store import dataset
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -120,8 +121,8 @@ def _arrays(file: h5py.File, group: str, most: int) -> list[NDArray[np.float32]]
 
 
 def _array(group: h5py.Group, name: str, most: int) -> NDArray[np.float32]:
-    # As `cbir.store.dataset`, for a file in memory.
-    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.nbytes > most:
-        raise ValueError(f"{group.name} holds no weights")
+    try:
+        found = dataset(group, name, most)
+    except ValueError as error:
+        raise ValueError(f"{group.name} holds no weights: {error}") from None
     return np.ascontiguousarray(found[()], np.float32)

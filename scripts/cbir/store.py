@@ -168,11 +168,16 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
         raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error
 
 
-def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+def dataset(group: h5py.Group, name: str, size: int | None = None) -> h5py.Dataset:
     """Return a dataset that stands in its own file, as a file of this project holds it.
 
     Links, external storage and virtual datasets would read other files. A compressed or never written dataset may claim
     any size, and so may texts of which many are one and the same in the file.
+
+    Args:
+        group: where it stands.
+        name: its name.
+        size: bytes of the file, where it is none on disk.
 
     Raises:
         ValueError: when it is missing or of another kind.
@@ -183,12 +188,13 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
         raise ValueError(f"it lacks the dataset {name!r}")
     if found.external or found.is_virtual:
         raise ValueError(f"the dataset {name!r} reads other files")
-    if found.nbytes > os.path.getsize(group.file.filename):
+    size = os.path.getsize(group.file.filename) if size is None else size
+    if found.nbytes > size:
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
     if found.dtype.hasobject:
         if h5py.check_string_dtype(found.dtype) is None:
             raise ValueError(f"the dataset {name!r} holds neither numbers nor texts")
-        if _text_bytes(found) > os.path.getsize(group.file.filename):
+        if _text_bytes(found) > size:
             raise ValueError(f"the dataset {name!r} claims more text than the file has")
     return found
 

@@ -1,7 +1,6 @@
 """Looks at evaluations and comparisons."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from cbir.errors import InputError
 from cbir.files import read_csv
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
+from cbir.metrics import mean_defined
 from cbir.search import euclidean
 
 
@@ -62,8 +62,8 @@ def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _mean(values: Iterable[float]) -> float:
-    return float(pd.Series(list(values), dtype=np.float64).mean())
+def _mean(values: pd.Series) -> float:
+    return mean_defined(values.to_numpy(np.float64))
 
 
 def _require_equal(value: Any, expected: float, what: str, path: Path, where: str, found: Found) -> None:
