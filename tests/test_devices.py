@@ -1,12 +1,11 @@
 """GPUs are only counted here: nvidia-smi is a script, and TensorFlow finds none."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import background
 from cbir import devices
 
 # Take one of two GPUs, say which, and keep it until standard input closes.
@@ -56,26 +55,13 @@ def test_else_all_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_jobs_beside_each_other_do_not_share_a_gpu(tmp_path: Path) -> None:
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(tmp_path)],
-            env=os.environ | {"PYTHONPATH": str(Path(devices.__file__).parents[1])},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def name(process: subprocess.Popen[str]) -> str:
-        assert process.stdout is not None
-        return process.stdout.readline().strip()
-
-    first, second = start(), start()
-    taken = name(first)
-    assert {taken, name(second)} == {"0", "1"}
-    third = start()
+    first, second = background.start(HOLD, tmp_path), background.start(HOLD, tmp_path)
+    taken = background.line(first)
+    assert {taken, background.line(second)} == {"0", "1"}
+    third = background.start(HOLD, tmp_path)
     # Even a killed job gives its GPU back.
     first.kill()
-    assert name(third) == taken
+    assert background.line(third) == taken
     for process in (first, second, third):
         process.communicate()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import background
 from cbir import files
 from cbir.errors import InputError
 
@@ -205,25 +206,12 @@ with sole_writer(sys.argv[1]):
 
 
 def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Path) -> None:
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", WRITE, str(tmp_path / "made/0.h5")],
-            env=os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(process: subprocess.Popen[str]) -> str:
-        assert process.stdout is not None
-        return process.stdout.readline().strip()
-
-    first = start()
-    assert line(first) == "writes"
-    second = start()
-    assert "another job is writing" in line(second)
+    first = background.start(WRITE, tmp_path / "made/0.h5")
+    assert background.line(first) == "writes"
+    second = background.start(WRITE, tmp_path / "made/0.h5")
+    assert "another job is writing" in background.line(second)
     first.kill()
-    assert line(second) == "writes"
+    assert background.line(second) == "writes"
     second.communicate()
     first.communicate()
     assert second.returncode == 0
