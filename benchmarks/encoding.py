@@ -11,31 +11,25 @@ The workflow also checks each file's hash and writes the features; the others le
 import argparse
 import hashlib
 import importlib.util
-import multiprocessing
 import os
-import resource
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import photographs
+from peers import THREADS, Work, measure, table
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "scripts"), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 CASES = {"256 x 256": ((256, 256), 600), "4000 x 3000": ((4000, 3000), 32)}
 REPEATS = 5
-THREADS = len(os.sched_getaffinity(0))
-
-Run = Callable[[Path], None]
+KERAS = "Keras `predict` over `image_dataset_from_directory`"
 
 
-def keras_predict() -> Run:
+def keras_predict(folder: Path) -> Work:
     """What Keras's documentation shows: a data set from a folder, and `predict`."""
     import keras
 
@@ -43,7 +37,7 @@ def keras_predict() -> Run:
 
     model = mobilenetv2()
 
-    def run(folder: Path) -> None:
+    def run() -> None:
         images = keras.utils.image_dataset_from_directory(
             folder, labels=None, image_size=(224, 224), shuffle=False, verbose=False
         )
@@ -52,7 +46,7 @@ def keras_predict() -> Run:
     return run
 
 
-def openvino_float32() -> Run:
+def openvino_float32(folder: Path) -> Work:
     """Threads that decode, and a queue of asynchronous requests, as OpenVINO's documentation has it."""
     import openvino
     import tensorflow as tf
@@ -69,7 +63,7 @@ def openvino_float32() -> Run:
         image = Image.open(path).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
         return np.asarray(image, np.float32) / 127.5 - 1
 
-    def run(folder: Path) -> None:
+    def run() -> None:
         paths = sorted(folder.rglob("*.jpg"))
         features = np.empty((len(paths), 1280), np.float32)
         queue = openvino.AsyncInferQueue(compiled)
@@ -87,37 +81,33 @@ def openvino_float32() -> Run:
     return run
 
 
-def workflow(*runtime: str) -> Callable[[], Run]:
-    """Return how the rule `encode` works in a runtime."""
+def workflow(folder: Path, *runtime: str) -> Work:
+    """How the rule `encode` works in a runtime."""
+    import pandas as pd
 
-    def prepare() -> Run:
-        import pandas as pd
+    from cbir import devices, encoding, inference, networks
+    from cbir.runtimes import Runtime
 
-        from cbir import devices, encoding, inference, networks
-        from cbir.runtimes import Runtime
+    devices.limit_threads(1, THREADS)
+    embed = inference.embedder(networks.mobilenetv2(), 8, False, Runtime(*runtime), THREADS)
 
-        devices.limit_threads(1, THREADS)
-        embed = inference.embedder(networks.mobilenetv2(), 8, False, Runtime(*runtime), THREADS)
+    def run() -> None:
+        rows = [
+            {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in sorted(folder.rglob("*.jpg"))
+        ]
+        with tempfile.TemporaryDirectory() as out:
+            encoding.encode_shard(pd.DataFrame(rows), Path(out) / "0.h5", "", 1280, 8, lambda: embed, THREADS)
 
-        def run(folder: Path) -> None:
-            rows = [
-                {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-                for path in sorted(folder.rglob("*.jpg"))
-            ]
-            with tempfile.TemporaryDirectory() as out:
-                encoding.encode_shard(pd.DataFrame(rows), Path(out) / "0.h5", "", 1280, 8, lambda: embed, THREADS)
-
-        return run
-
-    return prepare
+    return run
 
 
-CANDIDATES: dict[str, Callable[[], Run]] = {
-    "Keras `predict` over `image_dataset_from_directory`": keras_predict,
-    "this workflow": workflow(),
-    "OpenVINO float32": openvino_float32,
-    "this workflow, `runtime: openvino`": workflow("openvino", "float32"),
-    "this workflow, `runtime: openvino`, `precision: bfloat16`": workflow("openvino", "bfloat16"),
+CANDIDATES = {
+    KERAS: (keras_predict, ()),
+    "this workflow": (workflow, ()),
+    "OpenVINO float32": (openvino_float32, ()),
+    "this workflow, `runtime: openvino`": (workflow, ("openvino", "float32")),
+    "this workflow, `runtime: openvino`, `precision: bfloat16`": (workflow, ("openvino", "bfloat16")),
 }
 
 
@@ -131,50 +121,28 @@ def possible() -> list[str]:
     return [name for name in CANDIDATES if has or "bfloat16" not in name]
 
 
-def serve(name: str, orders: Connection) -> None:
-    """Run a candidate over each folder that is asked for; answer with seconds and the peak of memory in bytes."""
-    run = CANDIDATES[name]()
-    while (folder := orders.recv()) is not None:
-        start = time.perf_counter()
-        run(folder)
-        orders.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
-
-
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", type=Path, help="a folder of images to make the files from")
-    photographs = parser.parse_args().photographs
-    import photographs as files
-
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as place:
-        workers: dict[str, Connection] = {}
-        for name in possible():
-            workers[name], theirs = context.Pipe()
-            context.Process(target=serve, args=(name, theirs), daemon=True).start()
-        source = f"from {photographs}" if photographs else "generated"
-        print(f"{THREADS} processors; images {source}; medians of {REPEATS}; memory: peak of the process")
-        for case, (size, count) in CASES.items():
+    source = parser.parse_args().photographs
+    print(f"{THREADS} processors; images {f'from {source}' if source else 'generated'}; medians of {REPEATS}\n")
+    for case, (size, count) in CASES.items():
+        with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / case
-            files.write(folder, count, size, photographs, THREADS)
-            seconds: dict[str, list[float]] = {name: [] for name in workers}
-            memory = {}
-            # The first round warms up.
-            for _ in range(1 + REPEATS):
-                for name, worker in workers.items():
-                    worker.send(folder)
-                    took, memory[name] = worker.recv()
-                    seconds[name].append(took)
-            rates = {name: count / statistics.median(times[1:]) for name, times in seconds.items()}
-            base = next(iter(rates.values()))
-            print(
-                f"\n| {count:,} JPEGs of {case} | images a second | times Keras's | MB |\n| --- | ---: | ---: | ---: |"
-            )
-            for name, rate in rates.items():
-                print(f"| {name} | {rate:.0f} | {rate / base:.2f} | {memory[name] / 1e6:.0f} |")
-        for worker in workers.values():
-            worker.send(None)
+            photographs.write(folder, count, size, source, THREADS)
+            peers = {
+                name: (prepare, (folder, *more)) for name, (prepare, more) in CANDIDATES.items() if name in possible()
+            }
+            found = measure(peers, REPEATS)
+        rates = {name: count / of.seconds for name, of in found.items()}
+        table(
+            [f"{count:,} JPEGs of {case}", "images a second", "times Keras's", "peak MB"],
+            [
+                [name, f"{rate:.0f}", f"{rate / rates[KERAS]:.2f}", f"{found[name].peak_mb:.0f}"]
+                for name, rate in rates.items()
+            ],
+        )
 
 
 if __name__ == "__main__":

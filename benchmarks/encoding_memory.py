@@ -8,14 +8,13 @@ process. What grows is one line for each image: its path and its hash. The featu
 
 import hashlib
 import multiprocessing
-import os
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peers import THREADS, VALUES, peak_mb
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -23,8 +22,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from cbir.encoding import encode_shard
 
 COUNTS = (1_000, 10_000, 100_000)
-VALUES = 1280
-THREADS = len(os.sched_getaffinity(0))
 
 
 def write(folder: Path, count: int) -> pd.DataFrame:
@@ -41,14 +38,14 @@ def measure(count: int) -> tuple[float, float, float]:
     """Return megabytes before the work and at its peak, and of the features."""
     with tempfile.TemporaryDirectory() as name:
         images = write(Path(name), count)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mb()
 
         def embed(pixels: np.ndarray) -> np.ndarray:
             return np.repeat(pixels[:, :1, 0, 0].astype(np.float32), VALUES, axis=1)
 
         encode_shard(images, Path(name) / "0.h5", "", VALUES, 8, lambda: embed, THREADS)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return before / 1000, peak / 1000, count * VALUES * 4 / 1e6
+        peak = peak_mb()
+    return before, peak, count * VALUES * 4 / 1e6
 
 
 def main() -> None:

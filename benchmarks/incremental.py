@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from peers import THREADS, table
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
@@ -134,13 +135,10 @@ def main() -> None:
         "one image added": statistics.median(added),
         "of these, importing TensorFlow": importing("tensorflow"),
     }
-    print(f"{usable:,} images, 1 method; {len(os.sched_getaffinity(0))} processors; medians of {REPEATS}\n")
-    print("| run | seconds |\n| --- | ---: |")
-    for what, seconds in rows.items():
-        print(f"| {what} | {seconds:.1f} |")
-    print("\n| one image added: jobs of | seconds |\n| --- | ---: |")
-    for rule, seconds in sorted(jobs(log).items(), key=lambda item: -item[1]):
-        print(f"| {rule} | {seconds:.0f} |")
+    print(f"{usable:,} images, 1 method; {THREADS} processors; medians of {REPEATS}\n")
+    table(["run", "seconds"], [[what, f"{seconds:.1f}"] for what, seconds in rows.items()])
+    spent = sorted(jobs(log).items(), key=lambda item: -item[1])
+    table(["one image added: jobs of", "seconds"], [[rule, f"{seconds:.0f}"] for rule, seconds in spent])
 
 
 if __name__ == "__main__":

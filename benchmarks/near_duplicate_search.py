@@ -6,7 +6,6 @@ The hashes are random; one image in twenty is a copy of another, up to 40 bits a
 same two ways (as they are and mirrored), without the second hash and without forming groups.
 """
 
-import resource
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pandas as pd
+from peers import peak_mb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
@@ -44,7 +44,7 @@ def main() -> None:
         start = time.perf_counter()
         groups(table, DISTANCE)
         own = time.perf_counter() - start
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        memory = peak_mb()
         index = faiss.IndexBinaryFlat(256)
         index.add(packed["phash"])
         start = time.perf_counter()

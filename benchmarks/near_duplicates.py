@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peers import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
@@ -21,6 +22,7 @@ from cbir.encoding import read_rows
 from cbir.files import read_csv, read_json
 from cbir.near_duplicates import GROUP_COLUMNS
 from cbir.neighbours import majority_vote
+from cbir.runtimes import Runtime, fingerprint
 from cbir.splitting import near_duplicates, split
 
 K = 3
@@ -54,10 +56,12 @@ def main() -> None:
     asked = parser.parse_args()
     images = read_csv(asked.results / "collection/images.csv", IMAGE_COLUMNS)
     found = read_csv(asked.results / "collection/groups.csv", GROUP_COLUMNS)
-    settings = read_json(asked.results / "configuration.json")["split"]
-    about = read_json(asked.results / f"encoders/{asked.encoder}.json")
-    shards = sorted((asked.results / f"encoded/{asked.encoder}").glob("*.h5"))
-    features = np.concatenate(list(read_rows(shards, list(images["sha256"]), about["fingerprint"])))
+    configuration = read_json(asked.results / "configuration.json")
+    settings, row = configuration["split"], configuration["encoders"][asked.encoder]
+    runtime = Runtime(row["runtime"], row["precision"])
+    made = fingerprint(read_json(asked.results / f"encoders/{asked.encoder}.json")["fingerprint"], runtime)
+    shards = sorted((asked.results / f"encoded/{asked.encoder}/{runtime}").glob("*.h5"))
+    features = np.concatenate(list(read_rows(shards, list(images["sha256"]), made)))
 
     rows, copies = [], []
     for seed in range(asked.seeds):
@@ -75,14 +79,13 @@ def main() -> None:
         f"without regard to them {groups:.1f} groups stand in several splits, and {queries:.1f} of {tests:.0f} queries "
         f"find a copy of themselves in the gallery (means of {asked.seeds} seeds)\n"
     )
-    print("| figure | apart | together | together less apart, smallest to largest |\n| --- | ---: | ---: | ---: |")
+    lines = []
     for name in rows[0][0]:
         one, other = (np.array([pair[side][name] for pair in rows]) for side in (0, 1))
         change = other - one
-        print(
-            f"| {name} | {one.mean():.4f} ± {one.std(ddof=1):.4f} | {other.mean():.4f} ± {other.std(ddof=1):.4f} "
-            f"| {change.mean():+.4f} ({change.min():+.4f} to {change.max():+.4f}) |"
-        )
+        means = [f"{values.mean():.4f} ± {values.std(ddof=1):.4f}" for values in (one, other)]
+        lines.append([name, *means, f"{change.mean():+.4f} ({change.min():+.4f} to {change.max():+.4f})"])
+    table(["figure", "apart", "together", "together less apart, smallest to largest"], lines)
 
 
 if __name__ == "__main__":

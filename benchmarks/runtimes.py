@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peers import THREADS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -27,7 +28,6 @@ from cbir.neighbours import majority_vote
 from cbir.runtimes import RUNTIMES, Runtime
 from cbir.splitting import SPLIT_COLUMNS
 
-THREADS = len(os.sched_getaffinity(0))
 K = 3
 
 

@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 
 import yaml
+from peers import table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VARIANTS = {
     "random": ("random triplets, as in the study", {"mining": "random"}),
     "moving": ("batch normalisation by each batch's statistics", {"batch_norm": "moving"}),
 }
-TABLE = [
+METHODS = [
     ("pretrained", "not trained"),
     ("unit", "not trained, scaled to length 1"),
     ("finetuned", "hardest triplets of each batch, statistics frozen"),
@@ -56,9 +57,8 @@ def main() -> None:
     command += ["--configfile", "configs/cpu.yaml", str(added), "--", "results/comparison/methods.csv"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     results = asked.directory / "results"
-    print("| method | accuracy | ANMRR | MAP | minutes of training | processor minutes |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for name, words in TABLE:
+    rows = []
+    for name, words in METHODS:
         summary = json.loads((results / f"evaluation/{name}/summary.json").read_text())
         cells = [f"{100 * summary['accuracy']:.1f} %", f"{summary['anmrr']:.3f}", f"{summary['map']:.3f}"]
         times = results / f"benchmarks/train/{name}.tsv"
@@ -68,7 +68,8 @@ def main() -> None:
             cells += [f"{float(row['s']) / 60:.1f}", f"{float(row['cpu_time']) / 60:.1f}"]
         else:
             cells += ["", ""]
-        print(f"| `{name}`: {words} | {' | '.join(cells)} |")
+        rows.append([f"`{name}`: {words}", *cells])
+    table(["method", "accuracy", "ANMRR", "MAP", "minutes of training", "processor minutes"], rows)
 
 
 if __name__ == "__main__":
