@@ -17,7 +17,7 @@ from cbir import lock as cbir_lock
 from cbir.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
-from cbir.files import sha256_file, sha256_json
+from cbir.files import date_back, sha256_file, sha256_json
 from cbir.runtimes import RUNTIMES, Runtime
 
 BASE = Path(workflow.basedir)
@@ -34,8 +34,15 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 # A job's own Snakemake on another machine is no second run.
-if workflow.is_main_process and cbir_lock.release_abandoned():
-    logger.info("The last run here was killed and left its lock; nobody is at work here any more, so it is removed.")
+if workflow.is_main_process:
+    try:
+        if cbir_lock.release_abandoned():
+            logger.info(
+                "The last run here was killed and left its lock; nobody is at work here any more, so it is removed."
+            )
+    except InputError as error:
+        raise WorkflowError(str(error))
+    date_back("results")
 
 SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])

@@ -99,3 +99,5 @@ def test_missing_and_cut_files(path: Path, tmp_path: Path) -> None:
         archive.read(path)
     with pytest.raises(InputError, match="does not exist"):
         archive.read(tmp_path / "none.keras")
+    with pytest.raises(ValueError, match="no file"):
+        archive.require_unpacked("/dev/zero")

@@ -238,11 +238,20 @@ def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Pa
 def test_what_a_store_says_of_itself_may_be_of_any_kind(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     with h5py.File(path, "a") as file:
-        file.attrs.update({"reference": file["label"].ref, "empty": h5py.Empty("f"), "features_sha256": np.arange(3)})
-        file.attrs["table"] = np.zeros(2, [("a", int)])
+        file.attrs.update({"empty": h5py.Empty("f"), "features_sha256": np.arange(3)})
     with pytest.raises(InputError, match="not those it was written with"):
         store.read(path)
     with h5py.File(path, "a") as file:
         file.attrs["method"] = np.array(["m", "m"], object)
     with pytest.raises(InputError, match="is of the method"):
         store.read(path, "m")
+    for value in (file_reference, np.zeros(2, [("a", int)])):
+        written(path)
+        with h5py.File(path, "a") as file:
+            file.attrs["more"] = value(file) if callable(value) else value
+        with pytest.raises(InputError, match="'more' is neither a text nor a number"):
+            store.read(path)
+
+
+def file_reference(file: h5py.File) -> object:
+    return file["label"].ref

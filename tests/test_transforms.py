@@ -193,8 +193,8 @@ def test_numbers_that_are_none_of_a_transform_are_one_sentence(tmp_path: Path, n
         transforms.read(path)
 
 
-def test_features_of_another_dimension_are_refused() -> None:
-    with pytest.raises(InputError, match="another dimension"):
-        transforms.transform(
-            transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), [TRAIN[:, :1]]
-        )
+def test_other_features_than_it_was_fitted_to_are_refused() -> None:
+    steps = transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN])
+    for parts in ([TRAIN[:, :1]], [TRAIN, TRAIN], []):
+        with pytest.raises(InputError, match="other parts or to features of another dimension"):
+            transforms.transform(steps, parts)

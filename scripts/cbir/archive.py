@@ -1,7 +1,6 @@
 """Keras archives (.keras): the same network gives the same bytes, and what is inside is read without loading it."""
 
 import hashlib
-import io
 import json
 import re
 import zipfile
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import atomic
-from cbir.store import dataset
+from cbir.hdf5 import dataset, opened
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -41,9 +40,12 @@ def require_unpacked(path: str | Path) -> None:
     """Refuse an archive that unfolds to more than the file has; Keras compresses nothing, and unfolds in memory.
 
     Raises:
-        ValueError: when it does.
+        ValueError: when it does, or is no regular file.
         OSError, zipfile.BadZipFile: when it is missing or no archive.
     """
+    # A device may have no end.
+    if not Path(path).is_file():
+        raise ValueError("it is no file")
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > Path(path).stat().st_size:
             raise ValueError("it claims more bytes than the file has")
@@ -92,8 +94,8 @@ def read(path: str | Path) -> Archive:
         layers = [
             (layer["config"]["name"], layer["class_name"]) for layer in json.loads(architecture)["config"]["layers"]
         ]
-        with h5py.File(io.BytesIO(data), "r") as file:
-            weights = [_arrays(file, group, len(data)) for group in _groups([kind for _, kind in layers])]
+        with opened(data) as file:
+            weights = [_arrays(file, group) for group in _groups([kind for _, kind in layers])]
     # A damaged archive raises nearly anything.
     except Exception as error:
         raise InputError(f"The network {path} is damaged ({error}): remove it and run again.") from error
@@ -111,18 +113,18 @@ def _groups(classes: list[str]) -> list[str]:
     return groups
 
 
-def _arrays(file: h5py.File, group: str, most: int) -> list[NDArray[np.float32]]:
+def _arrays(file: h5py.File, group: str) -> list[NDArray[np.float32]]:
     place: Any = file
     for name in [*group.split("/"), "vars"]:
         if not isinstance(place.get(name, getlink=True), h5py.HardLink):
             return []
         place = place[name]
-    return [_array(place, str(number), most) for number in range(len(place))]
+    return [_array(place, str(number)) for number in range(len(place))]
 
 
-def _array(group: h5py.Group, name: str, most: int) -> NDArray[np.float32]:
+def _array(group: h5py.Group, name: str) -> NDArray[np.float32]:
     try:
-        found = dataset(group, name, most)
+        found = dataset(group, name)
     except ValueError as error:
         raise ValueError(f"{group.name} holds no weights: {error}") from None
     return np.ascontiguousarray(found[()], np.float32)

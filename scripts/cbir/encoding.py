@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
+from cbir.hdf5 import attributes, dataset, opened
 from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
 from cbir.progress import Progress
-from cbir.store import dataset
 
 log = logging.getLogger("cbir")
 
@@ -139,8 +139,9 @@ def _load_verified(path: str, digest: str) -> NDArray[np.uint8]:
 def _digests(path: Path, fingerprint: str) -> list[str]:
     """Return the contents that a shard holds for this encoder; none if it is damaged."""
     try:
-        with h5py.File(path, "r") as file:
-            if file.attrs["fingerprint"] != fingerprint:
+        with opened(path) as file:
+            about = attributes(file)
+            if about["fingerprint"] != fingerprint:
                 return []
             digests, features, check = (
                 list(dataset(file, "sha256").asstr()[:]),
@@ -149,7 +150,7 @@ def _digests(path: Path, fingerprint: str) -> list[str]:
             )
             for row in range(0, len(features), _SAVE_ROWS):
                 check.update(features[row : row + _SAVE_ROWS].tobytes())
-            whole = features.shape[:-1] == (len(digests),) and check.hexdigest() == file.attrs["features_sha256"]
+            whole = features.shape[:-1] == (len(digests),) and check.hexdigest() == about["features_sha256"]
             return digests if whole else []
     # h5py raises many kinds on damaged files.
     except Exception:
@@ -202,7 +203,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
             try:
-                with h5py.File(shard, "r") as file:
+                with opened(shard) as file:
                     values = dataset(file, "features")[rows]
             # h5py raises many kinds on damaged files.
             except Exception as error:
@@ -217,7 +218,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
 
 def _holds_rows(path: Path) -> bool:
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             return len(dataset(file, "sha256")) > 0
     # h5py raises many kinds on damaged files.
     except Exception:

@@ -8,6 +8,8 @@ import os
 import socket
 from pathlib import Path
 
+from cbir.errors import InputError
+
 FOLDER = ".snakemake"
 _held: list[int] = []
 
@@ -26,6 +28,9 @@ def release_abandoned() -> bool:
 
     Returns:
         Whether there was one to remove.
+
+    Raises:
+        InputError: when the folder cannot be written.
     """
     if _held or (handle := _open(os.O_RDWR | os.O_CREAT)) is None:
         return False
@@ -48,8 +53,12 @@ def _open(flags: int) -> int | None:
         if flags & os.O_CREAT:
             Path(FOLDER).mkdir(exist_ok=True)
         handle = os.open(Path(FOLDER, "run.lock"), flags, 0o666)
-    # Where nothing can be written, Snakemake says so.
-    except OSError:
+    except OSError as error:
+        if flags & os.O_CREAT:
+            raise InputError(
+                f"The folder {Path.cwd()} cannot be written ({error.strerror}): allow writing there, or name another "
+                "one by --directory."
+            ) from None
         return None
     _held.append(handle)
     return handle

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
+from cbir.hdf5 import attributes, dataset, opened
 
 _LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow")
 
@@ -156,8 +156,8 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
     if not path.is_file():
         raise InputError(f"The feature store {path} does not exist: run the workflow first.")
     try:
-        with h5py.File(path, "r") as file:
-            about = {key: _plain(value) for key, value in file.attrs.items()}
+        with opened(path) as file:
+            about = attributes(file)
             if method is not None and about.get("method") != method:
                 raise InputError(f"The feature store {path} is of the method {about.get('method')!r}, not {method!r}.")
             yield file, about
@@ -166,55 +166,3 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error
-
-
-def dataset(group: h5py.Group, name: str, size: int | None = None) -> h5py.Dataset:
-    """Return a dataset that stands in its own file, as a file of this project holds it.
-
-    Links, external storage and virtual datasets would read other files. A compressed or never written dataset may claim
-    any size, and so may texts of which many are one and the same in the file.
-
-    Args:
-        group: where it stands.
-        name: its name.
-        size: bytes of the file, where it is none on disk.
-
-    Raises:
-        ValueError: when it is missing or of another kind.
-    """
-    # Looked at before it is opened: opening follows a link.
-    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset):
-        raise ValueError(f"it lacks the dataset {name!r}")
-    if found.external or found.is_virtual:
-        raise ValueError(f"the dataset {name!r} reads other files")
-    size = os.path.getsize(group.file.filename) if size is None else size
-    if found.nbytes > size:
-        raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
-    if found.dtype.hasobject:
-        if h5py.check_string_dtype(found.dtype) is None:
-            raise ValueError(f"the dataset {name!r} holds neither numbers nor texts")
-        if _text_bytes(found) > size:
-            raise ValueError(f"the dataset {name!r} claims more text than the file has")
-    return found
-
-
-def _text_bytes(texts: h5py.Dataset) -> int:
-    """Return how long all texts of variable length are together, without reading them.
-
-    HDF5 stores for each a length in 4 bytes, the address of a heap in 8, and its place there in 4.
-    """
-    start = texts.id.get_offset()
-    if start is None:
-        if texts.size:
-            raise ValueError(f"the dataset {texts.name!r} is not stored in one piece")
-        return 0
-    with Path(texts.file.filename).open("rb") as file:
-        file.seek(start)
-        return int(np.frombuffer(file.read(texts.nbytes), "<u4")[::4].sum(dtype=np.int64))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return value.item() if isinstance(value, np.generic) else value

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
-from cbir.store import dataset
+from cbir.hdf5 import attributes, dataset, opened
 
 Matrix = NDArray[np.float32]
 
@@ -76,10 +76,12 @@ def transform(steps: Sequence[Step], parts: Sequence[Matrix]) -> Matrix:
     Raises:
         InputError: when the steps were fitted to features of other dimensions.
     """
-    if [step.dimension or part.shape[1] for step, part in zip(steps, parts, strict=True)] != [
-        part.shape[1] for part in parts
-    ]:
-        raise InputError("A transform was fitted to features of another dimension: run the workflow again.")
+    if len(steps) != len(parts) or any(
+        step.dimension not in (None, part.shape[1]) for step, part in zip(steps, parts, strict=True)
+    ):
+        raise InputError(
+            "A transform was fitted to other parts or to features of another dimension: run the workflow again."
+        )
     return np.hstack([step.apply(features) for step, features in zip(steps, parts, strict=True)]).astype(np.float32)
 
 
@@ -149,7 +151,7 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
     if not Path(path).is_file():
         raise InputError(f"The transform {path} does not exist: run the workflow first.")
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             # A link could make the reader open another file.
             if not all(isinstance(file.get(name, getlink=True), h5py.HardLink) for name in file):
                 raise ValueError("it holds links")
@@ -158,7 +160,7 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
                     _numbers(group, "offset", 0, 1),
                     _numbers(group, "scale", 0, 1),
                     _numbers(group, "projection", 2) if "projection" in group else None,
-                    bool(group.attrs["unit_length"]),
+                    bool(attributes(group)["unit_length"]),
                 )
                 for group in (file[name] for name in sorted(file, key=int))
             ]
@@ -166,7 +168,7 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
                 known = {len(part) for part in (step.offset, step.scale) if part.ndim}
                 if len(known | ({step.dimension} - {None})) > 1:
                     raise ValueError("its parts are of different dimensions")
-            return steps, {name: str(value) for name, value in file.attrs.items()}
+            return steps, {name: str(value) for name, value in attributes(file).items()}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error

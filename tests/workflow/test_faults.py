@@ -83,12 +83,13 @@ def test_images_that_are_gone_when_they_are_to_be_shown(workplace: Workplace) ->
     assert "cannot be shown (does not exist): run again, or put it back" in run.output
 
 
-def test_results_of_long_ago_in_another_order_of_time(workplace: Workplace) -> None:
-    """As after a clock that was set back: the newest file seems the oldest, and what is new comes long after."""
+@pytest.mark.parametrize("year", [1990, 2100])
+def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
+    """All that is there is from another time, the newest first; what is new comes long after or long before it."""
     results = [path for path in (workplace.folder / "results").rglob("*") if path.is_file()]
     results.sort(key=lambda path: -path.stat().st_mtime)
     for number, path in enumerate(results):
-        seconds = 20 * 365 * 86400 + number
+        seconds = (year - 1970) * 365 * 86400 + number
         os.utime(path, (seconds, seconds))
     assert not workplace.run().rules
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
@@ -100,9 +101,18 @@ def test_results_of_long_ago_in_another_order_of_time(workplace: Workplace) -> N
 
 def test_results_that_cannot_be_written(workplace: Workplace) -> None:
     """The kernel's own folder is one to any user, root included."""
-    target = workplace.folder / "results"
-    target.rename(workplace.folder / "kept")
-    target.symlink_to("/sys/kernel")
-    run = workplace.run()
-    assert run.status != 0
-    assert "Traceback" not in run.output, run.output
+    # The first sentence is Snakemake's.
+    for name, words in (
+        ("results", "create output directory results/"),
+        (".snakemake", "cannot be written (Permission denied): allow writing there, or name another one"),
+    ):
+        target = workplace.folder / name
+        target.rename(workplace.folder / "kept")
+        target.symlink_to("/sys/kernel")
+        run = workplace.run()
+        assert run.status != 0
+        assert "Traceback" not in run.output, run.output
+        assert words in run.output
+        target.unlink()
+        (workplace.folder / "kept").rename(target)
+    assert not workplace.run().rules

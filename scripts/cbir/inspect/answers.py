@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from cbir.errors import InputError
 from cbir.feedback import records
 from cbir.files import read_csv
+from cbir.hdf5 import attributes, dataset, opened
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.search import euclidean
 from cbir.splitting import SPLITS
-from cbir.store import FeatureStore, dataset
+from cbir.store import FeatureStore
 
 
 def query(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -107,9 +107,10 @@ def round_table(results: Results, path: Path, names: dict[str, str], found: Foun
 def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the record beside it and with the gallery."""
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             held = dataset(file, "vectors")[:]
-            about = {name: str(file.attrs[name]) for name in ("method", "query", "features_sha256")}
+            said = attributes(file)
+            about = {name: str(said[name]) for name in ("method", "query", "features_sha256")}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error

@@ -5,7 +5,6 @@ import re
 import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -14,10 +13,10 @@ from cbir.archive import Archive
 from cbir.encoding import read_rows
 from cbir.errors import InputError
 from cbir.files import read_csv, sha256_json
+from cbir.hdf5 import attributes, dataset, opened
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.runtimes import Runtime, fingerprint
-from cbir.store import dataset
 
 # Of the state in a checkpoint, which holds a few figures an epoch.
 _LARGEST_STATE = 10_000_000
@@ -171,9 +170,9 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
     runtime = Runtime.parse(names["runtime"])
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             digests = [str(digest) for digest in dataset(file, "sha256").asstr()[:]]
-            own = str(file.attrs["fingerprint"])
+            own = str(attributes(file)["fingerprint"])
             values = dataset(file, "features").shape[1]
     # h5py raises many kinds on damaged files.
     except Exception as error:

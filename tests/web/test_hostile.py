@@ -1,0 +1,84 @@
+"""Requests that no page makes: each is answered with a page, none is a fault, and nothing is written elsewhere."""
+
+import io
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from web.test_app import OWN, png
+
+EXAMPLES = int(os.environ.get("EXAMPLES", 150))
+# The fixtures stay the same for all examples, as a server does for all requests.
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES == 150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+TEXT = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["tiny", "unit", "sea/6.png", "../../etc/passwd", "1", "-1", "9" * 30, "r.i_r", "0" * 64, "linear"]
+    ),
+    st.text("ri._", max_size=20),
+)
+KNOWN = ["method", "query", "upload", "k", "strategy", "rounds", "at", "category", "words", "page", "q", "name", "flag"]
+ARGUMENTS = st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=5)), TEXT, max_size=7)
+PATHS = st.one_of(
+    st.sampled_from(["/", "/search", "/save", "/upload", "/thumbnails/x.webp", "/static/web.css", "/static/../app.py"]),
+    TEXT.map(lambda text: f"/thumbnails/{text}.webp"),
+    TEXT.map(lambda text: "/" + text.lstrip("/")),
+)
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+@given(path=PATHS, arguments=ARGUMENTS)
+@BOUNDED
+def test_any_address(client: FlaskClient, tmp_path: Path, path: str, arguments: dict[str, str]) -> None:
+    before = files(tmp_path)
+    response = client.get(quote(path), query_string=arguments)
+    assert response.status_code < 500, response.text
+    assert b"root:" not in response.data
+    assert files(tmp_path) == before
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.tuples(st.integers(0, len(png()) - 1), st.binary(max_size=8)).map(
+            lambda edit: png()[: edit[0]] + edit[1] + png()[edit[0] + len(edit[1]) :]
+        ),
+    ),
+    name=TEXT,
+    method=TEXT,
+)
+@BOUNDED
+def test_any_upload(app: Flask, client: FlaskClient, tmp_path: Path, data: bytes, name: str, method: str) -> None:
+    before = files(tmp_path)
+    form = {"token": app.config["WRITE_TOKEN"], "image": (io.BytesIO(data), name.encode("utf-8", "replace").decode())}
+    response = client.post("/upload", query_string={"method": method}, headers=OWN, data=form)
+    assert response.status_code < 500, response.text
+    assert files(tmp_path) == before
+
+
+@given(name=TEXT, arguments=ARGUMENTS)
+@BOUNDED
+def test_any_name_to_save_under(
+    app: Flask, client: FlaskClient, tmp_path: Path, name: str, arguments: dict[str, str]
+) -> None:
+    before = files(tmp_path)
+    address = {"method": "tiny", "query": "sea/6.png", "k": "4", "rounds": "ri"} | arguments
+    form = {"token": app.config["WRITE_TOKEN"], "name": name}
+    response = client.post("/save", query_string=address, headers=OWN, data=form)
+    assert response.status_code < 500, response.text
+    made = files(tmp_path) - before
+    assert all(path.parent == tmp_path / "feedback" and path.suffix == ".json" for path in made)
+    assert len(made) <= 1
