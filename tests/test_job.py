@@ -17,14 +17,14 @@ def work(snakemake):
     logging.getLogger("cbir").info("working")
     {}
 
-job.run(work, SimpleNamespace(log=[sys.argv[1]], threads=1, rule="encode"))
+job.run(work, SimpleNamespace(log=[sys.argv[1]], threads=1, rule="encode", input=sys.argv[2:]))
 print("done")
 """
 
 
-def run(body: str, log: Path) -> subprocess.CompletedProcess[str]:
+def run(body: str, log: Path, *inputs: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", CODE.format(body), str(log)],
+        [sys.executable, "-c", CODE.format(body), str(log), *map(str, inputs)],
         env={"PYTHONPATH": str(Path(job.__file__).parents[1])},
         capture_output=True,
         text=True,
@@ -65,6 +65,18 @@ def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
     assert "The rule encode failed" in log
     assert "Traceback" in log
     assert "KeyError: 'missing'" in log
+
+
+def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) -> None:
+    about = tmp_path / "results/encoders/small.json"
+    about.parent.mkdir(parents=True)
+    image = tmp_path / "image.png"
+    image.touch()
+    about.write_text("[]")
+    done = run("{}['missing']", tmp_path / "a.log", image, about)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"ERROR {about} holds no JSON object: remove it and run again." in done.stderr
 
 
 def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
     Raises:
         InputError: when the file is missing or unreadable, is not UTF-8, is not JSON or does not hold the keys.
     """
-    _require_file(path)
+    require_file(path)
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -197,7 +197,12 @@ def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
     return value
 
 
-def _require_file(path: str | Path) -> None:
+def require_file(path: str | Path) -> None:
+    """Refuse what is missing or no regular file; a pipe or a device may never end.
+
+    Raises:
+        InputError: when it is.
+    """
     if not os.path.isfile(path):
         raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
 
@@ -212,7 +217,7 @@ def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
     Raises:
         InputError: when the file is missing or unreadable, is not a CSV or lacks a column.
     """
-    _require_file(path)
+    require_file(path)
     try:
         table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_TEXT_COLUMNS, str))
     except OSError as error:

@@ -1,9 +1,10 @@
 """What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
 
+import importlib
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     """Run a job's work with its log file and its number of threads.
 
     Log lines go to the job's log file and to standard error. An `InputError` ends the job with its sentence, without a
-    traceback; any other error is a fault of the program and keeps its traceback in both places.
+    traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and keeps its
+    traceback in both places.
 
     Args:
         work: takes the job object.
@@ -48,5 +50,17 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
         log.error("%s", error)
         sys.exit(1)
     except Exception:
+        if reason := _damaged(snakemake.input):
+            log.error("%s", reason)
+            sys.exit(1)
         log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
         sys.exit(1)
+
+
+def _damaged(paths: Iterable[str]) -> str:
+    """Return the sentence why one of these files is not as the workflow writes it; empty when all are."""
+    # By name: no rule is to run again because this module, which only explains, has changed.
+    inspect = importlib.import_module("cbir.inspect.__main__")
+    known: dict[Path, Any] = {}
+    reasons = (inspect.look(Path(path), known)[2] for path in paths if inspect.is_artifact(Path(path)))
+    return next(filter(None, reasons), "")

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from cbir.files import require_file
 from cbir.images import ImageError, thumbnail
 
 MISSING = "–"
@@ -85,7 +86,12 @@ def picture(path: str | Path, side: int) -> str:
 
 
 def vector(path: str | Path) -> str:
-    """Return an SVG file as a ``data:`` URI. As an image, it runs no script and loads nothing."""
+    """Return an SVG file as a ``data:`` URI. As an image, it runs no script and loads nothing.
+
+    Raises:
+        InputError: when it is missing or no regular file.
+    """
+    require_file(path)
     return f"data:image/svg+xml;base64,{base64.b64encode(Path(path).read_bytes()).decode()}"
 
 

@@ -584,9 +584,9 @@ def timings(results: Results) -> dict[str, Any] | None:
     """Duration and memory of each job's last run, longest first."""
     folder = Path(results.files.benchmarks)
     jobs: list[dict[str, Any]] = []
-    for path in folder.rglob("*.tsv"):
+    for path in filter(Path.is_file, folder.rglob("*.tsv")):
         stage, *item = path.relative_to(folder).with_suffix("").parts
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
                 seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
                 jobs.append({"stage": stage, "item": "/".join(item), "seconds": seconds, "memory": memory})

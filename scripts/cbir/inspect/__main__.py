@@ -33,13 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _inspect(path: Path) -> int:
     try:
-        return _file(path) if not path.is_dir() or _is_artifact(path) else _folder(path)
+        return _file(path) if not path.is_dir() or is_artifact(path) else _folder(path)
     except (InputError, OSError, ValueError) as error:
         print(printable(f"no: {error}"))
         return 1
 
 
-def _is_artifact(path: Path) -> bool:
+def is_artifact(path: Path) -> bool:
+    """Tell whether a file or folder is one of the workflow's."""
     try:
         locate(path)
     except InputError:
@@ -80,7 +81,7 @@ def _artifacts(folder: Path) -> list[Path]:
 
     found: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        whole = [name for name in folders if _is_artifact(Path(parent, name))]
+        whole = [name for name in folders if is_artifact(Path(parent, name))]
         folders[:] = [name for name in folders if name not in whole and not name.startswith(".")]
         found += [Path(parent, name) for name in [*names, *whole] if not name.startswith(".")]
     return sorted(found)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cbir import querying
 from cbir.errors import InputError
 from cbir.feedback import records
 from cbir.files import read_csv
@@ -33,6 +34,13 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     vector = _vector(results, names["method"], data["query"], data["category"] is not None)
     exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
     stated = [item["distance"] for item in data["neighbours"]]
+    again = [
+        querying.Neighbour(rank, image_id, int(gallery.label[gallery.row(image_id)]), distance)
+        for rank, (image_id, distance) in enumerate(zip(shown, stated, strict=True), 1)
+    ]
+    category = data["category"] or ""
+    if data != querying.as_data(data["query"], category, names["method"], again, results.categories()):
+        raise InputError(f"{path} has other ranks or categories than its images have: remove it and run again.")
     fits = np.allclose(stated, exact, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(exact) >= -1e-9))
     found.require(
         fits,
@@ -81,6 +89,34 @@ def rounds(results: Results, path: Path, names: dict[str, str], found: Found) ->
     gallery = _require_gallery(results, asked["method"], data["features_sha256"], path, found)
     shown = {item["image_id"] for round in data["rounds"] for item in round["results"]}
     found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    _require_rounds(data, dict(zip(gallery.image_id, gallery.label, strict=True)), results.categories(), path)
+
+
+def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: list[str], path: Path) -> None:
+    """Require what follows from the results' images and the flags to be as it follows from them."""
+    category = data["category"]
+    judged: dict[str, str] = {}
+    for number, round in enumerate(data["rounds"]):
+        shown = [item["image_id"] for item in round["results"]]
+        right = [None if category is None else categories[labels[image_id]] == category for image_id in shown]
+        again = {
+            "round": number,
+            "precision_at_k": None if category is None else sum(map(bool, right)) / data["refinement"]["k"],
+            "judged_relevant": list(judged.values()).count("relevant"),
+            "judged_irrelevant": list(judged.values()).count("irrelevant"),
+            "results": [
+                item | {"position": position, "of_category": right[position], "judged": judged.get(item["image_id"])}
+                for position, item in enumerate(round["results"])
+            ],
+        }
+        judged |= records.flags(round)
+        numbers = [item[key] for item in round["results"] for key in ("distance", "score")]
+        if (residual := round["residual_precision_at_k"]) is not None or category is not None:
+            numbers.append(residual)
+        if round != round | again or not np.isfinite(numbers).all() or not judged.keys() <= labels.keys():
+            raise InputError(
+                f"{path} has a round {number} that does not follow from its images and flags: remove it and run again."
+            )
 
 
 def _require_gallery(results: Results, method: str, digest: Any, path: Path, found: Found) -> FeatureStore:

@@ -37,9 +37,15 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         f"{path} and queries.csv beside it are of different numbers of queries",
     )
     for figure in FIGURES:
-        _require_equal(figures[figure.key], _mean(table[figure.column]), figure.key, path, "queries.csv", found)
+        _require_equal(
+            _number(figures[figure.key]), _mean(table[figure.column]), figure.key, path, "queries.csv", found
+        )
     f1 = _mean(_categories(results, method)["f1"])
-    _require_equal(figures["macro_f1"], f1, "macro_f1", path, "categories.csv", found)
+    _require_equal(_number(figures["macro_f1"]), f1, "macro_f1", path, "categories.csv", found)
+    # These stand nowhere else.
+    for key in ("nmrr_at_k", "map_at_r", "r_precision", "precision_at_k", "recall_at_k"):
+        value = _number(figures[key])
+        found.require(math.isnan(value) or 0 <= value <= 1, "itself", f"{path} says {key} {value:.6g}")
 
 
 def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
@@ -74,7 +80,9 @@ def _require_equal(value: Any, expected: float, what: str, path: Path, where: st
 
 
 def _categories(results: Results, method: str) -> pd.DataFrame:
-    return _numbers(results.table(_name(method, "categories.csv"), ["category", "f1", "support", "anmrr"]))
+    return _numbers(
+        results.table(_name(method, "categories.csv"), ["category", "precision", "recall", "f1", "support", "anmrr"])
+    )
 
 
 def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -174,7 +182,18 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "categories.csv",
         f"{path} looks into {data['category']!r}, but the lowest F1 has {last['category']!r}",
     )
-    _require_equal(data["f1"], last["f1"], "f1", path, "categories.csv", found)
+    for figure in ("precision", "recall", "f1"):
+        _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
+    mean = float(np.mean([_number(item["nmrr"]) for item in data["images"]]))
+    _require_equal(_number(data["anmrr_at_retrieved"]), mean, "anmrr_at_retrieved", path, "its images", found)
+    queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
+    wrong = queries[(queries["category"] == data["category"]) & (queries["predicted"] != data["category"])]
+    counts = dict(wrong["predicted"].value_counts())
+    found.require(
+        {item["category"]: item["count"] for item in data["taken_for"]} == counts,
+        "queries.csv",
+        f"{path} counts other predictions than queries.csv beside it",
+    )
     found.require_known(
         [item["image_id"] for item in data["images"]], results.split("test")["image_id"], path, "splits/test.csv"
     )
@@ -195,8 +214,9 @@ def methods(results: Results, path: Path, names: dict[str, str], found: Found) -
                 _require_equal(value if value != "" else None, _number(figures[key]), str(key), path, name, found)
 
 
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
+def _number(value: float | None) -> float:
+    """Return a figure of a JSON file, undefined as NaN; a text that looks like a number raises TypeError."""
+    return math.nan if value is None else value + 0.0
 
 
 def method_categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -265,5 +285,5 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
             raise InputError(f"{path} is of the method {data[side]!r}, not {names[side]!r}: remove it and run again.")
         name = _name(data[side], "summary.json")
         for figure in FIGURES:
-            value, expected = data[figure.key][side], _number(results.json(name)[figure.key])
+            value, expected = _number(data[figure.key][side]), _number(results.json(name)[figure.key])
             _require_equal(value, expected, f"{figure.key} of {data[side]}", path, name, found)

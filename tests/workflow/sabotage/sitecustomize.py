@@ -4,12 +4,14 @@ does what a shell command in ``SABOTAGE_DO`` says and lets it go on.
 ``SABOTAGE`` is a rule and a number, counted from 0: the run is killed just before that write (a file opened for
 writing, made, renamed or removed below ``SABOTAGE_FOLDER``) of the first of the rule's jobs to come so far. The last
 number is the end of the job, when all is written and Snakemake does not know it yet. ``SABOTAGE_COUNTS`` is a file to
-which every job appends how many such moments it had. The rule ``snakemake`` is Snakemake itself.
+which every job appends how many such moments it had. The rule ``snakemake`` is Snakemake itself. ``SABOTAGE_KEEP`` is a
+folder to which the scripts that Snakemake has Python run are copied.
 """
 
 import atexit
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -57,6 +59,8 @@ def _watch(rule: str) -> None:
             with Path(os.environ["SABOTAGE_COUNTS"]).open("a") as counts:
                 counts.write(f"{rule} {count}\n")
 
+    if "SABOTAGE_KEEP" in os.environ and rule != "snakemake":
+        shutil.copy(sys.orig_argv[1], os.environ["SABOTAGE_KEEP"])
     atexit.register(end)
     sys.addaudithook(hook)
 

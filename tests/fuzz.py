@@ -1,0 +1,363 @@
+"""Damage a file that a job of the real workflow reads, and run that job: it reads the file or tells what is wrong.
+
+``python tests/fuzz.py CASES [FIRST]`` does so for the seeds from FIRST (0) on and prints a table of kinds of files.
+
+The jobs are those of a finished run, as Snakemake handed them to Python, each in a process of its own that may not
+hang, crash, end in a traceback, fill the memory, start a program, open a connection or write outside its folder.
+"""
+
+import contextlib
+import copy
+import io
+import json
+import os
+import random
+import resource
+import runpy
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import faults
+from cbir import config
+from cbir.errors import InputError
+from cbir.inspect.__main__ import look
+from workplace import REPOSITORY, Workplace
+
+SECONDS = 60
+MEMORY = 1_500_000_000
+READ, TOLD = "read", "told"
+# Those that read the photographs themselves.
+_SEEING = {"collect", "near_duplicates", "outside", "encode", "train", "query", "refine", "simulate", "report"}
+_PREAMBLE = "######## snakemake preamble end #########"
+_NUMBERS = [0, 1, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1]
+_WORDS = [
+    "NaN", "Infinity", "-1", "1e999", "9" * 400, "0.5", "null", "true", "[]", "{}", '""', "[" * 2000, "\x00", "\u202e",
+    "\ud800", "\n", "\r", ",", '"', ":", "../../etc/passwd", "/etc/passwd", "results", "..", "<script>x()</script>",
+    "{{x}}", "%s", "\x1b[31m", "apple", "sea/0.png", "x" * 70_000,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a finished run.
+
+    Attributes:
+        rule: whose it is.
+        script: what Snakemake had Python run.
+        inputs: the files that it reads, below the folder of the run.
+    """
+
+    rule: str
+    script: Path
+    inputs: tuple[str, ...]
+
+
+def prepare(root: Path) -> tuple[Workplace, list[Job]]:
+    """Make a finished run and collect its jobs."""
+    place = faults.prepare(root)
+    kept = root / "jobs"
+    kept.mkdir()
+    run = place.run(PYTHONPATH=str(faults.SABOTAGE), SABOTAGE_FOLDER=str(place.folder), SABOTAGE_KEEP=str(kept))
+    assert run.status == 0, run.output
+    return place, sorted((_job(place, script) for script in kept.iterdir()), key=lambda job: (job.rule, job.inputs))
+
+
+def _job(place: Workplace, script: Path) -> Job:
+    names: dict[str, Any] = {"__file__": str(script)}
+    with contextlib.chdir(place.folder):
+        exec(script.read_text().partition(_PREAMBLE)[0], names)
+        job = names["snakemake"]
+        inputs = {name for name in map(str, job.input) if Path(name).is_file()}
+        if job.rule in _SEEING:
+            inputs |= {str(path) for path in sorted(Path("collection").rglob("*.png"))[::6]}
+    return Job(job.rule, script, tuple(sorted(inputs)))
+
+
+def damaged(chosen: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """Return bytes that differ from ``data``, or are another file's."""
+    changed = bytearray(data)
+    for _ in range(chosen.choice([1, 1, 1, 2, 4, 16])):
+        place = chosen.randrange(len(changed) + 1)
+        match chosen.randrange(9):
+            case 0:
+                changed[place : place + 1] = bytes([chosen.randrange(256)])
+            case 1:
+                size = chosen.choice([1, 2, 4, 8])
+                place -= place % size
+                number = chosen.choice(_NUMBERS) % 256**size
+                changed[place : place + size] = number.to_bytes(size, chosen.choice(["little", "big"]))
+            case 2:
+                del changed[place:]
+            case 3:
+                del changed[place : place + chosen.randrange(1, 200)]
+            case 4:
+                changed[place:place] = changed[place : place + chosen.randrange(1, 2000)] * chosen.choice([1, 1, 3, 50])
+            case 5:
+                changed[place : place + chosen.randrange(1, 64)] = bytes(chosen.randrange(1, 64))
+            case 6:
+                changed[place : place + chosen.randrange(0, 9)] = chosen.choice(_WORDS).encode("utf-8", "surrogatepass")
+            case 7:
+                other = chosen.choice(others)
+                start = chosen.randrange(len(other) + 1)
+                changed[place : place + 256] = other[start : start + 256]
+            case 8 if chosen.random() < 0.1:
+                return chosen.choice(others)
+    return bytes(changed)
+
+
+def damaged_data(chosen: random.Random, value: Any) -> Any:
+    """Return a copy of JSON data with one place in it changed, taken away or put there."""
+    value = copy.deepcopy(value)
+    places: list[tuple[Any, Any]] = []
+
+    def walk(inside: Any) -> None:
+        keys = list(inside) if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else []
+        for key in keys:
+            places.append((inside, key))
+            walk(inside[key])
+
+    walk(value)
+    if not places:
+        return chosen.choice(_WORDS)
+    parent, key = chosen.choice(places)
+    odd: list[Any] = [
+        *_WORDS,
+        *_NUMBERS,
+        None,
+        True,
+        [],
+        {},
+        -1,
+        0.5,
+        float("nan"),
+        float("inf"),
+        [copy.deepcopy(parent)],
+        10**30,
+    ]
+    match chosen.randrange(4):
+        case 0:
+            del parent[key]
+        case 1 if isinstance(parent, dict):
+            parent[chosen.choice(_WORDS)] = parent.pop(key)
+        case 2:
+            other, at = chosen.choice(places)
+            parent[key] = copy.deepcopy(other[at])
+        case _:
+            parent[key] = chosen.choice(odd)
+    return value
+
+
+def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
+    """Damage a file, or put something in its place; return what was done, in a word."""
+    data = path.read_bytes()
+    if chosen.random() < 0.03:
+        what = chosen.choice(["folder", "pipe", "loop", "endless"])
+        path.unlink()
+        match what:
+            case "folder":
+                path.mkdir()
+            case "pipe":
+                os.mkfifo(path)
+            case "loop":
+                path.symlink_to(path.name)
+            case "endless":
+                path.symlink_to("/dev/zero")
+        return what
+    if path.suffix == ".json" and chosen.random() < 0.5:
+        with contextlib.suppress(RecursionError):
+            text = json.dumps(damaged_data(chosen, json.loads(data)), ensure_ascii=chosen.random() < 0.5)
+            path.write_bytes(text.encode("utf-8", "surrogatepass"))
+            return "data"
+    path.write_bytes(damaged(chosen, data, others))
+    return "bytes"
+
+
+@contextlib.contextmanager
+def restored(folder: Path) -> Iterator[None]:
+    """Put back all files below a folder as they were before."""
+    before = {path: (path.read_bytes(), _state(path)) for path in folder.rglob("*") if path.is_file()}
+    yield
+    for path in folder.rglob("*"):
+        if path not in before and (path.is_symlink() or not path.is_dir()):
+            path.unlink()
+    for path, (data, state) in before.items():
+        if _state(path) != state:
+            if path.is_symlink() or (path.exists() and not path.is_dir()):
+                path.unlink()
+            elif path.is_dir():
+                shutil.rmtree(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            os.utime(path, ns=(state[1], state[1]))
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.lstat()
+    except OSError:
+        return (0, 0, 0)
+    return found.st_mode, found.st_mtime_ns, found.st_size
+
+
+def apart(work: Callable[[], object], folder: Path) -> str:
+    """Do work in a process of its own, in a folder.
+
+    Returns:
+        `READ`; `TOLD` when it ended in a sentence; else what was wrong.
+    """
+    with tempfile.TemporaryFile() as output:
+        child = os.fork()
+        if child == 0:
+            os._exit(_child(work, folder, output.fileno()))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    if status == 0:
+        return READ
+    if status == 1 and "fault of the program" not in said and "Traceback" not in said:
+        return TOLD
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}\n{said[-2000:]}"
+    return f"status {status}\n{said[-4000:]}"
+
+
+def _child(work: Callable[[], object], folder: Path, output: int) -> int:
+    for number in (1, 2):
+        os.dup2(output, number)
+    sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(output, "w", closefd=False), write_through=True)
+    os.chdir(folder)
+    # Nothing handles these: they end the process.
+    signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
+    # What would take all memory is stopped in time to be told.
+    most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 4 * MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    admitted = tuple(
+        os.path.realpath(path) for path in (folder, tempfile.gettempdir(), Path.home() / ".cache", "/dev/shm")
+    )
+
+    def hook(event: str, details: tuple) -> None:
+        if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"):
+            _refuse(f"{event} {details}")
+        writes = event == "open" and isinstance(details[0], str) and details[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes and not os.path.realpath(details[0]).startswith((*admitted, "/dev/null")):
+            _refuse(f"wrote {details[0]}")
+
+    sys.addaudithook(hook)
+    status = 0
+    try:
+        work()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(bool(error.code))
+    except InputError as error:
+        print(error)
+        status = 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = 98
+    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)
+    if grown > MEMORY:
+        _refuse(f"took {grown:,} bytes of memory")
+    return status
+
+
+def _refuse(what: str) -> None:
+    print(f"not allowed: {what}", flush=True)
+    os._exit(97)
+
+
+def _look(path: Path) -> None:
+    _, _, reason = look(path, {})
+    if reason:
+        raise InputError(reason)
+
+
+def case(place: Workplace, jobs: list[Job], seed: int) -> tuple[str, str, str, str]:
+    """Damage one file and run a job that reads it, and inspect where the file is an artifact.
+
+    Returns:
+        Kind of the file, what was run on which file, and both outcomes (the second is empty where there is none).
+    """
+    chosen = random.Random(seed)
+    kinds = sorted({kind(name) for job in jobs for name in job.inputs})
+    wanted = chosen.choice(kinds)
+    job, name = chosen.choice([(job, name) for job in jobs for name in job.inputs if kind(name) == wanted])
+    path = place.folder / name
+    others = [(place.folder / other).read_bytes() for other in chosen.sample(job.inputs, min(3, len(job.inputs)))]
+    with restored(place.folder):
+        how = put(chosen, path, others)
+        # What is encoded already is not encoded again, and the network not opened.
+        if job.rule == "encode" and chosen.random() < 0.7:
+            shutil.rmtree(place.folder / "results/encoded")
+        found = apart(lambda: runpy.run_path(str(job.script), run_name="__main__"), place.folder)
+        inspected = apart(lambda: _look(Path(name)), place.folder) if name.startswith("results/") else ""
+    return wanted, f"{job.rule} of {name} ({how})", found, inspected
+
+
+def kind(name: str) -> str:
+    """Return the kind of a file that a job reads."""
+    return {".png": "image", ".csv": "table", ".h5": "HDF5", ".pkl": "index", ".keras": "network"}.get(
+        Path(name).suffix, "feedback file" if "feedback/" in name else Path(name).suffix.removeprefix(".")
+    )
+
+
+def configuration(seed: int) -> str:
+    """Check a damaged configuration; return the outcome."""
+    chosen = random.Random(seed)
+    whole = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    schema = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
+    for _ in range(chosen.choice([1, 1, 2, 4])):
+        whole = damaged_data(chosen, whole)
+    return apart(lambda: config.check(whole, schema), Path(tempfile.gettempdir()))
+
+
+def hunt(place: Workplace, jobs: list[Job], seeds: range) -> Iterator[tuple[int, str, str, str]]:
+    """Yield seed, kind, what was run and the outcome of each case."""
+    for seed in seeds:
+        what, where, found, inspected = case(place, jobs, seed)
+        yield seed, what, where, found
+        if inspected:
+            yield seed, f"{what}, inspected", where, inspected
+        yield seed, "configuration", "config.check", configuration(seed)
+
+
+def main(cases: int, first: int = 0) -> None:
+    """Print a table of kinds of files."""
+    # What is loaded before a process is forked is not loaded in each.
+    import keras  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import pandas  # noqa: F401
+
+    counts: dict[str, Counter[str]] = {}
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        place, jobs = prepare(Path(folder) / "place")
+        for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
+            counts.setdefault(what, Counter())[found if found in (READ, TOLD) else "failed"] += 1
+            if found not in (READ, TOLD):
+                print(f"seed {seed}: {where}: {found}", flush=True)
+            if number % 300 == 299:
+                rate = (number + 1) / (time.monotonic() - start)
+                print(f"{number + 1} cases, {rate:.1f} a second", file=sys.stderr, flush=True)
+    print("| kind of file | cases | read | told in a sentence | failed |\n| --- | ---: | ---: | ---: | ---: |")
+    for what, found in sorted(counts.items()):
+        print(f"| {what} | {found.total()} | {found[READ]} | {found[TOLD]} | {found['failed']} |")
+    sys.exit(any(found["failed"] for found in counts.values()))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

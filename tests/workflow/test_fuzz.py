@@ -1,0 +1,24 @@
+"""Every job on damaged files; `fuzz` tells what it may not do then. More cases: ``python tests/fuzz.py CASES``."""
+
+import os
+import subprocess
+import sys
+
+from workplace import REPOSITORY
+
+CASES = 60
+
+
+def test_damaged_files_are_read_or_told_in_a_sentence() -> None:
+    # By itself: a process that already calculated with TensorFlow cannot be forked.
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    cases = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    # A head and its rule, a configuration, and seven kinds of files, most of which are also inspected.
+    assert len(cases) >= 2 + 1 + 7
