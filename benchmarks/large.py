@@ -1,0 +1,154 @@
+"""What the jobs of a large evaluation take, each as the workflow runs it: index, evaluate and report.
+
+    python benchmarks/large.py [GALLERY QUERIES]
+
+By default 50,000 gallery images and 10,000 queries of 1,280 values, one method. The images themselves are not there, so
+the report shows none.
+"""
+
+import json
+import runpy
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import pandas as pd
+import yaml
+from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
+
+from cbir import config, store
+from cbir.collection import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.files import write_csv, write_json
+from cbir.splitting import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS
+from cbir.suspects import SUSPECT_COLUMNS
+
+REPOSITORY = Path(__file__).parents[1]
+METHOD = "pretrained"
+NAMES = [f"category{number:02d}" for number in range(CATEGORIES)]
+EVALUATION = {
+    **{name: f"{name}.json" for name in ("summary", "worst")},
+    **{name: f"{name}.csv" for name in ("categories", "queries", "neighbours", "confusion")},
+    **{f"{name}_picture": f"{name}.svg" for name in ("confusion", "categories")},
+}
+DEFAULTS = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+SETTINGS = config.check(
+    DEFAULTS
+    | {
+        "methods": {METHOD: DEFAULTS["methods"][METHOD]},
+        "comparison": DEFAULTS["comparison"] | {"pairs": []},
+        "feedback": DEFAULTS["feedback"]
+        | {"method": METHOD, "simulation": DEFAULTS["feedback"]["simulation"] | {"methods": []}},
+    },
+    yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text()),
+)
+
+
+def make(counts: dict[str, int]) -> None:
+    """Write what comes before the index: the collection's tables, the splits and their feature stores."""
+    splits = {}
+    for seed, (split, count) in enumerate(counts.items()):
+        features, label = vectors(count, seed)
+        category = [NAMES[number] for number in label]
+        names = [f"{name}/{split}{row:06d}.jpg" for row, name in enumerate(category)]
+        images = pd.DataFrame({"image_id": names, "path": names, "category": category, "label": label})
+        splits[split] = images.assign(sha256=names, width=256, height=256, bytes=10_000)
+        store.write(f"{split}.h5", splits[split], [features], VALUES, {"method": METHOD})
+        write_csv(f"{split}.csv", splits[split][SPLIT_COLUMNS])
+    write_csv("images.csv", pd.concat(splits.values())[IMAGE_COLUMNS])
+    numbered = {str(number): name for number, name in enumerate(NAMES)}
+    write_json("names.json", {"index_to_category": numbered})
+    write_json("encoders/pretrained.json", {"encoder": METHOD, "weights": "imagenet", "dimension": VALUES})
+    for name, columns in {
+        "rejected": REJECTED_COLUMNS,
+        "hashes": HASHES_COLUMNS,
+        "near": NEAR_DUPLICATE_COLUMNS,
+        "suspects": SUSPECT_COLUMNS,
+    }.items():
+        write_csv(f"{name}.csv", pd.DataFrame(columns=columns))
+
+
+def jobs() -> dict[str, dict]:
+    """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
+    index = {"tree": "index.pkl", "about": "index.json"}
+    evaluation = {name: f"evaluation/{file}" for name, file in EVALUATION.items()}
+    one = {"summaries": "summary", "categories": "categories", "confusions": "confusion", "worst": "worst"}
+    none = ("credits", "queries", "gains", "curves", "examples", "comparison", "histories", "trainings", "refinements")
+    params = {"methods": [METHOD], "queries": [], "simulated": [], "config": SETTINGS}
+    return {
+        "index": {
+            "input": {"features": "train.h5"},
+            "output": index,
+            "params": {"leafsize": SETTINGS["index"]["leafsize"]},
+        },
+        "evaluate": {
+            "input": {"categories": "names.json", "train": "train.h5", "test": "test.h5", "tree": "index.pkl"},
+            "output": evaluation,
+            "params": {"settings": json.dumps(SETTINGS["evaluation"])},
+        },
+        "report": {
+            "input": {
+                **{name: f"{name}.csv" for name in ("images", "rejected", "hashes", "suspects")},
+                **{name: [evaluation[single]] for name, single in one.items()},
+                **{name: [] for name in none},
+                "near_duplicates": "near.csv",
+                "splits": ["train.csv", "test.csv"],
+                "encoders": ["encoders/pretrained.json"],
+                "indexes": ["index.json"],
+                "galleries": ["train.h5"],
+            },
+            "output": {"page": "report.html", "configuration": "configuration.json"},
+            "params": {**{name: json.dumps(value) for name, value in params.items()}, "benchmarks": "benchmarks"},
+        },
+    }
+
+
+class Files(SimpleNamespace):
+    """Named files, as a job has them: by name, by key, and one after the other."""
+
+    def __iter__(self):
+        return iter(vars(self).values())
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+
+def work(rule: str) -> None:
+    """Run a job."""
+    parts = {name: Files(**values) for name, values in jobs()[rule].items()}
+    job = SimpleNamespace(**parts, rule=rule, threads=THREADS, log=[f"{rule}.log"])
+    job.wildcards = SimpleNamespace(method=METHOD)
+    runpy.run_path(str(REPOSITORY / f"scripts/{rule}.py"), {"snakemake": job}, run_name="__main__")
+
+
+def main(gallery: int, queries: int) -> None:
+    """Print the table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for rule in ("make", *jobs()):
+            began = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, str(Path(__file__).absolute()), rule, str(gallery), str(queries)],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            rows.append([rule, f"{time.perf_counter() - began:.1f}", f"{float(done.stdout):,.0f}"])
+    print(f"{gallery:,} gallery images, {queries:,} queries, {VALUES:,} values; {THREADS} threads\n")
+    table(["job", "seconds, start included", "peak MB"], rows[1:])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        if sys.argv[1] == "make":
+            make({"train": int(sys.argv[2]), "test": int(sys.argv[3])})
+        else:
+            work(sys.argv[1])
+        print(peak_mb())
+    else:
+        main(*map(int, sys.argv[1:] or (50_000, 10_000)))
