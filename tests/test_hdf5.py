@@ -1,5 +1,6 @@
 """What libhdf5 itself does not stand: bytes found by damaging stores at random."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def test_an_attribute_at_which_the_library_reads_foreign_memory(path: Path) -> N
 def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("GCOL" * 10)
-    for name in ("empty", "text", "none"):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("empty", "text", "none", "pipe"):
         with pytest.raises((OSError, ValueError)), hdf5.opened(tmp_path / name):
             pass

@@ -18,11 +18,14 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
     """Open a file, or the bytes of one, for reading.
 
     Raises:
-        ValueError: when the library would read it without end.
-        OSError: when it is missing or no HDF5 file.
+        ValueError: when it is no regular file, or the library would read it without end.
+        OSError: when it is no HDF5 file.
     """
     if isinstance(source, bytes):
         _require_finite_heaps(source)
+    elif not Path(source).is_file():
+        # A pipe would be waited for.
+        raise ValueError("it is no file")
     else:
         with Path(source).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _require_finite_heaps(data)

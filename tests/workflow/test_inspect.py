@@ -230,6 +230,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_line(f"{SMALL}/confusion.csv", 1, cell(2, "9")), f"{SMALL}/confusion.csv", "other counts"),
     (edit_json(f"{SMALL}/worst.json", "f1", 0.123), f"{SMALL}/worst.json", "f1 0.123"),
     (edit_json(f"{SMALL}/worst.json", "anmrr_at_retrieved", 0.123), f"{SMALL}/worst.json", "anmrr_at_retrieved 0.123"),
+    (edit_json(f"{SMALL}/worst.json", "retrieved", 2), f"{SMALL}/worst.json", "does not list 2 results"),
     (edit_json(f"{SMALL}/worst.json", "taken_for", []), f"{SMALL}/worst.json", "other predictions"),
     (edit_json(f"{SMALL}/summary.json", "map_at_r", 1.5), f"{SMALL}/summary.json", "map_at_r 1.5"),
     (edit_line("comparison/methods.csv", 1, cell(3, "0.25")), "comparison/methods.csv", "accuracy 0.25"),

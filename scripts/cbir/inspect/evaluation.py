@@ -198,6 +198,12 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         [item["image_id"] for item in data["images"]], results.split("test")["image_id"], path, "splits/test.csv"
     )
     shown = [image_id for item in data["images"] for image_id in item["retrieved"]]
+    most = min(data["retrieved"], len(results.split("train")))
+    found.require(
+        all(len(item["retrieved"]) == most for item in data["images"]),
+        "itself",
+        f"{path} does not list {data['retrieved']!r} results of each image",
+    )
     found.require_known(shown, results.split("train")["image_id"], path, "splits/train.csv")
 
 

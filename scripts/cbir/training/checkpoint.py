@@ -59,7 +59,7 @@ def save(path: Path, state: State) -> None:
 
 def load(path: Path, fingerprint: str) -> State | None:
     """Read a state; None when there is none, or none of the training with this ``fingerprint``."""
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
         _require_plain(path)
