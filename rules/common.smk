@@ -25,6 +25,8 @@ BASE = Path(workflow.basedir)
 # On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
+    # A limit of jobs a second, which is for clusters: with it, Snakemake waits for a second before it ends.
+    workflow.scheduling_settings.max_jobs_per_timespan = None
 
 try:
     config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
