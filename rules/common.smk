@@ -25,8 +25,11 @@ BASE = Path(workflow.basedir)
 # On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
-    # A limit of jobs a second, which is for clusters: with it, Snakemake waits for a second before it ends.
-    workflow.scheduling_settings.max_jobs_per_timespan = None
+
+    # A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
+    onstart:
+        workflow.scheduler.job_rate_limiter = None
+
 
 try:
     config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
