@@ -29,14 +29,15 @@ from cbir.runtimes import RUNTIMES, Runtime
 from cbir.splitting import SPLIT_COLUMNS
 
 K = 3
+BATCH = 2
 
 
 def encode(encoder: encoders.Encoder, runtime: Runtime, table: pd.DataFrame) -> np.ndarray:
     """Return the features of a table's images, in its order."""
-    embed = inference.embedder(encoder.model, 8, encoder.about["normalise"], runtime, THREADS)
+    embed = inference.embedder(encoder.model, BATCH, encoder.about["normalise"], runtime, THREADS)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "0.h5"
-        encoding.encode_shard(table, shard, "", encoder.about["dimension"], 8, lambda: embed, THREADS)
+        encoding.encode_shard(table, shard, "", encoder.about["dimension"], BATCH, lambda: embed, THREADS)
         return np.concatenate(list(encoding.read_rows([shard], list(table["sha256"]), "")))
 
 

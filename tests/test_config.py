@@ -53,7 +53,7 @@ def test_the_shipped_configuration_passes_and_is_not_changed() -> None:
     assert before == SHIPPED
     assert found["methods"] == SHIPPED["methods"]
     # The same row with what it leaves out.
-    assert found["encoders"]["finetuned"]["batch"] == 8
+    assert found["encoders"]["finetuned"]["batch"] == 2
     assert found["encoders"]["finetuned"]["training"]["augment"] == {"flip": True, "crop": 0.3, "colour": 0.2}
     assert found["encoders"]["pretrained"]["training"] is None
 

@@ -45,6 +45,25 @@ def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.nd
     assert np.abs(features[0] - features[1]).max() > 1e-3
 
 
+def test_so_it_does_where_convolutions_are_depthwise(images: np.ndarray) -> None:
+    """These run in LiteRT: several threads at the same time, each image to the same bits wherever it stands."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(networks.INPUT_SHAPE)
+    x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same")(inputs)
+    x = keras.layers.BatchNormalization(gamma_initializer="random_normal")(x)
+    x = keras.layers.Conv2D(16, 5, strides=4)(keras.layers.ReLU(6)(x))
+    network = keras.Model(inputs, keras.layers.Flatten()(x))
+    embed = embedder(network, batch=2, normalise=False)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(embed, [images[:2], images[2:], images[1:], images[:1]] * 4))
+    expected = keras.ops.convert_to_numpy(network(networks.scale(images), training=False))
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    assert all(len(features) == count for features, count in zip(found, [2, 1, 2, 1] * 4, strict=True))
+    assert np.allclose(np.concatenate(found[:2]), expected, rtol=1e-4, atol=1e-5)
+    for features, rows in zip(found[4:], [slice(2), slice(2, 3), slice(1, 3), slice(1)] * 3, strict=True):
+        assert np.array_equal(features, np.concatenate(found[:2])[rows])
+
+
 def test_features_of_unit_length(network: Any, images: np.ndarray, features: np.ndarray) -> None:
     found = embedder(network, batch=3, normalise=True)(images)
     assert found.dtype == np.float32

@@ -206,6 +206,15 @@ def test_a_jpeg_of_endless_scans_is_refused_before_decoding(form: str, monkeypat
         images.decode(many_scans(form, 300))
 
 
+def test_so_is_a_sequential_one_that_has_its_components_in_scans_of_their_own() -> None:
+    data = encoded(Image.new("RGB", (4000, 4000)), "JPEG")
+    start = data.rindex(b"\xff\xda")
+    # Of the three components that a scan has, the first (each of two bytes).
+    scan = data[start : start + 2] + b"\0\x08\1" + data[start + 5 : start + 7] + data[start + 11 : -2]
+    with pytest.raises(ImageError, match="300 scans of 4000 x 4000"):
+        images.decode(data[:start] + scan * 300 + data[-2:])
+
+
 def test_a_photograph_has_no_such_number_of_scans() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8))
     assert images.decode(encoded(noise, "JPEG", progressive=True)).size == (2000, 2000)

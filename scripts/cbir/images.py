@@ -1,6 +1,7 @@
 """Decode image files, whatever their format says, to plain RGB."""
 
 import io
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
 from cbir.errors import InputError
@@ -81,18 +83,20 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
         ImageError: when the data is not such an image, is truncated or damaged, or has over ``MAX_PIXELS`` pixels.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        stream = io.BytesIO(data)
+        with Image.open(stream, formats=FORMATS) as image:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
                 raise ImageError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed")
-            _refuse_many_scans(image, data)
+            _refuse_many_scans(image, data, stream.tell())
             if size is not None:
                 image.draft("RGB", size)
             # libjpeg holds a progressive image whole even where it gives a small one.
             with _room(pixels if image.info.get("progressive") else image.width * image.height):
                 image.load()
                 rgb = _to_rgb(_upright(image))
-                return rgb if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
+                # A copy no longer hangs on its file.
+                return rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -123,14 +127,17 @@ def _room(pixels: int) -> Iterator[None]:
             _freed.notify_all()
 
 
-def _refuse_many_scans(image: Image.Image, data: bytes) -> None:
-    """Refuse a JPEG of so many scans that decoding it would take too long (a TIFF may consist of JPEGs)."""
+def _refuse_many_scans(image: Image.Image, data: bytes, opened: int) -> None:
+    """Refuse a JPEG of so many scans that decoding it would take too long (a TIFF may consist of JPEGs).
+
+    ``opened`` is how many bytes Pillow read to open it: a JPEG's up to the data of its first scan.
+    """
     parts = 1
     if isinstance(image, TiffImageFile):
         if image.info.get("compression") not in ("jpeg", "tiff_jpeg"):
             return
         parts = max(len(image.tag_v2.get(offsets, ())) for offsets in (STRIPOFFSETS, TILEOFFSETS))
-    elif image.format not in ("JPEG", "MPO"):
+    elif not isinstance(image, JpegImageFile) or _has_one_scan(image, data, opened):
         return
     # Within a scan's data a marker cannot occur.
     scans = data.count(b"\xff\xda")
@@ -138,9 +145,16 @@ def _refuse_many_scans(image: Image.Image, data: bytes) -> None:
         raise ImageError(f"{scans} scans of {image.width} x {image.height} pixels, more than a photograph has")
 
 
+def _has_one_scan(image: JpegImageFile, data: bytes, opened: int) -> bool:
+    """Tell whether libjpeg reads one scan only: a sequential one, of all components. Counting takes longer."""
+    scan = struct.pack(">HHB", 0xFFDA, 6 + 2 * image.layers, image.layers)
+    return "progressive" not in image.info and data.startswith(scan, opened - 8 - 2 * image.layers)
+
+
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        # Pillow would copy what is upright.
+        return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
     # A damaged EXIF block does not spoil the pixels.
     except Exception:
         return image
@@ -155,7 +169,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    # Pillow would copy what is RGB.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def inspect(data: bytes) -> ImageInfo:

@@ -18,7 +18,7 @@ from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
 from cbir.hdf5 import attributes, dataset, opened
 
-_LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow")
+_LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow", "ai-edge-litert")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _HELD = 16
 
 # The configuration's own default. A network run at the shape of the workflow gives its features bit by bit on most
 # machines; a batch of another size differs in the last bits.
-_BATCH = 8
+_BATCH = 2
 
 
 @dataclass(frozen=True)
