@@ -27,7 +27,7 @@ _SAMPLE = 1024
 
 # Query rows that a thread multiplies at once, at most. With fewer, products are slower; with more, one thread cannot
 # settle its candidates while others multiply, and much new memory takes longer than little that is used again.
-_BLOCK_ROWS = 768
+_BLOCK_ROWS = 896
 
 # Queries whose keys are looked at together: 64 times 8,250 keys stay in a core's cache.
 _QUERY_ROWS = 64
