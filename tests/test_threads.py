@@ -13,6 +13,12 @@ def test_blocks_cover_all_rows_once() -> None:
         assert sorted(seen) == list(range(rows))
 
 
+def test_blocks_end_at_multiples_of_their_length() -> None:
+    seen: list[tuple[int, int]] = []
+    threads.in_blocks(11, 4, lambda block: seen.append((block.start, block.stop)), parts=2)
+    assert sorted(seen) == [(0, 4), (4, 6), (6, 8), (8, 11)]
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_as_many_threads_as_the_job_has(limit: int) -> None:
     with threadpool_limits(limit):

@@ -33,7 +33,8 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
 
     Args:
         rows: how many there are.
-        step: rows of a block.
+        step: rows of a block, at most. Blocks end at multiples of it, so that threads end theirs at different times and
+            seldom wait for what one at a time can do.
         fill: works on a block; different blocks must not touch the same data.
         least: fewer rows for each thread than this are not worth starting it.
         parts: how many threads, if not `count`.
@@ -44,18 +45,20 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
     most = min(rows // least, -(-rows // step))
     # Asking for the count takes longer than a small block.
     parts = min(parts or count(), most) if most > 1 else 1
-    bounds = [rows * part // parts for part in range(parts + 1)]
+    share = max(1, -(-rows // parts))
+    firsts = range(0, rows, share)
 
-    def run(first: int, last: int) -> None:
-        for start in range(first, last, step):
-            fill(slice(start, min(start + step, last)))
+    def run(first: int) -> None:
+        last = min(first + share, rows)
+        for start in range(first - first % step, last, step):
+            fill(slice(max(start, first), min(start + step, last)))
 
     if parts == 1:
-        run(0, rows)
+        run(0)
         return
     with ThreadPoolExecutor(parts) as pool:
         # The list raises what a thread raised.
-        list(pool.map(run, bounds[:-1], bounds[1:]))
+        list(pool.map(run, firsts))
 
 
 @cache
