@@ -57,10 +57,12 @@ _PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloa
 def _require_finite_heaps(data: bytes | mmap.mmap) -> None:
     """Refuse a heap of texts with an object of no length, at which the library (1.14) goes round in a circle.
 
-    A heap (HDF5 file format, III.E) begins with GCOL, a version in 4 bytes and its size in 8. Its objects begin with a
-    number in 2 bytes, 6 others, and a length in 8; number 0 is the room that is left, its own 16 bytes included.
+    A heap (HDF5 file format, III.E) begins with GCOL, a version (the library refuses all but 1) in 4 bytes and its size
+    in 8. Its objects begin with a number in 2 bytes, 6 others, and a length in 8; number 0 is the room that is left,
+    its own 16 bytes included.
     """
-    start = data.find(b"GCOL")
+    # With its version, as vectors may have these bytes by chance.
+    start = data.find(b"GCOL\x01")
     while start >= 0:
         place, end = start + 16, min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
         # Less room than an object's head takes has none.
@@ -69,7 +71,7 @@ def _require_finite_heaps(data: bytes | mmap.mmap) -> None:
             if number == 0 and length == 0:
                 raise ValueError("its texts do not end")
             place += 16 + -(-length // 8) * 8 if number else length
-        start = data.find(b"GCOL", start + 4)
+        start = data.find(b"GCOL\x01", start + 5)
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
