@@ -26,6 +26,11 @@ BASE = Path(workflow.basedir)
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
 
+    # A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
+    onstart:
+        workflow.scheduler.job_rate_limiter = None
+
+
 try:
     config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
     if config["collection"]["source"] == "folder":

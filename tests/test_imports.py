@@ -1,4 +1,4 @@
-"""TensorFlow, which takes seconds to load, is loaded only where a network runs."""
+"""TensorFlow, which takes seconds to load, is loaded only where a network runs; scikit-learn only where it is used."""
 
 import subprocess
 import sys
@@ -8,23 +8,26 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 # These build a network each time; `encode` and the page do so only if an image is new to them.
 NETWORKS = {"encoder", "train", "weights"}
 
+# It reads a data set of scikit-learn's.
+SCIKIT_LEARN = {"fetch"}
+
 # What stands in the scripts, up to their last statement, which runs the job.
 LOAD = """
 import ast, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-for path in map(Path, sys.argv[2:]):
+for path in map(Path, sys.argv[3:]):
     tree = ast.parse(path.read_text())
     tree.body.pop()
     exec(compile(tree, path, "exec"), {"__name__": "loaded", "__file__": str(path)})
-    found = {"tensorflow", "keras", "openvino", "torch", "jax"} & set(sys.modules)
+    found = set(sys.argv[2].split()) & set(sys.modules)
     if found:
         sys.exit(f"{path.name} loads {', '.join(sorted(found))}")
 """
 
 
-def load(*paths: Path) -> str:
-    command = [sys.executable, "-c", LOAD, str(SCRIPTS), *map(str, paths)]
+def load(*paths: Path, found: str = "tensorflow keras openvino torch jax") -> str:
+    command = [sys.executable, "-c", LOAD, str(SCRIPTS), found, *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
@@ -32,6 +35,11 @@ def test_jobs_that_run_no_network_load_none() -> None:
     paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in NETWORKS]
     assert len(paths) > 15
     assert load(*paths) == ""
+
+
+def test_jobs_load_scikit_learn_only_where_they_use_it() -> None:
+    paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in NETWORKS | SCIKIT_LEARN]
+    assert load(*paths, found="sklearn") == ""
 
 
 def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:

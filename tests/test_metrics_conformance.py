@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import pytrec_eval
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 from sklearn.neighbors import KNeighborsClassifier
 
 from cbir import metrics, search
@@ -226,3 +226,17 @@ def test_nmrr_at_k_agrees_with_the_definition(cases: list[Case], k: int) -> None
         expected = as_floats([slow_nmrr_at_k(row, k) for row in case.relevance.tolist()])
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
         assert ((values >= 0) & (values <= 1)).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_classification_agrees_with_scikit_learn_to_the_last_digit(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # Some categories without an image, some that nothing is taken for.
+    categories = int(random.integers(1, 30))
+    truth, predicted = random.integers(0, categories, (2, int(random.integers(1, 100))))
+    labels = np.arange(categories)
+    counts = metrics.confusion(truth, predicted, categories)
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted, labels=labels), strict=True)
+    *expected, _ = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0)
+    for values, wanted in zip(metrics.precision_recall_f1(counts), expected, strict=True):
+        np.testing.assert_array_equal(values, wanted, strict=True)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from cbir import metrics, search, threads
 from cbir.errors import InputError
@@ -115,7 +114,8 @@ def evaluate(
     per_query["correct"] = correct
     per_query["nmrr"] = figures["nmrr"]
     per_query["average_precision"] = figures["average_precision"]
-    table = _categories(categories, queries.label, predicted, figures["nmrr"])
+    counts = metrics.confusion(queries.label, predicted, len(categories))
+    table = _categories(categories, counts, queries.label, figures["nmrr"])
     worst_category = str(table["category"].iloc[-1])
     summary = {
         "method": gallery.about.get("method"),
@@ -142,7 +142,7 @@ def evaluate(
         categories=table,
         queries=per_query,
         neighbours=_neighbours(gallery, queries, found, places, neighbours),
-        confusion=_confusion(categories, queries.label, predicted),
+        confusion=_confusion(categories, counts),
         worst=_worst(
             worst_category, table, per_query, gallery, queries, places, categories, worst_images, worst_retrieved, seed
         ),
@@ -160,25 +160,24 @@ def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, s
     log.info("KD-tree and exact search agree on the %d nearest of %d queries", found.shape[1], count)
 
 
-def _categories(categories: list[str], truth: np.ndarray, predicted: np.ndarray, nmrr: np.ndarray) -> pd.DataFrame:
+def _categories(categories: list[str], counts: np.ndarray, truth: np.ndarray, nmrr: np.ndarray) -> pd.DataFrame:
     labels = np.unique(truth)
-    precision, recall, f1, support = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0)
+    precision, recall, f1 = (values[labels] for values in metrics.precision_recall_f1(counts))
     table = pd.DataFrame(
         {
             "category": [categories[label] for label in labels],
             "precision": precision,
             "recall": recall,
             "f1": f1,
-            "support": support,
+            "support": counts.sum(axis=1)[labels],
             "anmrr": [metrics.mean_defined(nmrr[truth == label]) for label in labels],
         }
     )
     return table.sort_values(["f1", "anmrr", "category"], ascending=[False, True, True], ignore_index=True)
 
 
-def _confusion(categories: list[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    matrix = confusion_matrix(truth, predicted, labels=np.arange(len(categories)))
-    table = pd.DataFrame(matrix, columns=categories)
+def _confusion(categories: list[str], counts: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(counts, columns=categories)
     # A category may itself be called "category".
     table.insert(0, "category", categories, allow_duplicates=True)
     return table

@@ -1,7 +1,7 @@
-"""Retrieval quality of rankings, a value a query.
+"""Retrieval quality of rankings, a value a query; at the end, quality of a classification, a value a category.
 
-Every function takes ``relevance``, a boolean array (queries, gallery). A row is one query's ranking of the WHOLE
-gallery, closest first, True where the image is relevant (of the query's category). The conventions everywhere:
+Every function of rankings takes ``relevance``, a boolean array (queries, gallery). A row is one query's ranking of the
+WHOLE gallery, closest first, True where the image is relevant (of the query's category). The conventions everywhere:
 
 * Ranks count from 1: column 0 holds rank 1.
 * NG, the number of relevant images of a query, is the sum of its row.
@@ -135,6 +135,38 @@ def nmrr_at_k(relevance: Relevance, k: int) -> Values:
     average_rank: Values = (top @ ranks + 1.25 * k * (k - _counts(top))) / k
     ideal = (1 + k) / 2
     return (average_rank - ideal) / (1.25 * k - ideal)
+
+
+def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], categories: int) -> NDArray[np.int64]:
+    """Count how often images of each category are taken for each.
+
+    Args:
+        truth: (n,) labels from 0 to ``categories`` - 1.
+        predicted: (n,), likewise.
+        categories: how many there are.
+
+    Returns:
+        int64 (categories, categories), rows true, columns predicted.
+    """
+    pairs = np.bincount(truth.astype(np.int64) * categories + predicted, minlength=categories**2)
+    return pairs.reshape(categories, categories)
+
+
+def precision_recall_f1(counts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+    """Return precision, recall and F1 of each category, each float64 (categories,); 0 where nothing can be divided.
+
+    As scikit-learn's ``precision_recall_fscore_support`` with ``zero_division=0``, to the last digit; importing that
+    takes longer than a small evaluation.
+
+    Args:
+        counts: as `confusion` returns them.
+    """
+    right, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+
+    def over(numbers: NDArray[np.int64], whole: NDArray[np.int64]) -> Values:
+        return np.divide(numbers, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+    return over(right, predicted), over(right, true), over(2 * right, true + predicted)
 
 
 def mean_defined(values: Values) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
@@ -119,6 +118,9 @@ def _principal_components(train: Matrix, dimension: int, whiten: bool) -> Step:
             f"config: a transform asks for {dimension} principal components, but {train.shape[0]} train images with "
             f"{train.shape[1]} features have at most {most}: lower its dimension."
         )
+    # Here, so that whoever only applies a transform waits for no import.
+    from sklearn.decomposition import PCA
+
     found = PCA(dimension, svd_solver="full").fit(train.astype(np.float64))
     projection = found.components_.T
     if whiten:
