@@ -50,7 +50,7 @@ def rankings(
     Yields:
         The block's query rows as a slice, and gallery rows (block, n) int64, nearest first; ties by gallery row.
     """
-    keys = _Keys(queries, gallery, np.float64)
+    keys = Keys(queries, gallery, np.float64)
     rows = block_bytes // (8 * max(len(keys.gallery), 1))
     ranked = min(max(rows // 4, 1), _RANKED_ROWS)
     space = np.empty((min(max(rows - ranked, 1), len(keys.queries)), len(keys.gallery)))
@@ -82,7 +82,7 @@ def rankings(
 
 @_out_of_range_is_expected
 def _ranking(
-    keys: "_Keys", first: int, found: NDArray[np.float64], lengths: NDArray[np.float64], margins: NDArray[np.float64]
+    keys: "Keys", first: int, found: NDArray[np.float64], lengths: NDArray[np.float64], margins: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Return the rankings of a few queries from ``first`` on, from their keys, which it overwrites.
 
@@ -126,7 +126,7 @@ def nearest(
     Returns:
         Distances (q, k) float64 and gallery rows (q, k) int64, nearest first; ties by gallery row.
     """
-    keys = _Keys(queries, gallery, np.float32)
+    keys = Keys(queries, gallery, np.float32)
     k = min(k, len(keys.gallery))
     found, places = np.empty((len(keys.queries), k)), np.empty((len(keys.queries), k), np.int64)
     if k == 0:
@@ -147,7 +147,7 @@ def nearest(
 
 @_out_of_range_is_expected
 def _nearest(
-    keys: "_Keys", first: int, found: NDArray[Any], margins: NDArray[np.float64], k: int
+    keys: "Keys", first: int, found: NDArray[Any], margins: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the nearest of a few queries from ``first`` on, from their keys and margins."""
     found += keys.squares
@@ -174,7 +174,7 @@ def _kth_or_more(keys: NDArray[Any], k: int) -> NDArray[Any]:
     return np.partition(minima, k - 1, axis=1)[:, k - 1]
 
 
-class _Keys:
+class Keys:
     """Keys that, with the gallery's squared lengths added, order the gallery as its distances to a query do.
 
     The squared distance |x - y|^2 less the query's square, the same for the whole row, is |y|^2 - 2 x.y. Both sides are

@@ -41,7 +41,9 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
     Raises:
         Exception: the first that ``fill`` raises.
     """
-    parts = max(1, min(parts or count(), rows // least, -(-rows // step)))
+    most = min(rows // least, -(-rows // step))
+    # Asking for the count takes longer than a small block.
+    parts = min(parts or count(), most) if most > 1 else 1
     bounds = [rows * part // parts for part in range(parts + 1)]
 
     def run(first: int, last: int) -> None:

@@ -25,7 +25,7 @@ def test_the_simulated_user_judges_the_results_by_their_category() -> None:
 def test_each_round_is_judged_on_its_own_results() -> None:
     # Round 0 shows cat/1 and dog/2. q' = 5 mean(1) = 5: dog/5 and dog/4 (1 before cat/6, by row).
     # Round 2 knows cat/1, dog/2, dog/4, dog/5; the query stays at 5.
-    results = simulate(search(), 2)
+    results = [result for [result] in simulate([search()], 2)]
     assert [result.image_ids for result in results] == [["cat/1", "dog/2"], ["dog/5", "dog/4"], ["dog/5", "dog/4"]]
     assert results[2].relevant.tolist() == [0]
     assert results[2].irrelevant.tolist() == [1, 3, 4]

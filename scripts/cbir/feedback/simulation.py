@@ -6,7 +6,7 @@ the plain ranking over the SAME residual collection, not with the round before.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,9 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.feedback.refinement import Round
-from cbir.feedback.rounds import RoundResult, Search
+from cbir.feedback.rounds import RoundResult, Search, judge_all, start_all
 from cbir.metrics import mean_defined, nmrr
 from cbir.progress import Progress
+
+# Queries that are simulated together; their rankings of 50,000 images take 75 MB.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,43 +87,66 @@ def choose(sha256: Sequence[str], count: int, seed: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def simulate(search: Search, rounds: int) -> list[RoundResult]:
-    """Return round 0 and ``rounds`` rounds judged by the simulated user."""
-    results = [search.start()]
+def simulate(searches: Sequence[Search], rounds: int) -> Iterator[list[RoundResult]]:
+    """Yield round 0 and ``rounds`` rounds judged by the simulated user, each of all searches."""
+    results = start_all(searches)
+    yield results
     for _ in range(rounds):
-        results.append(search.judge(results[-1], judge_by_category(results[-1])))
-    return results
+        results = judge_all(searches, results, [judge_by_category(result) for result in results])
+        yield results
 
 
 def measure(searches: Sequence[Search], rounds: int, gtm: int) -> Gain:
     """Return what the simulated user's judgements gain over several queries.
 
     Args:
-        searches: one a query, its category known.
+        searches: one a query of one gallery, its category known.
         rounds: how many rounds are judged.
         gtm: GTM of the whole query set on the whole gallery (see ``cbir.metrics.nmrr``). It stays the same over the
             rounds and over any choice of queries, so that their figures compare.
     """
     table = np.empty((6, len(searches), rounds + 1))
     progress = Progress("simulated queries", len(searches))
-    for query, search in enumerate(searches):
-        results = simulate(search, rounds)
-        for column, result in enumerate(results):
-            refined, before = _residual(search, result, result), _residual(search, results[0], result)
-            table[:, query, column] = (
-                result.precision,
-                result.residual_precision,
-                before[:, : search.k].sum() / search.k,
-                nmrr(refined, gtm)[0],
-                nmrr(before, gtm)[0],
-                result.relevant.size + result.irrelevant.size,
-            )
-        progress.advance()
+    for start in range(0, len(searches), _TOGETHER):
+        some = searches[start : start + _TOGETHER]
+        for column, results in enumerate(simulate(some, rounds)):
+            if column == 0:
+                first = results
+            table[:, start : start + len(some), column] = _figures(some, first, results, gtm)
+        progress.advance(len(some))
     return Gain(*table)
 
 
-def _residual(search: Search, ranked: RoundResult, judged: RoundResult) -> NDArray[np.bool_]:
-    """Return the relevance, bool (1, images), of one round's ranking without the images judged before another."""
-    order = ranked.order[~np.isin(ranked.order, np.concatenate([judged.relevant, judged.irrelevant]))]
-    relevance: NDArray[np.bool_] = search.gallery.categories[order] == search.category
-    return relevance[None]
+def _figures(
+    searches: Sequence[Search], first: list[RoundResult], results: list[RoundResult], gtm: int
+) -> NDArray[np.float64]:
+    """Return what `Gain` holds of one round, (6, queries)."""
+    pairs = list(zip(searches, first, results, strict=True))
+    refined = _residual((search, result, result) for search, _, result in pairs)
+    before = _residual(pairs)
+    return np.array(
+        [
+            [result.precision for result in results],
+            [result.residual_precision for result in results],
+            [row[: search.k].sum() / search.k for search, row in zip(searches, before, strict=True)],
+            nmrr(refined, gtm),
+            nmrr(before, gtm),
+            [result.relevant.size + result.irrelevant.size for result in results],
+        ]
+    )
+
+
+def _residual(rankings: Iterable[tuple[Search, RoundResult, RoundResult]]) -> NDArray[np.bool_]:
+    """Return the relevance, bool (queries, images), of rankings without the images judged before another round.
+
+    A row is filled up with images that are not relevant, which no figure tells from none.
+    """
+    rows = []
+    for search, ranked, judged in rankings:
+        kept = np.ones(len(search.gallery.image_ids), dtype=np.bool_)
+        kept[judged.relevant] = kept[judged.irrelevant] = False
+        order = ranked.order[kept[ranked.order]]
+        row = np.zeros(len(kept), dtype=np.bool_)
+        row[: len(order)] = search.gallery.categories[order] == search.category
+        rows.append(row)
+    return np.stack(rows)

@@ -4,8 +4,10 @@ Every strategy is a function with the signature of ``Strategy`` and depends on n
 query vector and all judgements so far. The order in which images were judged has no influence.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +30,83 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
-    """The whole gallery in an order.
+class Ranking(ABC):
+    """What orders the gallery: a score of each image, which depends on no other image of the gallery.
 
     Attributes:
-        order: (n,) gallery rows, closest first; equal scores in row order.
-        scores: float64 (n,), one a gallery row; higher is closer.
-        vector: float64 (d,), the query vector that was searched with.
+        features: (n, d) float32 or float64, the gallery.
+        vector: float64 (d,), the query vector that is searched with.
     """
 
-    order: Rows
-    scores: Vector
+    features: Features
     vector: Vector
+
+    @abstractmethod
+    def score(self, rows: Rows | slice) -> Vector:
+        """Return the scores of some gallery rows, float64; higher is closer."""
+
+    @cached_property
+    def scores(self) -> Vector:
+        """All scores, float64 (n,)."""
+        return self.score(slice(None))
+
+    @cached_property
+    def order(self) -> Rows:
+        """All gallery rows, closest first; equal scores in row order."""
+        return np.argsort(-self.scores, kind="stable")
+
+
+@dataclass(frozen=True, eq=False)
+class Near(Ranking):
+    """By the Euclidean distance to ``vector``; scores are negative distances."""
+
+    def score(self, rows: Rows | slice) -> Vector:
+        """See `Ranking`."""
+        return -np.sqrt(squared_distances(self.features[rows], self.vector))
+
+
+@dataclass(frozen=True, eq=False)
+class NearestJudged(Ranking):
+    """By the distances to the nearest relevant and to the nearest irrelevant image, see ``nearest``.
+
+    Attributes:
+        relevant: gallery rows; ``vector`` counts among them.
+        irrelevant: gallery rows.
+    """
+
+    relevant: Rows
+    irrelevant: Rows
+
+    def score(self, rows: Rows | slice) -> Vector:
+        """See `Ranking`."""
+        scored, features = self.features[rows], self.features
+        close = np.sqrt(nearest_squared_distances(scored, np.vstack([self.vector, features[self.relevant]])))
+        if not self.irrelevant.size:
+            return -close
+        far = np.sqrt(nearest_squared_distances(scored, features[self.irrelevant].astype(np.float64)))
+        total = close + far
+        return np.divide(far, total, out=np.full(len(total), 0.5), where=total > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Hyperplane(Ranking):
+    """By the signed distance to a hyperplane: ``(x . normal - shift) / spread + offset`` of an image x.
+
+    Attributes:
+        normal: float64 (d,), of length 1.
+        shift: what ``centre`` of the examples projects to.
+        spread: the unit of the scores.
+        offset: in that unit.
+    """
+
+    normal: Vector
+    shift: float
+    spread: float
+    offset: float
+
+    def score(self, rows: Rows | slice) -> Vector:
+        """See `Ranking`."""
+        return (projections(self.features[rows], self.normal) - self.shift) / self.spread + self.offset
 
 
 class Strategy(Protocol):
@@ -48,7 +115,7 @@ class Strategy(Protocol):
     def __call__(
         self, features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights
     ) -> Ranking:
-        """Rank the gallery.
+        """Return what ranks the gallery.
 
         Args:
             features: (n, d) float32 or float64, the gallery.
@@ -61,7 +128,7 @@ class Strategy(Protocol):
 
 def plain(features: Features, vector: Vector) -> Ranking:
     """Rank by the Euclidean distance to a vector, without any feedback; arguments as in ``Strategy``."""
-    return _ranking(-np.sqrt(squared_distances(features, vector)), vector)
+    return Near(features, vector)
 
 
 def rocchio(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights) -> Ranking:
@@ -96,13 +163,7 @@ def nearest(features: Features, query: Vector, relevant: Rows, irrelevant: Rows,
     are ranked by -D_rel: the order that the score approaches when the irrelevant ones move away. Source: Giacinto, "A
     nearest-neighbor approach to relevance feedback in content based image retrieval", CIVR 2007.
     """
-    close = np.sqrt(nearest_squared_distances(features, np.vstack([query, features[relevant]])))
-    if not irrelevant.size:
-        return _ranking(-close, query)
-    far = np.sqrt(nearest_squared_distances(features, features[irrelevant].astype(np.float64)))
-    total = close + far
-    scores = np.divide(far, total, out=np.full(len(total), 0.5), where=total > 0)
-    return _ranking(scores, query)
+    return NearestJudged(features, query, relevant, irrelevant)
 
 
 def linear(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights) -> Ranking:
@@ -116,19 +177,22 @@ def linear(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, 
     if not irrelevant.size:
         return rocchio(features, query, relevant, irrelevant, weights)
     # Here, so that a plain search need not wait a second for scikit-learn.
+    from sklearn import config_context
     from sklearn.svm import SVC
 
     examples = np.vstack([query, features[relevant], features[irrelevant]])
     labels = np.repeat([1, 0], [1 + relevant.size, irrelevant.size])
     centre = examples.mean(axis=0)
     spread = np.sqrt(squared_distances(examples, centre).mean()) or 1.0
-    machine = SVC(kernel="linear", C=COST, class_weight="balanced").fit((examples - centre) / spread, labels)
+    # As class_weight="balanced", which looks for the classes first. That and the checks take longer than the training.
+    weight = {label: len(labels) / (2 * np.count_nonzero(labels == label)) for label in (0, 1)}
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        machine = SVC(kernel="linear", C=COST, class_weight=weight).fit((examples - centre) / spread, labels)
     # SVC.coef_ is a matrix product, whose last digits may depend on the number of threads.
     normal = (machine.dual_coef_[0][:, None] * machine.support_vectors_).sum(axis=0)
     length = np.sqrt((normal**2).sum()) or 1.0
     normal, offset = normal / length, machine.intercept_[0] / length
-    scores = (projections(features, normal) - (centre * normal).sum()) / spread + offset
-    return _ranking(scores, query)
+    return Hyperplane(features, query, normal, (centre * normal).sum(), spread, offset)
 
 
 STRATEGIES: dict[str, Strategy] = {"rocchio": rocchio, "nearest": nearest, "linear": linear}
@@ -137,7 +201,3 @@ STRATEGIES: dict[str, Strategy] = {"rocchio": rocchio, "nearest": nearest, "line
 def _mean(features: Features, rows: Rows) -> Vector:
     mean: Vector = features[rows].mean(axis=0, dtype=np.float64)
     return mean
-
-
-def _ranking(scores: NDArray[Any], vector: Vector) -> Ranking:
-    return Ranking(np.argsort(-scores, kind="stable"), scores, vector)

@@ -1,0 +1,113 @@
+"""Orders told by bounds are those of the exact scores, also where many scores are equal or nearly so."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from cbir.feedback import orders as module
+from cbir.feedback.orders import orders
+from cbir.feedback.strategies import STRATEGIES, Ranking, Weights, plain
+
+ROWS, WIDTH = 230, 40
+
+
+def network(random: np.random.Generator) -> np.ndarray:
+    return random.gamma(0.5, size=(ROWS, WIDTH)).astype(np.float32)
+
+
+def copies(random: np.random.Generator) -> np.ndarray:
+    # Each image about four times, some of them apart by the last bit of one value.
+    features = network(random)[random.integers(0, ROWS // 4, ROWS)]
+    features[::3, 0] = np.nextafter(features[::3, 0], np.float32(9))
+    return features
+
+
+def whole_numbers(random: np.random.Generator) -> np.ndarray:
+    return random.integers(0, 3, (ROWS, WIDTH)).astype(np.float32)
+
+
+def far_away(random: np.random.Generator) -> np.ndarray:
+    return (100_000 + random.normal(size=(ROWS, WIDTH))).astype(np.float32)
+
+
+def too_large(random: np.random.Generator) -> np.ndarray:
+    return random.normal(size=(ROWS, WIDTH)) * 10.0 ** random.integers(100, 154, (ROWS, 1))
+
+
+def collapsed(random: np.random.Generator) -> np.ndarray:
+    return np.ones((ROWS, WIDTH), np.float32)
+
+
+GALLERIES = [network, copies, whole_numbers, far_away, collapsed]
+
+
+def rankings(features: np.ndarray, random: np.random.Generator, name: str) -> list[Ranking]:
+    """Rankings of nine queries, some of which are images of the gallery; one judged nothing irrelevant."""
+    found = []
+    for number in range(9):
+        judged = random.permutation(ROWS)[: random.integers(1, 30)]
+        cut = len(judged) if number == 0 else random.integers(0, len(judged))
+        query = features[random.integers(ROWS)].astype(np.float64) + (0.3 if number % 2 else 0)
+        found.append(STRATEGIES[name](features, query, np.sort(judged[:cut]), np.sort(judged[cut:]), Weights()))
+    return found
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("gallery", GALLERIES)
+def test_orders_are_those_of_the_rankings(gallery, name: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    random = np.random.default_rng(5)
+    features = gallery(random)
+    asked = [*rankings(features, random, name), plain(features, features[3].astype(np.float64))]
+    expected = [ranking.order.tolist() for ranking in asked]
+    assert [order.tolist() for order in orders(asked)] == expected
+    # A few queries at a time, and a block of gallery rows after the other.
+    monkeypatch.setattr(module, "_BYTES", 8 * ROWS * 70)
+    monkeypatch.setattr(module, "_ROWS", 64)
+    with threadpool_limits(1):
+        assert [order.tolist() for order in orders(asked)] == expected
+
+
+@pytest.mark.parametrize("name", ["rocchio", "nearest"])
+def test_orders_of_numbers_too_large_to_square(name: str) -> None:
+    random = np.random.default_rng(6)
+    features = too_large(random)
+    with np.errstate(over="ignore", invalid="ignore"):
+        asked = rankings(features, random, name)
+        assert [order.tolist() for order in orders(asked)] == [ranking.order.tolist() for ranking in asked]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("gallery", GALLERIES)
+def test_scores_lie_within_their_bounds(gallery, name: str) -> None:  # type: ignore[no-untyped-def]
+    random = np.random.default_rng(7)
+    for ranking in rankings(gallery(random), random, name):
+        low, high = module._BOUNDS[type(ranking)]([ranking], 1)
+        # Bounds of a plain distance are those of its square.
+        scores = -(ranking.scores**2) if type(ranking) is module.Near else ranking.scores
+        assert (low[0] <= scores).all()
+        assert (scores <= high[0]).all()
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_exact_scores_are_asked_of_few_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    asked = rankings(network(random), random, name)
+    scored = []
+    for kind in module._BOUNDS:
+        score = kind.score
+        monkeypatch.setattr(
+            kind, "score", lambda self, rows, score=score: scored.append(len(rows)) or score(self, rows)
+        )
+    orders(asked)
+    # Those judged, which are at distance 0, among them.
+    assert sum(scored) < sum(30 for _ in asked)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_score_has_the_same_digits_alone_and_among_others(name: str) -> None:
+    random = np.random.default_rng(9)
+    features = random.gamma(0.5, size=(200, 1280)).astype(np.float32)
+    ranking = STRATEGIES[name](features, features[0] + 0.5, np.arange(1, 20), np.arange(20, 30), Weights())
+    rows = random.permutation(200)[:70]
+    assert ranking.score(rows).tolist() == ranking.scores[rows].tolist()
+    assert [ranking.score(np.array([row]))[0] for row in range(200)] == ranking.scores.tolist()
