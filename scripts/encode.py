@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from cbir import loading
 from cbir.encoding import Embed, encode_shard
 from cbir.files import read_csv, read_json, sole_writer
 from cbir.job import run
@@ -17,7 +18,8 @@ def work(job: Any) -> None:
 
     def make_embed() -> Embed:
         # Imported here, so that a shard with nothing new loads no network.
-        from cbir import devices, encoders, inference
+        with loading.quickly():
+            from cbir import devices, encoders, inference
 
         devices.take(job.resources.gpu)
         devices.limit_threads(1, job.threads)

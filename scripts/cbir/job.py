@@ -1,5 +1,7 @@
 """What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
 
+import atexit
+import gc
 import importlib
 import logging
 import sys
@@ -29,6 +31,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     """
     # A job may outlive a Snakemake that was killed.
     lock.hold()
+    # Python looks for garbage as it ends, which takes 0.6 s with TensorFlow loaded, and then throws everything away.
+    atexit.register(gc.freeze)
     for output in getattr(snakemake, "output", []):
         files.sweep(output)
     path = Path(snakemake.log[0])
