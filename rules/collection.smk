@@ -63,7 +63,7 @@ rule near_duplicates:
         "results/benchmarks/near_duplicates.tsv"
     conda:
         "../envs/workflow.yaml"
-    threads: 16
+    threads: spread(1)
     resources:
         mem_mb=grows(4000, per_mb=20),
         runtime=grows(60, per_mb=1),
@@ -89,7 +89,7 @@ rule suspects:
         "results/benchmarks/suspects.tsv"
     conda:
         "../envs/workflow.yaml"
-    threads: 16
+    threads: spread(20)
     resources:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),

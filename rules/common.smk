@@ -1,4 +1,5 @@
 # Shared by all stages: the checked configuration, content hashes of the scripts, and the functions that name files.
+import math
 import re
 import sys
 from pathlib import Path
@@ -92,6 +93,26 @@ def grows(base, per_mb=0):
         return round(attempt * (base + per_mb * size / 1e6))
 
     return amount
+
+
+def spread(megabytes):
+    """Threads function: one for each so many megabytes of inputs, 16 at most: jobs of little work run side by side."""
+
+    def count(wildcards, input):
+        size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
+        return min(max(1, math.ceil(size / megabytes / 1e6)), 16)
+
+    return count
+
+
+def encode_threads(wildcards, input):
+    """Threads function: one for each batch of images that the shard does not hold yet, 16 at most."""
+    # Here, so that a run that encodes nothing waits for no import.
+    from cbir.encoding import count_missing
+
+    shard = f"results/encoded/{wildcards.encoder}/{wildcards.runtime}/{wildcards.shard}.h5"
+    missing = count_missing(input.images, shard, input.about, Runtime.parse(wildcards.runtime))
+    return min(max(1, math.ceil(missing / config["encoders"][wildcards.encoder]["batch"])), 16)
 
 
 def grows_with_images(base, per_thousand, manifest):

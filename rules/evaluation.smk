@@ -34,7 +34,7 @@ rule evaluate:
         "results/benchmarks/evaluate/{method}.tsv"
     conda:
         "../envs/workflow.yaml"
-    threads: 16
+    threads: spread(40)
     resources:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),

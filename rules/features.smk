@@ -17,7 +17,7 @@ checkpoint encode:
         "results/benchmarks/encode/{encoder}/{runtime}/{shard}.tsv"
     conda:
         "../envs/tensorflow-gpu.yaml"
-    threads: 16
+    threads: encode_threads
     resources:
         mem_mb=grows_with_images(4000, 1, "images"),
         runtime=grows_with_images(30, 1, "images"),

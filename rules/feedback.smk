@@ -63,9 +63,11 @@ rule simulate:
         "results/logs/simulate/{method}.log",
     benchmark:
         "results/benchmarks/simulate/{method}.tsv"
+    # The longest of those that stand behind an evaluation.
+    priority: 1
     conda:
         "../envs/workflow.yaml"
-    threads: 4
+    threads: spread(20)
     resources:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(60, per_mb=1),

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from cbir import encoding
-from cbir.encoding import Embed, encode_shard, read_rows
+from cbir.encoding import Embed, count_missing, encode_shard, read_rows
 from cbir.errors import InputError
+from cbir.files import write_csv, write_json
 from cbir.images import load
+from cbir.runtimes import TENSORFLOW, Runtime
 from conftest import picture
 
 BATCH = 4
@@ -129,6 +131,19 @@ def test_a_new_image_is_encoded_alone_and_a_removed_one_goes(images: pd.DataFram
     assert network.sizes == [1]
     encode(images[1:21], tmp_path / "fresh.h5", Network())
     assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
+
+
+def test_how_many_images_are_missing_is_told_beforehand(images: pd.DataFrame, tmp_path: Path) -> None:
+    manifest, shard, about = (tmp_path / name for name in ("0.csv", "0.h5", "f.json"))
+    assert count_missing(manifest, shard, about, TENSORFLOW) > 10**6
+    write_csv(manifest, pd.concat([images[2:], images[:4]]))
+    write_json(about, {"fingerprint": "f"})
+    assert count_missing(manifest, shard, about, TENSORFLOW) > 10**6
+    encode(images[:19], shard, Network())
+    assert count_missing(manifest, shard, about, TENSORFLOW) == 3
+    assert count_missing(manifest, shard, about, Runtime("openvino")) == 22
+    shard.write_bytes(shard.read_bytes()[:1000])
+    assert count_missing(manifest, shard, about, TENSORFLOW) > 10**6
 
 
 def test_another_encoder_encodes_all(images: pd.DataFrame, tmp_path: Path) -> None:

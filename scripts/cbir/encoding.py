@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import shutil
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir import runtimes
 from cbir.errors import InputError
-from cbir.files import HDF5_OVERHEAD, atomic
+from cbir.files import HDF5_OVERHEAD, atomic, read_csv, read_json
 from cbir.hdf5 import attributes, dataset, opened
 from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
 from cbir.progress import Progress
@@ -96,6 +98,26 @@ def encode_shard(
     _write(path, list(wanted), read_rows(filled, list(wanted), fingerprint), fingerprint, dimension)
     shutil.rmtree(parts, ignore_errors=True)
     return len(missing)
+
+
+def count_missing(manifest: str | Path, path: str | Path, about: str | Path, runtime: runtimes.Runtime) -> int:
+    """Count the contents that `encode_shard` would encode, as far as the shard tells; very many if it cannot be read.
+
+    Args:
+        manifest: CSV with the columns path and sha256.
+        path: the shard.
+        about: the side file of the encoder.
+        runtime: what runs the encoder.
+    """
+    try:
+        wanted = set(read_csv(manifest, ["sha256"])["sha256"])
+        made = runtimes.fingerprint(read_json(about, {"fingerprint": str})["fingerprint"], runtime)
+        with opened(path) as file:
+            held = dataset(file, "sha256").asstr()[:] if attributes(file)["fingerprint"] == made else []
+        return len(wanted.difference(held))
+    # Files that are still to be made, and h5py raises many kinds on damaged ones.
+    except Exception:
+        return sys.maxsize
 
 
 def _finished(parts: Path) -> list[Path]:

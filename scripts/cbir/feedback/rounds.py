@@ -5,6 +5,7 @@ The workflow, the page and the simulated user all call ``Search``, so all get th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,6 @@ class RoundResult:
         vector: float64 (d,), the query vector that was searched with.
         order: gallery rows, closest first: the whole gallery but the query itself.
         image_ids: (k,) the results.
-        distances: float64 (k,), Euclidean, of the results to ``vector``.
-        scores: float64 (k,), the strategy's, higher is closer; it is what the ranking goes by.
         of_category: bool (k,), whether each result is of the query's category; None when that is not known.
         relevant: gallery rows judged relevant before this ranking, in all rounds, sorted.
         irrelevant: the same of those judged irrelevant.
@@ -64,19 +63,31 @@ class RoundResult:
         residual_precision: the same of the first k images that were not judged before this ranking. Fewer than k left
             count as misses. Residual collection: Chang, Cirillo and Razon, in Salton (ed.), "The SMART Retrieval
             System", 1971.
+        ranking: what made the order.
     """
 
     number: int
     vector: Vector
     order: Rows
     image_ids: list[str]
-    distances: Vector
-    scores: Vector
     of_category: NDArray[np.bool_] | None
     relevant: Rows
     irrelevant: Rows
     precision: float | None
     residual_precision: float | None
+    ranking: Ranking
+
+    # A simulated user asks for neither of these two.
+    @cached_property
+    def distances(self) -> Vector:
+        """Euclidean distances of the results to ``vector``, float64 (k,)."""
+        top = self.order[: len(self.image_ids)]
+        return np.sqrt(squared_distances(self.ranking.features[top], self.vector))
+
+    @cached_property
+    def scores(self) -> Vector:
+        """The strategy's scores of the results, float64 (k,), higher is closer; they are what the ranking goes by."""
+        return self.ranking.score(self.order[: len(self.image_ids)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the round as plain data; Python writes and reads back every float to the last digit."""
@@ -203,13 +214,12 @@ class Search:
             vector=ranking.vector,
             order=order,
             image_ids=[self.gallery.image_ids[row] for row in top],
-            distances=np.sqrt(squared_distances(self.gallery.features[top], ranking.vector)),
-            scores=ranking.score(top),
             of_category=None if same is None else same[top],
             relevant=relevant,
             irrelevant=irrelevant,
             precision=None if same is None else float(same[top].sum() / self.k),
             residual_precision=None if same is None else float(same[unjudged].sum() / self.k),
+            ranking=ranking,
         )
 
 
@@ -234,14 +244,12 @@ def judge_all(
     with threads.shared() as parts:
         threads.in_blocks(len(searches), 1, judge, parts=parts)
     ranked = orders([ranking for ranking, *_ in judged])
-    # Products for a few results each, for which several threads are not worth waking.
-    with threads.shared():
-        return [
-            search._result(before.number + 1, ranking, order, relevant, irrelevant)
-            for search, before, (ranking, relevant, irrelevant), order in zip(
-                searches, previous, judged, ranked, strict=True
-            )
-        ]
+    return [
+        search._result(before.number + 1, ranking, order, relevant, irrelevant)
+        for search, before, (ranking, relevant, irrelevant), order in zip(
+            searches, previous, judged, ranked, strict=True
+        )
+    ]
 
 
 def refine(
