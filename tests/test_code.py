@@ -30,8 +30,8 @@ def root(tmp_path: Path) -> Path:
 
 def fingerprint(root: Path, script: str = "run.py") -> str:
     # Within one process files are taken not to change.
-    code.fingerprint.cache_clear()
-    code._tree.cache_clear()
+    for cached in (code.fingerprint, code._tree, code._imported, code._files):
+        cached.cache_clear()
     return code.fingerprint(root / script, root)
 
 

@@ -32,8 +32,14 @@ def _closure(script: Path, root: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [file for name in _tree(path)[1] for file in _files(_absolute(name, path, root), root)]
+            waiting += _imported(path, root)
     return found
+
+
+@cache
+def _imported(path: Path, root: Path) -> set[Path]:
+    """Return the files below ``root`` that a file imports itself."""
+    return {file for name in set(_tree(path)[1]) for file in _files(_absolute(name, path, root), root)}
 
 
 @cache
@@ -73,6 +79,7 @@ def _absolute(name: str, path: Path, root: Path) -> str:
     return ".".join([*package, *filter(None, [name[level:]])])
 
 
+@cache
 def _files(name: str, root: Path) -> list[Path]:
     """Return the files of a dotted name: the module, and the ``__init__`` of every package above it."""
     parts = name.split(".")
