@@ -19,7 +19,7 @@ from cbir.metrics import mean_defined, nmrr
 from cbir.progress import Progress
 
 # Queries that are simulated together; their rankings of 50,000 images take 75 MB.
-_TOGETHER = 64
+_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
