@@ -133,7 +133,7 @@ def main() -> None:
         "everything, once": first,
         "nothing changed": statistics.median(nothing),
         "one image added": statistics.median(added),
-        "of these, importing TensorFlow": importing("tensorflow"),
+        "importing TensorFlow, by itself": importing("tensorflow"),
     }
     print(f"{usable:,} images, 1 method; {THREADS} processors; medians of {REPEATS}\n")
     table(["run", "seconds"], [[what, f"{seconds:.1f}"] for what, seconds in rows.items()])
