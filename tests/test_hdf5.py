@@ -42,6 +42,21 @@ def test_a_heap_at_which_the_library_goes_round_in_a_circle(path: Path) -> None:
             pass
 
 
+def test_a_heap_with_less_room_left_than_an_object_s_head_takes(tmp_path: Path) -> None:
+    # 4,096 bytes: 16 of the heap's head, 167 texts of 16 + 8 and 2 of 16 + 16. The 8 that are left are 0.
+    texts = ["eight_by"] * 167 + ["sixteen_sixteen_"] * 2
+    path = tmp_path / "full.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("texts", data=texts, dtype=h5py.string_dtype())
+        file.create_dataset("zeros", data=[0.0] * 1000)
+    data = path.read_bytes()
+    start = data.index(b"GCOL")
+    assert struct.unpack_from("<Q", data, start + 8)[0] == 4096
+    assert data[start + 4088 : start + 4112] == bytes(24)
+    with hdf5.opened(path) as file:
+        assert hdf5.dataset(file, "texts").asstr()[:].tolist() == texts
+
+
 def test_an_attribute_at_which_the_library_reads_foreign_memory(path: Path) -> None:
     data = bytearray(path.read_bytes())
     # Name, padded to 8 bytes, then its type: a list (9) of version 1, of the kind text (1).

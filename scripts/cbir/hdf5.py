@@ -62,8 +62,9 @@ def _require_finite_heaps(data: bytes | mmap.mmap) -> None:
     """
     start = data.find(b"GCOL")
     while start >= 0:
-        place, end = start + 16, min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data) - 16)
-        while place < end:
+        place, end = start + 16, min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
+        # Less room than an object's head takes has none.
+        while place + 16 <= end:
             number, length = struct.unpack_from("<H6xQ", data, place)
             if number == 0 and length == 0:
                 raise ValueError("its texts do not end")
