@@ -19,21 +19,21 @@ BLOCK_BYTES = 256_000_000
 # Numbers out of range are told by infinite margins; threads do not inherit this setting.
 _out_of_range_is_expected = np.errstate(over="ignore", invalid="ignore")
 
-# Gallery rows that are multiplied at once, where they must be converted first: 21 MB of 1280 float32 values.
-_GALLERY_ROWS = 4096
+# Gallery rows that are multiplied at once, where they must be converted first: 21 MB of 1280 float64 values.
+_GALLERY_ROWS = 2048
 
 # Gallery rows whose mean stands for that of all.
 _SAMPLE = 1024
 
-# Query rows that a thread multiplies at once, at most. With fewer, products are slower; with more, one thread cannot
-# settle its candidates while others multiply, and much new memory takes longer than little that is used again.
+# Query rows that are multiplied at once, at most. With fewer, products are slower; with more, no thread settles its
+# candidates while others multiply, and much new memory takes longer than little that is used again.
 _BLOCK_ROWS = 896
 
 # Queries whose keys are looked at together: 64 times 8,250 keys stay in a core's cache.
 _QUERY_ROWS = 64
 
 # Bytes of whole rankings that are yielded at once: what is freed of this size is soon used again.
-_RANKED_BYTES = 8_000_000
+_RANKED_BYTES = 16_000_000
 
 # Queries that are sorted together: 16 times 8,250 keys stay in a core's cache.
 _SORTED_ROWS = 16
@@ -61,20 +61,17 @@ def rankings(
     keys = Keys(queries, gallery, np.float64)
     row_bytes = 8 * max(len(keys.gallery), 1)
     ranked = max(min(_RANKED_BYTES, block_bytes // 4) // row_bytes, 1)
-    with threads.shared() as parts:
-        rows = min(block_bytes // row_bytes - ranked, parts * _BLOCK_ROWS, len(keys.queries))
+    rows = min(block_bytes // row_bytes - ranked, _BLOCK_ROWS, len(keys.queries))
     space = np.empty((max(rows, 1), len(keys.gallery)))
     for block in _slices(len(keys.queries), len(space)):
         here = space[: block.stop - block.start]
-        lengths, margins = np.empty(len(here)), np.empty(len(here))
+        x, lengths, margins = keys.prepare(block)
 
-        def fill(
-            rows: slice, first: int = block.start, here: Any = here, lengths: Any = lengths, margins: Any = margins
-        ) -> None:
-            lengths[rows], margins[rows] = keys.fill(slice(first + rows.start, first + rows.stop), here[rows])
+        def fill(columns: slice, here: Any = here, x: Any = x) -> None:
+            keys.fill(x, columns, here[:, columns])
 
         with threads.shared() as parts:
-            threads.in_blocks(len(here), -(-len(here) // parts), fill, parts=parts)
+            threads.in_blocks(len(keys.gallery), -(-len(keys.gallery) // parts), fill, parts=parts)
         for part in _slices(len(here), ranked):
             order = np.empty((part.stop - part.start, len(keys.gallery)), np.int64)
 
@@ -151,7 +148,8 @@ def nearest(
 
     def fill(rows: slice) -> None:
         block = np.empty((rows.stop - rows.start, len(keys.gallery)), np.float32)
-        _, margins = keys.fill(rows, block)
+        x, _, margins = keys.prepare(rows)
+        keys.fill(x, slice(0, len(keys.gallery)), block)
         parts = [
             part.start * block.shape[1] + _candidates(keys, block[part], margins[part], k)
             for part in _slices(len(block), _QUERY_ROWS)
@@ -232,33 +230,34 @@ class Keys:
             self.squares = np.square(lengths).astype(kind)
 
     @_out_of_range_is_expected
-    def fill(self, rows: slice, keys: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Write the keys of some queries, without the squares.
-
-        Args:
-            rows: which queries.
-            keys: where the keys go, (rows, n) of the kind.
+    def prepare(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]]:
+        """Prepare some queries.
 
         Returns:
-            The queries' lengths, moved as the keys are, and margins, both float64 (rows,): sums of a key and a square
-            that are further apart are in the order of `euclidean`.
+            What `fill` takes; the queries' lengths, moved as the keys are, and margins, both float64 (rows,): sums of a
+            key and a square that are further apart are in the order of `euclidean`.
         """
         x = self._moved(self.queries[rows])
         lengths = _lengths(x)
         # Twice is a power of two, so it rounds nothing.
         x *= -2
-        if self._centre is None and self.gallery.dtype == self._kind:
-            np.matmul(x, self.gallery.T, out=keys)
-        else:
-            space = np.empty((min(_GALLERY_ROWS, len(self.gallery)), x.shape[1]), self._kind)
-            for columns in _slices(len(self.gallery), len(space)):
-                np.matmul(x, self._moved(self.gallery[columns], space).T, out=keys[:, columns])
         terms, range_, longest = x.shape[1] + 8, np.finfo(self._kind), self.longest
         key_errors = range_.eps / 2 * (2 * terms * lengths * longest + 8 * longest**2) + terms * float(range_.tiny)
         distance_errors = terms * np.finfo(np.float64).eps / 2 * (lengths + longest) ** 2
         margins: NDArray[np.float64] = 2 * (key_errors + distance_errors)
         margins[~((lengths + longest) ** 2 < range_.max / 4)] = np.inf
-        return lengths, margins
+        return x, lengths, margins
+
+    @_out_of_range_is_expected
+    def fill(self, x: NDArray[Any], columns: slice, keys: NDArray[Any]) -> None:
+        """Write the keys (rows of x, columns), without the squares, of prepared queries and some gallery rows."""
+        gallery = self.gallery[columns]
+        if self._centre is None and gallery.dtype == self._kind:
+            np.matmul(x, gallery.T, out=keys)
+            return
+        space = np.empty((min(_GALLERY_ROWS, len(gallery)), x.shape[1]), self._kind)
+        for part in _slices(len(gallery), len(space)):
+            np.matmul(x, self._moved(gallery[part], space).T, out=keys[:, part])
 
     def distances(self, queries: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the exact distances of pairs of a query and a gallery row."""
