@@ -121,7 +121,8 @@ def _squares(points: Matrix, features: Features, parts: int) -> tuple[Matrix, ND
     squares, errors = np.empty((len(points), len(features))), np.empty(len(points))
 
     def fill(rows: slice) -> None:
-        lengths, margins = keys.fill(rows, squares[rows])
+        x, lengths, margins = keys.prepare(rows)
+        keys.fill(x, slice(0, len(features)), squares[rows])
         squares[rows] += keys.squares
         squares[rows] += (lengths**2)[:, None]
         # The margin is twice the error of a key; these are the roundings of both sums.
