@@ -165,7 +165,8 @@ def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(GOOD))
     assert as_json(read(path, METHODS, Weights())) == as_json(parsed(GOOD))
-    for missing in (tmp_path / "other.json", tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    for missing in (tmp_path / "other.json", tmp_path, tmp_path / "pipe.json"):
         with pytest.raises(InputError, match=f"{missing} cannot be read"):
             read(missing, METHODS, Weights())
 

@@ -62,10 +62,13 @@ def read(
     """Read a refinement's file; arguments and errors as in ``parse``.
 
     Raises:
-        InputError: moreover, when the file is missing or too large.
+        InputError: moreover, when the file is missing, no regular file or too large.
     """
     path = Path(path)
     try:
+        # A pipe would be waited for.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} cannot be read (no regular file): put the refinement's own file there.")
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
