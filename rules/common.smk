@@ -95,24 +95,29 @@ def grows(base, per_mb=0):
     return amount
 
 
+def threads_for(parts):
+    """A thread for each part of the work, 16 at most: jobs of little work run side by side."""
+    return min(max(1, math.ceil(parts)), 16)
+
+
 def spread(megabytes):
-    """Threads function: one for each so many megabytes of inputs, 16 at most: jobs of little work run side by side."""
+    """Threads function: one for each so many megabytes of inputs."""
 
     def count(wildcards, input):
         size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
-        return min(max(1, math.ceil(size / megabytes / 1e6)), 16)
+        return threads_for(size / megabytes / 1e6)
 
     return count
 
 
 def encode_threads(wildcards, input):
-    """Threads function: one for each batch of images that the shard does not hold yet, 16 at most."""
+    """Threads function: one for each batch of images that the shard does not hold yet."""
     # Here, so that a run that encodes nothing waits for no import.
     from cbir.encoding import count_missing
 
     shard = f"results/encoded/{wildcards.encoder}/{wildcards.runtime}/{wildcards.shard}.h5"
     missing = count_missing(input.images, shard, input.about, Runtime.parse(wildcards.runtime))
-    return min(max(1, math.ceil(missing / config["encoders"][wildcards.encoder]["batch"])), 16)
+    return threads_for(missing / config["encoders"][wildcards.encoder]["batch"])
 
 
 def grows_with_images(base, per_thousand, manifest):

@@ -44,9 +44,7 @@ def attributes(group: h5py.Group | h5py.Dataset) -> dict[str, Any]:
         if not isinstance(group.attrs.get_id(name).get_type(), _PLAIN_TYPES):
             raise ValueError(f"the attribute {name!r} is neither a text nor a number")
         value = group.attrs[name]
-        found[name] = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, np.ndarray):
-            found[name] = value.tolist()
+        found[name] = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     return found
 
 

@@ -9,13 +9,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
 from cbir import archive, networks
 from cbir.errors import InputError
 from cbir.files import read_json, sha256_file, write_json
+from cbir.hdf5 import opened
 
 log = logging.getLogger("cbir")
 
@@ -130,7 +130,7 @@ def load(model: keras.Model, path: str | Path) -> None:
 
 def _require_all_layers(model: keras.Model, path: Path) -> None:
     """Loading by name passes over layers that the file lacks, without a word."""
-    with h5py.File(path, "r") as file:
+    with opened(path) as file:
         names: set[str] = set()
         file.visit(lambda name: names.update(name.split("/")))
     missing = [layer.name for layer in model.layers if layer.weights and layer.name not in names]
