@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from cbir.feedback.refinement import locate_query, read
-from cbir.feedback.rounds import refine
+from cbir.feedback.rounds import Gallery, refine
 from cbir.feedback.strategies import Weights
 from cbir.files import write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
+from cbir.web.state import image_key
 from web.made import HOSTILE, visitor
 
 SEARCH = "/search?method=tiny&query=sea/6.png&k=4"
@@ -194,6 +196,76 @@ def test_strategies_rank_the_same_flags_their_own_way(client: FlaskClient) -> No
     assert found["nearest"] != found["rocchio"] != found["linear"]
 
 
+def images_flagged(client: FlaskClient, address: str) -> dict[str, str]:
+    """The images flagged on a page of all results, in all rounds so far: image_id to verdict."""
+    page = client.get(address).text
+    names = re.findall(r'title="Search with ([^"]+)"', page)
+    return {names[int(at)]: verdict for verdict, at in (flag.split("-") for flag in pressed(page))}
+
+
+@pytest.mark.parametrize("change", ["k-5", "k-10", "method-unit", "strategy-nearest", "strategy-linear"])
+def test_a_change_of_the_ranking_keeps_every_flag_of_every_round(client: FlaskClient, change: str) -> None:
+    start = SEARCH.replace("k=4", "k=18")
+    for rounds in (("r..i.......i...r",), ("r..i.......i...r", ""), ("r..i.......i...r", "........rriirr", "")):
+        address = walk(client, start, *rounds)
+        flagged = images_flagged(client, address)
+        assert len(flagged) >= 4
+        changed = link(client.get(address).text, change)
+        page = client.get(changed).text
+        title = f"Round {len(rounds) - 1}" if len(rounds) > 1 else "Nearest images"
+        assert f">{title}</h2>" in page
+        # All are counted, those too that are not among fewer results; with as many results as before they show.
+        tally = [list(flagged.values()).count(verdict) for verdict in ("relevant", "irrelevant")]
+        assert f"{tally[0]} relevant, {tally[1]} irrelevant" in page
+        hidden = len(flagged.keys() - set(re.findall(r'title="Search with ([^"]+)"', page)))
+        assert (f"{hidden} of them not among these results" in page) == (hidden > 0)
+        again = changed if change[0] != "k" else link(page, "k-18")
+        assert images_flagged(client, again) == flagged
+
+
+def test_flags_kept_through_changes_are_saved_as_the_page_showed_them(
+    client: FlaskClient, library: Library, tmp_path: Path
+) -> None:
+    address = walk(client, SEARCH.replace("k=4", "k=17"), "r..i.......i...r", "")
+    for change in ("method-unit", "k-5"):
+        address = link(client.get(address).text, change)
+    shown = client.get(address).text
+    assert save(client, address, "x").status_code == 303
+    redone = redo(library, tmp_path / "feedback", "x")
+    assert redone[1].distances.tolist() == distances(shown)
+    assert (redone[1].relevant.size, redone[1].irrelevant.size) == (2, 2)
+
+
+def test_as_many_results_as_the_configuration_allows_can_be_shown(results: Path, tmp_path: Path) -> None:
+    write_json(results / "configuration.json", {"feedback": {"alpha": 1, "beta": 1, "gamma": 1, "k": 200}})
+    random = np.random.default_rng(2)
+    library = Library(results)
+    # A gallery larger than that, of images of the collection.
+    rows = [f"{number}" for number in range(1100)]
+    method = library.methods["tiny"]
+    object.__setattr__(
+        method, "gallery", Gallery(random.normal(size=(1100, 5)).astype(np.float32), rows, np.array(["sea"] * 1100))
+    )
+    sea = library.images["sea/0.png"]
+    library.images.update({row: replace(sea, image_id=row) for row in rows})
+    client = visitor(create_app(library, tmp_path / "feedback"))
+    found = client.get("/?method=tiny&category=sea").text
+    address = next(href for href in re.findall(r'href="([^"]+)"', found) if "query=sea/6.png" in href)
+    assert len(distances(client.get(address.replace("&amp;", "&")).text)) == 200
+    assert len(distances(client.get("/search?method=tiny&query=sea/6.png&k=1000").text)) == 1000
+
+
+def test_the_last_round_can_be_flagged_and_saved(client: FlaskClient, library: Library, tmp_path: Path) -> None:
+    flag = f"r{image_key(library.images['sea/0.png'].sha256)}"
+    last = f"{SEARCH}&rounds={'_'.join([flag] * 20)}_&at=20"
+    assert 'id="next"' not in client.get(last).text
+    flagged = walk(client, last, "..i")
+    page = client.get(flagged).text
+    assert "irrelevant-2" in pressed(page) and 'id="next"' not in page
+    assert "x.json" in client.get(save(client, flagged, "x").location).text
+    assert len(json.loads((tmp_path / "feedback" / "x.json").read_text())["rounds"]) == 21
+
+
 def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskClient, library: Library) -> None:
     page = client.get(SEARCH).text
     shown = re.findall(r'title="Search with (\w+)/', page)
@@ -259,6 +331,16 @@ def test_a_thumbnail_is_the_image_made_small(client: FlaskClient, library: Libra
 )
 def test_no_other_file_is_served(client: FlaskClient, path: str) -> None:
     assert client.get(path, follow_redirects=True).status_code == 404
+
+
+def test_a_picture_that_is_not_the_recorded_one_is_not_shown(client: FlaskClient, library: Library) -> None:
+    # The table of images may come from somebody else, and name any picture of this machine.
+    image = library.images["sea/6.png"]
+    image.path.write_bytes(png())
+    assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
+    image.path.unlink()
+    image.path.symlink_to(library.images["sea/3.png"].path)
+    assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
 
 
 def test_a_picture_that_is_gone_is_missing_and_the_page_stays(client: FlaskClient, library: Library) -> None:
