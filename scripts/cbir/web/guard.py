@@ -12,7 +12,7 @@ import hmac
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request, url_for
+from flask import Flask, Response, abort, make_response, render_template, request, url_for
 from werkzeug.sansio.request import Request
 
 _POLICY = (
@@ -42,7 +42,7 @@ def protect(app: Flask) -> None:
     def check() -> Response | None:
         reason = foreign(request)
         if not reason and _same(request.args.get("key", ""), key):
-            response = Response("This browser may use the page now.\n", mimetype="text/plain")
+            response = make_response(render_template("opened.html"))
             response.set_cookie(_cookie(request), key, httponly=True, samesite="Strict")
             # Not a redirect: of a link on another site, a browser would follow it without the cookie.
             response.headers["Refresh"] = f"0; url={url_for('home')}"
