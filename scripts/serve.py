@@ -6,15 +6,10 @@ import sys
 import threading
 from pathlib import Path
 
-import waitress
-
 from cbir.errors import InputError
-from cbir.web import guard
 from cbir.web.app import create_app
 from cbir.web.library import Library
-
-# Above what the page itself refuses with a sentence; from here on the connection is cut.
-_LARGEST_REQUEST = 200_000_000
+from cbir.web.server import Server
 
 
 def main() -> None:
@@ -24,7 +19,9 @@ def main() -> None:
         "--feedback", type=Path, help="where refinements are saved (default: feedback/SOURCE beside the results)"
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine alone)"
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 takes all)",
     )
     parser.add_argument(
         "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
@@ -40,26 +37,18 @@ def main() -> None:
 def serve(arguments: argparse.Namespace) -> None:
     library = Library(arguments.results)
     feedback = arguments.feedback or arguments.results.parent / "feedback" / library.source
-    if not 0 <= arguments.port <= 65535:
-        # The system would take it modulo 65536.
-        raise InputError(f"The port {arguments.port} does not exist: choose one from 1 to 65535 by --port.")
-    app = create_app(library, feedback, guard.own_names(arguments.host))
-    try:
-        server = waitress.create_server(
-            app, host=arguments.host, port=arguments.port, threads=8, max_request_body_size=_LARGEST_REQUEST, ident=None
-        )
-    except (OSError, OverflowError, ValueError) as error:
-        raise InputError(
-            f"The page cannot listen on {arguments.host}, port {arguments.port} ({error}): "
-            "choose another by --host or --port."
-        ) from None
+    server = Server(create_app(library, feedback), arguments.host, arguments.port)
     # scikit-learn takes a second to load; the first round of the linear strategy need not wait for it.
     threading.Thread(target=lambda: __import__("sklearn.svm"), daemon=True).start()
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    print(
-        f"The page is at http://{host}:{server.effective_port}/  Refinements go to {feedback}. Ctrl-C ends it.",
-        flush=True,
-    )
+    print(f"The page is at {server.address}  Refinements go to {feedback}. Ctrl-C ends it.", flush=True)
+    if server.public:
+        print(
+            f"Warning: other machines can reach the page ({arguments.host}), unencrypted. Whoever has the address with "
+            "its key, or can read the network's traffic, looks and saves as you. To keep it to yourself, leave --host "
+            "out and reach this machine through an SSH tunnel: ssh -L 8000:127.0.0.1:8000 THIS_MACHINE.",
+            file=sys.stderr,
+            flush=True,
+        )
     server.run()
 
 

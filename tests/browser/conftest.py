@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from workplace import CONFIG, REPOSITORY, Workplace, make
 
@@ -24,6 +26,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name of somebody else's that leads to this machine, as in DNS rebinding.
+    "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
 
@@ -78,6 +82,7 @@ class Visit:
 
     page: Page
     errors: list[str]
+    scripts: bool
 
     def expect_refusal(self) -> None:
         """Forget one refused request, which the browser reports as an error of its own."""
@@ -85,19 +90,37 @@ class Visit:
         assert "status of 4" in self.errors.pop()
 
 
-@pytest.fixture
+WINDOW = {"viewport": {"width": 1280, "height": 900}}
+
+
+@pytest.fixture(params=[{}, {"java_script_enabled": False}], ids=["scripts", "no-scripts"])
 def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A fresh tab on the first page; at the end nothing went wrong and no other host was asked."""
-    context = chromium.new_context(**getattr(request, "param", {"viewport": {"width": 1280, "height": 900}}))
-    page = context.new_page()
-    visit = Visit(page, [])
-    page.on("console", lambda message: message.type in ("error", "warning") and visit.errors.append(message.text))
-    page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    hosts = set()
-    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
-    page.goto(address)
-    yield visit
-    context.close()
+    """A fresh tab on the first page, with scripts and without; at the end nothing went wrong."""
+    options = WINDOW | getattr(request.node.get_closest_marker("window"), "kwargs", {}) | request.param
+    with visited(chromium, address, options) as visit:
+        yield visit
+
+
+@pytest.fixture
+def scripted(chromium: Browser, address: str) -> Iterator[Visit]:
+    """The same for what only scripts can do."""
+    with visited(chromium, address, WINDOW) as visit:
+        yield visit
+
+
+@contextmanager
+def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterator[Visit]:
+    """Open the printed address in a fresh browser; at the end nothing went wrong and no other host was asked."""
+    with chromium.new_context(**options) as context:
+        page = context.new_page()
+        visit = Visit(page, [], options.get("java_script_enabled", True))
+        page.on("console", lambda message: message.type in ("error", "warning") and visit.errors.append(message.text))
+        page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        hosts = set()
+        page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+        page.goto(address)
+        expect(page.get_by_role("heading", name="Image search")).to_be_visible()
+        yield visit
     assert visit.errors == []
     assert hosts == {urlsplit(address).netloc}
 

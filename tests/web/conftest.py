@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from cbir.web import outside
 from cbir.web.app import create_app
 from cbir.web.library import Library
-from web.made import embed, write_results
+from web.made import embed, visitor, write_results
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def app(library: Library, tmp_path: Path, network: list[Path]) -> Flask:
-    return create_app(library, tmp_path / "feedback", ["127.0.0.1", "localhost"])
+    return create_app(library, tmp_path / "feedback")
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+    return visitor(app)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from flask import Flask
+from flask.testing import FlaskClient
 from PIL import Image
 
 from cbir import store, transforms
@@ -21,6 +23,13 @@ def embed(images: np.ndarray) -> np.ndarray:
     """Stands for a network: mean red, green and blue, a difference and a constant."""
     mean = images.reshape(len(images), -1, 3).mean(axis=1)
     return np.column_stack([mean, mean[:, 0] - mean[:, 1], np.ones(len(images))]).astype(np.float32)
+
+
+def visitor(app: Flask) -> FlaskClient:
+    """A browser that opened the address that the server printed."""
+    client = app.test_client()
+    assert client.get(f"/?key={app.config['KEY']}").status_code == 200
+    return client
 
 
 def write_images(root: Path) -> pd.DataFrame:

@@ -1,40 +1,129 @@
-"""Other web sites are kept away."""
+"""Only who has the key gets in, and other web sites are kept away."""
 
-import socket
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
-from cbir.web.guard import own_names
+from cbir.web.app import create_app
+from cbir.web.library import Library
+from cbir.web.state import image_key
 
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+PATHS = ["/", "/search?method=tiny&query=sea/6.png", "/thumbnails/{}.webp", "/static/web.js", "/report.css", "/nowhere"]
+WRITES = ["/save?method=tiny&query=sea/6.png&k=2&rounds=r{}", "/upload"]
 
 
 @pytest.fixture
-def token(app: Flask) -> str:
-    return app.config["WRITE_TOKEN"]
+def held(library: Library) -> str:
+    """The SHA-256 of an image of the gallery."""
+    return library.images["sea/0.png"].sha256
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "localhost:8000", "127.0.0.1:9"])
-def test_own_names_are_answered(client: FlaskClient, host: str) -> None:
-    assert client.get("/", headers={"Host": host}).status_code == 200
+def write(client: FlaskClient, path: str, held: str, headers: dict[str, str]) -> TestResponse:
+    return client.post(path.format(image_key(held)), headers=headers, data={"name": "x"})
 
 
+def says_nothing(response: TestResponse) -> bool:
+    return not any(word in response.text for word in ("tiny", "sea", "apple", "Image search"))
+
+
+# The key.
+
+
+def test_the_printed_address_lets_in_and_the_key_leaves_the_address(app: Flask) -> None:
+    client = app.test_client()
+    response = client.get(f"/?key={app.config['KEY']}")
+    assert (response.status_code, response.headers["Refresh"]) == (200, "0; url=/")
+    cookie = response.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Expires" not in cookie
+    assert client.get("/").status_code == client.get("/search?method=tiny&query=sea/6.png").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PROPFIND"])
+def test_without_the_key_nothing_is_answered(app: Flask, held: str, method: str) -> None:
+    for path in PATHS:
+        response = app.test_client().open(path.format(held), method=method, headers=OWN)
+        assert response.status_code == 403
+        assert says_nothing(response)
+        if method == "GET":
+            assert "open the whole address that the server printed" in response.text
+
+
+@pytest.mark.parametrize("key", ["", "guess", "ü", "\ud800", "x" * 100_000])
+def test_a_wrong_key_is_no_key(app: Flask, key: str) -> None:
+    client = app.test_client(use_cookies=False)
+    query = {"key": key.encode("utf-8", "surrogatepass")}
+    assert client.get("/", query_string=query).status_code == 403
+    cookie = {"Cookie": f"cbir-key-80={key.encode('utf-8', 'surrogatepass').decode('latin-1')}"}
+    assert client.get("/", headers=cookie).status_code == 403
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_a_write_without_the_key_is_refused_and_shows_nothing(app: Flask, held: str, path: str, tmp_path: Path) -> None:
+    response = write(app.test_client(), path, held, OWN)
+    assert response.status_code == 403
+    assert "open the whole address" in response.text
+    assert says_nothing(response)
+    assert not (tmp_path / "feedback").exists()
+
+
+def test_every_start_has_another_key(app: Flask, client: FlaskClient, library: Library, tmp_path: Path) -> None:
+    other = create_app(library, tmp_path)
+    assert other.config["KEY"] != app.config["KEY"]
+    assert (
+        other.test_client(use_cookies=False)
+        .get("/", headers={"Cookie": f"cbir-key-80={app.config['KEY']}"})
+        .status_code
+        == 403
+    )
+
+
+def test_servers_on_two_ports_of_one_host_do_not_take_each_others_cookie(app: Flask) -> None:
+    names = set()
+    for host in ("localhost:8000", "localhost:8001", "[::1]:8000", "[::1]", "localhost"):
+        headers = {"Host": host}
+        cookie = (
+            app.test_client().get(f"/?key={app.config['KEY']}", headers=headers).headers["Set-Cookie"].split(";")[0]
+        )
+        assert app.test_client(use_cookies=False).get("/", headers=headers | {"Cookie": cookie}).status_code == 200
+        names.add(cookie.split("=")[0])
+    assert names == {"cbir-key-8000", "cbir-key-8001", "cbir-key-80"}
+
+
+# Other sites.
+
+
+def test_a_foreign_name_comes_without_the_cookie(app: Flask, client: FlaskClient, held: str) -> None:
+    # What a browser does after DNS rebinding: it sends the cookies of the name that it was given.
+    for path in PATHS:
+        response = client.get(path.format(held), base_url="http://evil.example")
+        assert response.status_code == 403
+        assert says_nothing(response)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize(
-    "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8000", "localhost@evil.example", "0.0.0.0"],
+    ("mode", "dest"),
+    [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe"), ("no-cors", "document")],
 )
-@pytest.mark.parametrize("path", ["/", "/search", "/thumbnails/x.webp", "/static/web.js", "/nowhere"])
-def test_a_foreign_name_gets_nothing(client: FlaskClient, host: str, path: str) -> None:
-    response = client.get(path, headers={"Host": host})
-    assert response.status_code == 400
-    assert "own names" in response.text
+def test_another_sites_page_cannot_have_anything_fetched(
+    client: FlaskClient, held: str, site: str, mode: str, dest: str
+) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    for path in PATHS:
+        response = client.get(path.format(held), headers=headers)
+        assert response.status_code == 403
+        assert "does not come from the page itself" in response.text
+        assert says_nothing(response)
 
 
-def test_a_write_for_a_foreign_name_is_refused(client: FlaskClient, token: str) -> None:
-    headers = {"Host": "evil.example", "Origin": "http://evil.example"}
-    assert client.post("/upload", headers=headers, data={"token": token}).status_code == 400
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "same-origin"])
+def test_a_link_on_another_site_may_lead_to_the_page(client: FlaskClient, site: str) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert client.get("/", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -48,59 +137,36 @@ def test_a_write_for_a_foreign_name_is_refused(client: FlaskClient, token: str) 
         {"Origin": "http://localhost:9999"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
         {"Sec-Fetch-Site": "none"},
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
     ],
 )
-@pytest.mark.parametrize("path", ["/save?method=tiny&query=sea/6.png&k=2&rounds=r", "/upload"])
+@pytest.mark.parametrize("path", WRITES)
 def test_a_write_from_another_site_is_refused(
-    client: FlaskClient, token: str, headers: dict, path: str, tmp_path
+    client: FlaskClient, held: str, headers: dict[str, str], path: str, tmp_path: Path
 ) -> None:
-    response = client.post(path, headers=headers, data={"token": token, "name": "x"})
+    response = write(client, path, held, headers)
     assert response.status_code == 403
     assert "does not come from the page itself" in response.text
-    assert not (tmp_path / "feedback").exists()
-
-
-@pytest.mark.parametrize("token", ["", "guess", "ü"])
-def test_a_write_without_the_token_is_refused(client: FlaskClient, token: str, tmp_path) -> None:
-    response = client.post(
-        "/save?method=tiny&query=sea/6.png&k=2&rounds=r", headers=OWN, data={"token": token, "name": "x"}
-    )
-    assert response.status_code == 403
-    assert "reload the page" in response.text
+    assert says_nothing(response)
     assert not (tmp_path / "feedback").exists()
 
 
 @pytest.mark.parametrize("headers", [OWN, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}])
-def test_the_pages_own_write_is_taken(client: FlaskClient, token: str, headers: dict) -> None:
-    response = client.post(
-        "/save?method=tiny&query=sea/6.png&k=2&rounds=r", headers=headers, data={"token": token, "name": "x"}
-    )
-    assert response.status_code == 303
-
-
-def test_every_start_has_another_token(app: Flask, library, tmp_path) -> None:
-    from cbir.web.app import create_app
-
-    assert create_app(library, tmp_path, ["localhost"]).config["WRITE_TOKEN"] != app.config["WRITE_TOKEN"]
+def test_the_pages_own_write_is_taken(client: FlaskClient, held: str, headers: dict[str, str]) -> None:
+    assert write(client, WRITES[0], held, headers).status_code == 303
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/static/web.css", "/search"])
-def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(client: FlaskClient, path: str) -> None:
-    headers = client.get(path).headers
+@pytest.mark.parametrize("inside", [True, False])
+def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
+    app: Flask, client: FlaskClient, path: str, inside: bool
+) -> None:
+    headers = (client if inside else app.test_client()).get(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == policy["form-action"] == "'self'"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Access-Control-Allow-Origin" not in headers
-
-
-def test_the_names_of_a_server() -> None:
-    assert own_names("127.0.0.1") == ["127.0.0.1", "[::1]", "localhost"]
-    assert "pictures.example" in own_names("pictures.example")
-    # Listening everywhere, it still answers to nothing that an attacker could register.
-    everywhere = own_names("0.0.0.0")
-    assert socket.gethostname() in everywhere
-    assert "*" not in "".join(everywhere)

@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cbir.web.library import Library
+from cbir.web.state import image_key
 from web.test_app import OWN, png
 
 EXAMPLES = int(os.environ.get("EXAMPLES", 150))
@@ -25,7 +26,8 @@ TEXT = st.one_of(
     st.sampled_from(
         ["tiny", "unit", "sea/6.png", "../../etc/passwd", "1", "-1", "9" * 30, "r.i_r", "0" * 64, "linear"]
     ),
-    st.text("ri._", max_size=20),
+    st.text("ri._0f", max_size=30),
+    st.lists(st.sampled_from(["r" + "0" * 12, "_"]), max_size=30).map("".join),
 )
 KNOWN = ["method", "query", "upload", "k", "strategy", "rounds", "at", "category", "words", "page", "q", "name", "flag"]
 ARGUMENTS = st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=5)), TEXT, max_size=7)
@@ -61,9 +63,9 @@ def test_any_address(client: FlaskClient, tmp_path: Path, path: str, arguments: 
     method=TEXT,
 )
 @BOUNDED
-def test_any_upload(app: Flask, client: FlaskClient, tmp_path: Path, data: bytes, name: str, method: str) -> None:
+def test_any_upload(client: FlaskClient, tmp_path: Path, data: bytes, name: str, method: str) -> None:
     before = files(tmp_path)
-    form = {"token": app.config["WRITE_TOKEN"], "image": (io.BytesIO(data), name.encode("utf-8", "replace").decode())}
+    form = {"image": (io.BytesIO(data), name.encode("utf-8", "replace").decode())}
     response = client.post("/upload", query_string={"method": method}, headers=OWN, data=form)
     assert response.status_code < 500, response.text
     assert files(tmp_path) == before
@@ -72,11 +74,12 @@ def test_any_upload(app: Flask, client: FlaskClient, tmp_path: Path, data: bytes
 @given(name=TEXT, arguments=ARGUMENTS)
 @BOUNDED
 def test_any_name_to_save_under(
-    app: Flask, client: FlaskClient, tmp_path: Path, name: str, arguments: dict[str, str]
+    client: FlaskClient, library: Library, tmp_path: Path, name: str, arguments: dict[str, str]
 ) -> None:
     before = files(tmp_path)
-    address = {"method": "tiny", "query": "sea/6.png", "k": "4", "rounds": "ri"} | arguments
-    form = {"token": app.config["WRITE_TOKEN"], "name": name}
+    held = image_key(library.images["sea/0.png"].sha256)
+    address = {"method": "tiny", "query": "sea/6.png", "k": "4", "rounds": f"r{held}"} | arguments
+    form = {"name": name}
     response = client.post("/save", query_string=address, headers=OWN, data=form)
     assert response.status_code < 500, response.text
     made = files(tmp_path) - before

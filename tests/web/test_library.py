@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cbir.collection import IMAGE_COLUMNS
 from cbir.errors import InputError
 from cbir.feedback.strategies import Weights
-from cbir.files import write_text
+from cbir.files import read_csv, write_csv, write_text
 from cbir.web.library import Library
 
 
@@ -26,12 +27,47 @@ def test_queries_are_the_images_with_features_and_test_images_come_first(library
 
 
 @pytest.mark.parametrize(
-    ("path", "source"), [("results/sources/sample/images/a/b.webp", "sample"), ("my/results/b.png", "folder")]
+    ("root", "source"),
+    [
+        ("results/sources/sample/images/", "sample"),
+        ("results/sources/digits/images/", "digits"),
+        ("results/sources/kaggle/images/", "kaggle"),
+        ("results/sources/../../", "folder"),
+        ("results/sources/../images/", "folder"),
+        ("results/sources/own/images/", "folder"),
+        ("results/sources/sample/images/inner/", "folder"),
+        ("my/results/", "folder"),
+        ("/somewhere/else/", "folder"),
+    ],
 )
-def test_the_source_is_told_by_where_the_images_lie(results: Path, path: str, source: str) -> None:
+def test_the_source_is_told_by_where_the_images_lie(results: Path, root: str, source: str) -> None:
     table = results / "collection" / "images.csv"
-    write_text(table, table.read_text().replace("collection/apple/0.png", path))
+    write_text(table, table.read_text().replace(",collection/", f",{root}").replace(',"collection/', f',"{root}'))
     assert Library(results).source == source
+
+
+@pytest.mark.parametrize("row", [0, 5, 23])
+@pytest.mark.parametrize(
+    ("image_id", "path"),
+    [
+        ("{}", "/etc/logo.png"),
+        ("{}", "../{}"),
+        ("{}", "collection/../../{}"),
+        ("{}", "/{}"),
+        ("{}", "{}"),
+        ("{}", ""),
+        ("../{}", "collection/../{}"),
+        ("sea/../../{}", "collection/sea/../../{}"),
+        ("/etc/logo.png", "/etc/logo.png"),
+    ],
+)
+def test_a_path_that_leads_out_of_the_collection_is_refused(results: Path, row: int, image_id: str, path: str) -> None:
+    table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
+    held = table.loc[row, "image_id"]
+    table.loc[row, ["image_id", "path"]] = [image_id.format(held), path.format(held)]
+    write_csv(results / "collection" / "images.csv", table)
+    with pytest.raises(InputError, match=r"images\.csv"):
+        Library(results)
 
 
 def test_weights_and_k_are_those_of_the_runs_configuration(results: Path, library: Library) -> None:
@@ -74,7 +110,7 @@ def _foreign_configuration(results: Path) -> None:
 
 def _other_images(results: Path) -> None:
     table = results / "collection" / "images.csv"
-    write_text(table, table.read_text().replace("sea/6.png,", "sea/six.png,", 1))
+    write_text(table, table.read_text().replace("sea/6.png,", "sea/six.png,"))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import re
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urljoin
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
@@ -33,14 +35,64 @@ def refusal(folder: Path, *arguments: str) -> str:
     return errors
 
 
+def visit(address: str, host: str = "") -> str:
+    """Open a printed address as a browser does; return the first page."""
+    opener = build_opener(HTTPCookieProcessor())
+    headers = {"Host": host} if host else {}
+    with opener.open(Request(address, headers=headers), timeout=30) as response:
+        home = urljoin(address, response.headers["Refresh"].split("url=")[1])
+    with opener.open(Request(home, headers=headers), timeout=30) as response:
+        assert "Server" not in response.headers
+        return response.read().decode()
+
+
 def test_it_tells_its_address_and_where_refinements_go(results: Path) -> None:
     with start(results.parent, "--port", "0") as server:
         line = server.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+/", line).group(0)
+        address = re.search(r"http://127\.0\.0\.1:\d+/\?key=\S+", line).group(0)
         assert "feedback/folder" in line
-        with urllib.request.urlopen(address, timeout=30) as response:
-            assert b"Image search" in response.read()
-            assert "Server" not in response.headers
+        assert "Image search" in visit(address)
+        # Without the key the way in is told, in one sentence.
+        with pytest.raises(HTTPError) as refused:
+            urlopen(address.split("?")[0], timeout=30)
+        assert refused.value.code == 403
+        assert refused.value.read().decode().count("open the whole address that the server printed") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "public"),
+    [
+        ("127.0.0.1", "127.0.0.1", False),
+        ("127.0.0.2", "127.0.0.2", False),
+        ("localhost", r"(127\.0\.0\.1|\[::1\])", False),
+        ("::1", r"\[::1\]", False),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("::", r"\[::1\]", True),
+        ("*", r"(127\.0\.0\.1|\[::1\])", True),
+    ],
+)
+def test_wherever_it_listens_its_own_address_is_answered(results: Path, host: str, shown: str, public: bool) -> None:
+    if host in ("::", "::1", "*") and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with start(results.parent, "--port", "0", "--host", host) as server:
+        line = server.stdout.readline()
+        address = re.search(rf"http://{shown}:\d+/\?key=\S+", line).group(0)
+        assert "Image search" in visit(address)
+        if host == "0.0.0.0":
+            # Another machine knows this one by an address or name of its own.
+            assert "Image search" in visit(address, "192.0.2.7:8000")
+            assert "Image search" in visit(address, "gpu-node.example:8000")
+        server.terminate()
+        warning = server.stderr.read()
+    assert ("other machines can reach the page" in warning and "ssh -L" in warning) == public
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:

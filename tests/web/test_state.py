@@ -3,9 +3,10 @@
 import pytest
 
 from cbir.errors import InputError
-from cbir.web.state import State, judgements, parse
+from cbir.web.state import State, image_key, parse, verdicts
 
 METHODS = ["tiny", "unit"]
+A, B, C = (image_key(letter * 64) for letter in "abc")
 START = State("tiny", "sea/1.png", None, 4)
 
 
@@ -13,8 +14,8 @@ START = State("tiny", "sea/1.png", None, 4)
     "state",
     [
         START,
-        State("unit", None, "0f" * 32, 100, "linear"),
-        State("tiny", "a b/ü&=_.png", None, 4, "nearest", ("r.i", "", "..r"), 1),
+        State("unit", None, "0f" * 32, 1000, "linear"),
+        State("tiny", "a b/ü&=_.png", None, 4, "nearest", (f"r{A}i{B}", "", f"i{C}"), 1),
     ],
 )
 def test_an_address_reads_back_as_the_state_it_was_made_from(state: State) -> None:
@@ -23,44 +24,37 @@ def test_an_address_reads_back_as_the_state_it_was_made_from(state: State) -> No
 
 
 def test_a_second_click_takes_a_flag_away_and_another_verdict_replaces_it() -> None:
-    once = START.flag(2, "r")
-    assert once.flags == ("..r",)
-    assert once.flag(0, "i").flags == ("i.r",)
-    assert once.flag(2, "r").flags == ("",)
-    assert once.flag(2, "i").flags == ("..i",)
+    once = START.flag(B, "r")
+    assert once.flags == (f"r{B}",)
+    # In one order, whatever the order of the clicks.
+    assert once.flag(A, "i").flags == (f"i{A}r{B}",) == START.flag(A, "i").flag(B, "r").flags
+    assert once.flag(B, "r").flags == ("",)
+    assert once.flag(B, "i").flags == (f"i{B}",)
 
 
 def test_a_change_of_an_earlier_round_leaves_out_the_rounds_after_it() -> None:
-    state = START.flag(0, "r").next().flag(1, "i").next()
-    assert (state.flags, state.at, state.last) == (("r", ".i", ""), 2, 2)
+    state = START.flag(A, "r").next().flag(B, "i").next()
+    assert (state.flags, state.at, state.last) == ((f"r{A}", f"i{B}", ""), 2, 2)
     back = state.step(0)
     assert back.flags == state.flags
-    assert back.flag(1, "r").flags == ("rr",)
-
-
-def test_another_strategy_keeps_the_flags_of_the_plain_results() -> None:
-    # Round 0 is the same for every strategy; what later rounds showed is not.
-    state = START.flag(0, "r").next().flag(1, "i").next()
-    assert (state.with_strategy("linear").flags, state.with_strategy("linear").at) == (("r", ""), 1)
-    assert START.flag(0, "r").with_strategy("linear").flags == ("r",)
-
-
-def test_another_method_or_k_starts_again() -> None:
-    state = START.flag(0, "r").next()
-    assert state.afresh(method="unit") == State("unit", "sea/1.png", None, 4)
-    assert state.afresh(k=2) == State("tiny", "sea/1.png", None, 2)
+    assert back.flag(B, "r").flags == (f"r{A}r{B}",)
 
 
 def test_only_states_with_the_same_results_have_the_same_ranking() -> None:
-    state = START.flag(0, "r").next()
-    assert state.ranking() == state.flag(3, "i").ranking()
-    assert state.ranking() != START.flag(1, "r").next().ranking()
+    state = START.flag(A, "r").next()
+    assert state.ranking() == state.flag(B, "i").ranking()
+    assert state.ranking() != START.flag(B, "r").next().ranking()
     assert state.step(0).ranking() == START.ranking()
 
 
-def test_flags_become_ranks() -> None:
-    found = judgements("r.ir")
-    assert (found.relevant, found.irrelevant) == ((0, 3), (2,))
+def test_flags_are_verdicts_on_images() -> None:
+    assert verdicts(f"r{A}i{C}r{B}") == {A: "r", B: "r", C: "i"}
+    assert verdicts("") == {}
+
+
+def test_an_address_written_in_another_order_is_the_same_state() -> None:
+    arguments = START.arguments() | {"k": "4", "rounds": f"i{C}r{A}"}
+    assert parse(arguments, METHODS) == START.flag(A, "r").flag(C, "i")
 
 
 @pytest.mark.parametrize(
@@ -71,14 +65,18 @@ def test_flags_become_ranks() -> None:
         ({"upload": "0f" * 32}, "no query"),
         ({"query": None, "upload": "../../etc/passwd"}, "no query"),
         ({"strategy": "magic"}, "'magic'"),
-        ({"k": "0"}, "from 1 to 100"),
-        ({"k": "101"}, "from 1 to 100"),
-        ({"k": "٣"}, "from 1 to 100"),
-        ({"k": "9" * 5000}, "from 1 to 100"),
-        ({"rounds": "rrrrr"}, "do not fit"),
-        ({"rounds": "r<i"}, "do not fit"),
-        ({"rounds": "_".join(["r"] * 102)}, "more than 100 rounds"),
-        ({"rounds": "r_", "at": "2"}, "from 0 to 1"),
+        ({"k": "0"}, "from 1 to 1000"),
+        ({"k": "1001"}, "from 1 to 1000"),
+        ({"k": "٣"}, "from 1 to 1000"),
+        ({"k": "9" * 5000}, "from 1 to 1000"),
+        ({"rounds": "rrrrr"}, "flags that no link"),
+        ({"rounds": "r<i"}, "flags that no link"),
+        ({"rounds": f"r{A}\n"}, "flags that no link"),
+        ({"rounds": f"r{A[1:]}"}, "flags that no link"),
+        ({"rounds": f"r{A.upper()}"}, "flags that no link"),
+        ({"rounds": "_" * 21}, "more than 20 rounds"),
+        ({"rounds": f"r{A}" * 1001}, "More than 1,000 images"),
+        ({"rounds": "_", "at": "2"}, "from 0 to 1"),
         ({"at": "-1"}, "from 0 to 0"),
     ],
 )

@@ -1,5 +1,6 @@
 """The web application: addresses, and what each page is told."""
 
+import hashlib
 import io
 import logging
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import jinja2
 from flask import Flask, Response, redirect, render_template, request, send_file, url_for
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge, SecurityError
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cbir import images, pages
@@ -20,7 +21,7 @@ from cbir.web import guard, saving
 from cbir.web.library import Image, Library
 from cbir.web.outside import MAX_BYTES, OutsideImages
 from cbir.web.searches import Searches
-from cbir.web.state import IRRELEVANT, MAX_ROUNDS, RELEVANT, UNJUDGED, State, parse
+from cbir.web.state import IRRELEVANT, MAX_ROUNDS, RELEVANT, State, image_key, parse, verdicts
 
 log = logging.getLogger("cbir")
 
@@ -34,13 +35,12 @@ _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
 _STRATEGY_LABELS = {"rocchio": "Rocchio", "nearest": "nearest", "linear": "linear classifier"}
 
 
-def create_app(library: Library, feedback: Path, names: list[str]) -> Flask:
-    """Return the application.
+def create_app(library: Library, feedback: Path) -> Flask:
+    """Return the application, which answers only to its key (see `guard.protect`).
 
     Args:
         library: a run's results.
         feedback: the folder that refinements are saved in.
-        names: the host names that it answers to, see `guard.own_names`.
     """
     app = Flask(__name__)
     # A form around the largest file takes a little more.
@@ -55,7 +55,7 @@ def create_app(library: Library, feedback: Path, names: list[str]) -> Flask:
     app.jinja_env.globals.update(
         megabytes=MAX_BYTES // 10**6, bytes=MAX_BYTES, thumbnail=lambda sha256: url_for("thumbnail", sha256=sha256)
     )
-    guard.protect(app, names)
+    guard.protect(app)
     outside = OutsideImages(library)
     _Pages(app, library, outside, Searches(library, outside), feedback).register()
     return app
@@ -103,7 +103,6 @@ class _Pages:
         self.app.add_url_rule("/upload", "upload", self.upload, methods=["POST"])
         self.app.add_url_rule("/save", "save", self.save, methods=["POST"])
         self.app.register_error_handler(InputError, self.input_error)
-        self.app.register_error_handler(SecurityError, self.foreign_name)
         self.app.register_error_handler(HTTPException, self.http_error)
         self.app.register_error_handler(Exception, self.fault)
 
@@ -151,7 +150,6 @@ class _Pages:
             ],
             previous=link(page=page - 1) if page > 1 else "",
             following=link(page=page + 1) if page * _PAGE < len(found) else "",
-            token=self.app.config["WRITE_TOKEN"],
             upload=url_for("upload", method=method),
             upload_error=error,
         )
@@ -165,9 +163,9 @@ class _Pages:
         if not ready:
             return render_template("waiting.html", query=query, stage=self.outside.stage, home=self.home_link(state))
         results = self.searches.results(state)
-        result, flags = results[state.at], state.here.ljust(state.k, UNJUDGED)
-        cards = [self.card(state, result, position, flags[position]) for position in range(len(result.image_ids))]
-        judged = _judged(result, flags)
+        result = results[state.at]
+        cards = [self.card(state, result, position) for position in range(len(result.image_ids))]
+        judged = self.judged(state, result)
         saved = request.args.get("saved", "")
         if not saving.is_name(saved) or not (self.feedback / f"{saved}.json").is_file():
             saved = ""
@@ -180,15 +178,17 @@ class _Pages:
             right=None if result.of_category is None else int(result.of_category.sum()),
             cards=cards,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
-            judged=judged,
+            judged={verdict: list(judged.values()).count(letter) for letter, verdict in _VERDICTS.items()},
+            unseen=len(judged.keys() - set(result.image_ids)),
             steps=[(number, self.link(state.step(number))) for number in range(len(state.flags))],
             back=self.link(state.step(state.at - 1)) if state.at else "",
             forward=self.link(state.step(state.at + 1)) if state.at < state.last else "",
             next=self.link(state.next()) if state.here and state.at == state.last < MAX_ROUNDS else "",
-            methods=[(name, name, self.link(state.afresh(method=name))) for name in self.library.methods],
-            strategies=[(name, _STRATEGY_LABELS[name], self.link(state.with_strategy(name))) for name in STRATEGIES],
-            ks=[(k, k, self.link(state.afresh(k=k))) for k in self.choices(state)],
-            token=self.app.config["WRITE_TOKEN"],
+            methods=[(name, name, self.link(replace(state, method=name))) for name in self.library.methods],
+            strategies=[
+                (name, _STRATEGY_LABELS[name], self.link(replace(state, strategy=name))) for name in STRATEGIES
+            ],
+            ks=[(k, k, self.link(replace(state, k=k))) for k in self.choices(state)],
             save=url_for("save", **state.arguments()),
             save_error=error,
             name=name,
@@ -202,29 +202,38 @@ class _Pages:
         image = self.library.images[state.query]
         return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category)
 
-    def card(self, state: State, result: RoundResult, position: int, letter: str) -> _Card:
+    def card(self, state: State, result: RoundResult, position: int) -> _Card:
         row = int(result.order[position])
-        earlier = "relevant" if row in result.relevant else "irrelevant" if row in result.irrelevant else ""
+        earlier = RELEVANT if row in result.relevant else IRRELEVANT if row in result.irrelevant else ""
         image = self.library.images[result.image_ids[position]]
+        key = image_key(image.sha256)
+        letter = verdicts(state.here).get(key, "")
         return _Card(
             position=position,
             image=image,
             name=PurePosixPath(image.image_id).name,
             distance=float(result.distances[position]),
             score=float(result.scores[position]),
-            verdict=_VERDICTS.get(letter, earlier),
-            earlier=letter == UNJUDGED and bool(earlier),
+            verdict=_VERDICTS.get(letter or earlier, ""),
+            earlier=bool(earlier) and not letter,
             links={
-                verdict: self.link(state if earlier == verdict and letter == UNJUDGED else state.flag(position, other))
+                verdict: self.link(state if earlier == other and not letter else state.flag(key, other))
                 for other, verdict in _VERDICTS.items()
             },
             search=self.link(self.start(state.method, image.image_id, state.k, state.strategy)),
         )
 
+    def judged(self, state: State, result: RoundResult) -> dict[str, str]:
+        """Return the verdicts of all rounds so far by image_id, those of the round looked at included."""
+        ids = self.library.methods[state.method].gallery.image_ids
+        judged = {ids[row]: RELEVANT for row in result.relevant} | {ids[row]: IRRELEVANT for row in result.irrelevant}
+        now = self.searches.judgements(state.here)
+        return judged | dict.fromkeys(now.relevant, RELEVANT) | dict.fromkeys(now.irrelevant, IRRELEVANT)
+
     def thumbnail(self, sha256: str) -> Response:
         try:
             held = self.library.pictures.get(sha256)
-            data = self.shrunk(held) if held else _shrink(self.outside.get(sha256).data)
+            data = self.shrunk(held, sha256) if held else _shrink(self.outside.get(sha256).data)
         except InputError:
             raise NotFound from None
         return Response(data, mimetype="image/webp", headers={"Cache-Control": "private, max-age=31536000, immutable"})
@@ -256,17 +265,13 @@ class _Pages:
         except InputError as error:
             return self.render_search(state, str(error), name), 400
         # Flags not yet acted upon are saved too, so the page goes on to what they make.
-        shown = state.next() if state.flags[-1] else state.step(state.last)
+        shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **shown.arguments(), saved=name), 303)
 
     # Errors.
 
     def input_error(self, error: InputError) -> tuple[str, int]:
         return self.sentence(str(error), 400)
-
-    def foreign_name(self, error: SecurityError) -> Response:
-        text = "This server answers only for its own names: open the address that it was started with, or see --host.\n"
-        return Response(text, 400, mimetype="text/plain")
 
     def http_error(self, error: HTTPException) -> tuple[str, int]:
         text = error.description or "That did not work."
@@ -281,7 +286,8 @@ class _Pages:
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
-        if request.endpoint == "upload":
+        # Who is refused altogether is not shown the collection.
+        if request.endpoint == "upload" and status != 403:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 
@@ -306,15 +312,12 @@ class _Pages:
         return url_for("home", method=state.method)
 
 
-def _judged(result: RoundResult, flags: str) -> dict[str, int]:
-    """Return how many images are judged relevant and irrelevant, this round's flags included."""
-    judged = dict.fromkeys(result.relevant.tolist(), RELEVANT) | dict.fromkeys(result.irrelevant.tolist(), IRRELEVANT)
-    judged |= {int(result.order[rank]): letter for rank, letter in enumerate(flags) if letter != UNJUDGED}
-    return {verdict: list(judged.values()).count(letter) for letter, verdict in _VERDICTS.items()}
-
-
-def _shrunk(path: Path) -> bytes:
-    return _shrink(images.read_bytes(path))
+def _shrunk(path: Path, sha256: str) -> bytes:
+    data = images.read_bytes(path)
+    # The file may have changed since, or the table of images may come from somebody who would show another file.
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(f"{path} is not the image that the workflow read: run the workflow again.")
+    return _shrink(data)
 
 
 def _shrink(data: bytes) -> bytes:

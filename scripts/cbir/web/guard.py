@@ -1,16 +1,19 @@
-"""What keeps other web sites away from a page on this machine.
+"""Who may use the page: whoever has its key, and no other web site.
 
-Any site that a person visits can send requests to 127.0.0.1. Three things stop it: only the server's own names are
-answered, so that no foreign name can be pointed at it (DNS rebinding); what changes a file must come from the page
-itself; and no other site may frame the page or run a script in it.
+Every start of the server makes a new random key, and prints an address that holds it. The first visit to that address
+turns the key into a cookie, as Jupyter does; without the cookie nothing is answered. Other users of the machine do not
+have the key. Neither has a web site: the cookie belongs to the host name that the page was opened under, so that
+another name pointed at this server (DNS rebinding) comes without it, and SameSite=Strict keeps the browser from
+sending it with requests that another site starts. Browsers take all ports of a host for one site, so requests from
+another server on the same host are told apart by their own headers.
 """
 
 import hmac
 import secrets
-import socket
-from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, make_response, render_template, request, url_for
+from werkzeug.sansio.request import Request
 
 _POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -27,40 +30,26 @@ _HEADERS = {
 }
 
 
-def own_names(host: str) -> list[str]:
-    """Return the names that a server listening on ``host`` answers to, an IPv6 address in brackets."""
-    names = {"localhost", "127.0.0.1", "::1", host}
-    try:
-        everywhere = ip_address(host).is_unspecified
-    except ValueError:
-        everywhere = False
-    if everywhere:
-        names.add(socket.gethostname())
-        names |= {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None)}
-    return sorted(f"[{name}]" if ":" in name else name for name in names)
-
-
-def protect(app: Flask, names: list[str]) -> None:
-    """Refuse requests for other names and writes from other sites, and send the headers that browsers obey.
+def protect(app: Flask) -> None:
+    """Refuse requests without the key and requests from other sites, and send the headers that browsers obey.
 
     Args:
-        app: the application; it gets ``TRUSTED_HOSTS``, which the framework checks, and ``WRITE_TOKEN``.
-        names: from `own_names`. Any port is taken, so that the page can be reached through a tunnel.
+        app: the application; its configuration gets ``KEY``, the key of this start.
     """
-    app.config["TRUSTED_HOSTS"] = names
-    app.config["WRITE_TOKEN"] = secrets.token_urlsafe(32)
+    app.config["KEY"] = key = secrets.token_urlsafe(32)
 
     @app.before_request
-    def check_write() -> None:
-        if request.method in ("GET", "HEAD", "OPTIONS"):
-            return
-        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        foreign = site not in (None, "same-origin") or origin not in (None, f"{request.scheme}://{request.host}")
-        if foreign or site is origin is None:
-            abort(403, "This request does not come from the page itself, so it is refused.")
-        given = request.form.get("token", "").encode()
-        if not hmac.compare_digest(given, app.config["WRITE_TOKEN"].encode()):
-            abort(403, "The server has been started again since this page was opened: reload the page.")
+    def check() -> Response | None:
+        reason = foreign(request)
+        if not reason and _same(request.args.get("key", ""), key):
+            response = make_response(render_template("opened.html"))
+            response.set_cookie(_cookie(request), key, httponly=True, samesite="Strict")
+            # Not a redirect: of a link on another site, a browser would follow it without the cookie.
+            response.headers["Refresh"] = f"0; url={url_for('home')}"
+            return response
+        if reason := reason or keyless(request, key):
+            abort(403, reason)
+        return None
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -68,3 +57,40 @@ def protect(app: Flask, names: list[str]) -> None:
         # Pictures name their content, so they may stay; a page shows what is so now.
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def keyless(request: Request, key: str) -> str:
+    """Return why a request is refused for its cookie; empty if the cookie holds the key."""
+    if _same(request.cookies.get(_cookie(request), ""), key):
+        return ""
+    return (
+        "This page opens only with the key of its present start: open the whole address that the server printed when "
+        "it was started, with ?key= and what follows."
+    )
+
+
+def foreign(request: Request) -> str:
+    """Return why a request is refused for where it comes from; empty if the page itself or a person sent it.
+
+    A link on another site may lead here, and only as the whole page of a tab. What changes a file must come from the
+    page itself.
+    """
+    headers = request.headers
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        opens = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+        refused = site in ("cross-site", "same-site") and not opens
+    else:
+        own = f"{request.scheme}://{request.host}"
+        refused = site not in (None, "same-origin") or origin not in (None, own) or site is origin is None
+    return "This request does not come from the page itself, so it is refused." if refused else ""
+
+
+def _cookie(request: Request) -> str:
+    # Cookies are shared by all ports of a host; two servers need two names.
+    return f"cbir-key-{urlsplit(f'//{request.host}').port or 80}"
+
+
+def _same(given: str, key: str) -> bool:
+    # Bytes, because texts may hold ASCII alone.
+    return hmac.compare_digest(given.encode(errors="replace"), key.encode())

@@ -1,11 +1,13 @@
 """What the page shows: the images and methods of a finished run, read and checked once, at the start."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cbir import store
@@ -15,6 +17,10 @@ from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files import read_csv, read_json
 from cbir.store import FeatureStore
+from cbir.web.state import image_key
+
+# Where the workflow keeps the images that it fetched itself; any other folder is a person's own.
+_SOURCES = {f"results/sources/{name}/images": name for name in ("sample", "digits", "kaggle")}
 
 # Test images first: the gallery does not hold them, so they make the more honest queries.
 _SPLITS = ("test", "val", "train")
@@ -55,6 +61,7 @@ class Library:
         k: results of a round, of the run's configuration.
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
+        by_key: image_ids by what flags call the images, see `state.image_key`.
         categories: names with their numbers of images, in order.
         examples: an image of each category.
         methods: by name, in order.
@@ -71,7 +78,9 @@ class Library:
             raise InputError(
                 f"The folder {self.results} does not exist: run the workflow first, or name it by --results."
             )
-        table = read_csv(self.results / "collection" / "images.csv", IMAGE_COLUMNS)
+        manifest = self.results / "collection" / "images.csv"
+        table = read_csv(manifest, IMAGE_COLUMNS)
+        root = _root(manifest, table)
         # The workflow names files relative to the folder that the results lie in.
         home = self.results.absolute().parent
         rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
@@ -79,9 +88,10 @@ class Library:
             image_id: Image(image_id, category, home / path, sha256) for image_id, category, path, sha256 in rows
         }
         self.pictures = {image.sha256: image.path for image in self.images.values()}
+        self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
-        self.source = _source(table["path"].iloc[0]) if len(table) else "folder"
+        self.source = _SOURCES.get(os.path.normpath(root), "folder")
         names = sorted(path.parent.name for path in self.results.glob("features/*/train.h5"))
         if not names:
             raise InputError(
@@ -142,7 +152,18 @@ def _feedback(path: Path) -> tuple[Weights, int]:
     return weights, k
 
 
-def _source(path: str) -> str:
-    """Return the source that an image's path tells: the workflow keeps what it fetched in results/sources/{source}."""
-    parts = Path(path).parts
-    return parts[2] if parts[:2] == ("results", "sources") else "folder"
+def _root(manifest: Path, table: pd.DataFrame) -> str:
+    """Return the collection's folder, as the paths of its images have it.
+
+    Raises:
+        InputError: naming an image whose path does not lead into the one folder of all others.
+    """
+    root = ""
+    for row, (image_id, path) in enumerate(zip(table["image_id"], table["path"], strict=True)):
+        root = root if row else path.removesuffix(image_id)
+        if path != f"{root}{image_id}" or not root.endswith("/") or ".." in PurePosixPath(image_id).parts:
+            raise InputError(
+                f"{manifest}: the image {image_id!r} has the path {path!r}, which is not in one folder with the other "
+                "images of the collection: run the workflow again, and open no results of somebody you do not trust."
+            )
+    return root

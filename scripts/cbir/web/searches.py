@@ -1,5 +1,6 @@
 """The results of every round of a search, from its address."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from cbir.errors import InputError
@@ -7,7 +8,7 @@ from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
 from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
-from cbir.web.state import State, judgements
+from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
 
 # A step back, or one more flag, finds the rounds before it here.
 _KEPT = 128
@@ -38,7 +39,7 @@ class Searches:
         """Return the results of all rounds reached.
 
         Raises:
-            InputError: when the gallery has fewer than k images.
+            InputError: when the gallery has fewer than k images, or a flagged image is not in it.
         """
         query = (state.method, state.query, state.upload, state.k, state.strategy)
         return [self._round(*query, state.flags[:number]) for number in range(len(state.flags))]
@@ -55,7 +56,7 @@ class Searches:
         if not flags:
             return search.start()
         previous = self._round(method, query, upload, k, strategy, flags[:-1])
-        return search.judge(previous, judgements(flags[-1]))
+        return search.judge(previous, self.judgements(flags[-1]))
 
     def refinement(self, state: State, query: str, source: str) -> Refinement:
         """Return what has been judged, by image_id; the flags of the last round count if there are any.
@@ -66,21 +67,26 @@ class Searches:
             source: what messages call the refinement.
 
         Raises:
-            InputError: when nothing has been judged.
+            InputError: when nothing has been judged, or what `results` raises.
         """
         given = state.flags if state.flags[-1] else state.flags[:-1]
         if not any(given):
             raise InputError("There is nothing to save yet: flag at least one image.")
+        # The workflow would refuse what cannot be ranked.
+        self.results(replace(state, flags=(*given, "")))
         # Named, not ranked: what was judged is then plain to a reader, and stays the same image.
-        rounds = tuple(
-            _named(judgements(letters), result.image_ids)
-            for letters, result in zip(given, self.results(state), strict=False)
-        )
+        rounds = tuple(map(self.judgements, given))
         return Refinement(query, state.method, state.k, state.strategy, self._library.weights, rounds, source)
 
+    def judgements(self, flags: str) -> Round:
+        """Return a round's flags as the image_ids of the flagged images.
 
-def _named(round: Round, image_ids: list[str]) -> Round:
-    return Round(
-        relevant=tuple(image_ids[rank] for rank in round.relevant if isinstance(rank, int)),
-        irrelevant=tuple(image_ids[rank] for rank in round.irrelevant if isinstance(rank, int)),
-    )
+        Raises:
+            InputError: when an image is not in the collection.
+        """
+        image_ids: dict[str, list[str]] = {RELEVANT: [], IRRELEVANT: []}
+        for image, verdict in verdicts(flags).items():
+            if image not in self._library.by_key:
+                raise InputError("A flagged image is no longer in the collection: start again from the query.")
+            image_ids[verdict].append(self._library.by_key[image])
+        return Round(tuple(sorted(image_ids[RELEVANT])), tuple(sorted(image_ids[IRRELEVANT])))

@@ -2,6 +2,9 @@
 
 The server keeps nothing about a visitor: the address holds the query and every flag of every round. So a reload, the
 browser's own steps back and forward, a bookmark and any number of tabs work by themselves.
+
+A flag names its image by content, not by its place among the results, so that it stays with the image when another
+method, strategy or number of results changes the ranking.
 """
 
 import re
@@ -10,16 +13,35 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cbir.errors import InputError
-from cbir.feedback.refinement import Round
 from cbir.feedback.strategies import STRATEGIES
 
-MAX_K = 100
-# The format's limit.
-MAX_ROUNDS = 100
+# The limit of feedback.k and of a refinement.
+MAX_K = 1000
+# A refinement may have more. Each costs a ranking of the gallery, and a person stops long before.
+MAX_ROUNDS = 20
+# An address is part of each link on its page.
+MAX_FLAGS = 1000
 
-RELEVANT, IRRELEVANT, UNJUDGED = "r", "i", "."
-_FLAGS = re.compile(rf"[{RELEVANT}{IRRELEVANT}{UNJUDGED}]*")
+RELEVANT, IRRELEVANT = "r", "i"
+_DIGITS = 12
+_ROUND = re.compile(rf"(?:[{RELEVANT}{IRRELEVANT}][0-9a-f]{{{_DIGITS}}})*")
 _UPLOAD = re.compile("[0-9a-f]{64}")
+
+
+def image_key(sha256: str) -> str:
+    """Return what a flag calls an image: the first digits of its content's SHA-256, enough to tell any two apart."""
+    return sha256[:_DIGITS]
+
+
+def verdicts(flags: str) -> dict[str, str]:
+    """Return a round's flags as ``RELEVANT`` or ``IRRELEVANT`` by the image's `image_key`."""
+    step = 1 + _DIGITS
+    return {flags[at + 1 : at + step]: flags[at] for at in range(0, len(flags), step)}
+
+
+def _write(given: Mapping[str, str]) -> str:
+    # Sorted, so that the order of clicks makes no difference.
+    return "".join(letter + image for image, letter in sorted(given.items()))
 
 
 @dataclass(frozen=True)
@@ -32,8 +54,8 @@ class State:
         upload: the SHA-256 of an image from outside, or None.
         k: results a round.
         strategy: what the judgements do.
-        flags: for every round reached, a letter for each of its results, in order; unjudged ones at the end left out.
-            The last entry has not been acted upon yet.
+        flags: for every round reached, what was flagged in it, see `verdicts`. The last entry has not been acted upon
+            yet.
         at: the round looked at.
     """
 
@@ -66,14 +88,21 @@ class State:
             known["at"] = self.at
         return known
 
-    def flag(self, position: int, letter: str) -> "State":
+    def flag(self, image: str, letter: str) -> "State":
         """Return the state after a click on a flag of the round looked at; a second click takes the flag away.
 
         Rounds after this one followed from its old flags, so they are left out.
+
+        Args:
+            image: the `image_key` of the flagged image.
+            letter: ``RELEVANT`` or ``IRRELEVANT``.
         """
-        letters = list(self.here.ljust(position + 1, UNJUDGED))
-        letters[position] = UNJUDGED if letters[position] == letter else letter
-        return replace(self, flags=(*self.flags[: self.at], _trim("".join(letters))))
+        given = verdicts(self.here)
+        if given.get(image) == letter:
+            del given[image]
+        else:
+            given[image] = letter
+        return replace(self, flags=(*self.flags[: self.at], _write(given)))
 
     def step(self, at: int) -> "State":
         """Return the state that looks at another round."""
@@ -86,15 +115,6 @@ class State:
     def ranking(self) -> "State":
         """Return the state without the flags of the round looked at: equal for states that show the same results."""
         return replace(self, flags=(*self.flags[: self.at], ""))
-
-    def with_strategy(self, strategy: str) -> "State":
-        """Return the first flags under another strategy; later ones were given to images that it may not show."""
-        first = (self.flags[0], "") if self.last else self.flags
-        return replace(self, strategy=strategy, flags=first, at=len(first) - 1)
-
-    def afresh(self, method: str | None = None, k: int | None = None) -> "State":
-        """Return the plain query with another method or number of results."""
-        return replace(self, method=method or self.method, k=k or self.k, flags=("",), at=0)
 
 
 def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
@@ -113,11 +133,14 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
     if strategy not in STRATEGIES:
         raise InputError(f"The address names the strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     k = _number(arguments.get("k", "10"), "k", 1, MAX_K)
-    flags = tuple(_trim(letters) for letters in arguments.get("rounds", "").split("_"))
+    flags = tuple(arguments.get("rounds", "").split("_"))
     if len(flags) > MAX_ROUNDS + 1:
-        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, the most that a refinement may have.")
-    if not all(_FLAGS.fullmatch(letters) and len(letters) <= k for letters in flags):
-        raise InputError(f"The address has flags that do not fit {k} results a round: start again from the query.")
+        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, the most that the page makes: step back.")
+    if not all(map(_ROUND.fullmatch, flags)):
+        raise InputError("The address has flags that no link of the page has: start again from the query.")
+    if sum(map(len, flags)) > MAX_FLAGS * (1 + _DIGITS):
+        raise InputError(f"More than {MAX_FLAGS:,} images are flagged, the most that the page keeps: step back.")
+    flags = tuple(_write(verdicts(given)) for given in flags)
     at = _number(arguments.get("at", "0"), "at", 0, len(flags) - 1)
     return State(method, query, upload, k, strategy, flags, at)
 
@@ -126,15 +149,3 @@ def _number(text: str, name: str, least: int, most: int) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or not least <= int(text) <= most:
         raise InputError(f"The address has {name} {text[:20]!r}: it must be a whole number from {least} to {most}.")
     return int(text)
-
-
-def judgements(letters: str) -> Round:
-    """Return a round's flags as ranks."""
-    return Round(
-        relevant=tuple(rank for rank, letter in enumerate(letters) if letter == RELEVANT),
-        irrelevant=tuple(rank for rank, letter in enumerate(letters) if letter == IRRELEVANT),
-    )
-
-
-def _trim(letters: str) -> str:
-    return letters.rstrip(UNJUDGED)

@@ -86,17 +86,20 @@ document.addEventListener("submit", (event) => {
   if (!form) return;
   event.preventDefault();
   const data = new FormData(form);
-  if (form.method === "get") {
-    act(() => go(`${form.action}?${new URLSearchParams(data)}`, "push"));
+  // Attributes, because a field of the form takes the place of the form's property of the same name: form.method is the
+  // field "method" where there is one.
+  const [method, action, most] = ["method", "action", "data-most"].map((name) => form.getAttribute(name));
+  if (method === "get") {
+    act(() => go(`${action}?${new URLSearchParams(data)}`, "push"));
     return;
   }
   const file = data.get("image");
-  if (file && file.size > form.dataset.most) {
-    refuse(`The file is larger than ${form.dataset.most / 1e6} MB: choose a smaller one.`);
+  if (file && file.size > most) {
+    refuse(`The file is larger than ${most / 1e6} MB: choose a smaller one.`);
     return;
   }
   if (file) say("The image is being sent.");
-  act(async () => show(await fetch(form.action, { method: "POST", body: data }), "push"));
+  act(async () => show(await fetch(action, { method: "POST", body: data }), "push"));
 });
 
 function refuse(text) {
