@@ -8,7 +8,9 @@ from pathlib import Path
 
 import waitress
 
+import arguments as snakemake_arguments
 from cbir.errors import InputError
+from cbir.files import read_json
 from cbir.web import guard
 from cbir.web.app import create_app
 from cbir.web.library import Library
@@ -18,10 +20,14 @@ _LARGEST_REQUEST = 200_000_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve the page on the results of a run.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the run's results (default: results)")
+    parser = argparse.ArgumentParser(
+        description="Serve the page on the results of a run.",
+        epilog="The arguments that the run had, such as --directory, are understood, too.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", type=Path, help="the run's results (default: results, below --directory)")
     parser.add_argument(
-        "--feedback", type=Path, help="where refinements are saved (default: feedback/SOURCE beside the results)"
+        "--feedback", type=Path, help="where refinements are saved (default: the run's feedback.folder)"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine alone)"
@@ -29,7 +35,12 @@ def main() -> None:
     parser.add_argument(
         "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
     )
-    arguments = parser.parse_args()
+    arguments, run = parser.parse_known_args()
+    if arguments.results is None:
+        arguments.results = snakemake_arguments.results(run)
+    elif not run and (folder := arguments.results.parent) != Path():
+        run = ["--directory", str(folder)]
+    arguments.run = snakemake_arguments.make("run", run)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     try:
         serve(arguments)
@@ -39,11 +50,11 @@ def main() -> None:
 
 def serve(arguments: argparse.Namespace) -> None:
     library = Library(arguments.results)
-    feedback = arguments.feedback or arguments.results.parent / "feedback" / library.source
+    feedback = arguments.feedback or arguments.results.parent / _configured(arguments.results, library.source)
     if not 0 <= arguments.port <= 65535:
         # The system would take it modulo 65536.
         raise InputError(f"The port {arguments.port} does not exist: choose one from 1 to 65535 by --port.")
-    app = create_app(library, feedback, guard.own_names(arguments.host))
+    app = create_app(library, feedback, guard.own_names(arguments.host), arguments.run)
     try:
         server = waitress.create_server(
             app, host=arguments.host, port=arguments.port, threads=8, max_request_body_size=_LARGEST_REQUEST, ident=None
@@ -61,6 +72,13 @@ def serve(arguments: argparse.Namespace) -> None:
         flush=True,
     )
     server.run()
+
+
+def _configured(results: Path, source: str) -> Path:
+    """Return the folder that the run reads refinements from; before its first report, the default."""
+    path = results / "configuration.json"
+    folder = read_json(path)["feedback"].get("folder") if path.exists() else None
+    return Path((folder or "feedback/{source}").replace("{source}", source))
 
 
 if __name__ == "__main__":
