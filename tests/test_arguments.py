@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import arguments
 import pytest
+
+import arguments
 
 ROOT = Path(arguments.__file__).parents[1]
 SAMPLE = ["--configfile", "configs/cpu.yaml", "--config", "collection={path: /data/birds}", "evaluation={k: 5}"]

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cbir.files import write_json
+
+FEEDBACK = {"alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10}
 SERVE = Path(__file__).parents[2] / "scripts" / "serve.py"
 
 
@@ -41,6 +44,18 @@ def test_it_tells_its_address_and_where_refinements_go(results: Path) -> None:
         with urllib.request.urlopen(address, timeout=30) as response:
             assert b"Image search" in response.read()
             assert "Server" not in response.headers
+
+
+def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_path: Path) -> None:
+    write_json(results / "configuration.json", {"feedback": FEEDBACK | {"folder": "mine/{source}"}})
+    run = ["--config", "collection={path: /data/birds}", "--directory", str(results.parent), "--cores", "2"]
+    with start(tmp_path, *run, "--port", "0") as server:
+        assert f"Refinements go to {results.parent}/mine/folder." in server.stdout.readline()
+    # An argument that neither knows is a slip.
+    with start(tmp_path, *run, "--prot", "0") as server:
+        _, errors = server.communicate(timeout=60)
+    assert server.returncode == 2
+    assert "--prot" in errors
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:
