@@ -7,20 +7,23 @@ BIN := .venv/bin
 
 .PHONY: run report serve inspect audit extras gpu test lint clean
 
+# All of them take the arguments of the run, ARGS. As they are written, so that make reads no $ in them.
+unexport ARGS FILE
 run: .venv/run.stamp
-	$(BIN)/snakemake --cores $(CORES) $(ARGS)
-	@$(BIN)/python scripts/open_report.py results/report.html
+	CBIR_SUMMARY_FOLLOWS=1 $(BIN)/snakemake --cores $(CORES) $(value ARGS)
+	@$(BIN)/python scripts/open_report.py $(value ARGS)
 
 report: .venv/run.stamp
-	$(BIN)/snakemake --cores $(CORES) $(ARGS) results/report.html
-	$(BIN)/snakemake --report results/snakemake-report.html $(ARGS)
+	$(BIN)/snakemake --cores $(CORES) results/report.html $(value ARGS)
+	$(BIN)/snakemake --report results/snakemake-report.html $(value ARGS)
 
 serve: .venv/run.stamp
-	$(BIN)/python scripts/serve.py $(ARGS)
+	@$(BIN)/python scripts/serve.py $(value ARGS)
 
 # Not PATH=: make would hand it on, and no command would be found any more.
 inspect: .venv/run.stamp
-	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-results}"
+	@file='$(subst ','\'',$(value FILE))'; \
+	PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${file:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
 test: lint
 	$(BIN)/pytest $(ARGS)

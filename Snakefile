@@ -17,6 +17,7 @@ include: "rules/comparison.smk"
 include: "rules/queries.smk"
 include: "rules/feedback.smk"
 include: "rules/report.smk"
+include: "rules/summary.smk"
 
 
 rule all:

@@ -1,5 +1,6 @@
 # Shared by all stages: the checked configuration, content hashes of the scripts, and the functions that name files.
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -33,9 +34,16 @@ if workflow.local_exec:
 
 
 try:
-    config = cbir_config.check(config, yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()))
+    config = cbir_config.check(
+        config,
+        yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
+        # Of a module's configuration nobody knows which part is a default.
+        given=None if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config,
+        tell=logger.info if workflow.is_main_process else lambda sentence: None,
+    )
     if config["collection"]["source"] == "folder":
         cbir_contents.require_folder(config["collection"]["path"])
+    cbir_config.require_weights(config)
 except InputError as error:
     raise WorkflowError(str(error))
 

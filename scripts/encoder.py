@@ -4,13 +4,17 @@ import json
 import logging
 from typing import Any
 
-from cbir import devices, encoders
+from cbir import devices, loading
 from cbir.job import run
 
 log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
+    # Here, so that what TensorFlow says as it loads goes to the log file.
+    with loading.quickly():
+        from cbir import encoders
+
     devices.take(0)
     row = json.loads(job.params.row)
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))

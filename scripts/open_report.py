@@ -1,18 +1,26 @@
-"""Open a page in the browser where there is one; say where it is in any case."""
+"""After a run: say what came out of it, and open its report in the browser where there is one.
+
+Takes the arguments that Snakemake was given. A dry run, or one of single targets, makes no report.
+"""
 
 import os
 import sys
 import webbrowser
-from pathlib import Path
+
+import arguments
+from cbir import summary
 
 
-def main(path: str) -> None:
-    page = Path(path).resolve()
-    print(f"The report is {page}")
+def main(given: list[str]) -> None:
+    asked = arguments.parse(given)
+    if asked.dryrun or asked.targets:
+        return
+    results = arguments.results(given)
+    print(summary.outcome(results, arguments.make("serve", given)))
     # Without a display a text browser would take over the terminal.
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
-        webbrowser.open(page.as_uri())
+        webbrowser.open((results / "report.html").resolve().as_uri())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

@@ -6,17 +6,23 @@ import sys
 import threading
 from pathlib import Path
 
+import arguments as snakemake_arguments
 from cbir.errors import InputError
+from cbir.files import read_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.server import Server
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve the page on the results of a run.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the run's results (default: results)")
+    parser = argparse.ArgumentParser(
+        description="Serve the page on the results of a run.",
+        epilog="The arguments that the run had, such as --directory, are understood, too.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", type=Path, help="the run's results (default: results, below --directory)")
     parser.add_argument(
-        "--feedback", type=Path, help="where refinements are saved (default: feedback/SOURCE beside the results)"
+        "--feedback", type=Path, help="where refinements are saved (default: the run's feedback.folder)"
     )
     parser.add_argument(
         "--host",
@@ -26,7 +32,12 @@ def main() -> None:
     parser.add_argument(
         "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
     )
-    arguments = parser.parse_args()
+    arguments, run = parser.parse_known_args()
+    if arguments.results is None:
+        arguments.results = snakemake_arguments.results(run)
+    elif not run and (folder := arguments.results.parent) != Path():
+        run = ["--directory", str(folder)]
+    arguments.run = snakemake_arguments.make("run", run)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     try:
         serve(arguments)
@@ -36,8 +47,8 @@ def main() -> None:
 
 def serve(arguments: argparse.Namespace) -> None:
     library = Library(arguments.results)
-    feedback = arguments.feedback or arguments.results.parent / "feedback" / library.source
-    server = Server(create_app(library, feedback), arguments.host, arguments.port)
+    feedback = arguments.feedback or arguments.results.parent / _configured(arguments.results, library.source)
+    server = Server(create_app(library, feedback, arguments.run), arguments.host, arguments.port)
     # scikit-learn takes a second to load; the first round of the linear strategy need not wait for it.
     threading.Thread(target=lambda: __import__("sklearn.svm"), daemon=True).start()
     print(f"The page is at {server.address}  Refinements go to {feedback}. Ctrl-C ends it.", flush=True)
@@ -50,6 +61,13 @@ def serve(arguments: argparse.Namespace) -> None:
             flush=True,
         )
     server.run()
+
+
+def _configured(results: Path, source: str) -> Path:
+    """Return the folder that the run reads refinements from; before its first report, the default."""
+    path = results / "configuration.json"
+    folder = read_json(path)["feedback"].get("folder") if path.exists() else None
+    return Path((folder or "feedback/{source}").replace("{source}", source))
 
 
 if __name__ == "__main__":

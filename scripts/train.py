@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from cbir import devices, encoders
+from cbir import devices, loading
 from cbir.files import read_csv, sole_writer, write_text
 from cbir.job import run
 from cbir.splitting import SPLIT_COLUMNS
-from cbir.training.batches import ImageSet
-from cbir.training.plot import plot_history
-from cbir.training.settings import TrainingSettings
-from cbir.training.train import CHECKPOINT, train
 
 log = logging.getLogger("cbir")
 
@@ -29,14 +26,26 @@ def work(job: Any) -> None:
 
 
 def _work(job: Any) -> None:
+    train_split, val_split = read_csv(job.input.train, SPLIT_COLUMNS), read_csv(job.input.val, SPLIT_COLUMNS)
+    log.info(
+        "%s is trained on %d images and validated on %d; TensorFlow is loaded first",
+        *(job.wildcards.encoder, len(train_split), len(val_split)),
+    )
+    # Here, because it takes seconds.
+    with loading.quickly():
+        from cbir import encoders
+    from cbir.training.plot import plot_history
+    from cbir.training.settings import TrainingSettings
+    from cbir.training.train import CHECKPOINT, train
+
     devices.take(job.resources.gpu)
     devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
     model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
-    _forget_what_other_code_finished(folder, job.params.code)
-    train(model, _images(job.input.train), _images(job.input.val), settings, folder, job.threads)
+    _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
+    train(model, _images(train_split), _images(val_split), settings, folder, job.threads)
     plot_history(job.output.history, job.output.picture)
     encoders.save(
         model,
@@ -49,16 +58,17 @@ def _work(job: Any) -> None:
     write_text(folder / FINISHED, job.params.code)
 
 
-def _forget_what_other_code_finished(folder: Path, code: str) -> None:
+def _forget_what_other_code_finished(checkpoint: Path, code: str) -> None:
     """An interrupted training is gone on with, even by changed code; a finished one is that code's result."""
-    finished = folder / FINISHED
+    finished = checkpoint.with_name(FINISHED)
     if finished.is_file() and finished.read_text(encoding="utf-8") != code:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
     finished.unlink(missing_ok=True)
 
 
-def _images(path: str) -> ImageSet:
-    manifest = read_csv(path, SPLIT_COLUMNS)
+def _images(manifest: pd.DataFrame) -> Any:
+    from cbir.training.batches import ImageSet
+
     return ImageSet(list(manifest["path"]), manifest["label"].to_numpy(np.int64), list(manifest["sha256"]))
 
 

@@ -3,13 +3,17 @@
 import logging
 from typing import Any
 
-from cbir import weights
+from cbir import loading
 from cbir.job import run
 
 log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
+    # Here, so that what TensorFlow says as it loads goes to the log file.
+    with loading.quickly():
+        from cbir import weights
+
     log.info("ImageNet weights from %s", weights.fetch(job.output.weights))
 
 

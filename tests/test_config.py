@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from cbir import config as module
 from cbir.errors import InputError
@@ -227,15 +228,158 @@ def test_names_that_yaml_takes_for_something_else(text: str, name: str) -> None:
         module.check(broken, SCHEMA)
 
 
-def test_anchors_in_circles_and_without_measure() -> None:
-    circle = yaml.safe_load("&a [*a]")
-    with pytest.raises(InputError, match=r"config: report\.title\.0 contains itself through a YAML anchor"):
-        check("report.title", circle)
-    laughs: list[Any] = ["ha"]
-    for _ in range(60):
-        laughs = [laughs] * 9
-    with pytest.raises(InputError, match=r"config: report\.title[.0]* holds over 100,000 values; shorten it"):
-        check("report.title", laughs)
+TEXTS = {
+    "number": ("evaluation.k", "5", 5),
+    "fraction": ("comparison.confidence", "0.9", 0.9),
+    "small": ("encoders.siamese.training.learning_rate", "1e-4", 0.0001),
+    "whole": ("evaluation.k", "5.0", 5),
+    "negative": ("split.seed", "-3", -3),
+    "true": ("split.near_duplicates.together", "true", True),
+    "False": ("split.near_duplicates.together", "False", False),
+    "null": ("encoders.siamese.training", "null", None),
+    "null for a number": ("encoders.siamese.training.steps_per_epoch", "null", None),
+    "number or null": ("encoders.siamese.training.steps_per_epoch", "7", 7),
+    "null for a path": ("collection.path", "null", None),
+    "null for a list": ("feedback.simulation.methods", "null", None),
+    "list": ("queries.choose", "[best, worst]", ["best", "worst"]),
+    "text": ("report.title", "5", "5"),
+    "text that says null": ("report.title", "null", "null"),
+    "texts in a list": ("queries.images", ["5", "true"], ["5", "true"]),
+    "in a row": ("methods.small", PCA | {"dimension": "4", "whiten": "false"}, PCA | {"dimension": 4, "whiten": False}),
+}
+
+
+@pytest.mark.parametrize(("path", "text", "meant"), TEXTS.values(), ids=TEXTS)
+def test_texts_are_read_by_what_the_schema_asks_for(path: str, text: Any, meant: Any) -> None:
+    # So they come from --config, whose nested values Snakemake hands over as texts.
+    found: Any = check(path, text)
+    for name in path.split("."):
+        found = found[name]
+    assert found == meant
+    assert type(found) is type(meant)
+
+
+def test_a_text_that_switches_a_row_off() -> None:
+    found = changed("methods.combined", "null")
+    found["comparison"]["pairs"] = [["pretrained", "finetuned"]]
+    assert sorted(module.check(found, SCHEMA)["methods"]) == ["finetuned", "pretrained", "siamese"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "sentence"),
+    [
+        ("evaluation.k", "five", 'evaluation.k is "five", but must be integer'),
+        ("evaluation.k", "2.5", 'evaluation.k is "2.5", but must be integer'),
+        ("evaluation.k", "true", 'evaluation.k is "true", but must be integer'),
+        ("evaluation.k", "0", "evaluation.k is 0, but must be at least 1"),
+        ("split.near_duplicates.together", "1", 'split.near_duplicates.together is "1", but must be boolean'),
+        ("split.train", ".inf", "split.train is inf, but must be a finite number"),
+        ("evaluation.k", "[", 'evaluation.k is "[", but must be integer'),
+    ],
+)
+def test_texts_that_cannot_be_read(path: str, text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"config: {sentence}")):
+        check(path, text)
+
+
+@pytest.mark.parametrize("path", ["methods.siamese\n", "encoders.siamese\n"])
+def test_a_name_that_ends_in_a_newline(path: str) -> None:
+    row = SHIPPED[path.split(".")[0]]["siamese"]
+    with pytest.raises(InputError, match=re.escape(r'has the name "siamese\n"; a name consists of')):
+        check(path, row)
+    with pytest.raises(InputError, match=r"collection\.dataset is"):
+        check("collection.dataset", "a/b\n")
+
+
+def test_a_folder_that_the_source_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sentence = f"config: collection.path is {tmp_path}/birds, but collection.source is sample, which does not read it"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check("collection.path", "birds")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "meant"),
+    [
+        ("collection", {"source": "folder", "path": "~/birds"}, "/home/me/birds"),
+        ("encoders.siamese.weights", "~/w.keras", "/home/me/w.keras"),
+        ("queries.images", ["~/a.png"], "/home/me/a.png"),
+        ("feedback.folder", "~/{source}", "/home/me/{source}"),
+    ],
+)
+def test_the_home_folder_in_paths(path: str, value: Any, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    found: Any = check(path, SHIPPED["collection"] | value if isinstance(value, dict) else value)
+    for name in path.split("."):
+        found = found[name]
+    assert meant in ([found["path"]] if isinstance(found, dict) else found if isinstance(found, list) else [found])
+
+
+def test_a_weights_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"there is no file {tmp_path}/w.keras")):
+        module.require_weights(check("encoders.siamese.weights", "w.keras"))
+    (tmp_path / "w.keras").touch()
+    module.require_weights(check("encoders.siamese.weights", "w.keras"))
+
+
+def given(changes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What the shipped configuration becomes with a person's changes, and what is said of it."""
+    found = copy.deepcopy(SHIPPED)
+    update_config(found, changes)
+    said: list[str] = []
+    return module.check(found, SCHEMA, changes, said.append), said
+
+
+def test_an_encoder_switched_off_takes_the_defaults_that_need_it_along() -> None:
+    found, said = given({"encoders": {"siamese": None, "finetuned": "null"}})
+    assert list(found["encoders"]) == list(found["methods"]) == ["pretrained"]
+    assert found["comparison"]["pairs"] == []
+    assert said == [
+        "The method siamese is left out: it needs the encoder siamese, which is switched off.",
+        "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
+        "The method combined is left out: it needs the method finetuned, which is switched off.",
+        "The comparison of pretrained with finetuned is left out: finetuned is switched off.",
+        "The comparison of pretrained with combined is left out: combined is switched off.",
+    ]
+
+
+def test_methods_switched_off_take_encoders_that_nothing_else_uses_along() -> None:
+    found, said = given({"methods": {"pretrained": None, "combined": None}})
+    assert sorted(found["encoders"]) == sorted(found["methods"]) == ["finetuned", "siamese"]
+    assert found["feedback"]["method"] == "siamese"
+    assert "feedback.method is siamese: pretrained is switched off." in said
+    # An encoder that a person names is wanted.
+    found, _ = given({"methods": {"siamese": None}, "encoders": {"siamese": {"seed": 3}}})
+    assert "siamese" in found["encoders"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"comparison": {"pairs": [["pretrained", "finetuned"]]}}, "comparison.pairs names the method 'finetuned'"),
+        ({"methods": {"combined": {"normalise": "l2"}}}, "methods.combined.combine names the method 'finetuned'"),
+        ({"methods": {"mine": {"transform": "l2", "of": "finetuned"}}}, "methods.mine.of names the method 'finetuned'"),
+        ({"feedback": {"method": "finetuned"}}, "feedback.method names the method 'finetuned'"),
+        ({"feedback": {"simulation": {"methods": ["finetuned"]}}}, "feedback.simulation.methods names the method"),
+        ({"methods": {"finetuned": {"encoder": "finetuned"}}, "encoders": {"finetuned": None}}, "names the encoder"),
+    ],
+)
+def test_what_a_person_names_and_switches_off_is_an_error(changes: dict[str, Any], sentence: str) -> None:
+    off = copy.deepcopy(changes)
+    update_config(off, {} if "encoders" in changes else {"methods": {"finetuned": None}})
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        given(off)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_ready_configuration(path: Path, tmp_path: Path) -> None:
+    changes = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if changes["collection"]["source"] == "folder":
+        changes["collection"]["path"] = str(tmp_path)
+    found, _ = given(changes)
+    trained = {name for name, row in found["encoders"].items() if row["training"] is not None}
+    assert trained == (set() if path.stem in ("digits", "pretrained") else {"siamese", "finetuned"})
 
 
 def test_a_null_row_is_off_and_its_users_must_be_too() -> None:

@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-# These build a network each time; `encode` and the page do so only if an image is new to them.
-NETWORKS = {"encoder", "train", "weights"}
-
 # It reads a data set of scikit-learn's.
 SCIKIT_LEARN = {"fetch"}
 
@@ -31,14 +28,15 @@ def load(*paths: Path, found: str = "tensorflow keras openvino torch jax") -> st
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
-def test_jobs_that_run_no_network_load_none() -> None:
-    paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in NETWORKS]
+def test_jobs_load_networks_only_once_they_work() -> None:
+    # What TensorFlow says as it loads then goes to the job's log file.
+    paths = sorted(SCRIPTS.glob("*.py"))
     assert len(paths) > 15
     assert load(*paths) == ""
 
 
 def test_jobs_load_scikit_learn_only_where_they_use_it() -> None:
-    paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in NETWORKS | SCIKIT_LEARN]
+    paths = [path for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in SCIKIT_LEARN]
     assert load(*paths, found="sklearn") == ""
 
 
@@ -50,5 +48,6 @@ def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
     assert load(tmp_path / "common.py") == ""
 
 
-def test_the_check_finds_a_network() -> None:
-    assert "weights.py loads keras" in load(SCRIPTS / "weights.py")
+def test_the_check_finds_a_network(tmp_path: Path) -> None:
+    (tmp_path / "careless.py").write_text("from cbir import weights\npass")
+    assert "careless.py loads keras" in load(tmp_path / "careless.py")

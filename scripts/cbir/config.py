@@ -1,26 +1,40 @@
 """Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
 
+import copy
 import json
 import math
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import jsonschema
+import yaml
 
 from cbir.errors import InputError
 
-# Anchors can make a small file mean any number of values.
-_MOST_VALUES = 100_000
+_is_type = jsonschema.Draft202012Validator.TYPE_CHECKER.is_type
 
 
-def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def check(
+    config: dict[str, Any],
+    schema: dict[str, Any],
+    given: dict[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> dict[str, Any]:
     """Check a whole configuration and fill in the schema's defaults.
 
+    Values that come as text, as all nested ones of ``--config`` do, are read as YAML where the schema admits no text.
+    A leading ``~`` of a path becomes the home folder.
+
     Args:
-        config: what config.yaml and ``--configfile`` files give together.
+        config: what config.yaml, ``--configfile`` files and ``--config`` give together.
         schema: the JSON schema (draft 2020-12).
+        given: what ``--configfile`` files and ``--config`` alone give. Everything else is a default, and a default that
+            needs a row that is switched off is left out with it. None if that is unknown: then it is an error.
+        tell: takes a sentence about each thing that is left out.
 
     Returns:
         The configuration, complete, without the rows that are switched off (set to null).
@@ -28,43 +42,119 @@ def check(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: naming the key and what is allowed there.
     """
-    _require_plain(config, "", {})
+    config = _read(config, schema)
+    _require_plain(config, "")
     validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
         # Of a row of several kinds the whole choice is told, not what one kind would want.
         raise InputError(_sentence(error.parent or error))
+    if given is not None:
+        config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
     _check_references(complete)
     return complete
 
 
-def _require_plain(value: Any, key: str, sizes: dict[int, int]) -> int:
-    """Refuse what YAML can express and no key admits: names that are no text, infinite numbers, endless anchors.
+def _read(value: Any, schema: Any) -> Any:
+    """Return ``value`` with texts read by what the schema asks for at their place."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, str):
+        value = _from_text(value, schema)
+    if isinstance(value, dict):
+        known, rows = schema.get("properties", {}), schema.get("additionalProperties")
+        return {name: _read(item, known.get(name, rows)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_read(item, schema.get("items")) for item in value]
+    return value
 
-    ``sizes`` tells how many values each list and dictionary met so far holds, by its id; 0 of those not yet left again.
-    Returns how many values there are, anchors written out.
-    """
+
+def _from_text(text: str, schema: dict[str, Any]) -> Any:
+    types = _types(schema)
+    if "string" in types or not types:
+        if "null" in types and text.lower() == "null":
+            return None
+        return os.path.expanduser(text) if schema.get("format") == "path" else text
+    try:
+        # YAML 1.1 takes 1e-4 for text.
+        meant = float(text) if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", text) else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text
+    return meant if any(_is_type(meant, name) for name in types) else text
+
+
+def _types(schema: dict[str, Any]) -> set[str]:
+    """Return the JSON types that a schema admits; none where it does not say."""
+    own = schema.get("type", [])
+    options = [option for key in ("anyOf", "oneOf") for option in schema.get(key, []) if isinstance(option, dict)]
+    return {own} if isinstance(own, str) else set(own).union(*map(_types, options))
+
+
+def _require_plain(value: Any, key: str) -> None:
+    """Refuse what YAML can express and no key admits: names that are no text, and infinite numbers."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"config: {key} is {value}, but must be a finite number.")
-    if not isinstance(value, dict | list):
-        return 1
-    if sizes.get(id(value), 1) == 0:
-        raise InputError(f"config: {key} contains itself through a YAML anchor; write it out.")
-    if id(value) not in sizes:
-        sizes[id(value)] = 0
-        size = 1
+    if isinstance(value, dict | list):
         for name, item in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(value, dict) and not isinstance(name, str):
                 raise InputError(
                     f"config: {key or 'the configuration'} has the name {name}, which YAML does not take for text; "
                     "put it in quotes."
                 )
-            size += _require_plain(item, f"{key}.{name}".removeprefix("."), sizes)
-        if size > _MOST_VALUES:
-            raise InputError(f"config: {key or 'the configuration'} holds over {_MOST_VALUES:,} values; shorten it.")
-        sizes[id(value)] = size
-    return sizes[id(value)]
+            _require_plain(item, f"{key}.{name}".removeprefix("."))
+
+
+def _without_users_of_what_is_off(
+    config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Leave out defaults that need an encoder or method that is switched off (null); what is ``given`` stays."""
+    config = copy.deepcopy(config)
+    encoders, methods, feedback = config["encoders"], config["methods"], config["feedback"]
+
+    def is_given(*path: str) -> bool:
+        part: Any = given
+        for name in path:
+            if not isinstance(part, dict) or name not in part:
+                return False
+            part = part[name]
+        return True
+
+    def is_off(rows: dict[str, Any], name: str) -> bool:
+        return name in rows and rows[name] is None
+
+    # A method that is left out may be part of one that was looked at before it.
+    for _ in range(len(methods)):
+        for name, row in methods.items():
+            if row is None or is_given("methods", name):
+                continue
+            off = [f"the method {part}" for part in parts(row) if is_off(methods, part)]
+            if is_off(encoders, row.get("encoder", "")):
+                off = [f"the encoder {row['encoder']}"]
+            if off:
+                methods[name] = None
+                tell(f"The method {name} is left out: it needs {off[0]}, which is switched off.")
+    used = {row.get("encoder") for row in methods.values() if row is not None}
+    for name, row in encoders.items():
+        if row is not None and name not in used and not is_given("encoders", name):
+            encoders[name] = None
+            tell(f"The encoder {name} is left out: no method uses it.")
+    if not is_given("comparison", "pairs"):
+        for pair in list(config["comparison"]["pairs"]):
+            if off := [name for name in pair if is_off(methods, name)]:
+                config["comparison"]["pairs"].remove(pair)
+                tell(f"The comparison of {pair[0]} with {pair[1]} is left out: {off[0]} is switched off.")
+    on = [name for name, row in methods.items() if row is not None]
+    if is_off(methods, feedback["method"]) and on:
+        if is_given("feedback", "method"):
+            _require("method", feedback["method"], on, "feedback.method")
+        tell(f"feedback.method is {on[0]}: {feedback['method']} is switched off.")
+        feedback["method"] = on[0]
+    if feedback["simulation"]["methods"] is not None and not is_given("feedback", "simulation", "methods"):
+        for name in [name for name in feedback["simulation"]["methods"] if is_off(methods, name)]:
+            feedback["simulation"]["methods"].remove(name)
+            tell(f"The simulated user leaves out {name}, which is switched off.")
+    return config
 
 
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
@@ -126,8 +216,14 @@ def _with_value(name: str, option: dict[str, Any]) -> str:
 
 
 def _check_references(config: dict[str, Any]) -> None:
-    if config["collection"]["source"] == "folder" and not config["collection"]["path"]:
+    source, path = config["collection"]["source"], config["collection"]["path"]
+    if source == "folder" and path is None:
         raise InputError("config: collection.path is not set; with source: folder it must name the folder of images.")
+    if source != "folder" and path is not None:
+        raise InputError(
+            f"config: collection.path is {os.path.abspath(path)}, but collection.source is {source}, which does not "
+            "read it: set collection.source to folder, or collection.path to null."
+        )
     # As the decimal fractions they are written as; as floats 0.6, 0.2 and 0.2 do not make 1.
     total = sum(Fraction(str(config["split"][name])) for name in ("train", "val", "test"))
     if total != 1:
@@ -173,6 +269,21 @@ def _check_references(config: dict[str, Any]) -> None:
         # The circle comes as parts first.
         circle = error.args[1][::-1]
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
+
+
+def require_weights(config: dict[str, Any]) -> None:
+    """Refuse an encoder's weights file that is not there.
+
+    Raises:
+        InputError: naming the key and the file.
+    """
+    for name, row in config["encoders"].items():
+        if row["weights"] not in ("imagenet", "random") and not os.path.isfile(row["weights"]):
+            raise InputError(
+                f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
+                f"{os.path.abspath(row['weights'])}: make it imagenet, random or the path of a weights file (a "
+                "relative one starts in the folder of the run)."
+            )
 
 
 def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:

@@ -32,8 +32,10 @@ def require_folder(folder: str | Path) -> None:
     """
     if not os.path.isdir(folder):
         state = "is not a folder" if os.path.exists(folder) else "does not exist"
+        relative = "" if os.path.isabs(folder) else " (a relative path starts in the folder of the run)"
         raise InputError(
-            f"The image folder {folder} {state}: set collection.path to a folder with one sub-folder a category."
+            f"The image folder {os.path.abspath(folder)} {state}: set collection.path to a folder with one sub-folder "
+            f"a category{relative}."
         )
 
 

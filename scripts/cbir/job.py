@@ -4,11 +4,13 @@ import atexit
 import gc
 import importlib
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from threadpoolctl import threadpool_limits
 
@@ -21,9 +23,10 @@ log = logging.getLogger("cbir")
 def run(work: Callable[[Any], None], snakemake: Any) -> None:
     """Run a job's work with its log file and its number of threads.
 
-    Log lines go to the job's log file and to standard error. An `InputError` ends the job with its sentence, without a
-    traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and keeps its
-    traceback in both places.
+    Log lines go to the job's log file and to standard error; whatever else is written there or to standard output, as
+    TensorFlow does of its own accord, goes to the log file alone. An `InputError` ends the job with its sentence,
+    without a traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and
+    keeps its traceback in both places.
 
     Args:
         work: takes the job object.
@@ -39,26 +42,52 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     path.write_bytes(b"")
-    # Appending, so that two jobs that write one log (see `cbir.files.sole_writer`) do not write over each other.
-    for handler in (logging.FileHandler(path, "a", "utf-8"), logging.StreamHandler()):
-        handler.setFormatter(form)
-        log.addHandler(handler)
     log.setLevel(logging.INFO)
+    # Libraries give the root logger handlers of their own, which would write each line again.
+    log.propagate = False
     # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
-    try:
-        with threadpool_limits(limits=snakemake.threads):
-            work(snakemake)
-    except InputError as error:
-        log.error("%s", error)
-        sys.exit(1)
-    except Exception:
-        if reason := _damaged(snakemake.input):
-            log.error("%s", reason)
+    with _libraries_write_to(path) as console:
+        # Appending, so that two jobs that write one log (see `cbir.files.sole_writer`) do not write over each other.
+        for handler in (logging.FileHandler(path, "a", "utf-8"), logging.StreamHandler(console)):
+            handler.setFormatter(form)
+            log.addHandler(handler)
+        try:
+            with threadpool_limits(limits=snakemake.threads):
+                work(snakemake)
+        except InputError as error:
+            log.error("%s", error)
             sys.exit(1)
-        log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
-        sys.exit(1)
+        except Exception:
+            if reason := _damaged(snakemake.input):
+                log.error("%s", reason)
+                sys.exit(1)
+            log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
+            sys.exit(1)
+
+
+@contextmanager
+def _libraries_write_to(path: Path) -> Iterator[TextIO]:
+    """Let what is written to standard output and error meanwhile, by compiled code too, go to a file.
+
+    Yields a stream that still leads where standard error led.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with path.open("ab") as file:
+        for number in kept:
+            os.dup2(file.fileno(), number)
+    try:
+        with os.fdopen(os.dup(kept[2]), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as console:
+            yield console
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, original in kept.items():
+            os.dup2(original, number)
+            os.close(original)
 
 
 def _damaged(paths: Iterable[str]) -> str:

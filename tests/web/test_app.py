@@ -1,5 +1,6 @@
 """The pages and what they do."""
 
+import html
 import io
 import json
 import re
@@ -371,6 +372,13 @@ def test_a_saved_refinement_gives_what_the_page_showed(
     # The weights are written out, so that another configuration changes nothing.
     content = json.loads((tmp_path / "feedback" / "my-first_1.json").read_text())
     assert (content["alpha"], content["beta"], content["gamma"]) == (1, 0.75, 0.15)
+
+
+def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_path: Path) -> None:
+    client = visitor(create_app(library, tmp_path / "feedback", "make run ARGS=\"--directory '../two words'\""))
+    page = html.unescape(client.get(save(client, walk(client, SEARCH, "r"), "mine").location).text)
+    assert "<code>make run ARGS=\"--directory '../two words'\"</code> makes" in page
+    assert f"<code>{library.results}/feedback/mine</code>" in page
 
 
 def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient, tmp_path: Path) -> None:

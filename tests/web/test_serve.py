@@ -13,6 +13,9 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
+from cbir.files import write_json
+
+FEEDBACK = {"alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10}
 SERVE = Path(__file__).parents[2] / "scripts" / "serve.py"
 
 
@@ -93,6 +96,18 @@ def has_ipv6() -> bool:
             return True
     except OSError:
         return False
+
+
+def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_path: Path) -> None:
+    write_json(results / "configuration.json", {"feedback": FEEDBACK | {"folder": "mine/{source}"}})
+    run = ["--config", "collection={path: /data/birds}", "--directory", str(results.parent), "--cores", "2"]
+    with start(tmp_path, *run, "--port", "0") as server:
+        assert f"Refinements go to {results.parent}/mine/folder." in server.stdout.readline()
+    # An argument that neither knows is a slip.
+    with start(tmp_path, *run, "--prot", "0") as server:
+        _, errors = server.communicate(timeout=60)
+    assert server.returncode == 2
+    assert "--prot" in errors
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:

@@ -35,12 +35,13 @@ _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
 _STRATEGY_LABELS = {"rocchio": "Rocchio", "nearest": "nearest", "linear": "linear classifier"}
 
 
-def create_app(library: Library, feedback: Path) -> Flask:
+def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask:
     """Return the application, which answers only to its key (see `guard.protect`).
 
     Args:
         library: a run's results.
         feedback: the folder that refinements are saved in.
+        run: the command that runs the workflow on these results.
     """
     app = Flask(__name__)
     # A form around the largest file takes a little more.
@@ -53,7 +54,10 @@ def create_app(library: Library, feedback: Path) -> Flask:
     }
     app.jinja_env.filters.update(plural=pages.plural, amount=pages.amount)
     app.jinja_env.globals.update(
-        megabytes=MAX_BYTES // 10**6, bytes=MAX_BYTES, thumbnail=lambda sha256: url_for("thumbnail", sha256=sha256)
+        run=run,
+        megabytes=MAX_BYTES // 10**6,
+        bytes=MAX_BYTES,
+        thumbnail=lambda sha256: url_for("thumbnail", sha256=sha256),
     )
     guard.protect(app)
     outside = OutsideImages(library)
@@ -194,6 +198,7 @@ class _Pages:
             name=name,
             saved=saved,
             folder=str(self.feedback),
+            results=str(self.library.results),
         )
 
     def query(self, state: State) -> _Query:

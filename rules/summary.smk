@@ -1,0 +1,41 @@
+# The last words of a run, after all that Snakemake says itself.
+import atexit
+import time
+
+import arguments as cbir_arguments
+from cbir import summary as cbir_summary
+
+STARTED = time.time()
+
+
+def say_last(text):
+    """Print a text when this process ends."""
+    atexit.register(print, text, file=sys.stderr, flush=True)
+
+
+def serve_command():
+    """The command that serves this run's results."""
+    if Path(workflow.rundir).resolve() == BASE.resolve():
+        return cbir_arguments.make("serve", sys.argv[1:])
+    return f"make -C {BASE} serve " + cbir_arguments.quoted(["--directory", str(Path.cwd())])
+
+
+def failed_jobs():
+    """What each failed job is called, and its log file."""
+    for failed in workflow.scheduler.failed:
+        for job in failed.jobs if failed.is_group() else [failed]:
+            # Of jobs that travel together, some were done and some not begun.
+            if job.log and not (failed.is_group() and all(Path(path).exists() for path in job.output)):
+                yield " ".join([job.rule.name, *job.wildcards_dict.values()]), str(job.log[0])
+
+
+# Of a run that `make` started, `make` says it, also when there was nothing to do.
+onsuccess:
+    made = {job.rule.name for job in workflow.dag.jobs}
+    if workflow.is_main_process and "report" in made and "CBIR_SUMMARY_FOLLOWS" not in os.environ:
+        say_last(cbir_summary.outcome("results", serve_command()))
+
+
+onerror:
+    if workflow.is_main_process:
+        say_last(cbir_summary.failures(failed_jobs(), STARTED))
