@@ -20,7 +20,10 @@ report: .venv/run.stamp
 serve: .venv/run.stamp
 	@$(BIN)/python scripts/serve.py $(value ARGS)
 
+# The name reaches the shell through the environment, as it was given: neither make nor the shell runs what stands in it.
 # Not PATH=: make would hand it on, and no command would be found any more.
+override FILE := $(value FILE)
+export FILE
 inspect: .venv/run.stamp
 	@file='$(subst ','\'',$(value FILE))'; \
 	PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${file:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
@@ -37,7 +40,7 @@ lint: .venv/dev.stamp
 
 # Not part of the tests: it needs PyPI's record of vulnerabilities, and a new entry there would fail them.
 audit: .venv/dev.stamp
-	$(BIN)/python scripts/audit.py requirements.lock requirements-extras.lock requirements-dev.lock
+	$(BIN)/python scripts/audit.py $(wildcard requirements*.lock)
 
 extras: .venv/extras.stamp
 
@@ -46,27 +49,34 @@ gpu: .venv/gpu.stamp
 clean:
 	rm -rf results .snakemake
 
-# uv where it is present, else plain venv and pip; both install the same locked versions.
+# Building a package runs its code, so the locks admit wheels alone (their first lines). The one exception is connection-pool,
+# which snakemake requires and which has no wheel: its source is held to its hash, and it is built without build isolation, for
+# which pip would download a setuptools that no hash covers, by the setuptools of requirements-build.lock.
 define INSTALL
-	@if command -v uv >/dev/null; then uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r $<; \
-	else $(BIN)/python -m pip install --require-hashes -r $<; fi
+	$(BIN)/python -m pip install --require-hashes --no-build-isolation -r $<
 	@touch $@
 endef
 
-.venv/run.stamp: requirements.lock
+.venv/build.stamp: requirements-build.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
 	"Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": name one, as in make run PYTHON=python3.12")'
-	@command -v uv >/dev/null && uv venv --quiet --allow-existing --python $(PYTHON) .venv || $(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv
+	$(INSTALL)
+
+.venv/run.stamp: requirements.lock .venv/build.stamp
 	$(INSTALL)
 
 # Test, extras and GPU: what is beside the lock of the run.
 .venv/%.stamp: requirements-%.lock .venv/run.stamp
 	$(INSTALL)
 
-# Only those who change pyproject.toml need this.
+# Only those who change pyproject.toml need this. Locked versions stay; to renew one, delete its lines from the lock first.
+# pip reads the first lines in this order alone: `--only-binary :all:` takes back a `--no-binary` that stands before it.
 .PHONY: lock
-COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
-lock:
+COMPILE = $(BIN)/uv pip compile --quiet --only-binary :all: --no-binary connection-pool
+FORMATS = sed -i '1i --only-binary :all:\n--no-binary connection-pool\n'
+lock: .venv/dev.stamp
 	$(COMPILE) -o requirements.lock pyproject.toml
-	for group in extras gpu dev; do \
+	for group in build extras gpu dev; do \
 	$(COMPILE) --constraint requirements.lock --group $$group -o requirements-$$group.lock || exit; done
+	$(FORMATS) requirements*.lock

@@ -1,13 +1,25 @@
-"""The conda environments, pyproject.toml and the lock file name the same versions."""
+"""What is installed for a rule is what its script can import, in the versions of pyproject.toml."""
 
+import ast
+import importlib.metadata
 import re
+import sys
 import tomllib
+from functools import cache
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
+SCRIPTS = REPOSITORY / "scripts"
+ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml"))
+# Keras loads what its configuration names, TensorFlow.
+IMPLIED = {"keras": "tensorflow"}
+# Options of single rows, which `make extras` installs.
+OPTIONAL = {"openvino"}
 
 
 def pins(requirements: list[str]) -> dict[str, str]:
@@ -18,6 +30,59 @@ def project() -> dict[str, str]:
     return pins(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"])
 
 
+def optional() -> dict[str, str]:
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
+    return {name: version for name, version in pins(groups["extras"]).items() if name in OPTIONAL}
+
+
+def rules(text: str) -> dict[str, tuple[str, str]]:
+    """Return the environment and the script of each rule of a rule file that has a script."""
+    found = {}
+    for block in re.split(r"^(?=(?:rule|checkpoint) \w+:)", text, flags=re.MULTILINE)[1:]:
+        name = re.match(r"\w+ (\w+)", block)[1]
+        environment = re.search(r'^    conda:\s*"\.\./envs/(.+)\.yaml"', block, re.MULTILINE)
+        if script := re.search(r'^    script:\s*"\.\./scripts/(.+)"', block, re.MULTILINE):
+            found[name] = (environment[1] if environment else "", script[1])
+    return found
+
+
+def named_modules(path: Path) -> list[str]:
+    """Return the modules that a file imports by their names: the arguments of import_module and __import__."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    names = []
+    for call in calls:
+        if ast.unparse(call.func) in ("importlib.import_module", "import_module", "__import__"):
+            assert isinstance(call.args[0], ast.Constant), f"{path}: a name that is not in the text cannot be followed"
+            names.append(call.args[0].value)
+    return names
+
+
+def imported(script: Path, root: Path) -> set[str]:
+    """Return the distributions that a script can import, itself or by modules below ``root``.
+
+    Imports inside functions count, so does what is imported by its name. What only runs after a failure is among them.
+    """
+    finder = ModuleFinder(path=[str(root)])
+    finder.run_script(str(script))
+    followed: set[Path] = set()
+    while more := {Path(module.__file__) for module in finder.modules.values() if module.__file__} - followed:
+        followed |= more
+        for name in (name for path in more for name in named_modules(path)):
+            try:
+                finder.import_hook(name)
+            except ImportError:
+                finder.badmodules[name] = {}
+    # A constant that is imported from a package counts as a module not found.
+    here = {path.stem for path in root.iterdir()}
+    modules = {name.partition(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - here
+    return {canonicalize_name(distributions()[name][0]) for name in modules}
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
 def test_the_lock_holds_every_dependency_of_the_project_with_hashes() -> None:
     text = (REPOSITORY / "requirements.lock").read_text()
     locked = dict(re.findall(r"^([a-z0-9_-]+)(?:\[[a-z,]+\])?==(\S+)(?= [;\\])", text, re.MULTILINE))
@@ -25,20 +90,68 @@ def test_the_lock_holds_every_dependency_of_the_project_with_hashes() -> None:
     assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) >= len(locked)
 
 
-@pytest.mark.parametrize("name", ["workflow", "tensorflow", "tensorflow-gpu"])
+def environment(name: str) -> dict[str, str]:
+    """Return the packages and versions that a conda environment names."""
+    written = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
+    options, *packages = written["dependencies"][-1]["pip"]
+    assert options == "--only-binary :all:"
+    return pins(packages)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_conda_environment_has_the_versions_of_the_project(name: str) -> None:
-    environment = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
-    *_, packages = environment["dependencies"]
-    found = pins(packages["pip"])
-    assert found == {package: project()[package] for package in found}
-    assert ("tensorflow" in found) == name.startswith("tensorflow")
-    assert any("[and-cuda]" in line for line in packages["pip"]) == name.endswith("gpu")
+    found = environment(name)
+    versions = project() | optional()
+    assert found == {package: versions[package] for package in found}
+    cuda = "[and-cuda]" in (REPOSITORY / f"envs/{name}.yaml").read_text()
+    assert cuda == name.endswith("gpu")
 
 
-def test_every_rule_names_an_environment_that_is_there() -> None:
-    for path in (REPOSITORY / "rules").glob("*.smk"):
-        for name in re.findall(r'"\.\./envs/([^"]+)"', path.read_text()):
-            assert (REPOSITORY / "envs" / name).is_file(), path
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_conda_environment_names_what_its_rules_can_import(name: str) -> None:
+    """And nothing else."""
+    scripts = {
+        script
+        for path in (REPOSITORY / "rules").glob("*.smk")
+        for used, script in rules(path.read_text()).values()
+        if used == name
+    }
+    assert scripts
+    needed = set().union(*(imported(SCRIPTS / script, SCRIPTS) for script in scripts))
+    assert set(environment(name)) == needed | {IMPLIED[package] for package in needed & IMPLIED.keys()}
+
+
+def test_the_project_names_all_that_its_scripts_import() -> None:
+    needed = set().union(*(imported(script, SCRIPTS) for script in SCRIPTS.glob("*.py")))
+    assert {"flask", "imagehash", "keras", "openvino"} <= needed
+    assert needed - OPTIONAL <= project().keys()
+    assert needed & OPTIONAL == OPTIONAL
+
+
+def test_imports_are_followed_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    for name, text in {
+        "job.py": "import os\nfrom package import work\n",
+        "package/__init__.py": "",
+        "package/work.py": "import numpy as np\ndef do():\n    import PIL.Image\n    from . import other\n",
+        "package/other.py": "import importlib\ntry:\n    import h5py\nexcept ImportError:\n    pass\n"
+        "def fail():\n    importlib.import_module('package.reason')\n",
+        "package/reason.py": "from sklearn import svm\ndef late():\n    __import__('scipy.stats')\n",
+        "package/unused.py": "import pandas\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert imported(tmp_path / "job.py", tmp_path) == {"numpy", "pillow", "h5py", "scikit-learn", "scipy"}
+    (tmp_path / "package/reason.py").write_text("__import__('nump' + 'y')")
+    with pytest.raises(AssertionError, match="cannot be followed"):
+        imported(tmp_path / "job.py", tmp_path)
+
+
+def test_every_rule_with_a_script_has_an_environment() -> None:
+    found = [item for path in (REPOSITORY / "rules").glob("*.smk") for item in rules(path.read_text()).items()]
+    assert len(found) > 15
+    assert {used for _, (used, _) in found} == set(ENVIRONMENTS)
+    text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    assert len(found) == len(re.findall(r"^    script:", text, re.MULTILINE))
 
 
 def test_the_cuda_libraries_belong_to_the_tensorflow_of_the_project() -> None:
@@ -51,8 +164,23 @@ def test_the_cuda_libraries_belong_to_the_tensorflow_of_the_project() -> None:
 def test_an_image_is_made_from_the_locks_alone(name: str) -> None:
     recipe = (REPOSITORY / "envs" / name).read_text()
     installs = re.findall(r"pip install.*", recipe)
-    assert installs and all("--require-hashes" in line for line in installs)
-    for lock in re.findall(r"requirements[a-z-]*\.lock", recipe):
-        assert (REPOSITORY / lock).is_file()
+    assert installs
+    assert all("--require-hashes --no-build-isolation -r" in line for line in installs)
+    assert [
+        lock for lock in re.findall(r"requirements[a-z-]*\.lock", recipe) if not (REPOSITORY / lock).is_file()
+    ] == []
+    # What builds the package without a wheel comes first.
+    assert re.search(r"LOCKS=\"?requirements-build\.lock requirements\.lock", recipe)
+
+
+def test_an_image_starts_from_one_that_cannot_change() -> None:
+    docker = re.search(
+        r"^FROM (python):(\S+)@(sha256:[0-9a-f]{64})$", (REPOSITORY / "envs/Dockerfile").read_text(), re.M
+    )
+    # Apptainer refuses a tag beside a digest.
+    apptainer = re.search(
+        r"^From: (python)@(sha256:[0-9a-f]{64})$", (REPOSITORY / "envs/apptainer.def").read_text(), re.M
+    )
+    assert (docker[1], docker[3]) == apptainer.groups()
     python = yaml.safe_load((REPOSITORY / "envs/workflow.yaml").read_text())["dependencies"][0]
-    assert f"python:{python.removeprefix('python=')}-" in recipe
+    assert docker[2].startswith(f"{python.removeprefix('python=')}.")

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,7 +15,6 @@ from cbir.sources import sample
 from workplace import REPOSITORY
 
 SCRIPTS = sorted((REPOSITORY / "scripts").rglob("*.py"))
-LOCKS = sorted(REPOSITORY.glob("requirements*.lock"))
 
 # Loaders that run what a file says, however they are called.
 FORBIDDEN = {
@@ -95,30 +95,6 @@ def test_the_search_sees_the_loaders_that_are_there() -> None:
     assert {"keras.models.load_model", "np.load", "subprocess.run", "yaml.safe_load"} <= calls
 
 
-@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
-def test_every_locked_package_has_hashes(path: Path) -> None:
-    text = path.read_text().replace("\\\n", " ")
-    packages = [line for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)]
-    assert len(packages) > 10
-    assert [line for line in packages if not re.search(r"==\S+.*--hash=sha256:[0-9a-f]{64}", line)] == []
-
-
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_what_is_installed_is_what_is_locked(lock: Path) -> None:
-    stamp = lock.stem.removeprefix("requirements").removeprefix("-") or "run"
-    command = ["make", "--dry-run", f"--what-if={lock.name}", f".venv/{stamp}.stamp"]
-    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    # By uv or by pip, whichever is there.
-    installs = re.findall(r"pip install [^;]*", told)
-    assert sum(f"--require-hashes -r {lock.name}" in install for install in installs) == 2
-    assert all("--require-hashes -r requirements" in install for install in installs)
-
-
-def test_nothing_else_is_installed() -> None:
-    recipe = (REPOSITORY / "Makefile").read_text()
-    assert [line.count("--require-hashes -r $<;") for line in recipe.splitlines() if "pip install" in line] == [1, 1]
-
-
 def test_the_weights_are_held_to_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zipfile
 
@@ -147,6 +123,22 @@ def test_every_picture_of_the_sample_has_a_checksum() -> None:
     assert table["sha256"].is_unique
 
 
+@pytest.mark.parametrize(
+    "name", ["x$(shell touch y)", "x`touch y`", "$(touch y)", "a' b; touch y #", '"; touch y', "${shell touch y}"]
+)
+def test_a_name_that_make_inspect_is_given_runs_nothing(tmp_path: Path, name: str) -> None:
+    # In Python's place stands what prints its last argument.
+    (tmp_path / "python").write_text("#!/bin/sh\nprintf '<%s>' \"$3\"\n")
+    (tmp_path / "python").chmod(0o700)
+    made = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/run.stamp", f"BIN={tmp_path}", "inspect"]
+    for command, variables in (([*made, f"FILE={name}"], {}), (made, {"FILE": name})):
+        printed = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+        ).stdout
+        assert printed == f"<{name}>"
+        assert [path.name for path in tmp_path.iterdir()] == ["python"]
+
+
 class TestAudit:
     """scripts/audit.py, with what pip-audit prints."""
 
@@ -173,6 +165,13 @@ class TestAudit:
         status, sentence = verdict("x.lock", output)
         assert status == 2
         assert "connect to the internet" in sentence
+
+    def test_every_lock_is_looked_up(self) -> None:
+        printed = subprocess.run(
+            ["make", "--dry-run", "audit"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ).stdout
+        (command,) = re.findall(r"scripts/audit\.py (.*)", printed)
+        assert set(command.split()) == {path.name for path in REPOSITORY.glob("*.lock")}
 
     def test_it_is_no_part_of_the_tests(self) -> None:
         recipe = (REPOSITORY / "Makefile").read_text()
