@@ -14,9 +14,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
+from snakemake.utils import update_config
 
+from cbir import config
 from workplace import REPOSITORY, Workplace
 
+CONFIG_SCHEMA = "schemas/config.schema.yaml"
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
@@ -90,10 +94,6 @@ def plan(clone: Path, folder: Path, *arguments: str) -> str:
     return run([sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(folder), *arguments], clone)
 
 
-def with_our_images(code: str, clone: Path) -> str:
-    return code.replace("/data/birds", f"{clone}/collection").replace("/home/me/heron.jpg", "collection/sea/1.png")
-
-
 def test_no_block_is_in_a_language_that_no_test_knows() -> None:
     known = {"python", "sh", "yaml", "json", "snakemake", "mermaid", "text"}
     found = {match["language"] for path in DOCUMENTS for match in BLOCK.finditer(path.read_text())}
@@ -104,14 +104,17 @@ def test_no_block_is_in_a_language_that_no_test_knows() -> None:
 @pytest.mark.parametrize("code", blocks("sh"))
 def test_commands(code: str, clone: Path) -> None:
     # The small run has one method, of another name.
-    code = re.sub(r"(results/\S*?)pretrained", r"\1siamese", with_our_images(code, clone))
+    code = re.sub(r"(results/\S*?)pretrained", r"\1siamese", code.replace("/data/birds", f"{clone}/collection"))
     run(["bash", "-c", PRELUDE + code], clone)
 
 
 @pytest.mark.parametrize("code", blocks("yaml"))
-def test_configurations(code: str, clone: Path, tmp_path: Path) -> None:
-    (tmp_path / "my.yaml").write_text(with_our_images(code, clone))
-    plan(clone, tmp_path, "-n", "--configfile", str(tmp_path / "my.yaml"))
+def test_configurations(code: str) -> None:
+    changes = yaml.safe_load(code)
+    whole, schema = (yaml.safe_load((REPOSITORY / name).read_text()) for name in ("config.yaml", CONFIG_SCHEMA))
+    update_config(whole, changes)
+    # What is given tells defaults that may be left out from what a person asks for.
+    config.check(whole, schema, **({"given": changes} if COMING["siamese: null"] else {}))
 
 
 @pytest.mark.parametrize("code", blocks("json"))
