@@ -19,7 +19,7 @@ from cbir.inspect.found import WIDTH
 from cbir.inspect.registry import KINDS, Kind, locate
 from workplace import REPOSITORY, Workplace
 
-README = (REPOSITORY / "README.md").read_text()
+DOCUMENT = (REPOSITORY / "docs/artifacts.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,8 @@ def test_the_run_has_every_kind_of_artifact_but_those_of_other_sources(whole: Pa
     }
 
 
-def test_every_file_of_the_readme_has_a_kind() -> None:
-    section = README.split("## How to read each artifact")[1].split("\n## ")[0]
-    cells = [row.split(" | ")[0] for row in section.splitlines() if row.startswith("| `")]
+def test_every_file_of_the_document_has_a_kind() -> None:
+    cells = [row.split(" | ")[0] for row in DOCUMENT.splitlines() if row.startswith("| `")]
     names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     assert len(names) > 20
     known = {(kind.pattern.split("/")[0], Path(kind.pattern).suffix) for kind in KINDS}
