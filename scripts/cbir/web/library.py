@@ -1,5 +1,6 @@
 """What the page shows: the images and methods of a finished run, read and checked once, at the start."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -144,5 +145,6 @@ def _feedback(path: Path) -> tuple[Weights, int]:
 
 def _source(path: str) -> str:
     """Return the source that an image's path tells: the workflow keeps what it fetched in results/sources/{source}."""
-    parts = Path(path).parts
-    return parts[2] if parts[:2] == ("results", "sources") else "folder"
+    # From the known names only: it becomes a part of the path where refinements are saved.
+    found = re.search(r"(?:^|/)results/sources/(sample|digits|kaggle)/images/", path)
+    return found[1] if found else "folder"
