@@ -229,7 +229,9 @@ def switch_method(folder: Folder) -> None:
     on = rows.pop("unit", None) is not None
     if not on:
         rows["unit"] = {"transform": "l2", "of": "trained"}
-    folder.config["comparison"]["pairs"] = folder.config["comparison"]["pairs"][:2] + ([] if on else [["unit", "plain"]])
+    folder.config["comparison"]["pairs"] = folder.config["comparison"]["pairs"][:2] + (
+        [] if on else [["unit", "plain"]]
+    )
 
 
 CHANGES: list[Callable[[Folder], None]] = [
@@ -492,6 +494,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
+    parser.add_argument("--steps", type=int, default=5, help="changes in each sequence (default: 5)")
     parser.add_argument("--checkout", type=Path, default=REPOSITORY)
     arguments = parser.parse_args()
     checkout = arguments.checkout.resolve()
@@ -499,7 +502,7 @@ def main() -> None:
     total, failed = Outcome(), 0
     with tempfile.TemporaryDirectory() as root:
         for seed in range(arguments.first, arguments.last):
-            found = play(checkout, Path(root), seed)
+            found = play(checkout, Path(root), seed, arguments.steps)
             total.steps += found.steps
             total.kills += found.kills
             total.left += found.left

@@ -33,7 +33,9 @@ _NAMES = {"pair": ".+_vs_.+", "outside": "outside-[0-9a-f]{8}", "comparison": "m
 _PATTERNS = [
     re.compile(
         re.sub(
-            r"\{([a-z]+)\}", lambda found: f"(?P<{found[1]}>{_NAMES.get(found[1], '[^/]+')})", file.replace(".(", r"\.(")
+            r"\{([a-z]+)\}",
+            lambda found: f"(?P<{found[1]}>{_NAMES.get(found[1], '[^/]+')})",
+            file.replace(".(", r"\.("),
         )
     )
     for file in _FILES
