@@ -50,7 +50,9 @@ try:
         cbir_contents.require_folder(config["collection"]["path"])
     for name, row in config["encoders"].items():
         if row["weights"] not in ("imagenet", "random") and not Path(row["weights"]).is_file():
-            raise InputError(f"config: encoders.{name}.weights names {row['weights']}, which is not a file: correct it.")
+            raise InputError(
+                f"config: encoders.{name}.weights names {row['weights']}, which is not a file: correct it."
+            )
 except InputError as error:
     raise WorkflowError(str(error))
 

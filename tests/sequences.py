@@ -253,6 +253,7 @@ def load(checkout: Path) -> None:
             __import__(name)
     __import__("snakemake.executors.local")
     import keras
+
     from cbir import code, networks
 
     def tiny() -> keras.Model:

@@ -26,7 +26,15 @@ def test_queries_are_the_images_with_features_and_test_images_come_first(library
 
 
 @pytest.mark.parametrize(
-    ("path", "source"), [("results/sources/sample/images/a/b.webp", "sample"), ("my/results/b.png", "folder")]
+    ("path", "source"),
+    [
+        ("results/sources/sample/images/a/b.webp", "sample"),
+        ("prefix/results/sources/digits/images/a/b.png", "digits"),
+        ("my/results/b.png", "folder"),
+        # Refinements would be saved in feedback/.. otherwise.
+        ("results/sources/../../b.png", "folder"),
+        ("results/sources/../images/b.png", "folder"),
+    ],
 )
 def test_the_source_is_told_by_where_the_images_lie(results: Path, path: str, source: str) -> None:
     table = results / "collection" / "images.csv"
