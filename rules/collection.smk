@@ -23,8 +23,7 @@ rule fetch:
         "../scripts/fetch.py"
 
 
-# A checkpoint, because what follows is then asked anew which contents really changed.
-checkpoint collect:
+rule collect:
     input:
         collection_credits,
     output:
@@ -45,11 +44,17 @@ checkpoint collect:
         runtime=grows(240),
     params:
         code=code("collect.py"),
-        folder=collection_folder(),
+        # Functions, because a text in braces would be taken for a wildcard.
+        folder=lambda wildcards: config["collection"]["path"] if config["collection"]["source"] == "folder" else "",
         contents=collection_contents,
-        memory="results/collection/memory",
     script:
         "../scripts/collect.py"
+
+
+# From a path of the rule, because a module may put a prefix in front of it.
+RESULTS = Path(rules.collect.output.images).parents[1]
+if workflow.is_main_process:
+    date_back(RESULTS)
 
 
 rule near_duplicates:
@@ -79,8 +84,7 @@ rule suspects:
         images="results/collection/images.csv",
         groups="results/collection/groups.csv",
         about=f"results/encoders/{UNTRAINED}.json",
-        # The table of images and the encoder say all that matters.
-        shards=ancient(shards_of(UNTRAINED, SHARDS)),
+        shards=shards_of(UNTRAINED, SHARDS),
     output:
         "results/collection/suspects.csv",
     log:

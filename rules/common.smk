@@ -8,8 +8,14 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+# Of this file: `workflow.basedir` is the folder of whatever workflow imports this one.
+BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
+IS_MAIN = Path(workflow.main_snakefile) == BASE / "Snakefile"
+
+if f"{BASE}/scripts" not in sys.path:
+    sys.path.insert(0, f"{BASE}/scripts")
 
 from cbir import code as cbir_code
 from cbir import config as cbir_config
@@ -22,23 +28,28 @@ from cbir.feedback.strategies import Weights
 from cbir.files import date_back, sha256_file, sha256_json
 from cbir.runtimes import RUNTIMES, Runtime
 
-BASE = Path(workflow.basedir)
-
 # On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
 
-    # A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
+# A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
+if workflow.local_exec and IS_MAIN:
+
     onstart:
         workflow.scheduler.job_rate_limiter = None
 
 
 try:
+    # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
+    # configuration of a workflow that includes this one.
+    given, config = config, {}
+    if not workflow.config_settings.replace_workflow_config:
+        update_config(config, yaml.safe_load((BASE / "config.yaml").read_text(encoding="utf-8")))
+    update_config(config, given)
     config = cbir_config.check(
         config,
         yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
-        # Of a module's configuration nobody knows which part is a default.
-        given=None if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config,
+        given=given,
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )
     if config["collection"]["source"] == "folder":
@@ -47,8 +58,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# A job's own Snakemake on another machine is no second run.
-if workflow.is_main_process:
+# A job's own Snakemake on another machine is no second run. Jobs of an importing workflow do not hold the folder.
+if workflow.is_main_process and IS_MAIN:
     try:
         if cbir_lock.release_abandoned():
             logger.info(
@@ -56,7 +67,6 @@ if workflow.is_main_process:
             )
     except InputError as error:
         raise WorkflowError(str(error))
-    date_back("results")
 
 SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])
@@ -123,7 +133,8 @@ def encode_threads(wildcards, input):
     # Here, so that a run that encodes nothing waits for no import.
     from cbir.encoding import count_missing
 
-    shard = f"results/encoded/{wildcards.encoder}/{wildcards.runtime}/{wildcards.shard}.h5"
+    encoded = Path(input.network).parents[1] / "encoded"
+    shard = encoded / wildcards.encoder / wildcards.runtime / f"{wildcards.shard}.h5"
     missing = count_missing(input.images, shard, input.about, Runtime.parse(wildcards.runtime))
     return threads_for(missing / config["encoders"][wildcards.encoder]["batch"])
 
@@ -143,18 +154,12 @@ def grows_with_images(base, per_thousand, manifest):
     return amount
 
 
-def collection_folder():
-    """The folder that holds one sub-folder a category."""
-    source = config["collection"]["source"]
-    return config["collection"]["path"] if source == "folder" else f"results/sources/{source}/images"
-
-
 def collection_contents(wildcards):
     """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
     if config["collection"]["source"] != "folder":
         return config["collection"]["source"]
     try:
-        hashes = cbir_contents.hash_folder(collection_folder(), "results/collection/memory/contents.json")
+        hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
     except InputError as error:
         raise WorkflowError(str(error))
     return cbir_contents.fingerprint(hashes)
@@ -164,6 +169,19 @@ def collection_credits(wildcards):
     """Where the pictures of a source come from; a person's own folder has no such list."""
     source = config["collection"]["source"]
     return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
+
+
+def content_of(path):
+    """The hash of a person's own file, "" if it cannot be read; the job says why.
+
+    Such a file is a parameter, its path and this hash, and no input: Snakemake takes braces in an input's path for
+    wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
+    """
+    try:
+        # Some of the kernel's own files claim no size and never end.
+        return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
+    except OSError:
+        return ""
 
 
 def encoder_row(wildcards):
@@ -184,11 +202,15 @@ def train_minutes(wildcards):
 
 
 def weights_file(wildcards):
-    """The file of an encoder's first weights: the fetched one, or one that a person named; random weights have none."""
+    """The file of an encoder's first weights, if it is the one that was fetched."""
     source = config["encoders"][wildcards.encoder]["weights"]
-    if source == "imagenet":
-        return {"imagenet": "results/weights/imagenet.keras"}
-    return {} if source == "random" else {"file": source}
+    return {"imagenet": "results/weights/imagenet.keras"} if source == "imagenet" else {}
+
+
+def weights_content(wildcards):
+    """The content of a weights file that a person named; "" for other weights."""
+    source = config["encoders"][wildcards.encoder]["weights"]
+    return "" if source in ("imagenet", "random") else content_of(source)
 
 
 def shard_manifest(wildcards):
@@ -212,7 +234,6 @@ def encoded_shards(wildcards):
 
 def shards_of(encoder, shards):
     """The files of an encoder's shards."""
-    # A part of the path, not a parameter: a job whose shards are `ancient` is not rerun for its parameters while they change.
     rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
     return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
 
@@ -260,6 +281,18 @@ SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
 # An entry that is the path of a file comes from outside the collection.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
+# What the results may hold; the rest is removed, see `cbir.leftovers`.
+ASKED = {
+    "split": SPLITS + sorted(OUTSIDE),
+    "outside": sorted(OUTSIDE),
+    "method": METHODS,
+    "derived": sorted(set(METHODS) - set(ENCODED)),
+    "pair": PAIRS,
+    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
+    "query": QUERIES,
+    "refinement": sorted(REFINEMENTS),
+    "simulated": SIMULATED,
+}
 
 
 def query_stores(wildcards):
@@ -277,7 +310,6 @@ def refine_input(wildcards):
     splits = SPLITS + [outside_name(entry.image)] if entry.image else SPLITS
     features = f"results/features/{entry.refinement.method}"
     return {
-        "refinement": entry.path,
         "train": f"{features}/train.h5",
         "stores": [f"{features}/{split}.h5" for split in splits],
         "images": "results/collection/images.csv",
@@ -300,6 +332,8 @@ def report_input(wildcards):
         "worst": "results/evaluation/{method}/worst.json",
         "indexes": "results/index/{method}.json",
         "galleries": "results/features/{method}/train.h5",
+        # The search page takes its images as queries.
+        "validation": "results/features/{method}/val.h5",
     }
     return {
         "images": "results/collection/images.csv",

@@ -9,7 +9,6 @@ rule compare_methods:
         summaries=expand("results/evaluation/{method}/summary.json", method=METHODS),
         categories=expand("results/evaluation/{method}/categories.csv", method=METHODS),
         queries=expand("results/evaluation/{method}/queries.csv", method=METHODS),
-        splits=["results/splits/train.csv", "results/splits/test.csv"],
     output:
         methods="results/comparison/methods.csv",
         methods_picture=report(
@@ -46,7 +45,6 @@ rule compare_pair:
         summaries=["results/evaluation/{a}/summary.json", "results/evaluation/{b}/summary.json"],
         categories=["results/evaluation/{a}/categories.csv", "results/evaluation/{b}/categories.csv"],
         queries=["results/evaluation/{a}/queries.csv", "results/evaluation/{b}/queries.csv"],
-        splits=["results/splits/train.csv", "results/splits/test.csv"],
     output:
         deltas="results/comparison/{a}_vs_{b}.csv",
         differences="results/comparison/{a}_vs_{b}.json",

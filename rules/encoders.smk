@@ -37,6 +37,7 @@ rule encoder:
     params:
         code=code("encoder.py"),
         row=encoder_row,
+        weights=weights_content,
     script:
         "../scripts/encoder.py"
 
@@ -72,5 +73,6 @@ rule train:
     params:
         code=code("train.py"),
         row=encoder_row,
+        weights=weights_content,
     script:
         "../scripts/train.py"

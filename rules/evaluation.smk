@@ -5,7 +5,6 @@ rule evaluate:
     input:
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
-        splits=["results/splits/train.csv", "results/splits/test.csv"],
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",
         categories="results/collection/categories.json",

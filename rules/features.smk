@@ -1,9 +1,7 @@
 # Images to feature stores: encode once, by content; gather rows into any split; derive methods from methods.
 
 
-# A checkpoint, because Snakemake passes over the jobs behind an `ancient` input while what makes it is still to be run,
-# whatever other reasons they have; after a checkpoint it asks anew.
-checkpoint encode:
+rule encode:
     input:
         images=shard_manifest,
         network="results/encoders/{encoder}.keras",
@@ -33,8 +31,7 @@ rule assemble:
     input:
         manifest="results/splits/{split}.csv",
         about=encoder_about,
-        # The manifest, the encoder and the shards' names say all that matters; a shard that changed elsewhere reruns nothing.
-        shards=ancient(encoded_shards),
+        shards=encoded_shards,
     output:
         "results/features/{method}/{split}.h5",
     log:
@@ -56,7 +53,6 @@ rule assemble:
 rule fit:
     input:
         parts=parts_features("train"),
-        splits="results/splits/train.csv",
     output:
         "results/transforms/{method}.h5",
     log:
@@ -79,7 +75,6 @@ rule derive:
     input:
         transform="results/transforms/{method}.h5",
         parts=parts_features(None),
-        splits="results/splits/{split}.csv",
     output:
         "results/features/{method}/{split}.h5",
     log:

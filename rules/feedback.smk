@@ -29,6 +29,8 @@ rule refine:
         # Of a file that cannot be used: its own job says so, and the others go on.
         problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
         chosen=refine_settings,
+        refinement=lambda wildcards: REFINEMENTS[wildcards.refinement].path,
+        content=lambda wildcards: content_of(REFINEMENTS[wildcards.refinement].path),
         folder=lambda wildcards: FEEDBACK_FOLDER,
         image=lambda wildcards: REFINEMENTS[wildcards.refinement].image or "",
     script:
@@ -39,7 +41,6 @@ rule simulate:
     input:
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
-        splits=["results/splits/train.csv", "results/splits/test.csv"],
         images="results/collection/images.csv",
         categories="results/collection/categories.json",
         evaluated="results/evaluation/{method}/categories.csv",

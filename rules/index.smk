@@ -4,7 +4,6 @@
 rule index:
     input:
         features="results/features/{method}/train.h5",
-        splits="results/splits/train.csv",
     output:
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",

@@ -2,8 +2,6 @@
 
 
 rule outside:
-    input:
-        lambda wildcards: OUTSIDE[wildcards.split],
     output:
         "results/splits/{split}.csv",
     log:
@@ -17,6 +15,8 @@ rule outside:
         runtime=grows(20),
     params:
         code=code("outside.py"),
+        image=lambda wildcards: OUTSIDE[wildcards.split],
+        content=lambda wildcards: content_of(OUTSIDE[wildcards.split]),
     script:
         "../scripts/outside.py"
 
@@ -24,7 +24,6 @@ rule outside:
 rule query:
     input:
         train="results/features/{method}/train.h5",
-        splits=["results/splits/train.csv", "results/splits/test.csv"],
         tree="results/index/{method}.pkl",
         about="results/index/{method}.json",
         stores=query_stores,

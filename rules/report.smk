@@ -29,6 +29,6 @@ rule report:
         methods=settings(METHODS),
         queries=settings(QUERIES),
         simulated=settings(SIMULATED),
-        benchmarks="results/benchmarks",
+        asked=settings(ASKED),
     script:
         "../scripts/report.py"

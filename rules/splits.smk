@@ -1,9 +1,7 @@
 # Train, validation and test images within each category.
 
 
-# A checkpoint, because a split that stays the same reruns nothing. Snakemake asks anew only about the rules that name a
-# checkpoint's output themselves; so all that stands on a split does, though it reads the features.
-checkpoint split:
+rule split:
     input:
         images="results/collection/images.csv",
         groups="results/collection/groups.csv",

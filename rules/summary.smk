@@ -29,13 +29,15 @@ def failed_jobs():
                 yield " ".join([job.rule.name, *job.wildcards_dict.values()]), str(job.log[0])
 
 
-# Of a run that `make` started, `make` says it, also when there was nothing to do.
-onsuccess:
-    made = {job.rule.name for job in workflow.dag.jobs}
-    if workflow.is_main_process and "report" in made and "CBIR_SUMMARY_FOLLOWS" not in os.environ:
-        say_last(cbir_summary.outcome("results", serve_command()))
+# A workflow that imports this one says its own last words.
+if IS_MAIN:
 
+    # Of a run that `make` started, `make` says it, also when there was nothing to do.
+    onsuccess:
+        made = {job.rule.name for job in workflow.dag.jobs}
+        if workflow.is_main_process and "report" in made and "CBIR_SUMMARY_FOLLOWS" not in os.environ:
+            say_last(cbir_summary.outcome("results", serve_command()))
 
-onerror:
-    if workflow.is_main_process:
-        say_last(cbir_summary.failures(failed_jobs(), STARTED))
+    onerror:
+        if workflow.is_main_process:
+            say_last(cbir_summary.failures(failed_jobs(), STARTED))

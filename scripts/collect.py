@@ -1,6 +1,7 @@
 """Read the collection: which files are usable images, of which category, in which shard."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from cbir.collection import category_labels, collect, shard_of
@@ -11,7 +12,10 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    images, rejected, hashes = collect(job.params.folder, job.params.memory, workers=job.threads)
+    # A source keeps its images beside its list of credits.
+    folder = job.params.folder or Path(job.input[0]).parent / "images"
+    memory = Path(job.output.images).parent / "memory"
+    images, rejected, hashes = collect(folder, memory, workers=job.threads)
     log.info(
         "%d images in %d categories; %d files rejected, see %s",
         len(images),

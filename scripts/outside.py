@@ -13,7 +13,7 @@ from cbir.splitting import SPLIT_COLUMNS
 
 
 def work(job: Any) -> None:
-    path = job.input[0]
+    path = job.params.image
     try:
         data = images.read_bytes(path)
         images.inspect(data)

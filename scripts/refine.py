@@ -19,7 +19,7 @@ def work(job: Any) -> None:
         raise InputError(job.params.problem)
     chosen = json.loads(job.params.chosen)
     weights = Weights(*(chosen[name] for name in ("alpha", "beta", "gamma")))
-    asked = read(job.input.refinement, [chosen["method"]], weights, chosen["method"], chosen["k"])
+    asked = read(job.params.refinement, [chosen["method"]], weights, chosen["method"], chosen["k"])
     names = read_categories(job.input.categories)
     paths = dict(read_csv(job.input.images, IMAGE_COLUMNS)[["image_id", "path"]].itertuples(index=False, name=None))
     located = locate_query(asked, paths.keys(), job.params.folder)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir import report
+from cbir import leftovers, report
 from cbir.files import write_json
 from cbir.job import run
 
@@ -15,9 +15,13 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "report"
 
 
 def work(job: Any) -> None:
-    config, methods, queries, simulated = (
-        json.loads(job.params[name]) for name in ("config", "methods", "queries", "simulated")
+    config, methods, queries, simulated, asked = (
+        json.loads(job.params[name]) for name in ("config", "methods", "queries", "simulated", "asked")
     )
+    results = Path(job.output.page).parent
+    # Here, because nothing else runs any more, and before the table of all jobs' times.
+    for name in leftovers.remove(results, asked):
+        log.info("removed %s, which the configuration no longer asks for", name)
     answers = iter(job.input.queries)
     rows = [job.input[name] for name in ("summaries", "categories", "confusions", "worst", "indexes", "galleries")]
     files = report.Files(
@@ -33,7 +37,7 @@ def work(job: Any) -> None:
             report.MethodFiles(method, *paths, {query: next(answers) for query in queries})
             for method, *paths in zip(methods, *rows, strict=True)
         ],
-        benchmarks=job.params.benchmarks,
+        benchmarks=str(results / "benchmarks"),
         credits=next(iter(job.input.credits), None),
         simulations=[
             report.SimulationFiles(*paths)

@@ -77,7 +77,9 @@ def _job(place: Workplace, script: Path) -> Job:
     with contextlib.chdir(place.folder):
         exec(script.read_text().partition(_PREAMBLE)[0], names)
         job = names["snakemake"]
-        inputs = {name for name in map(str, job.input) if Path(name).is_file()}
+        # A person's own files are parameters.
+        own = [job.params.get(name) for name in ("refinement", "image")]
+        inputs = {name for name in map(str, [*job.input, *filter(None, own)]) if Path(name).is_file()}
         if job.rule in _SEEING:
             inputs |= {str(path) for path in sorted(Path("collection").rglob("*.png"))[::6]}
     return Job(job.rule, script, tuple(sorted(inputs)))

@@ -86,6 +86,12 @@ class Workplace:
         return Workplace(root)
 
 
+def run(command: list[str], folder: Path) -> Run:
+    """Run a command in a folder."""
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return Run(done.returncode, done.stdout)
+
+
 def photograph(category: int, number: int) -> Image.Image:
     random = np.random.default_rng([category, number])
     colour = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]][category])

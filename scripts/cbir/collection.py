@@ -171,8 +171,16 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
                     findings[hashes[name]] = finding
                 progress.advance()
             # Saved as it goes, so that a killed run does not decode again.
-            write_text(memory, json.dumps({"decoder": decoder, "images": findings}))
-    return findings
+            _save_findings(memory, decoder, findings)
+    # Of contents that are gone nothing is kept, so that the file does not depend on what was there before.
+    current = {digest: findings[digest] for digest in sorted(set(hashes.values()) & findings.keys())}
+    if list(current) != list(findings) or not memory.exists():
+        _save_findings(memory, decoder, current)
+    return current
+
+
+def _save_findings(memory: Path, decoder: str, findings: dict[str, dict]) -> None:
+    write_text(memory, json.dumps({"decoder": decoder, "images": findings}))
 
 
 def _read_findings(memory: Path, decoder: str) -> dict[str, dict]:

@@ -31,6 +31,7 @@ def test_queries_are_the_images_with_features_and_test_images_come_first(library
     [
         ("results/sources/sample/images/", "sample"),
         ("results/sources/digits/images/", "digits"),
+        ("prefix/results/sources/digits/images/", "digits"),
         ("results/sources/kaggle/images/", "kaggle"),
         ("results/sources/../../", "folder"),
         ("results/sources/../images/", "folder"),

@@ -1,6 +1,7 @@
-"""What reruns after what: a changed input reruns what depends on it, and nothing else."""
+"""What reruns after what: all that depends on a changed input; encoding and training go by content."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from workplace import CONFIG, REPOSITORY, Workplace, check_out
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 # What stands behind every evaluation.
 AFTER_EVALUATION = {"query", "simulate", "report"}
+# What stands behind the splits, with the jobs of each.
+AFTER_SPLIT = {"assemble": 3, "index": 1, "evaluate": 1, "query": 3, "simulate": 1, "report": 1}
 
 
 def touch(folder: Path) -> None:
@@ -45,7 +48,7 @@ def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> No
     expected = ["collection/images.csv", "collection/rejected.csv", "collection/categories.json", "report.html"]
     expected += [f"collection/{name}.csv" for name in ("near_duplicates", "suspects")]
     expected += [f"splits/{name}.csv" for name in SHARES]
-    expected += [f"features/siamese/{name}.h5" for name in ("train", "test")]
+    expected += [f"features/siamese/{name}.h5" for name in ("train", "val", "test")]
     expected += ["index/siamese.pkl", "index/siamese.json", "encoders/siamese.keras"]
     for name in ("summary.json", "categories.csv", "queries.csv", "neighbours.csv", "confusion.csv", "confusion.svg"):
         expected.append(f"evaluation/siamese/{name}")
@@ -111,9 +114,8 @@ def test_one_test_image_replaced(workplace: Workplace) -> None:
         if digest in after["test"] and all(after[name] - {digest} == others[name] for name in others):
             break
     run = workplace.run()
-    expected = {"collect", "near_duplicates", "split", "suspects", "encode", "assemble", "evaluate"} | AFTER_EVALUATION
-    assert set(run.rules) - {"compare_methods"} == expected
-    assert run.rules["assemble"] == 1
+    collected = {"collect": 1, "near_duplicates": 1, "split": 1, "suspects": 1, "encode": 2}
+    assert run.rules == collected | AFTER_SPLIT
     assert encoded(run.output) == 1
 
 
@@ -126,20 +128,8 @@ def test_one_train_image_added(workplace: Workplace) -> None:
         if digest in after["train"] and after["test"] == before["test"]:
             break
     run = workplace.run()
-    expected = {
-        "collect",
-        "near_duplicates",
-        "split",
-        "suspects",
-        "encode",
-        "assemble",
-        "index",
-        "evaluate",
-    } | AFTER_EVALUATION
-    assert set(run.rules) - {"compare_methods"} == expected
-    # The target needs the features of train and test, and test stayed.
-    assert run.rules["assemble"] == 1
-    assert run.rules["encode"] == 1
+    collected = {"collect": 1, "near_duplicates": 1, "split": 1, "suspects": 1, "encode": 2}
+    assert run.rules == collected | AFTER_SPLIT
     assert encoded(run.output) == 1
 
 
@@ -167,12 +157,12 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1}
     settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 2}
+    assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 3}
 
     # Other first weights: a training that so small a collection leaves at its first weights gives another network.
     trained["seed"] = 1
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 2}
+    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 3}
 
 
 def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:
@@ -198,12 +188,64 @@ def test_another_distance_of_near_duplicates(workplace: Workplace) -> None:
     found = pd.read_csv(results / "near_duplicates.csv")
     assert found["image_id"].tolist() == ["sea/a.png", "sea/b.jpg"]
     assert found["split"].nunique() == 1
-    # The same groups: the split is made again and stays, so that nothing else follows.
+    # The same groups: all that follows the split is made again, and nothing is encoded.
     workplace.configure(CONFIG | {"split": {"near_duplicates": {"distance": 60}}})
     run = workplace.run()
-    assert set(run.rules) == {"near_duplicates", "split", "suspects", "report"}
+    assert run.rules == {"near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
     assert pd.read_csv(results / "near_duplicates.csv").equals(found)
     assert not workplace.run().rules
+
+
+@pytest.mark.parametrize("rule", ["index", "evaluate"])
+def test_until_a_rule_in_an_empty_folder(workplace: Workplace, rule: str) -> None:
+    shutil.rmtree(workplace.folder / "results")
+    shutil.rmtree(workplace.folder / ".snakemake")
+    done = workplace.run("--until", rule)
+    assert done.status == 0, done.output
+    assert done.rules[rule] == 1
+    assert "report" not in done.rules
+    assert not workplace.run("--until", rule).rules
+
+
+def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results(workplace: Workplace) -> None:
+    """Snakemake takes words in braces for wildcards, words in angle brackets for variables, and old files for known."""
+    (workplace.folder / "collection").rename(workplace.folder / "{collection}<path>")
+    folder = workplace.folder / "{feedback}<path>"
+    folder.mkdir()
+    outside, judged = workplace.folder / "{outside}<path>.png", folder / "{judged}<path>.png"
+    pictures = new_pictures(outside), new_pictures(judged)
+    for picture in pictures:
+        next(picture)
+    content = {"query": judged.name, "rounds": [{"relevant": [0]}]}
+    (folder / "red.json").write_text(json.dumps(content))
+    settings = CONFIG | {
+        "collection": CONFIG["collection"] | {"path": "{collection}<path>"},
+        "queries": {"images": [outside.name]},
+        "feedback": {"folder": folder.name, "method": "siamese"},
+    }
+    workplace.configure(settings)
+    done = workplace.run()
+    assert done.status == 0, done.output
+    assert (workplace.folder / "results/feedback/red/rounds.json").is_file()
+
+    for picture, path in zip(pictures, (outside, judged), strict=True):
+        next(picture)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    done = workplace.run()
+    assert done.rules == {"outside": 2, "encode": 2, "assemble": 2, "query": 1, "refine": 1, "report": 1}
+    content["rounds"] = [{"relevant": [1]}]
+    (folder / "red.json").write_text(json.dumps(content))
+    os.utime(folder / "red.json", (1_000_000_000, 1_000_000_000))
+    assert workplace.run().rules == {"refine": 1, "report": 1}
+
+    # What is no longer asked for does not stay.
+    (folder / "red.json").unlink()
+    workplace.configure(settings | {"queries": {"images": []}})
+    assert workplace.run().rules == {"report": 1}
+    results = workplace.folder / "results"
+    assert not (results / "feedback/red").exists()
+    assert not list(results.rglob("outside-*"))
+    assert len(list((results / "queries/siamese").iterdir())) == 6
 
 
 def encoded(output: str) -> int:

@@ -1,6 +1,6 @@
 """What the page shows: the images and methods of a finished run, read and checked once, at the start."""
 
-import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from cbir.files import read_csv, read_json
 from cbir.store import FeatureStore
 from cbir.web.state import image_key
 
-# Where the workflow keeps the images that it fetched itself; any other folder is a person's own.
-_SOURCES = {f"results/sources/{name}/images": name for name in ("sample", "digits", "kaggle")}
+# Where the workflow keeps images that it fetched; any other folder is a person's own. Known names only, because
+# the name becomes a part of the path where refinements are saved.
+_FETCHED = re.compile(r"(?:^|.*/)results/sources/(sample|digits|kaggle)/images/")
 
 # Test images first: the gallery does not hold them, so they make the more honest queries.
 _SPLITS = ("test", "val", "train")
@@ -91,7 +92,8 @@ class Library:
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
-        self.source = _SOURCES.get(os.path.normpath(root), "folder")
+        fetched = _FETCHED.fullmatch(root)
+        self.source = fetched[1] if fetched else "folder"
         names = sorted(path.parent.name for path in self.results.glob("features/*/train.h5"))
         if not names:
             raise InputError(

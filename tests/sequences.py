@@ -1,0 +1,521 @@
+"""Play sequences of changes to a collection and its configuration; after each, one run must be enough.
+
+``python tests/sequences.py FIRST LAST`` plays the sequences of the seeds FIRST to LAST - 1; ``--checkout FOLDER`` plays
+them on another checkout. After each change: one run ends well, a second run has nothing to do, and everything below
+results/ equals, bit for bit but for times, what a run makes in an empty folder.
+
+For speed, nothing is started anew: a run is a fork of this process, which has imported everything, and so is each of
+its jobs. The code of the jobs is the real one, but for the architecture ``siamese``, which is made tiny here, and for
+the pictures, which are not drawn: a file holds a hash of what the picture would show.
+"""
+
+import argparse
+import atexit
+import collections
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import random
+import re
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+_SMALL = {"architecture": "siamese", "weights": "random"}
+_TRAINING = {"categories_per_batch": 2, "images_per_category": 2, "epochs": 1, "steps_per_epoch": 1}
+CONFIG = {
+    "collection": {"source": "folder", "path": "collection"},
+    "encoders": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": None,
+        "plain": {**_SMALL, "batch": 4, "seed": 0},
+        "trained": {**_SMALL, "seed": 0, "training": _TRAINING},
+    },
+    "methods": {
+        "pretrained": None,
+        "finetuned": None,
+        "siamese": None,
+        "combined": None,
+        "plain": {"encoder": "plain"},
+        "trained": {"encoder": "trained"},
+        "small": {"transform": "pca", "of": "plain", "dimension": 4, "whiten": False},
+    },
+    "evaluation": {"k": 3},
+    "comparison": {"pairs": [["plain", "trained"], ["plain", "small"]], "resamples": 99},
+    "queries": {"k": 3, "choose": ["worst"], "images": []},
+    "feedback": {
+        "folder": "feedback",
+        "method": "trained",
+        "k": 4,
+        "alpha": 1,
+        "simulation": {"methods": ["small"], "strategies": ["rocchio"], "rounds": 1},
+    },
+}
+CATEGORIES = ("apple", "leaf", "sea")
+# A category with fewer images may be too small to split.
+_FEWEST = 5
+
+
+def _picture(number: int) -> Image.Image:
+    """A picture whose colours hardly tell anything, so that figures are no round numbers; another for each number."""
+    pixels = np.random.default_rng(number).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((40, 40))
+
+
+@dataclass
+class Folder:
+    """A working folder, the configuration in it, and the numbers that the changes draw."""
+
+    path: Path
+    chosen: random.Random
+    config: dict = field(default_factory=lambda: copy.deepcopy(CONFIG))
+    count: int = 0
+
+    def prepare(self) -> None:
+        for category in CATEGORIES:
+            for _ in range(6):
+                self.write(self.path / "collection" / category / f"{self.count + 1}.png")
+        (self.path / "feedback").mkdir()
+        self.configure()
+
+    def configure(self) -> None:
+        (self.path / "my.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+
+    def write(self, path: Path) -> None:
+        """Write a picture that was never there before, sometimes with an old date, as a copied file has."""
+        self.count += 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _picture(self.count).save(path)
+        if self.chosen.random() < 0.3:
+            os.utime(path, (1_000_000_000 + self.count,) * 2)
+
+    def images(self) -> list[Path]:
+        """The images of the collection that no query or refinement names, and that their category can spare."""
+        named = {json.loads(path.read_text())["query"] for path in (self.path / "feedback").glob("*.json")}
+        named |= set(self.config["queries"]["images"])
+        found = []
+        for category in CATEGORIES:
+            held = sorted((self.path / "collection" / category).iterdir())
+            found += [path for path in held if len(held) > _FEWEST and f"{category}/{path.name}" not in named]
+        return found
+
+    def pick(self, paths: list[Path]) -> Path | None:
+        return self.chosen.choice(paths) if paths else None
+
+
+def add_image(folder: Folder) -> None:
+    folder.write(folder.path / "collection" / folder.chosen.choice(CATEGORIES) / f"{folder.count + 1}.png")
+
+
+def remove_image(folder: Folder) -> None:
+    if path := folder.pick(folder.images()):
+        path.unlink()
+
+
+def replace_image(folder: Folder) -> None:
+    if path := folder.pick(folder.images()):
+        folder.write(path)
+
+
+def move_image(folder: Folder) -> None:
+    if path := folder.pick(folder.images()):
+        path.rename(folder.path / "collection" / folder.chosen.choice(CATEGORIES) / path.name)
+
+
+def add_file_that_is_no_image(folder: Folder) -> None:
+    folder.count += 1
+    (folder.path / "collection" / folder.chosen.choice(CATEGORIES) / f"{folder.count}.txt").write_text("no image")
+    for path in list((folder.path / "collection").rglob("*.txt"))[1:]:
+        path.unlink()
+
+
+def add_query(folder: Folder) -> None:
+    name = f"query{folder.count + 1}.png"
+    if folder.chosen.random() < 0.3 and (path := folder.pick(folder.images())):
+        name = f"{path.parent.name}/{path.name}"
+    else:
+        folder.write(folder.path / name)
+    folder.config["queries"]["images"].append(name)
+
+
+def edit_query(folder: Folder) -> None:
+    outside = [name for name in folder.config["queries"]["images"] if "/" not in name]
+    if outside:
+        folder.write(folder.path / folder.chosen.choice(outside))
+
+
+def remove_query(folder: Folder) -> None:
+    if images := folder.config["queries"]["images"]:
+        images.remove(folder.chosen.choice(images))
+
+
+def _refinements(folder: Folder) -> list[Path]:
+    return sorted((folder.path / "feedback").glob("*.json"))
+
+
+def add_refinement(folder: Folder) -> None:
+    folder.count += 1
+    if folder.chosen.random() < 0.5:
+        query = f"{folder.count}.png"
+        folder.write(folder.path / "feedback" / query)
+    else:
+        image = folder.pick(folder.images())
+        query = f"{image.parent.name}/{image.name}" if image else "apple/1.png"
+        if not (folder.path / "collection" / query).exists():
+            return
+    content = {"query": query, "rounds": [{"relevant": [0], "irrelevant": [1]}]}
+    (folder.path / f"feedback/r{folder.count}.json").write_text(json.dumps(content))
+
+
+def edit_refinement(folder: Folder) -> None:
+    if path := folder.pick(_refinements(folder)):
+        content = json.loads(path.read_text())
+        if "/" not in content["query"] and folder.chosen.random() < 0.5:
+            folder.write(folder.path / "feedback" / content["query"])
+            return
+        content["rounds"] = [{"relevant": [folder.chosen.randrange(3)]}]
+        content["method"] = folder.chosen.choice(["plain", "trained", "small"])
+        path.write_text(json.dumps(content))
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def remove_refinement(folder: Folder) -> None:
+    if path := folder.pick(_refinements(folder)):
+        path.unlink()
+
+
+def change_k(folder: Folder) -> None:
+    folder.config[folder.chosen.choice(["evaluation", "queries", "feedback"])]["k"] = folder.chosen.randint(2, 5)
+
+
+def change_transform(folder: Folder) -> None:
+    folder.config["methods"]["small"]["dimension"] = folder.chosen.randint(2, 6)
+
+
+def change_alpha(folder: Folder) -> None:
+    folder.config["feedback"]["alpha"] = folder.chosen.choice([0.5, 1, 2])
+
+
+def change_seed(folder: Folder) -> None:
+    folder.config["encoders"][folder.chosen.choice(["plain", "trained"])]["seed"] = folder.chosen.randint(0, 3)
+
+
+def switch_method(folder: Folder) -> None:
+    rows = folder.config["methods"]
+    on = rows.pop("unit", None) is not None
+    if not on:
+        rows["unit"] = {"transform": "l2", "of": "trained"}
+    folder.config["comparison"]["pairs"] = folder.config["comparison"]["pairs"][:2] + (
+        [] if on else [["unit", "plain"]]
+    )
+
+
+CHANGES: list[Callable[[Folder], None]] = [
+    *(add_image, remove_image, replace_image, move_image, add_file_that_is_no_image),
+    *(add_query, edit_query, remove_query, add_refinement, edit_refinement, remove_refinement),
+    *(change_k, change_transform, change_alpha, change_seed, switch_method),
+]
+
+
+def load(checkout: Path) -> None:
+    """Import what runs and jobs need, and make the network tiny."""
+    sys.path.insert(0, str(checkout / "scripts"))
+    for path in (checkout / "scripts/cbir").rglob("*.py"):
+        name = ".".join(path.relative_to(checkout / "scripts").with_suffix("").parts)
+        if not name.endswith("__") and not name.startswith("cbir.web"):
+            __import__(name)
+    for name in ("ai_edge_litert.interpreter", "matplotlib.pyplot", "scipy.stats", "sklearn.svm", "snakemake.cli"):
+        with contextlib.suppress(ImportError):
+            __import__(name)
+    __import__("snakemake.executors.local")
+    import keras
+
+    from cbir import code, networks
+
+    def tiny() -> keras.Model:
+        inputs = keras.Input(networks.INPUT_SHAPE, name="image")
+        x = keras.layers.AveragePooling2D(28)(inputs)
+        x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, keras.layers.Dense(16)(x), name="siamese")
+
+    networks.NETWORKS["siamese"] = tiny
+    Figure.savefig = _sketch  # type: ignore[method-assign]
+    for script in (checkout / "scripts").glob("*.py"):
+        code.fingerprint(script, checkout / "scripts")
+
+
+def _sketch(figure: Any, path: Path, **_: object) -> None:
+    """Write a picture that depends on all that the figure shows, without drawing it."""
+    seen = hashlib.sha256()
+    for artist in figure.findobj():
+        if isinstance(artist, Text | Line2D | Rectangle | Collection | AxesImage):
+            for name in ("get_text", "get_xydata", "get_offsets", "get_array", "get_xy", "get_width", "get_facecolor"):
+                if hasattr(artist, name):
+                    value = getattr(artist, name)()
+                    seen.update(str(value if isinstance(value, str) else np.asarray(value).tolist()).encode())
+    if Path(path).suffix == ".svg":
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><desc>{seen.hexdigest()}</desc></svg>'
+        Path(path).write_text(picture)
+    else:
+        Image.fromarray(np.frombuffer(seen.digest(), np.uint8).reshape(4, 8)).resize((80, 40)).save(path)
+
+
+@dataclass
+class Run:
+    status: int
+    output: str
+
+    @property
+    def rules(self) -> collections.Counter[str]:
+        found = collections.Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.output))
+        found.pop("all", None)
+        return found
+
+
+def run(checkout: Path, folder: Path, *arguments: str, kill_after: float | None = None) -> Run:
+    """Run the workflow of ``checkout`` in a folder, as a fork; kill it and its jobs after so many seconds."""
+    with tempfile.TemporaryFile() as output:
+        process = os.fork()
+        if not process:
+            _as_run(checkout, folder, arguments, output.fileno())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        # Its server of jobs goes with it, if it was not killed.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+        output.seek(0)
+        return Run(os.waitstatus_to_exitcode(status), output.read().decode("utf-8", "replace"))
+
+
+def _as_run(checkout: Path, folder: Path, arguments: tuple[str, ...], output: int) -> None:
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.chdir(checkout)
+        server = socket.socket(socket.AF_UNIX)
+        address = f"\0cbir-sequences-{os.getpid()}"
+        server.bind(address)
+        server.listen(64)
+        if not os.fork():
+            _serve_jobs(server)
+        server.close()
+
+        from snakemake import cli
+        from snakemake.script import PythonScript
+
+        def execute_script(self: PythonScript, fname: str, edit: bool = False) -> None:
+            if self.bench_record is not None:
+                self.bench_record.running_time = 1.0
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(address)
+                connection.sendall(f"{fname}\n{os.getcwd()}\n".encode())
+                answer = connection.makefile().read()
+            if answer != "0":
+                raise subprocess.CalledProcessError(int(answer or "1"), f"python {fname}")
+
+        PythonScript.execute_script = execute_script
+        command = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder), "--cores", "2", *arguments]
+        sys.argv = ["snakemake", *command, "--configfile", str(folder / "my.yaml")]
+        try:
+            cli.main(sys.argv[1:])
+            status = 0
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _serve_jobs(server: socket.socket) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        connection, _ = server.accept()
+        if not os.fork():
+            server.close()
+            _as_job(connection)
+        connection.close()
+
+
+def _as_job(connection: socket.socket) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # What the parent has to do at its end is not for this process.
+    atexit._clear()
+    lines = connection.makefile()
+    script, folder = lines.readline().rstrip("\n"), lines.readline().rstrip("\n")
+    status = 1
+    try:
+        os.chdir(folder)
+        sys.argv, sys.path[0] = [script], str(Path(script).parent)
+        runpy.run_path(script, run_name="__main__")
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.sendall(str(status).encode())
+        os._exit(status)
+
+
+def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | bytes]]:
+    """Run in an empty folder on the same inputs; return the run and what it made."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as other:
+        fresh = Path(other) / "work"
+        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("results", ".snakemake"))
+        return run(checkout, fresh), contents(fresh / "results")
+
+
+# What tells times, and what is remembered of the files as they lie on this disk.
+_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
+
+
+def contents(results: Path) -> dict[str, str | bytes]:
+    """Every file below results/, without the times that it tells."""
+    found: dict[str, str | bytes] = {}
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        # A lock of `files.sole_writer` stays, held by nobody.
+        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
+            continue
+        if name == "report.html":
+            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+@dataclass
+class Outcome:
+    """What a sequence showed.
+
+    Attributes:
+        steps: changes after which a run was compared.
+        kills: runs that were killed.
+        problems: a sentence each: a run that failed or was not enough, or files that differ.
+        left: steps after which the results only held files more than a run from scratch makes.
+    """
+
+    steps: int = 0
+    kills: int = 0
+    problems: list[str] = field(default_factory=list)
+    left: int = 0
+
+
+def play(checkout: Path, root: Path, seed: int, steps: int = 5) -> Outcome:
+    """Play a sequence of changes in a new folder below ``root``; stop at the first problem."""
+    outcome = Outcome()
+    folder = Folder(root / f"sequence-{seed}", random.Random(seed))
+    folder.path.mkdir()
+    folder.prepare()
+    made = ["the first run"]
+    for step in range(steps):
+        if step:
+            made = [_change(folder) for _ in range(folder.chosen.choice([1, 1, 2, 3]))]
+        if folder.chosen.random() < 0.3:
+            killed = run(checkout, folder.path, kill_after=folder.chosen.uniform(0, 4))
+            outcome.kills += killed.status == -signal.SIGKILL
+            made.append(f"a run that ended with {killed.status}")
+            if step and folder.chosen.random() < 0.3:
+                made.append(_change(folder))
+        found = _compare(checkout, folder.path)
+        outcome.steps += 1
+        if found and all(line.startswith("left over") for line in found):
+            outcome.left += 1
+        elif found:
+            outcome.problems += [f"seed {seed}, step {step}, after {', '.join(made)}: {line}" for line in found]
+            break
+    shutil.rmtree(folder.path)
+    return outcome
+
+
+def _change(folder: Folder) -> str:
+    change = folder.chosen.choice(CHANGES)
+    change(folder)
+    folder.configure()
+    return change.__name__
+
+
+def _compare(checkout: Path, folder: Path) -> list[str]:
+    once = run(checkout, folder)
+    if once.status:
+        return [f"the run ended with {once.status}\n{once.output}"]
+    again = run(checkout, folder, "--dry-run")
+    fresh, expected = from_scratch(checkout, folder)
+    if fresh.status:
+        return [f"the run from scratch ended with {fresh.status}\n{fresh.output}"]
+    found = contents(folder / "results")
+    problems = []
+    if "Nothing to be done" not in again.output:
+        problems.append(f"a second run has work to do\n{again.output}")
+    if wrong := sorted(name for name in expected if found.get(name) != expected[name]):
+        problems.append(f"not as from scratch: {', '.join(wrong)}")
+    if left := sorted(found.keys() - expected.keys()):
+        problems.append(f"left over: {', '.join(left)}")
+    return problems
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("first", type=int)
+    parser.add_argument("last", type=int)
+    parser.add_argument("--steps", type=int, default=5, help="changes in each sequence (default: 5)")
+    parser.add_argument("--checkout", type=Path, default=REPOSITORY)
+    arguments = parser.parse_args()
+    checkout = arguments.checkout.resolve()
+    load(checkout)
+    total, failed = Outcome(), 0
+    with tempfile.TemporaryDirectory() as root:
+        for seed in range(arguments.first, arguments.last):
+            found = play(checkout, Path(root), seed, arguments.steps)
+            total.steps += found.steps
+            total.kills += found.kills
+            total.left += found.left
+            failed += bool(found.problems)
+            print(*found.problems, sep="\n", end="\n" if found.problems else "", flush=True)
+            print(
+                f"seed {seed}: {total.steps} changes compared, {total.kills} runs killed, {failed} sequences with a "
+                f"difference, {total.left} changes with only files left over",
+                flush=True,
+            )
+    sys.exit(bool(failed or total.left))
+
+
+if __name__ == "__main__":
+    main()
