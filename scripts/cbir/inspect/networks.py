@@ -13,7 +13,7 @@ from cbir.archive import Archive
 from cbir.encoding import read_rows
 from cbir.errors import InputError
 from cbir.files import read_csv, sha256_json
-from cbir.hdf5 import attributes, dataset, opened
+from cbir.hdf5 import attributes, dataset, opened, texts
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.runtimes import Runtime, fingerprint
@@ -171,9 +171,9 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
         with opened(path) as file:
-            digests = [str(digest) for digest in dataset(file, "sha256").asstr()[:]]
-            own = str(attributes(file)["fingerprint"])
-            values = dataset(file, "features").shape[1]
+            digests = list(texts(dataset(file, "sha256", "S", 1)))
+            own = str(attributes(file, ["fingerprint"])["fingerprint"])
+            values = dataset(file, "features", np.float32, 2).shape[1]
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The encoded shard {path} is damaged ({error}): remove it and run again.") from error
