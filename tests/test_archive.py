@@ -1,6 +1,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +155,44 @@ def test_weights_that_a_network_cannot_have_are_refused_before_they_are_read(
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match=reason):
         patch.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("they were read"))
         archive.unpack(path, shapes)
+
+
+def nested(path: Path, names: list[str], size: int) -> None:
+    """Write stored members of which each holds all later ones: their bytes are shared, so they claim far more."""
+    data = bytes(size)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as whole:
+        for name in reversed(names):
+            with io.BytesIO() as part:
+                with zipfile.ZipFile(part, "w") as one:
+                    one.writestr(zipfile.ZipInfo(name), data)
+                    end = one.start_dir
+                data = part.getvalue()[:end]
+            entry = zipfile.ZipInfo(name)
+            entry.file_size = entry.compress_size = end - 30 - len(name)
+            entry.CRC = zlib.crc32(data[30 + len(name) :])
+            whole.filelist.append(entry)
+        offset = 0
+        for entry in reversed(whole.filelist):
+            entry.header_offset = offset
+            offset += 30 + len(entry.filename)
+        whole.fp.write(data)
+        whole.start_dir, whole._didModify = len(data), True
+    path.write_bytes(stream.getvalue())
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nested.zip"
+    nested(path, [f"{number}.npy" for number in range(9)], 1000)
+    with zipfile.ZipFile(path) as whole:
+        assert [whole.getinfo(f"{number}.npy").file_size for number in (0, 8)] == [1000 + 8 * 35, 1000]
+    with pytest.raises(ValueError, match="claims more bytes than the file has"):
+        archive.require_plain(path)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packed_members_are_refused(packing: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w", packing) as whole:
+        whole.writestr("a", b"x")
+    with pytest.raises(ValueError, match="it holds packed members"):
+        archive.require_plain(tmp_path / "packed.zip")

@@ -90,20 +90,32 @@ def unpack(path: str | Path, shapes: Shapes | None = None) -> Archive:
     Raises:
         Exception: nearly any, when the file is missing or damaged, or holds weights of other shapes.
     """
-    # A device may have no end.
-    if not Path(path).is_file():
-        raise ValueError("it is no file")
+    require_plain(path)
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        # Keras compresses nothing.
-        if sum(member.file_size for member in members) > Path(path).stat().st_size:
-            raise ValueError("it claims more bytes than the file has")
         architecture = archive.read("config.json").decode()
         metadata = json.loads(archive.read("metadata.json"))
         data = archive.read("model.weights.h5")
     layers = [(layer["config"]["name"], layer["class_name"]) for layer in json.loads(architecture)["config"]["layers"]]
     weights = read_weights(data, [kind for _, kind in layers], shapes)
     return Archive(architecture, metadata, layers, weights)
+
+
+def require_plain(path: str | Path) -> None:
+    """Refuse a ZIP archive whose members take more than their bytes in the file; Keras and NumPy compress nothing.
+
+    Raises:
+        ValueError: when a member is compressed or shares its bytes with another, or it is no regular file.
+        OSError, zipfile.BadZipFile: when it is missing or no archive.
+    """
+    # A device may have no end.
+    if not Path(path).is_file():
+        raise ValueError("it is no file")
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if sum(member.file_size for member in members) > Path(path).stat().st_size:
+        raise ValueError("it claims more bytes than the file has")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("it holds packed members")
 
 
 def read_weights(

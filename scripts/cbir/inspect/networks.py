@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,6 @@ from cbir.hdf5 import attributes, dataset, opened, texts
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.runtimes import Runtime, fingerprint
-
-# Of the state in a checkpoint, which holds a few figures an epoch.
-_LARGEST_STATE = 10_000_000
 
 
 def network(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -114,9 +110,7 @@ def history(results: Results, path: Path, names: dict[str, str], found: Found) -
 def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the history beside it."""
     try:
-        with zipfile.ZipFile(path) as members:
-            if members.getinfo("state.npy").file_size > _LARGEST_STATE:
-                raise ValueError("its state is too large")
+        archive.require_plain(path)
         with np.load(path, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             arrays = len(stored.files) - 1
