@@ -187,10 +187,12 @@ def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
             path.write_bytes(text.encode("utf-8", "surrogatepass"))
             return "data"
     if path.suffix in mistyped.CHANGES and chosen.random() < 0.7:
-        path.write_bytes(mistyped.CHANGES[path.suffix](chosen, data))
-        if chosen.random() < 0.5:
-            _agree(path)
-        return "types"
+        # Some changes a library refuses to write; bytes are damaged instead.
+        with contextlib.suppress(OSError, KeyError, TypeError, ValueError, RuntimeError):
+            path.write_bytes(mistyped.CHANGES[path.suffix](chosen, data))
+            if chosen.random() < 0.5:
+                _agree(path)
+            return "types"
     path.write_bytes(damaged(chosen, data, others))
     return "bytes"
 

@@ -65,7 +65,8 @@ def _dataset(chosen: random.Random, file: h5py.File, name: str) -> None:
             # Values of another type: converted where that is possible.
             wanted = chosen.choice(_DTYPES)
             found = file.create_dataset(name, shape, wanted)
-            if np.dtype(wanted).kind in "fiub" and values.dtype.kind in "fiub":
+            numbers = np.dtype(wanted).kind in "fiub" and h5py.check_enum_dtype(np.dtype(wanted)) is None
+            if numbers and values.dtype.kind in "fiub":
                 found[...] = values
         case 1:
             file.create_dataset(name, chosen.choice(_SHAPES), dtype)
@@ -83,8 +84,11 @@ def _dataset(chosen: random.Random, file: h5py.File, name: str) -> None:
         case 5:
             size = dtype.itemsize * max(int(np.prod(shape[1:])), 1)
             rows = max(UNFOLDED // size, 1)
+            chunk = (rows, *shape[1:])
+            # Of few rows as before, or of as many as the chunk unfolds to.
+            seen = chosen.choice([chunk, shape if shape else (1,)])
             found = file.create_dataset(
-                name, (rows, *shape[1:]), dtype, chunks=(rows, *shape[1:]), compression="gzip", fillvalue=None
+                name, seen, dtype, maxshape=(None, *shape[1:]), chunks=chunk, compression="gzip", fillvalue=None
             )
             found.id.write_direct_chunk((0,) * len(found.shape), _zeros())
         case 6:
