@@ -1,9 +1,10 @@
-"""Damage a file that a job of the real workflow reads, and run that job: it reads the file or tells what is wrong.
+"""Damage a file that a job of the real workflow reads, and run that job: it reads the file or says what is wrong.
 
 ``python tests/fuzz.py CASES [FIRST]`` does so for the seeds from FIRST (0) on and prints a table of kinds of files.
 
-The jobs are those of a finished run, as Snakemake handed them to Python, each in a process of its own that may not
-hang, crash, end in a traceback, fill the memory, start a program, open a connection or write outside its folder.
+A damage changes bytes, numbers and texts, or types (`mistyped`). The jobs are those of a finished run, as Snakemake
+handed them to Python, each in a process of its own that may not hang, crash, end in a traceback, take more than
+`MEMORY` bytes or `SECONDS`, start a program, open a connection or write outside its folder.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import runpy
 import shutil
@@ -28,13 +30,17 @@ from typing import Any
 import yaml
 
 import faults
-from cbir import config
+import mistyped
+from cbir import archive, config
 from cbir.errors import InputError
+from cbir.files import sha256_file
 from cbir.inspect.__main__ import look
 from workplace import REPOSITORY, Workplace
 
 SECONDS = 60
+"""Of all processors together; twice as long by the clock."""
 MEMORY = 1_500_000_000
+"""Bytes that a process may take beside what it starts with."""
 READ, TOLD = "read", "told"
 # Those that read the photographs themselves.
 _SEEING = {"collect", "near_duplicates", "outside", "encode", "train", "query", "refine", "simulate", "report"}
@@ -82,6 +88,8 @@ def _job(place: Workplace, script: Path) -> Job:
         inputs = {name for name in map(str, [*job.input, *filter(None, own)]) if Path(name).is_file()}
         if job.rule in _SEEING:
             inputs |= {str(path) for path in sorted(Path("collection").rglob("*.png"))[::6]}
+        if job.rule == "train":
+            inputs |= {str(path) for path in Path("results/encoders").rglob("checkpoint.npz")}
     return Job(job.rule, script, tuple(sorted(inputs)))
 
 
@@ -180,8 +188,28 @@ def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
             text = json.dumps(damaged_data(chosen, json.loads(data)), ensure_ascii=chosen.random() < 0.5)
             path.write_bytes(text.encode("utf-8", "surrogatepass"))
             return "data"
+    if path.suffix in mistyped.CHANGES and chosen.random() < 0.7:
+        # Some changes a library refuses to write; bytes are damaged instead.
+        with contextlib.suppress(OSError, KeyError, TypeError, ValueError, RuntimeError):
+            path.write_bytes(mistyped.CHANGES[path.suffix](chosen, data))
+            if chosen.random() < 0.5:
+                _agree(path)
+            return "types"
     path.write_bytes(damaged(chosen, data, others))
     return "bytes"
+
+
+def _agree(path: Path) -> None:
+    """Let the file beside an index or a network describe it as it is now, as whoever hands in both would."""
+    side = path.with_suffix(".json")
+    if not side.is_file():
+        return
+    about = json.loads(side.read_text())
+    about |= {key: sha256_file(path) for key in ("pickle_sha256", "sha256") if key in about}
+    with contextlib.suppress(InputError):
+        if "weights_fingerprint" in about:
+            about["weights_fingerprint"] = archive.read(path).fingerprint()
+    side.write_text(json.dumps(about))
 
 
 @contextlib.contextmanager
@@ -239,13 +267,16 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
     sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(output, "w", closefd=False), write_through=True)
     os.chdir(folder)
     # Nothing handles these: they end the process.
-    signal.alarm(SECONDS)
+    signal.alarm(2 * SECONDS)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
     # What would take all memory is stopped in time to be told.
     most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 4 * MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # The peak begins again at what is held now, of which all is the parent's.
+    Path("/proc/self/clear_refs").write_text("5")
+    start = _peak()
     admitted = tuple(
         os.path.realpath(path) for path in (folder, tempfile.gettempdir(), Path.home() / ".cache", "/dev/shm")
     )
@@ -271,10 +302,16 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
 
         traceback.print_exc()
         status = 98
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)
+    grown = _peak() - start
     if grown > MEMORY:
         _refuse(f"took {grown:,} bytes of memory")
     return status
+
+
+def _peak() -> int:
+    """Return the most bytes of memory that this process held (VmHWM)."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])
 
 
 def _refuse(what: str) -> None:
@@ -312,9 +349,14 @@ def case(place: Workplace, jobs: list[Job], seed: int) -> tuple[str, str, str, s
 
 def kind(name: str) -> str:
     """Return the kind of a file that a job reads."""
-    return {".png": "image", ".csv": "table", ".h5": "HDF5", ".pkl": "index", ".keras": "network"}.get(
-        Path(name).suffix, "feedback file" if "feedback/" in name else Path(name).suffix.removeprefix(".")
-    )
+    return {
+        ".png": "image",
+        ".csv": "table",
+        ".h5": "HDF5",
+        ".pkl": "index",
+        ".keras": "network",
+        ".npz": "checkpoint",
+    }.get(Path(name).suffix, "feedback file" if "feedback/" in name else Path(name).suffix.removeprefix("."))
 
 
 def configuration(seed: int) -> str:
@@ -348,13 +390,15 @@ def main(cases: int, first: int = 0) -> None:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place, jobs = prepare(Path(folder) / "place")
-        for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
-            counts.setdefault(what, Counter())[found if found in (READ, TOLD) else "failed"] += 1
-            if found not in (READ, TOLD):
-                print(f"seed {seed}: {where}: {found}", flush=True)
-            if number % 300 == 299:
-                rate = (number + 1) / (time.monotonic() - start)
-                print(f"{number + 1} cases, {rate:.1f} a second", file=sys.stderr, flush=True)
+        # Interrupted, it prints what it came to.
+        with contextlib.suppress(KeyboardInterrupt):
+            for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
+                counts.setdefault(what, Counter())[found if found in (READ, TOLD) else "failed"] += 1
+                if found not in (READ, TOLD):
+                    print(f"seed {seed}: {where}: {found}", flush=True)
+                if number % 300 == 299:
+                    rate = (number + 1) / (time.monotonic() - start)
+                    print(f"{number + 1} cases, {rate:.1f} a second", file=sys.stderr, flush=True)
     print("| kind of file | cases | read | told in a sentence | failed |\n| --- | ---: | ---: | ---: | ---: |")
     for what, found in sorted(counts.items()):
         print(f"| {what} | {found.total()} | {found[READ]} | {found[TOLD]} | {found['failed']} |")

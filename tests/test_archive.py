@@ -1,6 +1,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def linked(data: bytes) -> bytes:
 
 def test_weights_in_another_file_are_refused(path: Path) -> None:
     rewrite(path, "model.weights.h5", linked)
-    with pytest.raises(InputError, match=r"copy\.keras is damaged .*holds no weights"):
+    with pytest.raises(InputError, match=r"copy\.keras is damaged .*lacks the dataset '0'"):
         archive.read(path)
 
 
@@ -100,4 +101,98 @@ def test_missing_and_cut_files(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         archive.read(tmp_path / "none.keras")
     with pytest.raises(ValueError, match="no file"):
-        archive.require_unpacked("/dev/zero")
+        archive.unpack("/dev/zero")
+
+
+def edited(change: Callable[[h5py.File], None]) -> Callable[[bytes], bytes]:
+    def edit(data: bytes) -> bytes:
+        stream = io.BytesIO(data)
+        with h5py.File(stream, "r+") as file:
+            change(file)
+        return stream.getvalue()
+
+    return edit
+
+
+def shared(file: h5py.File) -> None:
+    """Let a thousand layers have one array of 1 MB."""
+    place = file["layers/dense/vars"]
+    place["2"] = np.zeros(250_000, np.float32)
+    for number in range(3, 1000):
+        place[str(number)] = place["2"]
+
+
+def compressed(file: h5py.File) -> None:
+    del file["layers/dense/vars/0"]
+    file.create_dataset("layers/dense/vars/0", data=np.zeros((256, 128), np.float32), compression="gzip")
+
+
+def wider(file: h5py.File) -> None:
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars/0"] = np.zeros((256, 129), np.float32)
+
+
+def shorter(file: h5py.File) -> None:
+    del file["layers/dense/vars/1"]
+
+
+SHAPES = [tuple(weight.shape) for weight in encoders.build("siamese", "random", 0)[0].weights]
+
+
+@pytest.mark.parametrize(
+    ("change", "shapes", "reason"),
+    [
+        (shared, None, "its weights claim more bytes than the file has"),
+        (compressed, None, "not stored in one piece"),
+        (wider, SHAPES, r"has the shape \(256, 129\), and the network's is \(256, 128\)"),
+        (shorter, SHAPES, "it holds 11 weights, and the network has 12"),
+    ],
+)
+def test_weights_that_a_network_cannot_have_are_refused_before_they_are_read(
+    change: Callable[[h5py.File], None], shapes: archive.Shapes | None, reason: str, path: Path
+) -> None:
+    rewrite(path, "model.weights.h5", edited(change))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match=reason):
+        patch.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("they were read"))
+        archive.unpack(path, shapes)
+
+
+def nested(path: Path, names: list[str], size: int) -> None:
+    """Write stored members of which each holds all later ones: their bytes are shared, so they claim far more."""
+    data = bytes(size)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as whole:
+        for name in reversed(names):
+            with io.BytesIO() as part:
+                with zipfile.ZipFile(part, "w") as one:
+                    one.writestr(zipfile.ZipInfo(name), data)
+                    end = one.start_dir
+                data = part.getvalue()[:end]
+            entry = zipfile.ZipInfo(name)
+            entry.file_size = entry.compress_size = end - 30 - len(name)
+            entry.CRC = zlib.crc32(data[30 + len(name) :])
+            whole.filelist.append(entry)
+        offset = 0
+        for entry in reversed(whole.filelist):
+            entry.header_offset = offset
+            offset += 30 + len(entry.filename)
+        whole.fp.write(data)
+        whole.start_dir, whole._didModify = len(data), True
+    path.write_bytes(stream.getvalue())
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nested.zip"
+    nested(path, [f"{number}.npy" for number in range(9)], 1000)
+    with zipfile.ZipFile(path) as whole:
+        assert [whole.getinfo(f"{number}.npy").file_size for number in (0, 8)] == [1000 + 8 * 35, 1000]
+    with pytest.raises(ValueError, match="claims more bytes than the file has"):
+        archive.require_plain(path)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packed_members_are_refused(packing: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w", packing) as whole:
+        whole.writestr("a", b"x")
+    with pytest.raises(ValueError, match="it holds packed members"):
+        archive.require_plain(tmp_path / "packed.zip")

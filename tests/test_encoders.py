@@ -1,6 +1,8 @@
 """Weights, encoders and inference, on networks with random weights; the ImageNet weights need a package registry."""
 
+import hashlib
 import importlib.util
+import json
 import subprocess
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +14,9 @@ import keras
 import numpy as np
 import pytest
 
-from cbir import encoders, networks, weights
+from cbir import archive, encoders, networks, weights
 from cbir.errors import InputError
+from cbir.files import sha256_file
 from cbir.inference import embedder
 from cbir.runtimes import Runtime
 
@@ -173,13 +176,66 @@ def test_damaged_and_missing_networks_are_one_sentence(network: Any, tmp_path: P
         encoders.open_encoder(path)
 
 
-def test_code_inside_a_network_is_not_run(tmp_path: Path) -> None:
-    inputs = keras.Input((2,))
-    hostile = keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs))
-    hostile.save(tmp_path / "small.keras")
-    (tmp_path / "small.json").write_text("{}")
-    with pytest.raises(InputError, match=r"small\.keras cannot be opened .*[Ll]ambda"):
-        encoders.open_encoder(tmp_path / "small.keras")
+def foreign(path: Path, *layers: dict[str, Any]) -> None:
+    """Append layers to the architecture in an archive, as nobody's code would write them."""
+    with zipfile.ZipFile(path) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"] += layers
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, data in members.items():
+            packed.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # 150,000,000 x 128 numbers are 77 GB.
+        {"class_name": "Dense", "config": {"name": "wide", "units": 150_000_000}},
+        {"class_name": "Lambda", "config": {"name": "code", "function": "4wEAAAAA"}},
+        {"class_name": "TFSMLayer", "module": "keras.layers", "config": {"name": "saved", "filepath": "/tmp/x"}},
+    ],
+    ids=lambda layer: layer["class_name"],
+)
+def test_the_architecture_in_a_file_is_not_built(layer: dict[str, Any], network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.keras"
+    save(network, path)
+    foreign(path, layer)
+    # Who makes such a file makes the side file fit it.
+    side = path.with_suffix(".json")
+    made = json.loads(side.read_text()) | {"weights_fingerprint": archive.read(path).fingerprint()}
+    side.write_text(json.dumps(made))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(InputError, match=r"small\.keras is not the one that .*json"),
+    ):
+        patch.setattr(keras.saving, "deserialize_keras_object", lambda *_, **__: pytest.fail("it was built"))
+        encoders.open_encoder(path)
+
+
+def test_an_architecture_that_is_not_known_is_refused(network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.keras"
+    about = save(network, path)
+    assert about["architecture"] == "siamese"
+    for name, reason in (
+        ("mobilenetv2", "cannot be opened .*and the network has 260"),
+        ("x", "'x', that is not known"),
+    ):
+        path.with_suffix(".json").write_text(json.dumps(about | {"architecture": name}))
+        with pytest.raises(InputError, match=reason):
+            encoders.open_encoder(path)
+    # Side files of earlier versions lack it.
+    del about["architecture"]
+    path.with_suffix(".json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"small\.json lacks 'architecture'.*: remove it and run again"):
+        encoders.open_encoder(path)
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_a_second_network_in_the_same_process_is_the_same(name: str) -> None:
+    assert networks.NETWORKS[name]().to_json() == networks.NETWORKS[name]().to_json()
+    assert networks.NETWORKS[name]().name == name
 
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.keras", "w.h5"])
@@ -203,11 +259,17 @@ def test_an_older_file_that_lacks_a_layer_is_refused(network: Any, tmp_path: Pat
         encoders.build("siamese", str(tmp_path / "w.h5"), 0)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_files_that_do_not_fit_are_one_sentence(network: Any, tmp_path: Path) -> None:
     network.save_weights(tmp_path / "w.weights.h5")
+    network.save(tmp_path / "w.keras")
+    network.save(tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5", "a") as file:
+        del file["model_weights/conv2/conv2/kernel"]
+        file["model_weights/conv2/conv2/kernel"] = np.zeros((3, 3), np.float32)
     (tmp_path / "text.h5").write_text("x")
     for architecture, name, reason in (
+        ("mobilenetv2", "w.keras", r"w\.keras does not fit the network \(it holds 12 weights"),
+        ("siamese", "old.h5", r"old\.h5 does not fit the network \(.*conv2/kernel has the shape \(3, 3\)"),
         ("siamese", "missing.h5", r"missing\.h5 does not exist"),
         ("siamese", "text.h5", r"text\.h5 does not fit the network"),
         ("mobilenetv2", "w.weights.h5", r"w\.weights\.h5 does not fit the network"),
@@ -221,6 +283,51 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+
+
+def planted(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let other weights lie in Keras's cache, which it takes for its download."""
+    model = networks.mobilenetv2()
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: model)
+    monkeypatch.setattr(networks, "mobilenetv2", lambda: keras.models.clone_model(model))
+    return model
+
+
+def test_planted_weights_are_not_used_and_the_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    planted(monkeypatch)
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no route to host\n")
+    )
+    with pytest.raises(InputError, match="neither"):
+        weights.fetch(tmp_path / "imagenet.keras")
+    assert not list(tmp_path.iterdir())
+    [record] = caplog.records
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    assert f"{tmp_path}/keras/models/{name} does not hold the weights that were published: delete" in record.message
+
+
+def test_published_weights_from_keras_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = planted(monkeypatch)
+    digest = hashlib.sha256(b"".join(value.tobytes() for value in model.get_weights())).hexdigest()
+    monkeypatch.setattr(weights, "IMAGENET_SHA256", digest)
+    assert weights.fetch(tmp_path / "imagenet.keras").startswith("keras.applications.MobileNetV2")
+    other = keras.models.clone_model(model)
+    assert weights.imagenet(other, tmp_path / "imagenet.keras").startswith("keras.applications.MobileNetV2")
+    assert all(map(np.array_equal, other.get_weights(), model.get_weights()))
+
+
+def test_planted_weights_of_an_earlier_job_are_not_used_either(tmp_path: Path) -> None:
+    """Whoever hands in the weights hands in the file beside them."""
+    path = tmp_path / "imagenet.keras"
+    archive.save(networks.mobilenetv2(), path)
+    path.with_suffix(".json").write_text(json.dumps({"source": "keras", "sha256": sha256_file(path)}))
+    with pytest.raises(
+        InputError, match=r"imagenet\.keras is not the one that .*imagenet\.json describes.*: remove both"
+    ):
+        weights.imagenet(networks.mobilenetv2(), path)
 
 
 def test_without_any_network_the_remedy_is_told(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,11 +365,11 @@ def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch
 def test_an_archive_that_unfolds_is_not_opened(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "e.keras"
     encoders.save(network, path, encoder="e", source="x", normalise=False)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in members.items():
-            archive.writestr(name, content + b" " * 50_000_000 * (name == "config.json"))
+            packed.writestr(name, content + b" " * 50_000_000 * (name == "config.json"))
     with pytest.raises(InputError, match="claims more bytes than the file has"):
         encoders.open_encoder(path)
     with pytest.raises(InputError, match="claims more bytes than the file has"):

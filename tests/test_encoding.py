@@ -76,7 +76,7 @@ def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) ->
     with h5py.File(tmp_path / "0.h5") as file:
         digests = file["sha256"].asstr()[:].tolist()
         stored = file["features"][:]
-        assert file.attrs["fingerprint"] == "f"
+        assert file.attrs["fingerprint"] == b"f"
     assert digests == sorted(images["sha256"])
     assert stored.dtype == np.float32
     by_digest = dict(zip(digests, stored, strict=True))

@@ -140,19 +140,7 @@ def virtual(file: h5py.File) -> None:
 
 
 def enormous(file: h5py.File) -> None:
-    file.create_dataset("label", (2**40,), np.int64, chunks=(2**10,))
-
-
-def lists(file: h5py.File) -> None:
-    file.create_dataset("label", (3,), h5py.vlen_dtype(np.int64))
-
-
-def references(file: h5py.File) -> None:
-    file["label"] = np.array([file["features"].ref] * 3, h5py.ref_dtype)
-
-
-def texts_in_pieces(file: h5py.File) -> None:
-    file.create_dataset("label", data=["a", "b", "c"], dtype=h5py.string_dtype(), chunks=(1,))
+    file.create_dataset("label", (2**40,), np.int64)
 
 
 def bomb(file: h5py.File) -> None:
@@ -166,17 +154,14 @@ def bomb(file: h5py.File) -> None:
         (h5py.SoftLink("/features"), "lacks the dataset 'label'"),
         (lambda file: file.create_group("label"), "lacks the dataset 'label'"),
         (lambda file: None, "lacks the dataset 'label'"),
-        (external, "reads other files"),
-        (virtual, "reads other files"),
+        (external, "not stored in one piece"),
+        (virtual, "not stored in one piece"),
         (enormous, "claims more bytes"),
-        (bomb, "claims more bytes"),
-        (lists, "neither numbers nor texts"),
-        (references, "neither numbers nor texts"),
-        (texts_in_pieces, "not stored in one piece"),
+        (bomb, "not stored in one piece"),
         (np.array([1, 2]), "different lengths"),
-        (np.array([[1, 2, 3]]), "different lengths"),
-        (np.array([b"x", b"y", b"z"]), "damaged"),
-        (np.array([0, np.nan, 1]), "damaged"),
+        (np.array([[1, 2, 3]]), "2 dimensions"),
+        (np.array([b"x", b"y", b"z"]), "numbers of the type int64"),
+        (np.array([0, np.nan, 1]), "numbers of the type int64"),
     ],
     ids=[
         "external link",
@@ -187,9 +172,6 @@ def bomb(file: h5py.File) -> None:
         "virtual",
         "enormous",
         "bomb",
-        "lists",
-        "references",
-        "texts in pieces",
         "short",
         "2-D",
         "text",
@@ -208,19 +190,24 @@ def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
         store.read(path)
 
 
-def test_texts_that_are_all_one_and_the_same_fill_no_memory(tmp_path: Path) -> None:
-    """Ten thousand names that lie in one place of the file, and are a hundred thousand letters each."""
-    path = tmp_path / "train.h5"
-    manifest = pd.DataFrame({"image_id": ["x" * 100_000, *map(str, range(9999))], "label": 0, "sha256": "y"})
-    store.write(path, manifest, [np.zeros((10_000, 1), np.float32)], 1, {"method": "m"})
-    assert store.read(path).image_id[0] == "x" * 100_000
-    with h5py.File(path) as file:
-        place = file["image_id"].id.get_offset()
-    data = bytearray(path.read_bytes())
-    data[place : place + 160_000] = data[place : place + 16] * 10_000
-    path.write_bytes(data)
-    with pytest.raises(InputError, match="'image_id' claims more text than the file has"):
+def test_a_store_with_texts_of_any_length_is_refused_and_to_be_made_again(tmp_path: Path) -> None:
+    """As this project wrote them before; all of them could be one place in the file, read again for each row."""
+    path = written(tmp_path / "train.h5")
+    replace(path, "image_id", ["x" * 100_000] * 3)
+    with pytest.raises(InputError, match=r"'image_id' holds something else than texts of fixed length.*: remove it"):
         store.read(path)
+
+
+def test_more_rows_of_nothing_than_there_are_images_are_not_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "train.h5")
+    replace(path, "features", np.zeros((10**12, 0), np.float32))
+    with pytest.raises(InputError, match="different lengths"):
+        store.read(path)
+
+
+def test_an_attribute_that_no_reader_would_look_for_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'colour' would not be read"):
+        store.write(tmp_path / "train.h5", MANIFEST, [FEATURES], 2, {"method": "m", "colour": "red"})
 
 
 def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Path) -> None:
@@ -235,23 +222,11 @@ def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Pa
         store.about(tmp_path / "other.h5")
 
 
-def test_what_a_store_says_of_itself_may_be_of_any_kind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [h5py.Empty("f"), np.arange(3), np.array(["m", "m"], object), "m", True])
+def test_what_a_store_says_of_itself_may_be_of_any_kind(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "train.h5")
     with h5py.File(path, "a") as file:
-        file.attrs.update({"empty": h5py.Empty("f"), "features_sha256": np.arange(3)})
-    with pytest.raises(InputError, match="not those it was written with"):
-        store.read(path)
-    with h5py.File(path, "a") as file:
-        file.attrs["method"] = np.array(["m", "m"], object)
-    with pytest.raises(InputError, match="is of the method"):
-        store.read(path, "m")
-    for value in (file_reference, np.zeros(2, [("a", int)])):
-        written(path)
-        with h5py.File(path, "a") as file:
-            file.attrs["more"] = value(file) if callable(value) else value
-        with pytest.raises(InputError, match="'more' is neither a text nor a number"):
-            store.read(path)
-
-
-def file_reference(file: h5py.File) -> object:
-    return file["label"].ref
+        file.attrs["method"] = value
+    for read in (store.read, store.about):
+        with pytest.raises(InputError, match="'method' is neither a text of fixed length nor a number"):
+            read(path, "m")

@@ -165,7 +165,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
             if kind == "link":
                 file["0/scale"] = h5py.ExternalLink("other.h5", "/0/scale")
             elif kind == "huge":
-                file.create_dataset("0/scale", (2**40,), chunks=(2**10,))
+                file.create_dataset("0/scale", (2**40,), np.float64, chunks=(2**10,))
     told = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
     with pytest.raises(InputError, match=rf"The transform .*t\.h5 {told}"):
         transforms.read(path)

@@ -59,7 +59,7 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
     """Save a network as ``path`` (.keras) and what it is beside it (.json).
 
     Args:
-        model: the network.
+        model: the network, of one of the architectures in `networks.NETWORKS`.
         path: where the network goes.
         encoder: its name.
         source: where its weights came from.
@@ -68,6 +68,7 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
     path = Path(path)
     about = {
         "encoder": encoder,
+        "architecture": model.name,
         "dimension": int(model.output_shape[-1]),
         "parameters": int(model.count_params()),
         "weights": source,
@@ -82,19 +83,28 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
 
 
 def open_encoder(path: str | Path) -> Encoder:
-    """Open a network that `save` wrote; code inside the file is never run.
+    """Open a network that `save` wrote.
+
+    The network is built by this project's own code, for the architecture that the side file names, and is given the
+    weights in the file. The architecture in the file is only compared with it.
 
     Raises:
         InputError: when a file is missing or damaged, or the network is not the one that the side file describes.
     """
     path = Path(path)
-    about = read_json(path.with_suffix(".json"))
+    side = path.with_suffix(".json")
+    about = read_json(side, {"architecture": str, "weights_fingerprint": str})
+    if about["architecture"] not in networks.NETWORKS:
+        raise InputError(
+            f"{side} names an architecture, {about['architecture']!r}, that is not known here: remove it and run again."
+        )
+    model = networks.NETWORKS[about["architecture"]]()
     try:
-        archive.require_unpacked(path)
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    # Keras raises many kinds on a damaged file.
+        held = archive.unpack(path, weights.shapes(model))
+    # A damaged archive raises nearly anything.
     except Exception as error:
         raise InputError(f"The network {path} cannot be opened ({error}): remove it and run again.") from error
-    if not isinstance(about, dict) or weights.fingerprint(model) != about.get("weights_fingerprint"):
-        raise InputError(f"The network {path} is not the one that {path.with_suffix('.json')} describes: remove both.")
+    if (held.architecture, held.fingerprint()) != (model.to_json(), about["weights_fingerprint"]):
+        raise InputError(f"The network {path} is not the one that {side} describes: remove both and run again.")
+    model.set_weights([array for arrays in held.weights for array in arrays])
     return Encoder(model, about)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cbir import runtimes
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic, read_csv, read_json
-from cbir.hdf5 import attributes, dataset, opened
+from cbir.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
 from cbir.images import NETWORK_SIZE, ImageError, decode, read_bytes
 from cbir.progress import Progress
 
@@ -69,6 +69,9 @@ def encode_shard(
     sources = [path, *_finished(parts)]
     known = {digest for source in sources for digest in _digests(source, fingerprint)}
     missing = [digest for digest in wanted if digest not in known]
+    for source in sources:
+        if source.exists() and not _digests(source, fingerprint) and _holds_rows(source):
+            log.info("%s is damaged, or of another encoder or version: its images are encoded again", source)
     log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
     if missing:
         embed = make_embed()
@@ -113,7 +116,8 @@ def count_missing(manifest: str | Path, path: str | Path, about: str | Path, run
         wanted = set(read_csv(manifest, ["sha256"])["sha256"])
         made = runtimes.fingerprint(read_json(about, {"fingerprint": str})["fingerprint"], runtime)
         with opened(path) as file:
-            held = dataset(file, "sha256").asstr()[:] if attributes(file)["fingerprint"] == made else []
+            own = attributes(file, ["fingerprint"])["fingerprint"]
+            held = list(texts(dataset(file, "sha256", "S", 1))) if own == made else []
         return len(wanted.difference(held))
     # Files that are still to be made, and h5py raises many kinds on damaged ones.
     except Exception:
@@ -162,18 +166,15 @@ def _digests(path: Path, fingerprint: str) -> list[str]:
     """Return the contents that a shard holds for this encoder; none if it is damaged."""
     try:
         with opened(path) as file:
-            about = attributes(file)
+            about = attributes(file, ["fingerprint", "features_sha256"])
             if about["fingerprint"] != fingerprint:
                 return []
-            digests, features, check = (
-                list(dataset(file, "sha256").asstr()[:]),
-                dataset(file, "features"),
-                hashlib.sha256(),
-            )
+            digests, features = texts(dataset(file, "sha256", "S", 1)), dataset(file, "features", np.float32, 2)
+            check = hashlib.sha256()
             for row in range(0, len(features), _SAVE_ROWS):
                 check.update(features[row : row + _SAVE_ROWS].tobytes())
-            whole = features.shape[:-1] == (len(digests),) and check.hexdigest() == about["features_sha256"]
-            return digests if whole else []
+            whole = len(features) == len(digests) and check.hexdigest() == about["features_sha256"]
+            return list(digests) if whole else []
     # h5py raises many kinds on damaged files.
     except Exception:
         return []
@@ -188,15 +189,14 @@ def _write(
 ) -> None:
     size = len(digests) * (4 * dimension + 64) + HDF5_OVERHEAD
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["fingerprint"] = fingerprint
-        file.create_dataset("sha256", data=np.array(digests, dtype="S64"))
+        write_texts(file, "sha256", digests)
         features = file.create_dataset("features", (len(digests), dimension), np.float32)
         row, check = 0, hashlib.sha256()
         for block in blocks:
             features[row : row + len(block)] = block
             check.update(block.tobytes())
             row += len(block)
-        file.attrs["features_sha256"] = check.hexdigest()
+        write_attributes(file, {"fingerprint": fingerprint, "features_sha256": check.hexdigest()})
 
 
 def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Iterator[NDArray[np.float32]]:
@@ -227,7 +227,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             try:
                 # `_digests` has opened it safely, which reads all of it: too long for each block.
                 with h5py.File(shard, "r") as file:
-                    values = dataset(file, "features")[rows]
+                    values = dataset(file, "features", np.float32, 2)[rows]
             # h5py raises many kinds on damaged files.
             except Exception as error:
                 raise InputError(f"The encoded shard {shard} is damaged ({error}): remove it and run again.") from error
@@ -242,7 +242,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
 def _holds_rows(path: Path) -> bool:
     try:
         with opened(path) as file:
-            return len(dataset(file, "sha256")) > 0
+            return len(dataset(file, "sha256", "S", 1)) > 0
     # h5py raises many kinds on damaged files.
     except Exception:
         return True

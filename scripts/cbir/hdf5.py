@@ -1,16 +1,25 @@
-"""Read HDF5 files that may come from elsewhere: no other file is opened, no memory filled, and reading ends."""
+"""HDF5 files of plain parts only: numbers and texts of fixed length, each stored in one piece.
 
-import io
+HDF5 can do far more: compressed pieces that unfold to any size, texts that many places share, links and data in other
+files. A file that was made elsewhere could fill the memory with them or read other files, so the readers look at the
+type of each part, by name, before they read it, and refuse all but what the writers here write. Nothing is read that
+is larger than the file.
+"""
+
 import math
-import mmap
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5s, h5t
+from numpy.typing import DTypeLike, NDArray
+
+_MOST_ATTRIBUTE_BYTES = 65_536
+"""HDF5 itself stores no larger attribute beside its object."""
 
 
 @contextmanager
@@ -18,97 +27,115 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
     """Open a file, or the bytes of one, for reading.
 
     Raises:
-        ValueError: when it is no regular file, or the library would read it without end.
+        ValueError: when it is no regular file.
         OSError: when it is no HDF5 file.
     """
-    if isinstance(source, bytes):
-        _require_finite_heaps(source)
-    elif not Path(source).is_file():
-        # A pipe would be waited for.
+    # A pipe would be waited for.
+    if not isinstance(source, bytes) and not Path(source).is_file():
         raise ValueError("it is no file")
-    else:
-        with Path(source).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _require_finite_heaps(data)
-    with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
+    with h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
         yield file
 
 
-def attributes(group: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Return the attributes, which are texts or numbers, as plain values.
+def group(parent: h5py.Group, name: str) -> h5py.Group:
+    """Return a group that stands in the same file.
 
     Raises:
-        ValueError: when one is of another type; of a damaged type the library would read memory that it does not own.
+        ValueError: when it is missing or something else.
     """
-    found = {}
-    for name in group.attrs:
-        if not isinstance(group.attrs.get_id(name).get_type(), _PLAIN_TYPES):
-            raise ValueError(f"the attribute {name!r} is neither a text nor a number")
-        value = group.attrs[name]
-        found[name] = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    found = _linked(parent, name)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"it lacks the group {name!r}")
     return found
 
 
-# NumPy's truth values are an enumeration to HDF5.
-_PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
+def dataset(parent: h5py.Group, name: str, dtype: DTypeLike, *dimensions: int) -> h5py.Dataset:
+    """Return a dataset, not yet read, that is stored in one piece in the same file.
 
-
-def _require_finite_heaps(data: bytes | mmap.mmap) -> None:
-    """Refuse a heap of texts with an object of no length, at which the library (1.14) goes round in a circle.
-
-    A heap (HDF5 file format, III.E) begins with GCOL, a version (the library refuses all but 1) in 4 bytes and its size
-    in 8. Its objects begin with a number in 2 bytes, 6 others, and a length in 8; number 0 is the room that is left,
-    its own 16 bytes included.
-    """
-    # With its version, as vectors may have these bytes by chance.
-    start = data.find(b"GCOL\x01")
-    while start >= 0:
-        place, end = start + 16, min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
-        # Less room than an object's head takes has none.
-        while place + 16 <= end:
-            number, length = struct.unpack_from("<H6xQ", data, place)
-            if number == 0 and length == 0:
-                raise ValueError("its texts do not end")
-            place += 16 + -(-length // 8) * 8 if number else length
-        start = data.find(b"GCOL\x01", start + 5)
-
-
-def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """Return a dataset that stands in its own file, as a file of this project holds it.
-
-    Links, external storage and virtual datasets would read other files. A compressed or never written dataset may claim
-    any size, and so may texts of which many are one and the same in the file.
+    Args:
+        parent: the file or group that holds it.
+        name: its name there.
+        dtype: what its values must be; ``"S"`` admits texts of any fixed length.
+        dimensions: how many it may have.
 
     Raises:
-        ValueError: when it is missing or of another kind.
+        ValueError: when it is missing or is stored in any other way.
     """
-    # Looked at before it is opened: opening follows a link.
-    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    found = _linked(parent, name)
     if not isinstance(found, h5py.Dataset):
         raise ValueError(f"it lacks the dataset {name!r}")
-    if found.external or found.is_virtual:
-        raise ValueError(f"the dataset {name!r} reads other files")
-    size = group.file.id.get_filesize()
-    # Its own product of sizes would overflow.
-    if math.prod(found.shape) * found.dtype.itemsize > size:
+    layout = found.id.get_create_plist()
+    if layout.get_layout() != h5d.CONTIGUOUS or layout.get_nfilters() or layout.get_external_count():
+        raise ValueError(f"the dataset {name!r} is not stored in one piece in this file")
+    wanted = np.dtype(dtype)
+    if not (_is_text(found.id.get_type()) if wanted.kind == "S" else _is_number(found.id.get_type(), wanted)):
+        raise ValueError(f"the dataset {name!r} holds something else than {_in_words(wanted)}")
+    if found.ndim not in dimensions:
+        raise ValueError(f"the dataset {name!r} has {found.ndim} dimensions")
+    # Their product as Python's own integers: HDF5's would overflow. What was never written has no place.
+    size = math.prod(found.shape) * found.id.get_type().get_size()
+    if size and (found.id.get_offset() is None or found.id.get_offset() + size > found.file.id.get_filesize()):
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
-    if found.dtype.hasobject:
-        if h5py.check_string_dtype(found.dtype) is None:
-            raise ValueError(f"the dataset {name!r} holds neither numbers nor texts")
-        if _text_bytes(found) > size:
-            raise ValueError(f"the dataset {name!r} claims more text than the file has")
     return found
 
 
-def _text_bytes(texts: h5py.Dataset) -> int:
-    """Return how long all texts of variable length are together, without reading them.
+def texts(found: h5py.Dataset) -> NDArray[np.object_]:
+    """Return the texts (n,) of a `dataset`, as Python's own."""
+    return np.array([text.decode() for text in found[()].tolist()], object)
 
-    HDF5 stores for each a length in 4 bytes, the address of a heap in 8, and its place there in 4.
+
+def attributes(parent: h5py.Group, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the named attributes that are there; each is one text or one number.
+
+    Raises:
+        ValueError: when one of them is anything else.
     """
-    start = texts.id.get_offset()
-    if start is None:
-        if texts.size:
-            raise ValueError(f"the dataset {texts.name!r} is not stored in one piece")
-        return 0
-    with Path(texts.file.filename).open("rb") as file:
-        file.seek(start)
-        return int(np.frombuffer(file.read(texts.nbytes), "<u4")[::4].sum(dtype=np.int64))
+    return {name: _attribute(parent, name) for name in names if h5a.exists(parent.id, name.encode())}
+
+
+def _attribute(parent: h5py.Group, name: str) -> str | int | float:
+    found = h5a.open(parent.id, name.encode())
+    kind = found.get_type()
+    plain = _is_text(kind) or isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID)
+    if not plain or found.get_space().get_simple_extent_type() != h5s.SCALAR:
+        raise ValueError(f"the attribute {name!r} is neither a text of fixed length nor a number")
+    if kind.get_size() > _MOST_ATTRIBUTE_BYTES:
+        raise ValueError(f"the attribute {name!r} is longer than {_MOST_ATTRIBUTE_BYTES:,} bytes")
+    value = np.empty((), found.dtype)
+    found.read(value)
+    plain_value = value.item()
+    return plain_value.decode() if isinstance(plain_value, bytes) else plain_value
+
+
+def write_texts(parent: h5py.Group, name: str, values: Sequence[str]) -> None:
+    """Write texts (n,) as UTF-8 of one length, that of the longest; shorter ones are filled up with zero bytes."""
+    data = [value.encode() for value in values]
+    dtype = h5py.string_dtype("utf-8", max(map(len, data), default=0) or 1)
+    parent.create_dataset(name, data=np.array(data, dtype))
+
+
+def write_attributes(parent: h5py.Group, values: dict[str, Any]) -> None:
+    """Write attributes that `attributes` reads: texts as UTF-8 of fixed length, truth values as 0 or 1, and numbers."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            data = value.encode()
+            parent.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", len(data) or 1))
+        else:
+            parent.attrs[name] = int(value) if isinstance(value, bool) else value
+
+
+def _linked(parent: h5py.Group, name: str) -> Any:
+    """Return what has a name, without following a link to elsewhere; None if nothing has."""
+    return parent[name] if isinstance(parent.get(name, getlink=True), h5py.HardLink) else None
+
+
+def _is_text(kind: h5t.TypeID) -> bool:
+    return isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
+
+
+def _is_number(kind: h5t.TypeID, wanted: np.dtype[Any]) -> bool:
+    return isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID) and kind.dtype == wanted
+
+
+def _in_words(dtype: np.dtype[Any]) -> str:
+    return "texts of fixed length" if dtype.kind == "S" else f"numbers of the type {dtype}"

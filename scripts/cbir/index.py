@@ -1,13 +1,13 @@
-"""The index of a method: a pickled SciPy KD-tree over its gallery, and a reader that runs no foreign code."""
+"""The index of a method: a SciPy KD-tree over its gallery, pickled for other programs and never unpickled here."""
 
+import hashlib
 import pickle
-from dataclasses import dataclass
+import platform
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from cbir.errors import InputError
@@ -30,8 +30,7 @@ def build(gallery: FeatureStore, path: str | Path, leafsize: int) -> None:
     path = Path(path)
     tree = KDTree(gallery.features, leafsize=leafsize)
     with atomic(path) as temporary, temporary.open("wb") as stream:
-        # Protocol 5 writes the arrays as they stand in memory, without a copy.
-        _TreePickler(stream, protocol=5).dump(tree)
+        _pickle(tree, stream)
     about = {
         "kind": "scipy.spatial.KDTree",
         "method": gallery.about.get("method"),
@@ -40,17 +39,21 @@ def build(gallery: FeatureStore, path: str | Path, leafsize: int) -> None:
         "leafsize": leafsize,
         "features_sha256": gallery.about["features_sha256"],
         "pickle_sha256": sha256_file(path),
-        "scipy": scipy.__version__,
-        "numpy": np.__version__,
+        **_versions(),
     }
     write_json(path.with_suffix(".json"), about)
 
 
 def read(path: str | Path, gallery: FeatureStore) -> KDTree:
-    """Read a pickled KD-tree that belongs to a gallery.
+    """Return the KD-tree of a gallery, having checked that a pickled one is the same.
+
+    A pickle can run any code, and SciPy trusts whatever numbers a pickled tree holds. So the file is not opened: the
+    tree is built again from the gallery's vectors, which takes less time than checking a pickle, and the file must have
+    the bytes that pickling this tree gives.
 
     Raises:
-        InputError: when a file is missing or damaged, holds anything but a KD-tree, or was built over other vectors.
+        InputError: when a file is missing, was built over other vectors or by other versions of SciPy, NumPy or Python,
+            or is any other file than the pickle of this tree.
     """
     path = Path(path)
     side = path.with_suffix(".json")
@@ -63,37 +66,58 @@ def read(path: str | Path, gallery: FeatureStore) -> KDTree:
         )
     if sha256_file(path) != about.get("pickle_sha256"):
         raise InputError(f"The index {path} is not the file that {side} describes: remove it and run again.")
-    try:
-        with path.open("rb") as stream:
-            state = _TreeUnpickler(stream).load().state
-        _check(state, gallery.features)
-        tree = KDTree.__new__(KDTree)
-        tree.__setstate__(state)
-    # A damaged pickle raises nearly anything.
-    except Exception as error:
-        raise InputError(f"The index {path} is damaged ({error}): remove it and run again.") from error
+    leafsize = about.get("leafsize")
+    if type(leafsize) is not int or not 0 < leafsize < 2**31:
+        raise InputError(f"{side} lacks 'leafsize', or holds something else there: remove it and run again.")
+    tree = KDTree(gallery.features, leafsize=leafsize)
+    hashed = _Hashed()
+    _pickle(tree, hashed)
+    if hashed.digest.hexdigest() != about["pickle_sha256"]:
+        made_by = {name: about.get(name) for name in _versions()}
+        if made_by != _versions():
+            reason = f"was built by {_in_words(made_by)}, and this is {_in_words(_versions())}"
+        else:
+            reason = "is not the KD-tree of the vectors in its feature store"
+        raise InputError(f"The index {path} {reason}: remove it and run again.")
     return tree
 
 
-# A node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h). A leaf has split_dim -1. The pointers mean
-# nothing in a file; __setstate__ makes them anew from the two numbers behind them, without a look at these.
+def _versions() -> dict[str, str]:
+    """Return what the bytes of a pickled tree depend on."""
+    return {"scipy": scipy.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+
+def _in_words(versions: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _pickle(tree: KDTree, stream: Any) -> None:
+    # Protocol 5 writes the arrays from where they are in memory, without a copy.
+    _TreePickler(stream, protocol=5).dump(tree)
+
+
+class _Hashed:
+    """A file that keeps nothing but the SHA-256 of what is written to it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def write(self, data: Any) -> None:
+        self.digest.update(data)
+
+
+# A node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h), of which only the size and the place of
+# the two pointers matter here.
 _NODE = np.dtype(
-    [
-        ("split_dim", np.int64),
-        ("children", np.int64),
-        ("split", np.float64),
-        ("start", np.int64),
-        ("end", np.int64),
-        ("less_pointer", np.uint64),
-        ("greater_pointer", np.uint64),
-        ("less", np.int64),
-        ("greater", np.int64),
-    ]
+    {"names": ["less_pointer", "greater_pointer"], "formats": ["u8", "u8"], "offsets": [40, 48], "itemsize": 72}
 )
 
 
 class _TreePickler(pickle.Pickler):
-    """Leaves the pointers out, so that the same vectors give the same bytes."""
+    """Writes zeros for the pointers in the nodes, so that the same vectors give the same bytes.
+
+    They mean nothing outside the process; SciPy makes them anew when it reads a tree.
+    """
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is not KDTree:
@@ -103,87 +127,3 @@ class _TreePickler(pickle.Pickler):
         for name in ("less_pointer", "greater_pointer"):
             nodes.view(_NODE)[name] = 0
         return make, arguments, (nodes, *others)
-
-
-def _check(state: Any, vectors: NDArray[np.float32]) -> None:
-    """Raise ValueError unless a tree's state holds ``vectors`` and all its numbers stay inside its own arrays.
-
-    SciPy's compiled code trusts the state: a wrong number would have it read outside of memory it owns.
-    """
-    nodes, data, rows, columns, leafsize, largest, smallest, indices, boxsize, periodic = state
-    if data.shape != vectors.shape or (rows, columns) != vectors.shape or not _equal(data, vectors):
-        raise ValueError("it does not hold the vectors of its feature store")
-    if not (boxsize is periodic is None and type(leafsize) is int and leafsize > 0):
-        raise ValueError("its settings are not those of an index")
-    if not (np.array_equal(largest, vectors.max(axis=0)) and np.array_equal(smallest, vectors.min(axis=0))):
-        raise ValueError("its bounds are not those of its vectors")
-    if indices.dtype != np.int64 or not np.array_equal(np.sort(indices), np.arange(rows)):
-        raise ValueError("its rows are not each there once")
-    tree = np.frombuffer(nodes.tobytes(), _NODE)
-    number = np.arange(len(tree))
-    inner = tree[tree["split_dim"] != -1]
-    before = number[tree["split_dim"] != -1]
-    inside = (tree["start"] >= 0) & (tree["start"] <= tree["end"]) & (tree["end"] <= rows)
-    # Nodes are stored parents first, so children that come later can form no circle.
-    children = (inner["less"] > before) & (inner["greater"] > before)
-    children &= (inner["less"] < len(tree)) & (inner["greater"] < len(tree))
-    axes = (inner["split_dim"] >= 0) & (inner["split_dim"] < columns)
-    if not (len(tree) and inside.all() and children.all() and axes.all()):
-        raise ValueError("its nodes are not those of a tree")
-
-
-def _equal(data: NDArray[Any], vectors: NDArray[Any], step: int = 1024) -> bool:
-    """Compare as NumPy does, which converts both, but never more than a few rows at once."""
-    return all(np.array_equal(data[row : row + step], vectors[row : row + step]) for row in range(0, len(data), step))
-
-
-class _State:
-    """Stands for a KD-tree while its pickle is read: nothing reaches SciPy before it is checked."""
-
-    state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-@dataclass
-class _Type:
-    """Stands for a NumPy dtype while a pickle is read."""
-
-    code: str
-    align: bool
-    copy: bool
-
-    def __setstate__(self, state: Any) -> None:
-        if state[1] not in ("<", "|"):
-            raise ValueError("its numbers are not little-endian")
-
-
-def _array(buffer: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> NDArray[Any]:
-    if kind.code not in ("f8", "i8", "S1") or order != "C":
-        raise ValueError("it holds arrays that no KD-tree needs")
-    return np.frombuffer(buffer, kind.code).reshape(shape)
-
-
-class _TreeUnpickler(pickle._Unpickler):
-    """Admits only what a pickled KD-tree consists of, as the Python documentation advises for restricting globals.
-
-    It is Python's own implementation, because the compiled one allocates whatever a memo number claims.
-    """
-
-    _ADMITTED: ClassVar = {
-        ("scipy.spatial._kdtree", "KDTree"): _State,
-        ("numpy", "dtype"): _Type,
-        ("numpy._core.numeric", "_frombuffer"): _array,
-    }
-
-    # The original makes three copies of an array's bytes.
-    def load_bytearray8(self: Any) -> None:
-        self.append(self.read(int.from_bytes(self.read(8), "little")))
-
-    dispatch: ClassVar[dict[int, Any]] = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ADMITTED:
-            raise ValueError(f"it holds {module}.{name}, which no KD-tree needs, and was not opened")
-        return self._ADMITTED[module, name]

@@ -54,9 +54,11 @@ def mobilenetv2() -> Any:
     Returns:
         A functional `keras.Model` named ``mobilenetv2``.
     """
-    return keras.applications.MobileNetV2(
-        input_shape=INPUT_SHAPE, include_top=False, weights=None, pooling="avg", name="mobilenetv2"
-    )
+    inputs = keras.Input(INPUT_SHAPE, name="image")
+    backbone = keras.applications.MobileNetV2(input_tensor=inputs, include_top=False, weights=None)
+    # Keras would number layers without a name, so that a second network in the same process had other names.
+    outputs = layers.GlobalAveragePooling2D(name="average")(backbone.output)
+    return keras.Model(inputs, outputs, name="mobilenetv2")
 
 
 NETWORKS: dict[str, Callable[[], Any]] = {"siamese": siamese, "mobilenetv2": mobilenetv2}

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
-from cbir.hdf5 import attributes, dataset, opened
+from cbir.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
+
+_ABOUT = (
+    *("method", "split", "manifest_sha256", "encoder", "encoder_fingerprint", "weights", "weights_fingerprint"),
+    *("preprocessing", "preprocessing_fingerprint", "normalise", "runtime", "precision"),
+    *("row", "transform_fingerprint", "parts"),
+    *("dimension", "features_sha256", "libraries"),
+)
+"""What a store may say about itself; a reader looks for nothing else."""
 
 _LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow", "ai-edge-litert")
 
@@ -65,16 +73,18 @@ def write(
         manifest: columns image_id, label, sha256; row order is kept.
         blocks: arrays (any, dimension) float32 that together have a row for each manifest row.
         dimension: length of a vector.
-        about: attributes to store (method, encoder, fingerprints, ...); dictionaries and lists are stored as JSON.
+        about: attributes to store, of those in `_ABOUT`; dictionaries and lists are stored as JSON.
 
     Raises:
         InputError: when a value is not finite.
-        ValueError: when the blocks do not fill the rows.
+        ValueError: when the blocks do not fill the rows, or an attribute is not in `_ABOUT`.
     """
+    if strange := about.keys() - _ABOUT:
+        raise ValueError(f"the attribute {min(strange)!r} would not be read: add it to _ABOUT")
     digest = hashlib.sha256()
-    text = h5py.string_dtype("utf-8")
-    # Names and hashes take some 300 bytes a row.
-    size = len(manifest) * (4 * dimension + 300) + HDF5_OVERHEAD
+    # Names, each as long as the longest one, hashes and labels.
+    longest = max((len(name.encode()) for name in manifest["image_id"]), default=0)
+    size = len(manifest) * (4 * dimension + longest + 72) + HDF5_OVERHEAD
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         features = file.create_dataset("features", (len(manifest), dimension), np.float32)
         row = 0
@@ -88,12 +98,15 @@ def write(
             row += len(block)
         if row != len(manifest):
             raise ValueError(f"{row} feature rows for {len(manifest)} manifest rows")
-        file.create_dataset("image_id", data=manifest["image_id"].to_numpy(object), dtype=text)
+        write_texts(file, "image_id", list(manifest["image_id"]))
         file.create_dataset("label", data=manifest["label"].to_numpy(np.int64))
-        file.create_dataset("sha256", data=manifest["sha256"].to_numpy(object), dtype=text)
+        write_texts(file, "sha256", list(manifest["sha256"]))
         about = {**about, "dimension": dimension, "features_sha256": digest.hexdigest(), "libraries": _versions()}
-        for key, value in about.items():
-            file.attrs[key] = json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+        plain = {
+            key: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+            for key, value in about.items()
+        }
+        write_attributes(file, plain)
 
 
 def _versions() -> dict[str, str]:
@@ -118,16 +131,13 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
             vectors it was written with, or is of another method.
     """
     with _opened(path, method) as (file, about):
-        store = FeatureStore(
-            features=dataset(file, "features").astype(np.float32)[:],
-            image_id=dataset(file, "image_id").asstr()[:].astype(object),
-            label=dataset(file, "label")[:].astype(np.int64, casting="safe"),
-            sha256=dataset(file, "sha256").asstr()[:].astype(object),
-            about=about,
-        )
+        features, label = dataset(file, "features", np.float32, 2), dataset(file, "label", np.int64, 1)
+        image_id, sha256 = dataset(file, "image_id", "S", 1), dataset(file, "sha256", "S", 1)
+        # Before anything is read: as Python's own, texts take more than their few bytes in the file.
+        if {len(label), len(image_id), len(sha256)} != {len(features)}:
+            raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
+        store = FeatureStore(features[:], texts(image_id), label[:], texts(sha256), about)
     rows = len(store.features)
-    if store.features.ndim != 2 or any(part.shape != (rows,) for part in (store.image_id, store.label, store.sha256)):
-        raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
     if hashlib.sha256(np.ascontiguousarray(store.features).data).hexdigest() != store.about.get("features_sha256"):
         raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
     if not all(np.isfinite(block).all() for block in np.array_split(store.features, rows // 1024 + 1)):
@@ -157,7 +167,7 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
         raise InputError(f"The feature store {path} does not exist: run the workflow first.")
     try:
         with opened(path) as file:
-            about = attributes(file)
+            about = attributes(file, _ABOUT)
             if method is not None and about.get("method") != method:
                 raise InputError(f"The feature store {path} is of the method {about.get('method')!r}, not {method!r}.")
             yield file, about

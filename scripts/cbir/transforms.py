@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from cbir.errors import InputError
 from cbir.files import HDF5_OVERHEAD, atomic
-from cbir.hdf5 import attributes, dataset, opened
+from cbir.hdf5 import attributes, dataset, group, opened, write_attributes
 
 Matrix = NDArray[np.float32]
+
+_ABOUT = ("method", "row", "parts", "fitted_on", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -131,17 +133,17 @@ def _principal_components(train: Matrix, dimension: int, whiten: bool) -> Step:
 
 
 def save(path: str | Path, steps: Sequence[Step], about: dict[str, str]) -> None:
-    """Write fitted steps as HDF5, a group a part, with text attributes that say what they are."""
+    """Write fitted steps as HDF5, a group a part; ``about`` says, as texts by the names in `_ABOUT`, what they are."""
     arrays = [array for step in steps for array in (step.offset, step.scale, step.projection) if array is not None]
     size = sum(array.nbytes for array in arrays) + HDF5_OVERHEAD * (1 + len(steps))
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(about)
+        write_attributes(file, about)
         for number, step in enumerate(steps):
-            group = file.create_group(str(number))
-            group["offset"], group["scale"] = step.offset, step.scale
-            group.attrs["unit_length"] = step.unit_length
+            part = file.create_group(str(number))
+            part["offset"], part["scale"] = step.offset, step.scale
+            write_attributes(part, {"unit_length": step.unit_length})
             if step.projection is not None:
-                group["projection"] = step.projection
+                part["projection"] = step.projection
 
 
 def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
@@ -154,30 +156,29 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
         raise InputError(f"The transform {path} does not exist: run the workflow first.")
     try:
         with opened(path) as file:
-            # A link could make the reader open another file.
-            if not all(isinstance(file.get(name, getlink=True), h5py.HardLink) for name in file):
-                raise ValueError("it holds links")
-            steps = [
-                Step(
-                    _numbers(group, "offset", 0, 1),
-                    _numbers(group, "scale", 0, 1),
-                    _numbers(group, "projection", 2) if "projection" in group else None,
-                    bool(attributes(group)["unit_length"]),
-                )
-                for group in (file[name] for name in sorted(file, key=int))
-            ]
+            steps = [_step(group(file, str(number))) for number in range(len(file))]
             for step in steps:
                 known = {len(part) for part in (step.offset, step.scale) if part.ndim}
                 if len(known | ({step.dimension} - {None})) > 1:
                     raise ValueError("its parts are of different dimensions")
-            return steps, {name: str(value) for name, value in attributes(file).items()}
+            return steps, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error
 
 
-def _numbers(group: h5py.Group, name: str, *dimensions: int) -> NDArray[np.float64]:
-    found = np.asarray(dataset(group, name))
-    if found.dtype != np.float64 or found.ndim not in dimensions or not np.isfinite(found).all():
-        raise ValueError(f"its {name} is not made of finite numbers in the shape of one")
+def _step(part: h5py.Group) -> Step:
+    projected = part.get("projection", getlink=True) is not None
+    return Step(
+        _numbers(part, "offset", 0, 1),
+        _numbers(part, "scale", 0, 1),
+        _numbers(part, "projection", 2) if projected else None,
+        bool(attributes(part, ["unit_length"])["unit_length"]),
+    )
+
+
+def _numbers(part: h5py.Group, name: str, *dimensions: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.asarray(dataset(part, name, np.float64, *dimensions)[()])
+    if not np.isfinite(found).all():
+        raise ValueError(f"its {name} is not finite")
     return found

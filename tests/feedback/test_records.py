@@ -73,7 +73,7 @@ def test_the_vectors_are_those_searched_with(
     with h5py.File(tmp_path / "vectors.h5") as file:
         assert file["vectors"][:].tolist() == [[0], [0], [0.25]]
         assert file["vectors"].dtype == np.float64
-        assert dict(file.attrs) == {"method": "m", "query": "cat/0", "features_sha256": "f00"}
+        assert dict(file.attrs) == {"method": b"m", "query": b"cat/0", "features_sha256": b"f00"}
 
 
 def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -> None:

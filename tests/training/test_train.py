@@ -1,4 +1,5 @@
 import hashlib
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,38 @@ def test_images_are_kept_only_while_they_fit(
         first = [source[i] for i in range(15)]
         assert len(source.cache) == kept
         assert all(np.array_equal(source[i], first[i]) for i in range(15))
+
+
+@pytest.mark.parametrize("kind", ["dtype", "shape", "more", "best", "optimizer", "history", "figure"])
+def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
+    photographs: tuple[ImageSet, ImageSet], tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    train_and_die(tiny_encoder(), photographs, tmp_path, epoch=2)
+    path = tmp_path / training.CHECKPOINT
+    with np.load(path, allow_pickle=False) as stored:
+        parts = dict(stored)
+    state = json.loads(str(parts["state"]))
+    if kind == "dtype":
+        parts["weights/0"] = parts["weights/0"].astype("S9")
+    elif kind == "shape":
+        parts["weights/1"] = parts["weights/1"][None]
+    elif kind == "more":
+        parts[f"weights/{sum(name.startswith('weights/') for name in parts)}"] = np.zeros(3, np.float32)
+    elif kind == "best":
+        parts["best_weights/0"] = np.zeros(3, np.float32)
+    elif kind == "optimizer":
+        parts["optimizer/0"] = np.zeros((9, 9), np.float32)
+    elif kind == "history":
+        del state["history"][0]["map"]
+    else:
+        state["history"][0]["map"] = "0.5"
+    parts["state"] = np.array(json.dumps(state))
+    np.savez(path, allow_pickle=False, **parts)
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    model = tiny_encoder()
+    history = train(model, *photographs, settings(), tmp_path)
+    told = [record.message for record in caplog.records]
+    assert any("checkpoint.npz" in line and "starts anew" in line for line in told)
+    assert not any("training goes on" in line for line in told)
+    assert list(history["epoch"]) == list(range(len(history)))

@@ -11,6 +11,7 @@ import pandas as pd
 from cbir.feedback.refinement import Refinement, Round, as_json
 from cbir.feedback.rounds import Gallery, RoundResult
 from cbir.files import HDF5_OVERHEAD, atomic
+from cbir.hdf5 import write_attributes
 from cbir.store import FeatureStore
 
 SHOWN_RESULTS = 10
@@ -88,6 +89,5 @@ def write_vectors(results: Sequence[RoundResult], record: dict[str, Any], path: 
     vectors = np.array([result.vector for result in results])
     with atomic(path, vectors.nbytes + HDF5_OVERHEAD) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset("vectors", data=vectors)
-        file.attrs["method"] = record["refinement"]["method"]
-        file.attrs["query"] = record["query"]
-        file.attrs["features_sha256"] = record["features_sha256"]
+        about = {key: record[key] for key in ("query", "features_sha256")}
+        write_attributes(file, {"method": record["refinement"]["method"], **about})

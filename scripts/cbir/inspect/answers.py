@@ -140,13 +140,15 @@ def round_table(results: Results, path: Path, names: dict[str, str], found: Foun
     found.require(same, "rounds.json", f"{path} has other results than rounds.json beside it")
 
 
+_ABOUT = ("method", "query", "features_sha256")
+
+
 def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the record beside it and with the gallery."""
     try:
         with opened(path) as file:
-            held = dataset(file, "vectors")[:]
-            said = attributes(file)
-            about = {name: str(said[name]) for name in ("method", "query", "features_sha256")}
+            held = dataset(file, "vectors", np.float64, 2)[:]
+            about = {name: str(value) for name, value in attributes(file, _ABOUT).items()}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error

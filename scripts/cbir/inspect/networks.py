@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,10 @@ from cbir.archive import Archive
 from cbir.encoding import read_rows
 from cbir.errors import InputError
 from cbir.files import read_csv, sha256_json
-from cbir.hdf5 import attributes, dataset, opened
+from cbir.hdf5 import attributes, dataset, opened, texts
 from cbir.inspect.found import Found
 from cbir.inspect.results import Results, read_object
 from cbir.runtimes import Runtime, fingerprint
-
-# Of the state in a checkpoint, which holds a few figures an epoch.
-_LARGEST_STATE = 10_000_000
 
 
 def network(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -114,9 +110,7 @@ def history(results: Results, path: Path, names: dict[str, str], found: Found) -
 def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the history beside it."""
     try:
-        with zipfile.ZipFile(path) as members:
-            if members.getinfo("state.npy").file_size > _LARGEST_STATE:
-                raise ValueError("its state is too large")
+        archive.require_plain(path)
         with np.load(path, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             arrays = len(stored.files) - 1
@@ -171,9 +165,9 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
         with opened(path) as file:
-            digests = [str(digest) for digest in dataset(file, "sha256").asstr()[:]]
-            own = str(attributes(file)["fingerprint"])
-            values = dataset(file, "features").shape[1]
+            digests = list(texts(dataset(file, "sha256", "S", 1)))
+            own = str(attributes(file, ["fingerprint"])["fingerprint"])
+            values = dataset(file, "features", np.float32, 2).shape[1]
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The encoded shard {path} is damaged ({error}): remove it and run again.") from error

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir import files
+from cbir.archive import require_plain
 
 log = logging.getLogger("cbir")
 
@@ -62,7 +62,7 @@ def load(path: Path, fingerprint: str) -> State | None:
     if not path.is_file():
         return None
     try:
-        _require_plain(path)
+        require_plain(path)
         with np.load(path, allow_pickle=False) as stored:
             plain = json.loads(str(stored["state"]))
             counts = {name: sum(key.startswith(f"{name}/") for key in stored.files) for name in _ARRAYS}
@@ -78,10 +78,3 @@ def load(path: Path, fingerprint: str) -> State | None:
         log.info("%s belongs to other settings, images or versions: the training starts anew", path)
         return None
     return state
-
-
-def _require_plain(path: Path) -> None:
-    """Refuse packed members, which `save` never writes and which unpack to any size."""
-    with zipfile.ZipFile(path) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("it holds packed members")

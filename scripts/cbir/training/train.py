@@ -114,12 +114,29 @@ class _Trainer:
         state = checkpoint.load(self.folder / CHECKPOINT, self.fingerprint)
         if state is None:
             return None
+        if not self._fits(state):
+            log.warning(
+                "%s holds other figures or arrays than a training saves: it starts anew", self.folder / CHECKPOINT
+            )
+            return None
         log.info("training goes on after epoch %d of %d", state.epoch, self.settings.epochs)
         self.model.encoder.set_weights(state.weights)
         for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
         files.write_csv(self.folder / HISTORY, _history(state))
         return state
+
+    def _fits(self, state: checkpoint.State) -> bool:
+        """Tell whether a checkpoint, which may be damaged or of somebody else, has the parts that `_save` saves."""
+        weights = _layout(self.model.encoder.get_weights())
+        optimizer = _layout([keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables])
+        figures = {"epoch", "images", "loss", "active", "spread", "map", "anmrr"}
+        return (
+            _layout(state.weights) == _layout(state.best_weights) == weights
+            and _layout(state.optimizer) == optimizer
+            and all(isinstance(row, dict) and row.keys() == figures for row in state.history)
+            and all(isinstance(value, int | float) for row in state.history for value in row.values())
+        )
 
     def _begin(self) -> checkpoint.State:
         state = checkpoint.State(self.fingerprint, best_weights=self.encoder.get_weights())
@@ -187,6 +204,10 @@ class _Trainer:
         state.optimizer = [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables]
         files.write_csv(self.folder / HISTORY, _history(state))
         checkpoint.save(self.folder / CHECKPOINT, state)
+
+
+def _layout(arrays: list[NDArray[Any]]) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    return [(array.shape, array.dtype) for array in arrays]
 
 
 # Nothing has been lost or mined in epoch 0.
