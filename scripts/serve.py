@@ -8,6 +8,7 @@ from pathlib import Path
 
 import waitress
 
+from cbir import logs
 from cbir.errors import InputError
 from cbir.web import guard
 from cbir.web.app import create_app
@@ -30,7 +31,7 @@ def main() -> None:
         "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
     )
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, handlers=[logs.handler()])
     try:
         serve(arguments)
     except InputError as error:

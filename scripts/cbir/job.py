@@ -12,7 +12,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from cbir import files, lock
+from cbir import files, lock, logs
 from cbir.errors import InputError
 
 log = logging.getLogger("cbir")
@@ -35,19 +35,13 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     atexit.register(gc.freeze)
     for output in getattr(snakemake, "output", []):
         files.sweep(output)
-    path = Path(snakemake.log[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    path.write_bytes(b"")
-    # Appending, so that two jobs that write one log (see `cbir.files.sole_writer`) do not write over each other.
-    for handler in (logging.FileHandler(path, "a", "utf-8"), logging.StreamHandler()):
-        handler.setFormatter(form)
-        log.addHandler(handler)
+    log.addHandler(logs.handler())
     log.setLevel(logging.INFO)
     # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
+        log.addHandler(logs.handler(snakemake.log[0]))
         with threadpool_limits(limits=snakemake.threads):
             work(snakemake)
     except InputError as error:
