@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run report serve inspect audit extras gpu test lint clean
+.PHONY: run report serve inspect audit extras gpu test check lint clean
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -22,8 +23,15 @@ serve: .venv/run.stamp
 inspect: .venv/run.stamp
 	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-results}"
 
+# A module's tests stay in one process, see tests/conftest.py.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
 test: lint
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+# What is quick: all but the tests that run the workflow, a browser or a cluster, or that need a network.
+check: lint
+	$(PYTEST) -m "not network" --ignore tests/workflow --ignore tests/browser --ignore tests/cluster $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
