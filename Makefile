@@ -23,8 +23,8 @@ serve: .venv/run.stamp
 inspect: .venv/run.stamp
 	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-results}"
 
-# A module's tests stay in one process, see tests/conftest.py.
-PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+# tests/conftest.py says which tests stay in one process, and in which order they begin.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(ARGS)

@@ -28,7 +28,6 @@ from typing import Any
 import yaml
 
 import faults
-import memory
 from cbir import config
 from cbir.errors import InputError
 from cbir.inspect.__main__ import look
@@ -244,7 +243,7 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
     # What would take all memory is stopped in time to be told.
     most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 4 * MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    start = memory.peak()
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     admitted = tuple(
         os.path.realpath(path) for path in (folder, tempfile.gettempdir(), Path.home() / ".cache", "/dev/shm")
     )
@@ -270,7 +269,7 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
 
         traceback.print_exc()
         status = 98
-    grown = memory.peak() - start
+    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)
     if grown > MEMORY:
         _refuse(f"took {grown:,} bytes of memory")
     return status

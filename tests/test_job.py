@@ -86,7 +86,7 @@ def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     done = run("pass", tmp_path / "a.log")
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
-    assert f"ERROR {tmp_path}/a.log is a link or no regular file, and is not written to: remove it." in done.stderr
+    assert f"{tmp_path}/a.log is a link or no regular file, and is not written to: remove it." in done.stderr
     assert (tmp_path / "precious").read_text() == "kept"
 
 

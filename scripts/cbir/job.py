@@ -35,13 +35,17 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     atexit.register(gc.freeze)
     for output in getattr(snakemake, "output", []):
         files.sweep(output)
-    log.addHandler(logs.handler())
+    try:
+        file = logs.handler(snakemake.log[0])
+    except InputError as error:
+        sys.exit(str(error))
+    for handler in (file, logs.handler()):
+        log.addHandler(handler)
     log.setLevel(logging.INFO)
     # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        log.addHandler(logs.handler(snakemake.log[0]))
         with threadpool_limits(limits=snakemake.threads):
             work(snakemake)
     except InputError as error:

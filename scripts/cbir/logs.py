@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from cbir.errors import printable
 from cbir.files import open_file, unwritable
@@ -25,26 +25,28 @@ class PrintableFormatter(logging.Formatter):
         return "\n".join(f"  {printable(line)}" for line in super().formatException(ei).split("\n"))
 
 
-def handler(path: str | Path | None = None, form: str = "%(asctime)s %(levelname)s %(message)s") -> logging.Handler:
-    """Return a handler that writes log lines to a file, or to standard error.
+def handler(
+    target: str | Path | TextIO | None = None, form: str = "%(asctime)s %(levelname)s %(message)s"
+) -> logging.Handler:
+    """Return a handler that writes log lines to a file, to a stream, or to standard error.
 
     Args:
-        path: the file. It is emptied and then appended to, so that two jobs that write one log (see
+        target: the file or stream. A file is emptied and then appended to, so that two jobs that write one log (see
             `cbir.files.sole_writer`) do not write over each other.
         form: what a line says, as `logging.Formatter` takes it.
 
     Raises:
         InputError: when the file cannot be written, or is a link.
     """
-    if path is None:
-        made = logging.StreamHandler()
-    else:
-        path = Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        except OSError as error:
-            raise unwritable(path, error) from error
-        made = logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8"))
+    made = logging.StreamHandler(_open(Path(target)) if isinstance(target, str | Path) else target)
     made.setFormatter(PrintableFormatter(form, "%H:%M:%S"))
     return made
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return os.fdopen(descriptor, "a", encoding="utf-8")
