@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run report serve inspect audit extras gpu test lint clean
+.PHONY: run report serve inspect audit extras gpu test check lint clean
 
 # All of them take the arguments of the run, ARGS. As they are written, so that make reads no $ in them.
 unexport ARGS FILE
@@ -28,8 +29,15 @@ inspect: .venv/run.stamp
 	@file='$(subst ','\'',$(value FILE))'; \
 	PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${file:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
+# tests/conftest.py says which tests stay in one process, and in which order they begin.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
 test: lint
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+# What is quick: all but the tests that run the workflow, a browser or a cluster, or that need a network.
+check: lint
+	$(PYTEST) -m "not network" --ignore tests/workflow --ignore tests/browser --ignore tests/cluster $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

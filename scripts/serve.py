@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import arguments as snakemake_arguments
+from cbir import logs
 from cbir.errors import InputError
 from cbir.files import read_json
 from cbir.web.app import create_app
@@ -38,7 +39,7 @@ def main() -> None:
     elif not run and (folder := arguments.results.parent) != Path():
         run = ["--directory", str(folder)]
     arguments.run = snakemake_arguments.make("run", run)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, handlers=[logs.handler()])
     try:
         serve(arguments)
     except InputError as error:

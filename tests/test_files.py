@@ -128,6 +128,49 @@ def test_atomic_gives_the_rights_that_the_umask_gives(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
 
 
+def test_the_rights_of_other_threads_files_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The umask is the whole process's: setting it changes the files that other threads make meanwhile.
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask is changed"))
+    files.write_text(tmp_path / "x", "")
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_is_written_in_place_is_a_regular_file(tmp_path: Path, kind: str) -> None:
+    path, precious, absent = tmp_path / ".x.lock", tmp_path / "precious", tmp_path / "absent"
+    precious.write_text("kept")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(precious if kind == "link" else absent)
+    with pytest.raises(InputError, match="is a link or no regular file, and is not written to: remove it"):
+        files.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with pytest.raises(InputError, match=r"\.x\.lock is a link or no regular file"), files.sole_writer(tmp_path / "x"):
+        pass
+    assert precious.read_text() == "kept" and not absent.exists()
+
+
+def test_what_replaces_a_link_leaves_its_target(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "x").symlink_to("precious")
+    files.write_text(tmp_path / "x", "new")
+    assert (tmp_path / "precious").read_text() == "kept" and (tmp_path / "x").read_text() == "new"
+
+
+def test_a_folder_is_made_but_not_through_a_link(tmp_path: Path) -> None:
+    files.make_folder(tmp_path / "a/b")
+    files.make_folder(tmp_path / "a/b")
+    assert (tmp_path / "a/b").is_dir()
+    for name, target in (("link", "a"), ("dangling", "absent")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(InputError, match=f"{name} is a link"):
+            files.make_folder(tmp_path / name)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file cannot be written"):
+        files.make_folder(tmp_path / "file")
+
+
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/x cannot be written"):

@@ -69,6 +69,45 @@ def test_a_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
     assert "The image \\udcff is broken." in (tmp_path / "a").read_text(encoding="utf-8")
 
 
+HOSTILE = "a\\x1b[31m\\n12:00:00 ERROR forged\\u202e\\r\\udcff.png"
+
+
+def test_names_in_log_lines_are_printable_and_forge_no_line(tmp_path: Path) -> None:
+    done = run(f"job.log.info('from %s on', '{HOSTILE}')", tmp_path / "a.log")
+    assert done.returncode == 0
+    for text in ((tmp_path / "a.log").read_text(encoding="utf-8"), done.stderr):
+        first, second = text.split("\n")[:-1]
+        assert "INFO working" in first
+        assert second.endswith(f"INFO from {HOSTILE} on")
+
+
+def test_a_name_in_a_traceback_forges_no_line(tmp_path: Path) -> None:
+    done = run(f"raise OSError('{HOSTILE}')", tmp_path / "a.log")
+    assert done.returncode == 1
+    for text in ((tmp_path / "a.log").read_text(encoding="utf-8"), done.stderr):
+        lines = text.split("\n")[:-1]
+        assert all(line.isprintable() for line in lines)
+        assert [line for line in lines if line.startswith("12:00:00 ERROR")] == []
+        assert any(line.startswith("  OSError: a\\x1b[31m") for line in lines)
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "a.log").symlink_to("precious")
+    done = run("pass", tmp_path / "a.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert f"{tmp_path}/a.log is a link or no regular file, and is not written to: remove it." in done.stderr
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_log_holds_the_last_job_alone(tmp_path: Path) -> None:
+    for word in ("first", "second"):
+        run(f"job.log.info('{word}')", tmp_path / "a.log")
+    log = (tmp_path / "a.log").read_text()
+    assert "second" in log and "first" not in log
+
+
 def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
     done = run("{}['missing']", tmp_path / "a.log")
     assert done.returncode == 1

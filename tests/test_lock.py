@@ -1,5 +1,6 @@
 """Processes that work in one folder, each of its own, as runs are."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cbir import lock
+from cbir.errors import InputError
 
 CODE = "from cbir import lock; print(lock.{}(), flush=True); input()"
 
@@ -90,6 +92,28 @@ def test_a_lock_that_may_come_from_another_machine_stays(folder: Folder, host: s
     folder.kill()
     # Nor does it become ours by having been looked at.
     assert folder.start("release_abandoned") == "False"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_is_in_the_place_of_the_lock_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, precious, absent = tmp_path / ".snakemake/run.lock", tmp_path / "precious", tmp_path / "absent"
+    path.parent.mkdir()
+    precious.write_text("kept")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(precious if kind == "link" else absent)
+    monkeypatch.setattr(lock, "_held", [])
+    # A job works without a lock; a run says why it does not start.
+    lock.hold()
+    with pytest.raises(InputError, match=r"run\.lock is a link or no regular file, and is not written to: remove it"):
+        lock.release_abandoned()
+    assert precious.read_text() == "kept" and not absent.exists()
 
 
 def test_a_job_without_a_run_makes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,24 @@
 """Which GPUs this machine has for us, which one a job runs on, and how many threads."""
 
+import contextlib
+import errno
 import fcntl
 import itertools
 import logging
 import os
 import shutil
+import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from cbir.errors import InputError
 
 log = logging.getLogger("cbir")
 
-# Open for as long as the process lives: that is how long the GPU is its own.
-_claims: list[IO[str]] = []
+# Descriptors, open for as long as the process lives: that is how long the GPU is its own.
+_claims: list[int] = []
 
 
 def visible() -> list[str]:
@@ -38,7 +42,10 @@ def take(count: int) -> None:
     """Let this process use ``count`` GPUs (0 or 1) and no other, and tell the log where it runs.
 
     Must be called before the first operation of TensorFlow. Among several visible GPUs it takes one that no other job
-    of this machine has taken. The GPU's memory is taken as it is needed, not all at once.
+    of this user on this machine has taken. The GPU's memory is taken as it is needed, not all at once.
+
+    Raises:
+        InputError: when one must be chosen among several, and the folder of `_open_locks` cannot be used.
     """
     names = visible()
     chosen = [_claim(names)] if count and names else []
@@ -70,23 +77,59 @@ def limit_threads(threads: int, calls: int = 1) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(calls)
 
 
-def _claim(names: list[str], folder: str | None = None, wait: float = 1.0) -> str:
-    """Return a GPU that is this process's own until it ends; wait for one where all are taken."""
+def _claim(names: list[str], wait: float = 1.0) -> str:
+    """Return a GPU that is this process's own until it ends; wait for one where all are taken.
+
+    A GPU is taken by a lock (flock) on an empty file named after it, which the kernel releases with the process.
+    """
     if len(names) == 1:
         return names[0]
-    locks = Path(folder or tempfile.gettempdir()) / f"cbir-gpus-{os.getuid()}"
-    locks.mkdir(exist_ok=True)
-    while True:
-        for name in names:
-            stream = (locks / name.replace("/", "_")).open("w")
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.close()
-            else:
-                _claims.append(stream)
-                return name
-        time.sleep(wait)
+    folder = _lock_folder()
+    try:
+        locks = _open_locks(folder)
+        while True:
+            for name in names:
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+                handle = os.open(name.replace("/", "_"), flags, 0o600, dir_fd=locks)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(handle)
+                else:
+                    os.close(locks)
+                    _claims.append(handle)
+                    return name
+            time.sleep(wait)
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder}, by which jobs share this machine's GPUs, cannot be used ({error.strerror}): mend or "
+            "remove it, name another place by XDG_CACHE_HOME, or name one GPU by CUDA_VISIBLE_DEVICES."
+        ) from error
+
+
+def _lock_folder() -> Path:
+    """Return the folder of the locks: of this machine, because several may share the home folder."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # As the XDG specification has it, a relative path is no path.
+    base = Path(cache) if cache.startswith("/") else Path(os.path.expanduser("~"), ".cache")
+    return base / f"cbir-gpus-{socket.gethostname()}"
+
+
+def _open_locks(folder: Path) -> int:
+    """Open the folder of the locks, which is made where it is missing, and return its descriptor.
+
+    Raises:
+        OSError: when the folder cannot be made or opened, is a link, or others could put files there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    found = os.fstat(handle)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        os.close(handle)
+        raise PermissionError(errno.EPERM, "it is not yours alone")
+    return handle
 
 
 def _set_up() -> list[str]:

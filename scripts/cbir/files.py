@@ -8,8 +8,9 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
-import tempfile
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,14 +48,13 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(path.parent).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
+        # A new file, which the kernel gives the rights that the umask leaves; libraries then write into it.
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
-        raise _unwritable(path, error) from error
-    temporary = Path(name)
+        raise unwritable(path, error) from error
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         # What other nodes see under the final name is then whole on the server's disk.
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -62,12 +62,12 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     except OSError as error:
         if not _is_full(error) and (error.errno is None or isinstance(error, FileNotFoundError)):
             raise
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     # HDF5 reports a full disk by many kinds.
     except Exception as error:
         if not _is_full(error):
             raise
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -84,7 +84,8 @@ def _is_full(error: BaseException | None) -> bool:
     return False
 
 
-def _unwritable(path: Path, error: Exception) -> InputError:
+def unwritable(path: Path, error: Exception) -> InputError:
+    """Return the error that says why a file cannot be written."""
     if _is_full(error):
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         return InputError(
@@ -107,9 +108,9 @@ def sole_writer(path: str | Path) -> Iterator[None]:
     lock = path.parent / f".{path.name}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("a")
+        stream = os.fdopen(open_file(lock, os.O_WRONLY | os.O_CREAT), "w")
     except OSError as error:
-        raise _unwritable(lock, error) from error
+        raise unwritable(lock, error) from error
     with stream:
         try:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,6 +121,52 @@ def sole_writer(path: str | Path) -> Iterator[None]:
             else:
                 log.info("%s: no locks on this file system (%s)", lock, error.strerror)
         yield
+
+
+def open_file(path: str | Path, flags: int) -> int:
+    """Open a regular file for writing in place, never through a symbolic link.
+
+    A folder that came from others may hold a link in the place of a file; writing through it would change a file
+    elsewhere. `atomic` needs no such care, because it replaces a link by a new file.
+
+    Args:
+        path: the file.
+        flags: as `os.open` takes them. With ``O_CREAT``, a new file has the rights that the umask leaves.
+
+    Returns:
+        The file descriptor.
+
+    Raises:
+        InputError: when the path is a link or no regular file.
+        OSError: when the file cannot be opened for another reason.
+    """
+    refused = InputError(f"{path} is a link or no regular file, and is not written to: remove it.")
+    try:
+        # O_NONBLOCK: opening a pipe that nobody reads does not wait.
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+            raise refused from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise refused
+    return handle
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder unless it exists; refuse a symbolic link, through which files would be written elsewhere.
+
+    Raises:
+        InputError: when the path is a link or no folder, or the folder cannot be made.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        raise InputError(f"{path} is a link, and nothing is written to where it leads: remove it.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def sweep(path: str | Path) -> None:
@@ -144,12 +191,6 @@ def date_back(folder: str | Path) -> None:
             with suppress(OSError):
                 if os.stat(path, follow_symlinks=False).st_mtime > now:
                     os.utime(path, (now, now), follow_symlinks=False)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from threadpoolctl import threadpool_limits
 
-from cbir import files, lock
+from cbir import files, lock, logs
 from cbir.errors import InputError
 
 log = logging.getLogger("cbir")
@@ -38,20 +38,18 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     atexit.register(gc.freeze)
     for output in getattr(snakemake, "output", []):
         files.sweep(output)
-    path = Path(snakemake.log[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    path.write_bytes(b"")
+    try:
+        file = logs.handler(snakemake.log[0])
+    except InputError as error:
+        sys.exit(str(error))
     log.setLevel(logging.INFO)
     # Libraries give the root logger handlers of their own, which would write each line again.
     log.propagate = False
     # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
-    with _libraries_write_to(path) as console:
-        # Appending, so that two jobs that write one log (see `cbir.files.sole_writer`) do not write over each other.
-        for handler in (logging.FileHandler(path, "a", "utf-8"), logging.StreamHandler(console)):
-            handler.setFormatter(form)
+    with _libraries_write_to(file.stream.fileno()) as console:
+        for handler in (file, logs.handler(console)):
             log.addHandler(handler)
         try:
             with threadpool_limits(limits=snakemake.threads):
@@ -68,17 +66,16 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
 
 
 @contextmanager
-def _libraries_write_to(path: Path) -> Iterator[TextIO]:
-    """Let what is written to standard output and error meanwhile, by compiled code too, go to a file.
+def _libraries_write_to(file: int) -> Iterator[TextIO]:
+    """Let what is written to standard output and error meanwhile, by compiled code too, go to an open file descriptor.
 
     Yields a stream that still leads where standard error led.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
-    with path.open("ab") as file:
-        for number in kept:
-            os.dup2(file.fileno(), number)
+    for number in kept:
+        os.dup2(file, number)
     try:
         with os.fdopen(os.dup(kept[2]), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as console:
             yield console

@@ -6,9 +6,11 @@ Snakemake's lock is a file, which a killed run leaves behind. The kernel's lock 
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from cbir.errors import InputError
+from cbir.files import open_file
 
 FOLDER = ".snakemake"
 _held: list[int] = []
@@ -16,8 +18,10 @@ _held: list[int] = []
 
 def hold() -> None:
     """Hold the working folder, beside others that do, until this process ends. All that work there do."""
-    if not _held and (handle := _open(os.O_RDWR)) is not None:
-        _lock(handle, fcntl.LOCK_SH)
+    # A job without a run makes no lock.
+    with suppress(InputError):
+        if not _held:
+            _lock(_open(os.O_RDWR), fcntl.LOCK_SH)
 
 
 def release_abandoned() -> bool:
@@ -30,10 +34,11 @@ def release_abandoned() -> bool:
         Whether there was one to remove.
 
     Raises:
-        InputError: when the folder cannot be written.
+        InputError: when the folder cannot be written, or a link stands in the place of `run.lock`.
     """
-    if _held or (handle := _open(os.O_RDWR | os.O_CREAT)) is None:
+    if _held:
         return False
+    handle = _open(os.O_RDWR | os.O_CREAT)
     here = socket.gethostname().encode()
     alone = _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     locks = sorted(Path(FOLDER, "locks").glob("*.lock"))
@@ -48,18 +53,16 @@ def release_abandoned() -> bool:
     return abandoned
 
 
-def _open(flags: int) -> int | None:
+def _open(flags: int) -> int:
     try:
         if flags & os.O_CREAT:
             Path(FOLDER).mkdir(exist_ok=True)
-        handle = os.open(Path(FOLDER, "run.lock"), flags, 0o666)
+        handle = open_file(Path(FOLDER, "run.lock"), flags)
     except OSError as error:
-        if flags & os.O_CREAT:
-            raise InputError(
-                f"The folder {Path.cwd()} cannot be written ({error.strerror}): allow writing there, or name another "
-                "one by --directory."
-            ) from None
-        return None
+        raise InputError(
+            f"The folder {Path.cwd()} cannot be written ({error.strerror}): allow writing there, or name another "
+            "one by --directory."
+        ) from None
     _held.append(handle)
     return handle
 

@@ -12,7 +12,9 @@ SCRIPT = "tests/cluster/slurm.sh"
 @pytest.fixture(scope="session")
 def slurm() -> None:
     """The SLURM that slurm.sh started; without it the tests are left out, but not in CI."""
-    folder = Path(os.environ.get("CBIR_SLURM", f"/tmp/cbir-slurm-{os.getuid()}"))
+    # As slurm.sh has it.
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("CBIR_SLURM") or Path(cache, "cbir-slurm"))
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
     try:

@@ -4,7 +4,7 @@
 #   tests/cluster/slurm.sh up     # needs no root; prints where it is
 #   tests/cluster/slurm.sh down
 set -euo pipefail
-root=${CBIR_SLURM:-/tmp/cbir-slurm-$UID}
+root=${CBIR_SLURM:-${XDG_CACHE_HOME:-$HOME/.cache}/cbir-slurm}
 export SLURM_CONF=$root/slurm.conf PATH=$PATH:/usr/sbin
 
 running() { [ -s "$root/$1.pid" ] && kill -0 "$(cat "$root/$1.pid")" 2>/dev/null; }

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sharing
 from workplace import CONFIG, Workplace, make
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A workplace after a whole run; tests copy it and leave it as it is."""
-    place = make(tmp_path_factory.mktemp("finished") / "place")
-    done = place.run()
-    assert done.status == 0, done.output
-    return place
+
+    def fill(root: Path) -> None:
+        done = make(root).run()
+        assert done.status == 0, done.output
+
+    return Workplace(sharing.once(tmp_path_factory, "finished", fill))
 
 
 @pytest.fixture
@@ -80,18 +83,25 @@ def _hard_picture(number: int) -> Image.Image:
 @pytest.fixture(scope="session")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workplace]:
     """Two whole runs on the same images, as on two machines that have little in common."""
-    one = make(tmp_path_factory.mktemp("one") / "place")
-    _write_everything(one)
-    with _one_core():
-        done = one.run("--max-threads", "1", LC_ALL="C.UTF-8", TZ="UTC", PYTHONHASHSEED="1")
-    assert done.status == 0, done.output
 
-    other = make(tmp_path_factory.mktemp("other") / "Bücher und Bilder" / "place")
-    _write_everything(other)
-    _write_anew(other.folder / "collection")
-    done = other.run(LC_ALL=_foreign_locale(), TZ="Asia/Kolkata", PYTHONHASHSEED="2")
-    assert done.status == 0, done.output
-    return one, other
+    def fill(folder: Path) -> None:
+        one = make(folder / ONE)
+        _write_everything(one)
+        with _one_core():
+            done = one.run("--max-threads", "1", LC_ALL="C.UTF-8", TZ="UTC", PYTHONHASHSEED="1")
+        assert done.status == 0, done.output
+
+        other = make(folder / OTHER)
+        _write_everything(other)
+        _write_anew(other.folder / "collection")
+        done = other.run(LC_ALL=_foreign_locale(), TZ="Asia/Kolkata", PYTHONHASHSEED="2")
+        assert done.status == 0, done.output
+
+    folder = sharing.once(tmp_path_factory, "machines", fill)
+    return Workplace(folder / ONE), Workplace(folder / OTHER)
+
+
+ONE, OTHER = "one/place", "other/Bücher und Bilder/place"
 
 
 @contextmanager

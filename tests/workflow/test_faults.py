@@ -57,20 +57,20 @@ def test_two_runs_at_once_in_one_folder(workplace: Workplace) -> None:
     assert first.returncode == 0, output
 
 
-@pytest.mark.parametrize(
-    "change", ["rm {}", "truncate --size 100 {}", "cp collection/sea/1.png {}", "mkfifo -m 0 new; mv new {}"]
-)
-def test_an_image_that_changes_between_collect_and_encode(workplace: Workplace, change: str) -> None:
+def test_images_that_change_between_collect_and_encode(workplace: Workplace) -> None:
     new = workplace.folder / "collection/apple/new.png"
-    photograph(0, 50).save(new)
-    run = faults.meddle(workplace, "encode", change.format("collection/apple/new.png"))
-    assert run.status != 0
-    assert "Traceback" not in run.output
-    [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
-    assert "has changed since the collection was read: run again" in told
-    assert not (workplace.folder / "failed").read_text()
+    changes = ["rm {}", "truncate --size 100 {}", "cp collection/sea/1.png {}", "mkfifo -m 0 new; mv new {}"]
+    for number, change in enumerate(changes):
+        new.unlink(missing_ok=True)
+        photograph(0, 50 + number).save(new)
+        run = faults.meddle(workplace, "encode", change.format("collection/apple/new.png"))
+        assert run.status != 0, change
+        assert "Traceback" not in run.output
+        [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
+        assert "has changed since the collection was read: run again" in told
+        assert not (workplace.folder / "failed").read_text()
     new.unlink(missing_ok=True)
-    photograph(0, 51).save(new)
+    photograph(0, 60).save(new)
     assert workplace.run().status == 0
     assert not workplace.run().rules
 

@@ -75,7 +75,7 @@ def fill(folder: Path) -> dict[str, str]:
     pixels = (b"IDAT", zlib.compress(bytes(25 * 8)))
     (sea / "bomb.png").write_bytes(png(header(8, 8), bomb, pixels, (b"IEND", b"")))
     (sea / "page.jpg").write_text(f"<svg onload=alert(3)>{EVIL}")
-    (sea / "code.gif").write_bytes(b"%!PS\n(/tmp/x) (w) file")
+    (sea / "code.gif").write_bytes(b"%!PS\n(made) (w) file")
     (sea / "half.png").write_bytes((sea / "0.png").read_bytes()[:900])
     deep = sea / "/".join("d" * 101)
     deep.mkdir(parents=True)

@@ -19,6 +19,8 @@ from cbir.inspect.found import WIDTH
 from cbir.inspect.registry import KINDS, Kind, locate
 from workplace import REPOSITORY, Workplace
 
+pytestmark = pytest.mark.xdist_group("machines")
+
 DOCUMENT = (REPOSITORY / "docs/artifacts.md").read_text()
 
 

@@ -17,6 +17,8 @@ from cbir import store
 from faults import contents
 from workplace import Workplace
 
+pytestmark = pytest.mark.xdist_group("machines")
+
 Machines = tuple[Workplace, Workplace]
 
 # Features of length 1, after two steps. Float32 has 6e-8 to 1.

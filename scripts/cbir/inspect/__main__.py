@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from cbir import logs
 from cbir.errors import InputError, printable
 from cbir.inspect.found import WIDTH, Found, belongs, describe
 from cbir.inspect.registry import locate
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="inspect", description=__doc__)
     parser.add_argument("path", type=Path, nargs="+", help="a file below a run's results, or a folder of them")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
     warnings.simplefilter("ignore")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cbir.errors import InputError
 from cbir.feedback.folder import RESERVED
 from cbir.feedback.refinement import Refinement, as_json, parse
-from cbir.files import atomic, write_json
+from cbir.files import atomic, make_folder, write_json
 from cbir.web.outside import Upload
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -70,7 +70,9 @@ def save(folder: Path, name: str, refinement: Refinement, methods: Collection[st
             raise InputError(f"There is already a refinement {name!r}: choose another name.")
         if upload is not None:
             # The bytes as they came, so that the workflow decodes what the page decoded.
-            with atomic(folder / refinement.query) as temporary:
+            image = folder / refinement.query
+            make_folder(image.parent)
+            with atomic(image) as temporary:
                 temporary.write_bytes(upload.data)
         write_json(path, content)
     return path
