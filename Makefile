@@ -9,7 +9,7 @@ BIN := .venv/bin
 .PHONY: run report serve inspect audit extras gpu test check lint clean
 
 # All of them take the arguments of the run, ARGS. As they are written, so that make reads no $ in them.
-unexport ARGS FILE
+unexport ARGS
 run: .venv/run.stamp
 	CBIR_SUMMARY_FOLLOWS=1 $(BIN)/snakemake --cores $(CORES) $(value ARGS)
 	@$(BIN)/python scripts/open_report.py $(value ARGS)
@@ -26,8 +26,7 @@ serve: .venv/run.stamp
 override FILE := $(value FILE)
 export FILE
 inspect: .venv/run.stamp
-	@file='$(subst ','\'',$(value FILE))'; \
-	PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${file:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
+	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
 # tests/conftest.py says which tests stay in one process, and in which order they begin.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder

@@ -133,9 +133,11 @@ def test_a_name_that_make_inspect_is_given_runs_nothing(tmp_path: Path, name: st
     (tmp_path / "python").write_text("#!/bin/sh\nprintf '<%s>' \"$3\"\n")
     (tmp_path / "python").chmod(0o700)
     made = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/run.stamp", f"BIN={tmp_path}", "inspect"]
+    # Where `make test` runs this, its flags would make this make print the folders it enters.
+    outside = {name: value for name, value in os.environ.items() if name not in ("FILE", "MAKEFLAGS", "MAKELEVEL")}
     for command, variables in (([*made, f"FILE={name}"], {}), (made, {"FILE": name})):
         printed = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+            command, cwd=tmp_path, env={**outside, **variables}, capture_output=True, text=True, check=True
         ).stdout
         assert printed == f"<{name}>"
         assert [path.name for path in tmp_path.iterdir()] == ["python"]
