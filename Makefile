@@ -26,7 +26,7 @@ serve: .venv/run.stamp
 override FILE := $(value FILE)
 export FILE
 inspect: .venv/run.stamp
-	@PYTHONPATH=scripts $(BIN)/python -m cbir.inspect "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
+	@PYTHONPATH=scripts $(BIN)/python -m cbir.artifacts "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
 # tests/conftest.py says which tests stay in one process, and in which order they begin.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
@@ -42,6 +42,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=scripts $(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

@@ -3,15 +3,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-include: "rules/common.smk"
+include: "rules/workflow.smk"
 include: "rules/collection.smk"
-include: "rules/splits.smk"
 include: "rules/encoders.smk"
+include: "rules/training.smk"
 include: "rules/features.smk"
-include: "rules/index.smk"
+include: "rules/retrieval.smk"
 include: "rules/evaluation.smk"
-include: "rules/comparison.smk"
-include: "rules/queries.smk"
 include: "rules/feedback.smk"
 include: "rules/report.smk"
 include: "rules/summary.smk"

@@ -35,7 +35,7 @@ def keras_predict(folder: Path) -> Work:
     """What Keras's documentation shows: a data set from a folder, and `predict`."""
     import keras
 
-    from cbir.networks import mobilenetv2
+    from cbir.encoders.architectures import mobilenetv2
 
     model = mobilenetv2()
 
@@ -54,7 +54,7 @@ def openvino_float32(folder: Path) -> Work:
     import tensorflow as tf
     from PIL import Image
 
-    from cbir.networks import mobilenetv2
+    from cbir.encoders.architectures import mobilenetv2
 
     model = mobilenetv2()
     function = tf.function(lambda x: model(x, training=False), [tf.TensorSpec([BATCH, 224, 224, 3], tf.float32)])
@@ -87,11 +87,12 @@ def workflow(folder: Path, *runtime: str) -> Work:
     """How the rule `encode` works in a runtime."""
     import pandas as pd
 
-    from cbir import devices, encoding, inference, networks
-    from cbir.runtimes import Runtime
+    from cbir.encoders import architectures, devices, inference
+    from cbir.encoders.runtimes import Runtime
+    from cbir.features import shards
 
     devices.limit_threads(1, THREADS)
-    embed = inference.embedder(networks.mobilenetv2(), BATCH, False, Runtime(*runtime), THREADS)
+    embed = inference.embedder(architectures.mobilenetv2(), BATCH, False, Runtime(*runtime), THREADS)
 
     # The rule is given it.
     rows = [
@@ -102,7 +103,7 @@ def workflow(folder: Path, *runtime: str) -> Work:
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as out:
-            encoding.encode_shard(collection, Path(out) / "0.h5", "", 1280, BATCH, lambda: embed, THREADS)
+            shards.encode_shard(collection, Path(out) / "0.h5", "", 1280, BATCH, lambda: embed, THREADS)
 
     return run
 

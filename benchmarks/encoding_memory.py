@@ -19,7 +19,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir.encoding import encode_shard
+from cbir.features.shards import encode_shard
 
 BATCH = 2
 COUNTS = (1_000, 10_000, 100_000)

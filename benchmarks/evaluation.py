@@ -16,7 +16,8 @@ from peers import THREADS, VALUES, Work, measure, table, vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir import metrics, search
+from cbir.evaluation import metrics
+from cbir.retrieval import exact
 
 GALLERY, QUERIES, PART, K, REPEATS = 8250, 2750, 100, 3, 3
 MEASURES = {"map", "Rprec", f"P_{K}", f"recall_{K}"}
@@ -43,7 +44,7 @@ def figures(relevance: np.ndarray, gtm: int) -> list[np.ndarray]:
 def this_project(queries: int) -> Work:
     x, own, y, labels = data(queries)
     gtm = int(np.bincount(labels).max())
-    return lambda: [figures(labels[order] == own[rows, None], gtm) for rows, order in search.rankings(x, y)]
+    return lambda: [figures(labels[order] == own[rows, None], gtm) for rows, order in exact.rankings(x, y)]
 
 
 def this_projects_figures(queries: int) -> Work:
@@ -55,7 +56,7 @@ def this_projects_figures(queries: int) -> Work:
 def ranked(queries: int) -> np.ndarray:
     """Return the relevance of whole rankings."""
     x, own, y, labels = data(queries)
-    return np.concatenate([labels[order] == own[rows, None] for rows, order in search.rankings(x, y)])
+    return np.concatenate([labels[order] == own[rows, None] for rows, order in exact.rankings(x, y)])
 
 
 def loop(queries: int) -> Work:

@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import pandas as pd
 from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
-from cbir import index, search, store
-from cbir.evaluation import evaluate
+from cbir.evaluation.evaluate import evaluate
+from cbir.features import store
+from cbir.retrieval import exact, index
 
 QUERIES, K, LEAFSIZE = 1000, 10, 32
 
@@ -53,7 +54,7 @@ def rank(folder: Path) -> None:
 
 
 def find(folder: Path) -> None:
-    search.nearest(store.read(folder / "test.h5").features, store.read(folder / "train.h5").features, K)
+    exact.nearest(store.read(folder / "test.h5").features, store.read(folder / "train.h5").features, K)
 
 
 def nothing(folder: Path) -> None:
@@ -74,7 +75,7 @@ def stage(name: str, folder: Path) -> tuple[float, float]:
 
 def main(sizes: list[int]) -> None:
     """Print the table."""
-    print(f"{VALUES:,} values, {QUERIES:,} queries, {THREADS} threads; blocks of {search.BLOCK_BYTES / 1e6:.0f} MB\n")
+    print(f"{VALUES:,} values, {QUERIES:,} queries, {THREADS} threads; blocks of {exact.BLOCK_BYTES / 1e6:.0f} MB\n")
     rows = []
     for images in sizes:
         with tempfile.TemporaryDirectory() as name:

@@ -21,11 +21,12 @@ import pandas as pd
 import yaml
 from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
-from cbir import config, store
-from cbir.collection import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.files import write_csv, write_json
-from cbir.splitting import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS
-from cbir.suspects import SUSPECT_COLUMNS
+from cbir.collection.manifest import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS
+from cbir.evaluation.suspects import SUSPECT_COLUMNS
+from cbir.features import store
+from cbir.files.tables import write_csv, write_json
+from cbir.workflow import configuration
 
 REPOSITORY = Path(__file__).parents[1]
 METHOD = "pretrained"
@@ -36,7 +37,7 @@ EVALUATION = {
     **{f"{name}_picture": f"{name}.svg" for name in ("confusion", "categories")},
 }
 DEFAULTS = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-SETTINGS = config.check(
+SETTINGS = configuration.check(
     DEFAULTS
     | {
         "methods": {METHOD: DEFAULTS["methods"][METHOD]},

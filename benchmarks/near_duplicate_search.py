@@ -17,8 +17,8 @@ from peers import peak_mb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir.near_duplicates import groups
-from cbir.perceptual import HASH_COLUMNS
+from cbir.collection.near_duplicates import groups
+from cbir.collection.perceptual import HASH_COLUMNS
 
 DISTANCE = 72
 

@@ -16,14 +16,15 @@ from peers import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir import metrics, search
-from cbir.collection import IMAGE_COLUMNS
-from cbir.encoding import read_rows
-from cbir.files import read_csv, read_json
-from cbir.near_duplicates import GROUP_COLUMNS
-from cbir.neighbours import majority_vote
-from cbir.runtimes import Runtime, fingerprint
-from cbir.splitting import near_duplicates, split
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.near_duplicates import GROUP_COLUMNS
+from cbir.collection.splits import near_duplicates, split
+from cbir.encoders.runtimes import Runtime, fingerprint
+from cbir.evaluation import metrics
+from cbir.features.shards import read_rows
+from cbir.files.tables import read_csv, read_json
+from cbir.retrieval import exact
+from cbir.retrieval.voting import majority_vote
 
 K = 3
 
@@ -35,7 +36,7 @@ def figures(images: pd.DataFrame, features: np.ndarray, tables: dict[str, pd.Dat
     labels, wanted = images["label"].to_numpy()[train], images["label"].to_numpy()[test]
     gtm = max(np.count_nonzero(labels == label) for label in set(wanted))
     right, nmrr, precision = [], [], []
-    for rows, order in search.rankings(features[test], features[train]):
+    for rows, order in exact.rankings(features[test], features[train]):
         relevance = labels[order] == wanted[rows, None]
         right.append(majority_vote(labels[order[:, :K]]) == wanted[rows])
         nmrr.append(metrics.nmrr(relevance, gtm))

@@ -21,24 +21,27 @@ from peers import THREADS
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from cbir import devices, encoders, encoding, inference, metrics, search
-from cbir.errors import InputError
-from cbir.files import read_csv
-from cbir.neighbours import majority_vote
-from cbir.runtimes import RUNTIMES, Runtime
-from cbir.splitting import SPLIT_COLUMNS
+from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.encoders import devices, inference, networks
+from cbir.encoders.runtimes import RUNTIMES, Runtime
+from cbir.evaluation import metrics
+from cbir.features import shards
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv
+from cbir.retrieval import exact
+from cbir.retrieval.voting import majority_vote
 
 K = 3
 BATCH = 2
 
 
-def encode(encoder: encoders.Encoder, runtime: Runtime, table: pd.DataFrame) -> np.ndarray:
+def encode(encoder: networks.Encoder, runtime: Runtime, table: pd.DataFrame) -> np.ndarray:
     """Return the features of a table's images, in its order."""
     embed = inference.embedder(encoder.model, BATCH, encoder.about["normalise"], runtime, THREADS)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "0.h5"
-        encoding.encode_shard(table, shard, "", encoder.about["dimension"], BATCH, lambda: embed, THREADS)
-        return np.concatenate(list(encoding.read_rows([shard], list(table["sha256"]), "")))
+        shards.encode_shard(table, shard, "", encoder.about["dimension"], BATCH, lambda: embed, THREADS)
+        return np.concatenate(list(shards.read_rows([shard], list(table["sha256"]), "")))
 
 
 def main() -> None:
@@ -53,7 +56,7 @@ def main() -> None:
     splits = [read_csv(results / f"splits/{name}.csv", SPLIT_COLUMNS) for name in ("train", "test")]
     train, test = (split["label"].to_numpy() for split in splits)
     devices.limit_threads(1, THREADS)
-    encoder = encoders.open_encoder(results / f"encoders/{asked.encoder}.keras")
+    encoder = networks.open_encoder(results / f"encoders/{asked.encoder}.keras")
     gtm = int(np.bincount(train)[test].max())
     print(f"{len(train):,} train and {len(test):,} test images, encoder {asked.encoder}\n")
     print("| runtime | largest difference | least cosine | other ranks 1 to 3 | accuracy | ANMRR | images a second |")
@@ -68,7 +71,7 @@ def main() -> None:
             continue
         rate = len(features) / (time.perf_counter() - start)
         gallery, queries = np.split(features, [len(train)])
-        order = np.concatenate([order for _, order in search.rankings(queries, gallery)])
+        order = np.concatenate([order for _, order in exact.rankings(queries, gallery)])
         nmrr = metrics.nmrr(train[order] == test[:, None], gtm)
         if reference is None:
             reference, reference_order = features, order

@@ -20,7 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir import search
+from cbir.retrieval import exact
 
 GALLERY, QUERIES, K, REPEATS = 8250, 2750, 10, 7
 LEAVES, DIMENSIONS = (10, 16, 32, 64, 128), (VALUES, 128, 64)
@@ -33,7 +33,7 @@ def data(queries: int) -> tuple[np.ndarray, np.ndarray]:
 
 def this_project(queries: int, k: int) -> Work:
     x, y = data(queries)
-    return lambda: search.nearest(x, y, k)
+    return lambda: exact.nearest(x, y, k)
 
 
 def flat(queries: int, k: int) -> Work:
@@ -57,7 +57,7 @@ def tree(queries: int, k: int, leafsize: int) -> Work:
 
 def this_projects_rankings(queries: int) -> Work:
     x, y = data(queries)
-    return lambda: [rows for rows, _ in search.rankings(x, y)]
+    return lambda: [rows for rows, _ in exact.rankings(x, y)]
 
 
 def show(peers: dict[str, tuple[int, Measured]]) -> None:
@@ -104,7 +104,7 @@ def main() -> None:
     """Print the tables."""
     # The answers are the same.
     x, y = data(50)
-    distances, rows = search.nearest(x, y, K)
+    distances, rows = exact.nearest(x, y, K)
     tree_distances, tree_rows = KDTree(y).query(x, k=K)
     assert np.array_equal(rows, tree_rows)
     assert np.allclose(distances, tree_distances, rtol=1e-12)

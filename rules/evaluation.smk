@@ -1,4 +1,4 @@
-# Every test image as a query.
+# Every test image as a query, and methods side by side.
 
 
 rule evaluate:
@@ -42,3 +42,74 @@ rule evaluate:
         settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"
+
+
+# The pairs are no setting of a comparison: another pair leaves the others as they are.
+STATISTICS = settings({key: config["comparison"][key] for key in ("confidence", "resamples", "seed")})
+
+
+rule compare_methods:
+    input:
+        summaries=expand("results/evaluation/{method}/summary.json", method=METHODS),
+        categories=expand("results/evaluation/{method}/categories.csv", method=METHODS),
+        queries=expand("results/evaluation/{method}/queries.csv", method=METHODS),
+    output:
+        methods="results/comparison/methods.csv",
+        methods_picture=report(
+            "results/comparison/methods.svg",
+            caption="../report/comparison_methods.rst",
+            category="Comparison",
+            labels={"methods": "all", "figure": "accuracy, ANMRR and MAP"},
+        ),
+        categories="results/comparison/categories.csv",
+        categories_picture=report(
+            "results/comparison/categories.svg",
+            caption="../report/comparison_categories.rst",
+            category="Comparison",
+            labels={"methods": "all", "figure": "F1 of each category"},
+        ),
+        best_worst="results/comparison/best_worst.csv",
+    log:
+        "results/logs/compare_methods.log",
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(60, per_mb=1),
+    params:
+        code=code("compare_methods.py"),
+        methods=settings(METHODS),
+        settings=STATISTICS,
+    script:
+        "../scripts/compare_methods.py"
+
+
+rule compare_pair:
+    input:
+        summaries=["results/evaluation/{a}/summary.json", "results/evaluation/{b}/summary.json"],
+        categories=["results/evaluation/{a}/categories.csv", "results/evaluation/{b}/categories.csv"],
+        queries=["results/evaluation/{a}/queries.csv", "results/evaluation/{b}/queries.csv"],
+    output:
+        deltas="results/comparison/{a}_vs_{b}.csv",
+        differences="results/comparison/{a}_vs_{b}.json",
+        picture=report(
+            "results/comparison/{a}_vs_{b}.svg",
+            caption="../report/comparison_pair.rst",
+            category="Comparison",
+            labels={"methods": "{a} and {b}", "figure": "difference in F1"},
+        ),
+    log:
+        "results/logs/compare_pair/{a}_vs_{b}.log",
+    wildcard_constraints:
+        a=one_of(METHODS),
+        b=one_of(METHODS),
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(60, per_mb=1),
+    params:
+        code=code("compare_pair.py"),
+        settings=STATISTICS,
+    script:
+        "../scripts/compare_pair.py"

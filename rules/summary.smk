@@ -3,7 +3,7 @@ import atexit
 import time
 
 import arguments as cbir_arguments
-from cbir import summary as cbir_summary
+from cbir.workflow import summary as cbir_summary
 
 STARTED = time.time()
 

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from cbir import store
-from cbir.encoding import read_rows
-from cbir.files import read_csv, read_json, sha256_file
-from cbir.job import run
-from cbir.runtimes import Runtime, fingerprint
-from cbir.splitting import SPLIT_COLUMNS
+from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.encoders.runtimes import Runtime, fingerprint
+from cbir.features import store
+from cbir.features.shards import read_rows
+from cbir.files.hashes import sha256_file
+from cbir.files.tables import read_csv, read_json
+from cbir.workflow.job import run
 
 ABOUT = {
     **dict.fromkeys(("encoder", "fingerprint", "weights", "weights_fingerprint", "preprocessing_fingerprint"), str),

@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.collection import category_labels, collect, shard_of
-from cbir.files import write_csv, write_json
-from cbir.job import run
+from cbir.collection.manifest import category_labels, collect, shard_of
+from cbir.files.tables import write_csv, write_json
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

@@ -4,9 +4,10 @@ import json
 import logging
 from typing import Any
 
-from cbir import comparison, plots
-from cbir.files import write_csv
-from cbir.job import run
+from cbir.evaluation import comparison
+from cbir.files.tables import write_csv
+from cbir.report import plots
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

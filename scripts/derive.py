@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from cbir import store, transforms
-from cbir.errors import InputError
-from cbir.job import run
+from cbir.features import store, transforms
+from cbir.files.errors import InputError
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:

@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
-from cbir import loading
-from cbir.encoding import Embed, encode_shard
-from cbir.files import read_csv, read_json, sole_writer
-from cbir.job import run
-from cbir.runtimes import Runtime, fingerprint
+from cbir.encoders import loading
+from cbir.encoders.runtimes import Embed, Runtime, fingerprint
+from cbir.features.shards import encode_shard
+from cbir.files.atomic import sole_writer
+from cbir.files.tables import read_csv, read_json
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 
@@ -19,11 +20,11 @@ def work(job: Any) -> None:
     def make_embed() -> Embed:
         # Imported here, so that a shard with nothing new loads no network.
         with loading.quickly():
-            from cbir import devices, encoders, inference
+            from cbir.encoders import devices, inference, networks
 
         devices.take(job.resources.gpu)
         devices.limit_threads(1, job.threads)
-        encoder = encoders.open_encoder(job.input.network)
+        encoder = networks.open_encoder(job.input.network)
         return inference.embedder(encoder.model, job.params.batch, about["normalise"], runtime, job.threads)
 
     with sole_writer(job.output[0]):

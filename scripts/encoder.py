@@ -4,8 +4,8 @@ import json
 import logging
 from typing import Any
 
-from cbir import devices, loading
-from cbir.job import run
+from cbir.encoders import devices, loading
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 
@@ -13,12 +13,12 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     # Here, so that what TensorFlow says as it loads goes to the log file.
     with loading.quickly():
-        from cbir import encoders
+        from cbir.encoders import networks
 
     devices.take(0)
     row = json.loads(job.params.row)
-    model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
-    encoders.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
+    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
+    networks.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
     log.info(
         "encoder %s: %s, %d parameters, weights from %s",
         job.wildcards.encoder,

@@ -4,11 +4,13 @@ import json
 import logging
 from typing import Any
 
-from cbir import index, plots, store
-from cbir.collection import read_categories
-from cbir.evaluation import evaluate
-from cbir.files import write_csv, write_json
-from cbir.job import run
+from cbir.collection.manifest import read_categories
+from cbir.evaluation.evaluate import evaluate
+from cbir.features import store
+from cbir.files.tables import write_csv, write_json
+from cbir.report import plots
+from cbir.retrieval import index
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from cbir.files import write_csv
-from cbir.job import run
-from cbir.sources import digits, kaggle, sample
+from cbir.collection.sources import digits, kaggle, sample
+from cbir.files.tables import write_csv
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:

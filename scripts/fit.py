@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from cbir import store, transforms
-from cbir.files import sha256_json
-from cbir.job import run
+from cbir.features import store, transforms
+from cbir.files.hashes import sha256_json
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:

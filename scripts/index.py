@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from cbir import index, store
-from cbir.job import run
+from cbir.features import store
+from cbir.retrieval import index
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:

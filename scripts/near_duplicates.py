@@ -3,10 +3,10 @@
 import logging
 from typing import Any
 
-from cbir.collection import HASHES_COLUMNS
-from cbir.files import read_csv, write_csv
-from cbir.job import run
-from cbir.near_duplicates import groups
+from cbir.collection.manifest import HASHES_COLUMNS
+from cbir.collection.near_duplicates import groups
+from cbir.files.tables import read_csv, write_csv
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

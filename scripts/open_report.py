@@ -8,7 +8,7 @@ import sys
 import webbrowser
 
 import arguments
-from cbir import summary
+from cbir.workflow import summary
 
 
 def main(given: list[str]) -> None:

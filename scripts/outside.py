@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from cbir import images
-from cbir.errors import InputError
-from cbir.files import write_csv
-from cbir.job import run
-from cbir.splitting import SPLIT_COLUMNS
+from cbir.collection import images
+from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.files.errors import InputError
+from cbir.files.tables import write_csv
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:

@@ -3,18 +3,20 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-from cbir import index, plots, querying, store
-from cbir.collection import IMAGE_COLUMNS
-from cbir.errors import InputError
-from cbir.files import read_csv, write_json
-from cbir.job import run
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.features import store
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, write_json
+from cbir.report import plots
+from cbir.retrieval import index, queries
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
     method = job.wildcards.method
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
     categories = sorted(set(images["category"]))
-    image = job.params.image or querying.choose(
+    image = job.params.image or queries.choose(
         job.wildcards.query,
         read_csv(job.input.categories, ["category", "f1"]),
         read_csv(job.input.queries, ["image_id", "category", "nmrr"]),
@@ -30,9 +32,9 @@ def work(job: Any) -> None:
     row = holder.row(image)
     inside = image in gallery.image_id
     tree = index.read(job.input.tree, gallery)
-    found = querying.nearest(tree, gallery, holder.features[row], job.params.k, image if inside else None)
+    found = queries.nearest(tree, gallery, holder.features[row], job.params.k, image if inside else None)
     category = categories[holder.label[row]] if holder.label[row] >= 0 else ""
-    data = querying.as_data(image, category, method, found, categories)
+    data = queries.as_data(image, category, method, found, categories)
     write_json(job.output.data, data)
     path = images["path"][image] if category else image
     first = plots.Picture(path, ["query", PurePosixPath(image).name, category])

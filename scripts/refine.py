@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
-from cbir import store
-from cbir.collection import IMAGE_COLUMNS, read_categories
-from cbir.errors import InputError
-from cbir.feedback import pictures, records
+from cbir.collection.manifest import IMAGE_COLUMNS, read_categories
+from cbir.features import store
+from cbir.feedback import records
 from cbir.feedback.refinement import locate_query, read
 from cbir.feedback.rounds import refine
 from cbir.feedback.strategies import Weights
-from cbir.files import read_csv, write_csv, write_json
-from cbir.job import run
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, write_csv, write_json
+from cbir.report import refinement_pictures
+from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
@@ -37,7 +38,7 @@ def work(job: Any) -> None:
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))
     records.write_vectors(found, record, job.output.vectors)
-    pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture)
+    refinement_pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture)
 
 
 run(work, snakemake)

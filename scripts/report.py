@@ -5,9 +5,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir import leftovers, report
-from cbir.files import write_json
-from cbir.job import run
+from cbir.files.tables import write_json
+from cbir.report import build
+from cbir.workflow import leftovers
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 
@@ -24,7 +25,7 @@ def work(job: Any) -> None:
         log.info("removed %s, which the configuration no longer asks for", name)
     answers = iter(job.input.queries)
     rows = [job.input[name] for name in ("summaries", "categories", "confusions", "worst", "indexes", "galleries")]
-    files = report.Files(
+    files = build.Files(
         config=config,
         images=job.input.images,
         rejected=job.input.rejected,
@@ -34,13 +35,13 @@ def work(job: Any) -> None:
         splits={Path(path).stem: path for path in job.input.splits},
         encoders={Path(path).stem: path for path in job.input.encoders},
         methods=[
-            report.MethodFiles(method, *paths, {query: next(answers) for query in queries})
+            build.MethodFiles(method, *paths, {query: next(answers) for query in queries})
             for method, *paths in zip(methods, *rows, strict=True)
         ],
         benchmarks=str(results / "benchmarks"),
         credits=next(iter(job.input.credits), None),
         simulations=[
-            report.SimulationFiles(*paths)
+            build.SimulationFiles(*paths)
             for paths in zip(simulated, job.input.gains, job.input.curves, job.input.examples, strict=True)
         ],
         comparison=_comparison(job.input),
@@ -50,16 +51,16 @@ def work(job: Any) -> None:
         },
         refinements={Path(path).parent.name: path for path in job.input.refinements},
     )
-    report.write(files, TEMPLATES, job.output.page)
+    build.write(files, TEMPLATES, job.output.page)
     write_json(job.output.configuration, config)
     log.info("%s: %.1f MB", job.output.page, Path(job.output.page).stat().st_size / 10**6)
 
 
-def _comparison(files: Any) -> report.ComparisonFiles | None:
+def _comparison(files: Any) -> build.ComparisonFiles | None:
     if not files.comparison:
         return None
     pairs = list(zip(files.pairs, files.pair_pictures, strict=True))
-    return report.ComparisonFiles(*files.comparison, pairs=pairs)
+    return build.ComparisonFiles(*files.comparison, pairs=pairs)
 
 
 run(work, snakemake)

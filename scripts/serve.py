@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 import arguments as snakemake_arguments
-from cbir import logs
-from cbir.errors import InputError
-from cbir.files import read_json
+from cbir.files import logs
+from cbir.files.errors import InputError
+from cbir.files.tables import read_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.server import Server

@@ -4,11 +4,11 @@ import json
 import logging
 from typing import Any
 
-from cbir.collection import IMAGE_COLUMNS
-from cbir.files import read_csv, write_csv
-from cbir.job import run
-from cbir.near_duplicates import GROUP_COLUMNS
-from cbir.splitting import SPLITS, near_duplicates, split
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.near_duplicates import GROUP_COLUMNS
+from cbir.collection.splits import SPLITS, near_duplicates, split
+from cbir.files.tables import read_csv, write_csv
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

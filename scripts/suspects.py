@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from cbir.collection import IMAGE_COLUMNS
-from cbir.encoding import read_rows
-from cbir.files import read_csv, read_json, write_csv
-from cbir.job import run
-from cbir.near_duplicates import GROUP_COLUMNS
-from cbir.runtimes import Runtime, fingerprint
-from cbir.suspects import suspects
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.near_duplicates import GROUP_COLUMNS
+from cbir.encoders.runtimes import Runtime, fingerprint
+from cbir.evaluation.suspects import suspects
+from cbir.features.shards import read_rows
+from cbir.files.tables import read_csv, read_json, write_csv
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 

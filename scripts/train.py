@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir import devices, loading
-from cbir.files import read_csv, sole_writer, write_text
-from cbir.job import run
-from cbir.splitting import SPLIT_COLUMNS
+from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.encoders import devices, loading
+from cbir.files.atomic import sole_writer
+from cbir.files.tables import read_csv, write_text
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 
@@ -33,8 +34,8 @@ def _work(job: Any) -> None:
     )
     # Here, because it takes seconds.
     with loading.quickly():
-        from cbir import encoders
-    from cbir.training.plot import plot_history
+        from cbir.encoders import networks
+    from cbir.report.training_curve import plot_history
     from cbir.training.settings import TrainingSettings
     from cbir.training.train import CHECKPOINT, train
 
@@ -42,12 +43,12 @@ def _work(job: Any) -> None:
     devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
-    model, source = encoders.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
+    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
     _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
     train(model, _images(train_split), _images(val_split), settings, folder, job.threads)
     plot_history(job.output.history, job.output.picture)
-    encoders.save(
+    networks.save(
         model,
         job.output.network,
         encoder=job.wildcards.encoder,

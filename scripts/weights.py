@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from cbir import loading
-from cbir.job import run
+from cbir.encoders import loading
+from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
 
@@ -12,7 +12,7 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     # Here, so that what TensorFlow says as it loads goes to the log file.
     with loading.quickly():
-        from cbir import weights
+        from cbir.encoders import weights
 
     log.info("ImageNet weights from %s", weights.fetch(job.output.weights))
 

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from cbir.files import sha256_json
+from cbir.files.hashes import sha256_json
 from workplace import Run, Workplace, make, photograph
 
 SABOTAGE = Path(__file__).parent / "workflow/sabotage"

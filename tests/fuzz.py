@@ -31,10 +31,11 @@ import yaml
 
 import faults
 import mistyped
-from cbir import archive, config
-from cbir.errors import InputError
-from cbir.files import sha256_file
-from cbir.inspect.__main__ import look
+from cbir.artifacts.__main__ import look
+from cbir.files import archive
+from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_file
+from cbir.workflow import configuration as config
 from workplace import REPOSITORY, Workplace
 
 SECONDS = 60

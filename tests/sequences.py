@@ -254,20 +254,21 @@ def load(checkout: Path) -> None:
     __import__("snakemake.executors.local")
     import keras
 
-    from cbir import code, networks
+    from cbir.encoders import architectures
+    from cbir.workflow import code_hash
 
     def tiny() -> keras.Model:
-        inputs = keras.Input(networks.INPUT_SHAPE, name="image")
+        inputs = keras.Input(architectures.INPUT_SHAPE, name="image")
         x = keras.layers.AveragePooling2D(28)(inputs)
         x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(x)
         x = keras.layers.BatchNormalization()(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
         return keras.Model(inputs, keras.layers.Dense(16)(x), name="siamese")
 
-    networks.NETWORKS["siamese"] = tiny
+    architectures.NETWORKS["siamese"] = tiny
     Figure.savefig = _sketch  # type: ignore[method-assign]
     for script in (checkout / "scripts").glob("*.py"):
-        code.fingerprint(script, checkout / "scripts")
+        code_hash.fingerprint(script, checkout / "scripts")
 
 
 def _sketch(figure: Any, path: Path, **_: object) -> None:

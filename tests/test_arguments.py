@@ -71,7 +71,7 @@ def test_each_target_hands_the_same_arguments_on(checkout: Path) -> None:
         f"<snakemake>\n<--cores>\n<all>\n{WORDS}<python>\n<scripts/open_report.py>\n{WORDS}"
     )
     assert make(checkout, "serve", ARGS) == f"<python>\n<scripts/serve.py>\n{WORDS}"
-    assert make(checkout, "inspect", ARGS) == "<python>\n<-m>\n<cbir.inspect>\n<../two words/results>\n"
+    assert make(checkout, "inspect", ARGS) == "<python>\n<-m>\n<cbir.artifacts>\n<../two words/results>\n"
     assert make(checkout, "report", ARGS) == (
         f"<snakemake>\n<--cores>\n<all>\n<results/report.html>\n{WORDS}"
         f"<snakemake>\n<--report>\n<results/snakemake-report.html>\n{WORDS}"
@@ -80,5 +80,5 @@ def test_each_target_hands_the_same_arguments_on(checkout: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x$(shell touch made)", "it's; touch made", "`touch made`", "a $HOME b"])
 def test_a_file_to_inspect_is_a_name_and_nothing_more(checkout: Path, name: str) -> None:
-    assert make(checkout, "inspect", f"FILE={name}") == f"<python>\n<-m>\n<cbir.inspect>\n<{name}>\n"
+    assert make(checkout, "inspect", f"FILE={name}") == f"<python>\n<-m>\n<cbir.artifacts>\n<{name}>\n"
     assert not (checkout / "made").exists()

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 from sklearn.neighbors import KNeighborsClassifier
 
-from cbir import metrics, search
-from cbir.metrics import Relevance, Values
-from cbir.neighbours import majority_vote
+from cbir.evaluation import metrics
+from cbir.evaluation.metrics import Relevance, Values
+from cbir.retrieval import exact
+from cbir.retrieval.voting import majority_vote
 from rankings import GALLERIES, QUERIES, Case, random_case
 
 CUTOFFS = (1, 3, 5, 10, 45)
@@ -143,7 +144,7 @@ def test_the_vote_agrees_with_scikit_learn_where_no_vote_is_tied() -> None:
         gallery, queries = rng.normal(size=(30, 4)), rng.normal(size=(20, 4))
         labels = rng.integers(0, 4, 30)
         for k in (1, 3, 5):
-            _, rows = search.nearest(queries, gallery, k)
+            _, rows = exact.nearest(queries, gallery, k)
             counts = np.sort((labels[rows][:, :, None] == np.arange(4)).sum(axis=1), axis=1)
             clear = counts[:, -1] > counts[:, -2]
             expected = KNeighborsClassifier(k, algorithm="brute").fit(gallery, labels).predict(queries)

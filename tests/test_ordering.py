@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cbir import encoders, metrics, search, weights
-from cbir.collection import collect
-from cbir.images import load
-from cbir.inference import embedder
-from cbir.sources import sample
+from cbir.collection.images import load
+from cbir.collection.manifest import collect
+from cbir.collection.sources import sample
+from cbir.encoders import networks, weights
+from cbir.encoders.inference import embedder
+from cbir.evaluation import metrics
+from cbir.retrieval import exact
 
 pytestmark = pytest.mark.network
 
@@ -25,7 +27,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, n
 
 def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Precision at 1 and mean average precision, each image against all others."""
-    order = np.concatenate([block for _, block in search.rankings(features, features)])
+    order = np.concatenate([block for _, block in exact.rankings(features, features)])
     # Whatever stands where the image itself does is left out.
     others = np.array([row[row != query] for query, row in enumerate(order)])
     relevance = labels[others] == labels[:, None]
@@ -33,7 +35,7 @@ def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
 
 def encoded(source: str, photographs: np.ndarray, imagenet: Path | None = None) -> np.ndarray:
-    model, _ = encoders.build("mobilenetv2", source, 0, imagenet)
+    model, _ = networks.build("mobilenetv2", source, 0, imagenet)
     embed = embedder(model, batch=32, normalise=False)
     return np.concatenate([embed(photographs[start : start + 32]) for start in range(0, len(photographs), 32)])
 

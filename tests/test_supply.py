@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cbir import weights
-from cbir.sources import sample
+from cbir.collection.sources import sample
+from cbir.encoders import weights
 from workplace import REPOSITORY
 
 SCRIPTS = sorted((REPOSITORY / "scripts").rglob("*.py"))

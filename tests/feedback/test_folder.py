@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cbir.errors import InputError
 from cbir.feedback.folder import Entry, find
 from cbir.feedback.strategies import Weights
+from cbir.files.errors import InputError
 
 GOOD: dict[str, Any] = {"query": "cat/a.jpg", "rounds": [{"relevant": [0]}]}
 

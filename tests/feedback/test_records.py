@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir.feedback import pictures, records
+from cbir.features.store import FeatureStore
+from cbir.feedback import records
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, refine
 from cbir.feedback.strategies import Weights
-from cbir.store import FeatureStore
+from cbir.report import refinement_pictures
 
 STORE = FeatureStore(
     features=np.array([[1], [2], [3], [4]], np.float32),
@@ -82,13 +83,13 @@ def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -
         paths[image_id] = str(tmp_path / f"{image_id.replace('/', '-')}.png")
         Image.new("RGB", (20, 20), "navy").save(paths[image_id])
     # As text, an SVG tells what it shows.
-    pictures.rounds(record, paths, tmp_path / "r.svg")
+    refinement_pictures.rounds(record, paths, tmp_path / "r.svg")
     text = (tmp_path / "r.svg").read_text()
     assert text.count("+ relevant") == 1 and text.count("− irrelevant") == 1
     assert [f"round {number}" in text for number in range(4)] == [True, True, True, False]
     assert text.count("relevant before") == 3 and text.count("irrelevant before") == 1
     assert text.count("right, ") == text.count("wrong, ") == 3
-    pictures.rounds(record, paths, tmp_path / "again.svg")
+    refinement_pictures.rounds(record, paths, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "r.svg").read_bytes()
 
 
@@ -96,5 +97,5 @@ def test_a_long_refinement_is_drawn_in_part_and_says_so(record: dict[str, Any], 
     paths = dict.fromkeys(["cat/0", *STORE.image_id], str(tmp_path / "x.png"))
     Image.new("RGB", (20, 20)).save(tmp_path / "x.png")
     many = record | {"rounds": [record["rounds"][0]] * 101}
-    pictures.rounds(many, paths, tmp_path / "r.svg")
+    refinement_pictures.rounds(many, paths, tmp_path / "r.svg")
     assert "11 of 101 rankings" in (tmp_path / "r.svg").read_text()

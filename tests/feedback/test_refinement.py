@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbir.errors import InputError
 from cbir.feedback.refinement import MAX_BYTES, SCHEMA, Refinement, Round, as_json, locate_query, parse, read
 from cbir.feedback.strategies import STRATEGIES, Weights
+from cbir.files.errors import InputError
 
 METHODS = ("pretrained", "siamese")
 GOOD: dict[str, Any] = {

@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cbir.errors import InputError
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import Gallery, Search, refine
 from cbir.feedback.strategies import STRATEGIES, Weights
+from cbir.files.errors import InputError
 
 # On a line, so that every distance is a difference. Cats stand at 1, 3, 8, 9 and dogs at 2, 4, 10.
 PLACES = [1, 2, 3, 4, 8, 9, 10]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-from cbir import report
 from test_report import Run, section
+
+from cbir.report import build
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def record(run: Run, k: int = 2, rounds: int = 2) -> dict[str, Any]:
     }
 
 
-def simulation(run: Run) -> report.SimulationFiles:
+def simulation(run: Run) -> build.SimulationFiles:
     scopes = [("category", run.names[1]), ("worst", ""), ("sample", "")]
     rows = [
         {
@@ -56,7 +56,7 @@ def simulation(run: Run) -> report.SimulationFiles:
         for number in (0, 1)
     ]
     (run.folder / "gain.svg").write_text("<svg>a curve</svg>")
-    return report.SimulationFiles(
+    return build.SimulationFiles(
         method="plain",
         gain=run.csv("gain.csv", pd.DataFrame(rows)),
         curve=str(run.folder / "gain.svg"),

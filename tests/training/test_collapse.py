@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.training.collapse import STUCK_STEPS, check, is_collapsed
 from cbir.training.settings import TrainingSettings
 

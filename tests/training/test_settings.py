@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.training.settings import AugmentSettings, TrainingSettings
 
 

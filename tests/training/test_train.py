@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.training import train as training
 from cbir.training.batches import ImageSet, Photographs, PlainBatches
 from cbir.training.model import TripletModel, half_precision_twin

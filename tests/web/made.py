@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from cbir import store, transforms
-from cbir.files import sha256_file, write_csv, write_json
+from cbir.features import store, transforms
+from cbir.files.hashes import sha256_file
+from cbir.files.tables import write_csv, write_json
 
 CATEGORIES = ("apple", "leaf", "sea")
 COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])

@@ -19,7 +19,7 @@ from PIL import Image
 from cbir.feedback.refinement import locate_query, read
 from cbir.feedback.rounds import Gallery, refine
 from cbir.feedback.strategies import Weights
-from cbir.files import write_json
+from cbir.files.tables import write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.state import image_key

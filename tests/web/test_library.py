@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cbir.collection import IMAGE_COLUMNS
-from cbir.errors import InputError
+from cbir.collection.manifest import IMAGE_COLUMNS
 from cbir.feedback.strategies import Weights
-from cbir.files import read_csv, write_csv, write_text
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, write_csv, write_text
 from cbir.web.library import Library
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cbir.errors import InputError
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.strategies import Weights
+from cbir.files.errors import InputError
 from cbir.web import saving
 from cbir.web.outside import Upload
 

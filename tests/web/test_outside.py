@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir import images, transforms
-from cbir.errors import InputError
-from cbir.files import write_json
+from cbir.collection import images
+from cbir.features import transforms
+from cbir.files.errors import InputError
+from cbir.files.tables import write_json
 from cbir.web import outside
 from cbir.web.library import Library
 from cbir.web.outside import OutsideImages

@@ -13,7 +13,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
-from cbir.files import write_json
+from cbir.files.tables import write_json
 
 FEEDBACK = {"alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10}
 SERVE = Path(__file__).parents[2] / "scripts" / "serve.py"

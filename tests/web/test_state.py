@@ -2,7 +2,7 @@
 
 import pytest
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.web.state import State, image_key, parse, verdicts
 
 METHODS = ["tiny", "unit"]

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from cbir import store
+from cbir.features import store
 from cbir.feedback import records
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Search

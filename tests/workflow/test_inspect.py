@@ -1,4 +1,4 @@
-"""`python -m cbir.inspect` on a whole run's results, untouched and tampered with in every way that is known."""
+"""`python -m cbir.artifacts` on a whole run's results, untouched and tampered with in every way that is known."""
 
 import json
 import os
@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from cbir.inspect.__main__ import look, main
-from cbir.inspect.found import WIDTH
-from cbir.inspect.registry import KINDS, Kind, locate
+from cbir.artifacts.__main__ import look, main
+from cbir.artifacts.found import WIDTH
+from cbir.artifacts.registry import KINDS, Kind, locate
 from workplace import REPOSITORY, Workplace
 
 pytestmark = pytest.mark.xdist_group("machines")
@@ -55,7 +55,7 @@ def results(copied: Path) -> Iterator[Path]:
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "cbir.inspect", *map(str, arguments)],
+        [sys.executable, "-X", "importtime", "-m", "cbir.artifacts", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")},
         capture_output=True,
         text=True,
@@ -180,7 +180,8 @@ def edit_h5(name: str, dataset: str | None, key: str = "") -> Callable[[Path], N
 
 def rebuilt_index(results: Path) -> None:
     """Another run's index of the same method, with its own side file."""
-    from cbir import index, store
+    from cbir.features import store
+    from cbir.retrieval import index
 
     held = store.read(results / "features/small/test.h5")
     index.build(held, results / "index/small.pkl", leafsize=3)
@@ -313,7 +314,7 @@ def test_a_pickle_that_would_run_something_does_not(results: Path, tmp_path: Pat
     path = results / "index/small.pkl"
     path.write_bytes(pickle.dumps(Harmful(tmp_path / "harmed")))
     about = json.loads(path.with_suffix(".json").read_text())
-    from cbir.files import sha256_file
+    from cbir.files.hashes import sha256_file
 
     path.with_suffix(".json").write_text(json.dumps(about | {"pickle_sha256": sha256_file(path)}))
     assert "is not the KD-tree of the vectors" in look(path, {})[2]

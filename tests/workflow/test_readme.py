@@ -17,7 +17,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from cbir import config
+from cbir.workflow import configuration
 from workplace import REPOSITORY, Workplace
 
 CONFIG_SCHEMA = "schemas/config.schema.yaml"
@@ -32,7 +32,7 @@ COMING = {
     "make check": "\ncheck:" in (REPOSITORY / "Makefile").read_text(),
     "siamese: null": (REPOSITORY / "configs/pretrained.yaml").exists(),
     "evaluation='{": (REPOSITORY / "configs/pretrained.yaml").exists(),
-    "module cbir": "current_basedir" in (REPOSITORY / "rules/common.smk").read_text(),
+    "module cbir": "current_basedir" in (REPOSITORY / "rules/workflow.smk").read_text(),
 }
 WAITING = [text for text, there in COMING.items() if not there]
 # Real commands on a clone, but: nothing is installed, runs are planned, and of other targets make prints the commands.
@@ -114,7 +114,7 @@ def test_configurations(code: str) -> None:
     whole, schema = (yaml.safe_load((REPOSITORY / name).read_text()) for name in ("config.yaml", CONFIG_SCHEMA))
     update_config(whole, changes)
     # What is given tells defaults that may be left out from what a person asks for.
-    config.check(whole, schema, **({"given": changes} if COMING["siamese: null"] else {}))
+    configuration.check(whole, schema, **({"given": changes} if COMING["siamese: null"] else {}))
 
 
 @pytest.mark.parametrize("code", blocks("json"))

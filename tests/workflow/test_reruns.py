@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cbir import store
-from cbir.files import sha256_file
-from cbir.splitting import SPLIT_COLUMNS, split
+from cbir.collection.splits import SPLIT_COLUMNS, split
+from cbir.features import store
+from cbir.files.hashes import sha256_file
 from scenes import scene
 from workplace import CONFIG, REPOSITORY, Workplace, check_out
 

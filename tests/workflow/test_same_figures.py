@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cbir import store
+from cbir.features import store
 from faults import contents
 from workplace import Workplace
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir import threads
+from cbir.files import threads
 
 Features = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbir.errors import InputError
 from cbir.feedback.refinement import Refinement, locate_query, read, show
 from cbir.feedback.strategies import Weights
-from cbir.files import sha256_json
+from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_json
 
 # Of a file without its ".json"; it becomes a folder of the results.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir import search, threads
 from cbir.feedback.distances import Features
 from cbir.feedback.strategies import Hyperplane, Near, NearestJudged, Ranking, Rows
+from cbir.files import threads
+from cbir.retrieval import exact
 
 Matrix = NDArray[np.float64]
 # Bounds of scores from below and from above, each float64 (rankings, n).
@@ -108,7 +109,8 @@ def _hyperplanes(rankings: Sequence[Hyperplane], parts: int) -> Bounds:
     )
     middle = (products - shift) / spread + offset
     # Two sums of d products, each within d u |x| of the true one (u, half of epsilon, the unit roundoff; see
-    # `cbir.search.Keys`), as a normal is of length 1; then the roundings of a difference, a quotient and a sum.
+    # `cbir.retrieval.exact.Keys`), as a normal is of length 1; then the roundings of a difference, a quotient and a
+    # sum.
     error = (features.shape[1] + 8) * _EPSILON * lengths
     slack = (error + 4 * _EPSILON * (np.abs(products) + np.abs(shift))) / spread
     slack += 4 * _EPSILON * (np.abs(middle) + np.abs(offset))
@@ -117,7 +119,7 @@ def _hyperplanes(rankings: Sequence[Hyperplane], parts: int) -> Bounds:
 
 def _squares(points: Matrix, features: Features, parts: int) -> tuple[Matrix, NDArray[np.float64]]:
     """Return squared distances (m, n) from points to the gallery, and how far exact ones may be from them, (m,)."""
-    keys = search.Keys(points, features, np.float64)
+    keys = exact.Keys(points, features, np.float64)
     squares, errors = np.empty((len(points), len(features))), np.empty(len(points))
 
     def fill(rows: slice) -> None:

@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from cbir.features.store import FeatureStore
 from cbir.feedback.refinement import Refinement, Round, as_json
 from cbir.feedback.rounds import Gallery, RoundResult
-from cbir.files import HDF5_OVERHEAD, atomic
-from cbir.hdf5 import write_attributes
-from cbir.store import FeatureStore
+from cbir.files.atomic import HDF5_OVERHEAD, atomic
+from cbir.files.hdf5 import write_attributes
 
 SHOWN_RESULTS = 10
 """Results of a round that pictures show; a refinement may have a thousand."""

@@ -15,8 +15,8 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-from cbir.errors import InputError
 from cbir.feedback.strategies import Weights
+from cbir.files.errors import InputError
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "refinement.schema.json"
 

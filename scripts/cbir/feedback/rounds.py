@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir import threads
-from cbir.errors import InputError
 from cbir.feedback.distances import Features, Vector, squared_distances
 from cbir.feedback.orders import orders
 from cbir.feedback.refinement import Refinement, Round, show
 from cbir.feedback.strategies import STRATEGIES, Ranking, Rows, Weights, plain
+from cbir.files import threads
+from cbir.files.errors import InputError
 
 _NOTHING = np.empty(0, dtype=np.intp)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation.metrics import mean_defined, nmrr
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import RoundResult, Search, judge_all, start_all
-from cbir.metrics import mean_defined, nmrr
-from cbir.progress import Progress
+from cbir.files.progress import Progress
 
 # Queries that are simulated together; their rankings of 50,000 images take 75 MB.
 _TOGETHER = 256
@@ -102,8 +102,8 @@ def measure(searches: Sequence[Search], rounds: int, gtm: int) -> Gain:
     Args:
         searches: one a query of one gallery, its category known.
         rounds: how many rounds are judged.
-        gtm: GTM of the whole query set on the whole gallery (see ``cbir.metrics.nmrr``). It stays the same over the
-            rounds and over any choice of queries, so that their figures compare.
+        gtm: GTM of the whole query set on the whole gallery (see ``cbir.evaluation.metrics.nmrr``). It stays the same
+            over the rounds and over any choice of queries, so that their figures compare.
     """
     table = np.empty((6, len(searches), rounds + 1))
     progress = Progress("simulated queries", len(searches))

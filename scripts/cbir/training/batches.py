@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir import images
-from cbir.errors import InputError
-from cbir.networks import scale
+from cbir.collection import images
+from cbir.encoders.architectures import scale
+from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.mining import random_partners
 from cbir.training.settings import AugmentSettings

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir import files
-from cbir.archive import require_plain
+from cbir.files import atomic
+from cbir.files.archive import require_plain
 
 log = logging.getLogger("cbir")
 
@@ -52,8 +52,8 @@ def save(path: Path, state: State) -> None:
     """Write ``state``, whole or not at all."""
     plain = {name: value for name, value in asdict(state).items() if name not in _ARRAYS}
     arrays = {f"{name}/{i}": array for name in _ARRAYS for i, array in enumerate(getattr(state, name))}
-    files.sweep(path)
-    with files.atomic(path) as temporary:
+    atomic.sweep(path)
+    with atomic.atomic(path) as temporary:
         np.savez(temporary, allow_pickle=False, state=np.array(json.dumps(plain)), **arrays)
 
 

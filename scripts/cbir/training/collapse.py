@@ -2,7 +2,7 @@
 
 import math
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.training.settings import TrainingSettings
 
 # Embeddings of an untrained network lie close together too; a healthy training parts them within fewer steps.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 
 Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]

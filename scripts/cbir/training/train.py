@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir import files
-from cbir.errors import InputError
-from cbir.progress import Progress
+from cbir.evaluation.validation import retrieval_quality
+from cbir.files import hashes, tables
+from cbir.files.errors import InputError
+from cbir.files.progress import Progress
 from cbir.training import checkpoint, collapse
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
 from cbir.training.model import TripletModel, half_precision_twin
 from cbir.training.sampler import epoch_batches
 from cbir.training.schedule import WarmupSchedule
 from cbir.training.settings import TrainingSettings
-from cbir.training.validation import retrieval_quality
 
 log = logging.getLogger("cbir")
 
@@ -123,7 +123,7 @@ class _Trainer:
         self.model.encoder.set_weights(state.weights)
         for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
-        files.write_csv(self.folder / HISTORY, _history(state))
+        tables.write_csv(self.folder / HISTORY, _history(state))
         return state
 
     def _fits(self, state: checkpoint.State) -> bool:
@@ -202,7 +202,7 @@ class _Trainer:
     def _save(self, state: checkpoint.State) -> None:
         state.weights = self.model.encoder.get_weights()
         state.optimizer = [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables]
-        files.write_csv(self.folder / HISTORY, _history(state))
+        tables.write_csv(self.folder / HISTORY, _history(state))
         checkpoint.save(self.folder / CHECKPOINT, state)
 
 
@@ -263,4 +263,4 @@ def _fingerprint(encoder: Any, train_set: ImageSet, val_set: ImageSet, settings:
     for array in encoder.get_weights():
         weights.update(array.tobytes())
     versions = [keras.config.backend(), keras.__version__, np.__version__]
-    return files.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions])
+    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions])

@@ -13,10 +13,11 @@ from flask import Flask, Response, redirect, render_template, request, send_file
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
-from cbir import images, pages
-from cbir.errors import InputError
+from cbir.collection import images
 from cbir.feedback.rounds import RoundResult
 from cbir.feedback.strategies import STRATEGIES
+from cbir.files.errors import InputError
+from cbir.report import html
 from cbir.web import guard, saving
 from cbir.web.library import Image, Library
 from cbir.web.outside import MAX_BYTES, OutsideImages
@@ -48,11 +49,11 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
-        "finalize": lambda value: pages.visible(value) if type(value) is str else value,
+        "finalize": lambda value: html.visible(value) if type(value) is str else value,
         "trim_blocks": True,
         "lstrip_blocks": True,
     }
-    app.jinja_env.filters.update(plural=pages.plural, amount=pages.amount)
+    app.jinja_env.filters.update(plural=html.plural, amount=html.amount)
     app.jinja_env.globals.update(
         run=run,
         megabytes=MAX_BYTES // 10**6,

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir import store
-from cbir.collection import IMAGE_COLUMNS
-from cbir.errors import InputError
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.features import store
+from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
-from cbir.files import read_csv, read_json
-from cbir.store import FeatureStore
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, read_json
 from cbir.web.state import image_key
 
 # Where the workflow keeps images that it fetched; any other folder is a person's own. Known names only, because

@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from cbir import images
-from cbir.encoding import Embed
-from cbir.errors import InputError
-from cbir.files import read_json
-from cbir.runtimes import made_by
+from cbir.collection import images
+from cbir.encoders.runtimes import Embed, made_by
+from cbir.files.errors import InputError
+from cbir.files.tables import read_json
 from cbir.web.library import Library
 
 log = logging.getLogger("cbir")
@@ -147,7 +146,7 @@ class OutsideImages:
         about = self._library.methods[method].about
         if "encoder" in about:
             return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), digest, data)
-        from cbir import transforms
+        from cbir.features import transforms
 
         path = self._library.results / "transforms" / f"{method}.h5"
         steps, made_from = transforms.read(path)
@@ -179,7 +178,7 @@ def _open(path: Path, fingerprint: str) -> Callable[[NDArray[np.uint8]], NDArray
     if runtime is None:
         raise InputError(f"The network {path} is not the one that made the features: run the workflow again.")
     # Here, not above: it imports TensorFlow.
-    from cbir import encoders, inference
+    from cbir.encoders import inference, networks
 
-    encoder = encoders.open_encoder(path)
+    encoder = networks.open_encoder(path)
     return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime)

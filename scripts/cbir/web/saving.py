@@ -6,10 +6,11 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from cbir.errors import InputError
 from cbir.feedback.folder import RESERVED
 from cbir.feedback.refinement import Refinement, as_json, parse
-from cbir.files import atomic, make_folder, write_json
+from cbir.files.atomic import atomic, make_folder
+from cbir.files.errors import InputError
+from cbir.files.tables import write_json
 from cbir.web.outside import Upload
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from cbir.errors import InputError
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
+from cbir.files.errors import InputError
 from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
 from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts

@@ -13,7 +13,7 @@ from waitress.server import TcpWSGIServer
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.request import Request
 
-from cbir.errors import InputError
+from cbir.files.errors import InputError
 from cbir.web import guard
 
 # Above the largest image that the page takes, so that it can refuse a larger one with a sentence; from here on the

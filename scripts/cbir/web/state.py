@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cbir.errors import InputError
 from cbir.feedback.strategies import STRATEGIES
+from cbir.files.errors import InputError
 
 # The limit of feedback.k and of a refinement.
 MAX_K = 1000

@@ -1,0 +1,37 @@
+# Networks that are trained on the collection.
+
+
+rule train:
+    input:
+        unpack(weights_file),
+        train="results/splits/train.csv",
+        val="results/splits/val.csv",
+    output:
+        network="results/encoders/{encoder}.keras",
+        about="results/encoders/{encoder}.json",
+        history="results/encoders/{encoder}/history.csv",
+        picture=report(
+            "results/encoders/{encoder}/training.svg",
+            caption="../report/training.rst",
+            category="Training",
+            labels={"encoder": "{encoder}"},
+        ),
+    log:
+        "results/logs/train/{encoder}.log",
+    benchmark:
+        "results/benchmarks/train/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=one_of(TRAINED),
+    conda:
+        "../envs/tensorflow-gpu.yaml"
+    threads: 16
+    resources:
+        mem_mb=grows_with_images(8000, 20, "train"),
+        runtime=grows_with_images(60, train_minutes, "train"),
+        gpu=1,
+    params:
+        code=code("train.py"),
+        row=encoder_row,
+        weights=weights_content,
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,381 @@
+# Shared by all stages: the checked configuration, content hashes of the scripts, and the functions that name files.
+import math
+import os
+import re
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.utils import update_config
+
+# Of this file: `workflow.basedir` is the folder of whatever workflow imports this one.
+BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
+IS_MAIN = Path(workflow.main_snakefile) == BASE / "Snakefile"
+
+if f"{BASE}/scripts" not in sys.path:
+    sys.path.insert(0, f"{BASE}/scripts")
+
+from cbir.workflow import code_hash as cbir_code
+from cbir.workflow import configuration as cbir_config
+from cbir.collection import contents as cbir_contents
+from cbir.encoders import devices as cbir_devices
+from cbir.workflow import lock as cbir_lock
+from cbir.files.errors import InputError
+from cbir.feedback import folder as cbir_folder
+from cbir.feedback.strategies import Weights
+from cbir.files.atomic import date_back
+from cbir.files.hashes import sha256_file, sha256_json
+from cbir.encoders.runtimes import RUNTIMES, Runtime
+
+# On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
+if workflow.local_exec:
+    workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
+
+# A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
+if workflow.local_exec and IS_MAIN:
+
+    onstart:
+        workflow.scheduler.job_rate_limiter = None
+
+
+try:
+    # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
+    # configuration of a workflow that includes this one.
+    given, config = config, {}
+    if not workflow.config_settings.replace_workflow_config:
+        update_config(config, yaml.safe_load((BASE / "config.yaml").read_text(encoding="utf-8")))
+    update_config(config, given)
+    config = cbir_config.check(
+        config,
+        yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
+        given=given,
+        tell=logger.info if workflow.is_main_process else lambda sentence: None,
+    )
+    if config["collection"]["source"] == "folder":
+        cbir_contents.require_folder(config["collection"]["path"])
+    cbir_config.require_weights(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+# A job's own Snakemake on another machine is no second run. Jobs of an importing workflow do not hold the folder.
+if workflow.is_main_process and IS_MAIN:
+    try:
+        if cbir_lock.release_abandoned():
+            logger.info(
+                "The last run here was killed and left its lock; nobody is at work here any more, so it is removed."
+            )
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+SPLITS = ["train", "val", "test"]
+METHODS = sorted(config["methods"])
+SHARDS = range(config["collection"]["shards"])
+TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
+COMPARISON = [
+    f"results/comparison/{name}" for name in ("methods.csv", "methods.svg", "categories.svg", "best_worst.csv")
+]
+ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+UNTRAINED = min(
+    (config["methods"][method]["encoder"] for method in ENCODED),
+    key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
+)
+
+
+def code(script, *data, entries=()):
+    """Content hash of what can change a rule's output: its script, the library modules it uses and data files beside them.
+
+    As a parameter it does not depend on when or where the files were checked out, as an input would.
+
+    Args:
+        script: a file name in scripts/.
+        data: further files, relative to the repository.
+        entries: the entries of registries that the configuration names for this rule, as pairs such as
+            ("training/losses", "triplet").
+    """
+    files = tuple(BASE / "scripts/cbir" / registry / f"{name.replace('-', '_')}.py" for registry, name in entries)
+    own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
+    return sha256_json([own, *(sha256_file(BASE / path) for path in data)]) if data else own
+
+
+def settings(value):
+    """Plain data as one string that reordered keys do not change."""
+    return cbir_config.canonical(value)
+
+
+def one_of(names):
+    """A wildcard constraint that admits these names alone."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def grows(base, per_mb=0):
+    """Resource function: ``base``, and ``per_mb`` for each megabyte of the inputs that are there; more with each attempt."""
+
+    def amount(wildcards, input, attempt):
+        size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
+        return round(attempt * (base + per_mb * size / 1e6))
+
+    return amount
+
+
+def threads_for(parts):
+    """A thread for each part of the work, 16 at most: jobs of little work run side by side."""
+    return min(max(1, math.ceil(parts)), 16)
+
+
+def spread(megabytes):
+    """Threads function: one for each so many megabytes of inputs."""
+
+    def count(wildcards, input):
+        size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
+        return threads_for(size / megabytes / 1e6)
+
+    return count
+
+
+def encode_threads(wildcards, input):
+    """Threads function: one for each batch of images that the shard does not hold yet."""
+    # Here, so that a run that encodes nothing waits for no import.
+    from cbir.features.shards import count_missing
+
+    encoded = Path(input.network).parents[1] / "encoded"
+    shard = encoded / wildcards.encoder / wildcards.runtime / f"{wildcards.shard}.h5"
+    missing = count_missing(input.images, shard, input.about, Runtime.parse(wildcards.runtime))
+    return threads_for(missing / config["encoders"][wildcards.encoder]["batch"])
+
+
+def grows_with_images(base, per_thousand, manifest):
+    """Resource function: ``base``, and ``per_thousand`` for each thousand rows of an input; more with each attempt.
+
+    ``per_thousand`` is a number or a function of the wildcards.
+    """
+
+    def amount(wildcards, input, attempt):
+        path = Path(input[manifest])
+        rows = path.read_bytes().count(b"\n") if path.is_file() else 0
+        slope = per_thousand(wildcards) if callable(per_thousand) else per_thousand
+        return round(attempt * (base + slope * rows / 1000))
+
+    return amount
+
+
+def collection_contents(wildcards):
+    """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
+    if config["collection"]["source"] != "folder":
+        return config["collection"]["source"]
+    try:
+        hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return cbir_contents.fingerprint(hashes)
+
+
+def collection_credits(wildcards):
+    """Where the pictures of a source come from; a person's own folder has no such list."""
+    source = config["collection"]["source"]
+    return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
+
+
+def content_of(path):
+    """The hash of a person's own file, "" if it cannot be read; the job says why.
+
+    Such a file is a parameter, its path and this hash, and no input: Snakemake takes braces in an input's path for
+    wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
+    """
+    try:
+        # Some of the kernel's own files claim no size and never end.
+        return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
+    except OSError:
+        return ""
+
+
+def encoder_row(wildcards):
+    """What decides an encoder's weights. How it is run does not."""
+    row = config["encoders"][wildcards.encoder]
+    return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+
+
+def runtime_of(encoder):
+    """What runs an encoder, and in which precision."""
+    row = config["encoders"][encoder]
+    return str(Runtime(row["runtime"], row["precision"]))
+
+
+def train_minutes(wildcards):
+    """Minutes that a training may take for each thousand images of the train split: one for each epoch, at most."""
+    return config["encoders"][wildcards.encoder]["training"]["epochs"]
+
+
+def weights_file(wildcards):
+    """The file of an encoder's first weights, if it is the one that was fetched."""
+    source = config["encoders"][wildcards.encoder]["weights"]
+    return {"imagenet": "results/weights/imagenet.keras"} if source == "imagenet" else {}
+
+
+def weights_content(wildcards):
+    """The content of a weights file that a person named; "" for other weights."""
+    source = config["encoders"][wildcards.encoder]["weights"]
+    return "" if source in ("imagenet", "random") else content_of(source)
+
+
+def shard_manifest(wildcards):
+    """The images of a shard; an image from outside the collection is one of its own."""
+    if wildcards.shard in OUTSIDE:
+        return f"results/splits/{wildcards.shard}.csv"
+    return f"results/collection/shards/{wildcards.shard}.csv"
+
+
+def encoder_about(wildcards):
+    """The side file of a method's encoder."""
+    return f"results/encoders/{config['methods'][wildcards.method]['encoder']}.json"
+
+
+def encoded_shards(wildcards):
+    """The shards that hold a split's rows."""
+    encoder = config["methods"][wildcards.method]["encoder"]
+    shards = [wildcards.split] if wildcards.split in OUTSIDE else SHARDS
+    return shards_of(encoder, shards)
+
+
+def shards_of(encoder, shards):
+    """The files of an encoder's shards."""
+    rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
+    return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
+
+
+def parts_features(split):
+    """Input function: the feature stores of a derived method's parts, for one split."""
+
+    def paths(wildcards):
+        parts = cbir_config.parts(config["methods"][wildcards.method])
+        return expand("results/features/{part}/{split}.h5", part=parts, split=split or wildcards.split)
+
+    return paths
+
+
+def query_name(image):
+    """A file name for a query image: what can be read of its name, and a hash that keeps it unique."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"
+    return f"{stem}-{sha256_json(image)[:8]}"
+
+
+def outside_name(image):
+    """The split that an image from outside the collection is, alone, so that it depends on no other."""
+    return f"outside-{sha256_json(image)[:8]}"
+
+
+def read_refinements():
+    """The refinements in the configured folder, by name."""
+    asked = config["feedback"]
+    path = asked["folder"].replace("{source}", config["collection"]["source"])
+    weights = Weights(asked["alpha"], asked["beta"], asked["gamma"])
+    try:
+        return path, cbir_folder.find(path, METHODS, weights, asked["method"], asked["k"])
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
+QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
+FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
+# The methods are no setting of a simulation: another one leaves the others as they are.
+SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
+SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
+SIMULATED = config["feedback"]["simulation"]["methods"]
+SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
+# An entry that is the path of a file comes from outside the collection.
+OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
+OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
+# What the results may hold; the rest is removed, see `cbir.workflow.leftovers`.
+ASKED = {
+    "split": SPLITS + sorted(OUTSIDE),
+    "outside": sorted(OUTSIDE),
+    "method": METHODS,
+    "derived": sorted(set(METHODS) - set(ENCODED)),
+    "pair": PAIRS,
+    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
+    "query": QUERIES,
+    "refinement": sorted(REFINEMENTS),
+    "simulated": SIMULATED,
+}
+
+
+def query_stores(wildcards):
+    """The feature stores that may hold the query."""
+    image = QUERY_IMAGES.get(wildcards.query)
+    splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
+    return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def refine_input(wildcards):
+    """What a refinement needs; nothing at all if its file cannot be used."""
+    entry = REFINEMENTS[wildcards.refinement]
+    if entry.refinement is None:
+        return {}
+    splits = SPLITS + [outside_name(entry.image)] if entry.image else SPLITS
+    features = f"results/features/{entry.refinement.method}"
+    return {
+        "train": f"{features}/train.h5",
+        "stores": [f"{features}/{split}.h5" for split in splits],
+        "images": "results/collection/images.csv",
+        "categories": "results/collection/categories.json",
+    }
+
+
+def refine_settings(wildcards):
+    """What the configuration decides in a refinement, and nothing that the refinement itself decides."""
+    asked = REFINEMENTS[wildcards.refinement].refinement
+    return settings({"method": asked.method, "k": asked.k, **vars(asked.weights)} if asked else {})
+
+
+def report_input(wildcards):
+    """Everything that the page shows."""
+    per_method = {
+        "summaries": "results/evaluation/{method}/summary.json",
+        "categories": "results/evaluation/{method}/categories.csv",
+        "confusions": "results/evaluation/{method}/confusion.csv",
+        "worst": "results/evaluation/{method}/worst.json",
+        "indexes": "results/index/{method}.json",
+        "galleries": "results/features/{method}/train.h5",
+        # The search page takes its images as queries.
+        "validation": "results/features/{method}/val.h5",
+    }
+    return {
+        "images": "results/collection/images.csv",
+        "rejected": "results/collection/rejected.csv",
+        "hashes": "results/collection/hashes.csv",
+        "near_duplicates": "results/collection/near_duplicates.csv",
+        "suspects": "results/collection/suspects.csv",
+        "splits": expand("results/splits/{split}.csv", split=SPLITS),
+        "credits": collection_credits(wildcards),
+        "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
+        **{name: expand(path, method=METHODS) for name, path in per_method.items()},
+        "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
+        "comparison": COMPARISON if len(METHODS) > 1 else [],
+        "pairs": expand("results/comparison/{pair}.json", pair=PAIRS),
+        "pair_pictures": expand("results/comparison/{pair}.svg", pair=PAIRS),
+        "histories": expand("results/encoders/{encoder}/history.csv", encoder=TRAINED),
+        "trainings": expand("results/encoders/{encoder}/training.svg", encoder=TRAINED),
+        "gains": expand("results/feedback/simulated/{method}/gain.csv", method=SIMULATED),
+        "curves": expand("results/feedback/simulated/{method}/gain.svg", method=SIMULATED),
+        "examples": expand("results/feedback/simulated/{method}/example.json", method=SIMULATED),
+        "refinements": expand("results/feedback/{refinement}/rounds.json", refinement=REFINEMENTS),
+    }
+
+
+# Data of the page, like code: as inputs, their paths would rerun the rule in a moved checkout.
+TEMPLATES = sorted(
+    str(path.relative_to(BASE)) for path in (BASE / "report").rglob("*") if path.suffix in (".j2", ".css", ".js")
+)
+
+
+wildcard_constraints:
+    encoder="[A-Za-z0-9][A-Za-z0-9_-]*",
+    runtime=one_of(map(str, RUNTIMES)),
+    method="[A-Za-z0-9][A-Za-z0-9_-]*",
+    split=f"train|val|test|{one_of(OUTSIDE)}",
+    shard=f"[0-9]+|{one_of(OUTSIDE)}",
+    query="[A-Za-z0-9][A-Za-z0-9._-]*",

@@ -1,0 +1,183 @@
+"""Looks at answered queries and at relevance feedback."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cbir.artifacts.found import Found
+from cbir.artifacts.results import Results, read_object
+from cbir.collection.splits import SPLITS
+from cbir.features.store import FeatureStore
+from cbir.feedback import records
+from cbir.files.errors import InputError
+from cbir.files.hdf5 import attributes, dataset, opened
+from cbir.files.tables import read_csv
+from cbir.retrieval import queries as querying
+from cbir.retrieval.exact import euclidean
+
+
+def query(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the images with the collection and each distance with the vectors."""
+    data = read_object(path)
+    found.count = f"{len(data['neighbours'])} neighbours"
+    found.source = {"query": data["query"], "category": data["category"], "method": data["method"]}
+    found.rows = pd.DataFrame(data["neighbours"])
+    if data["method"] != names["method"]:
+        raise InputError(
+            f"{path} is of the method {data['method']!r}, not {names['method']!r}: remove it and run again."
+        )
+    gallery = results.store(names["method"], "train")
+    shown = [item["image_id"] for item in data["neighbours"]]
+    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    vector = _vector(results, names["method"], data["query"], data["category"] is not None)
+    exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
+    stated = [item["distance"] for item in data["neighbours"]]
+    again = [
+        querying.Neighbour(rank, image_id, int(gallery.label[gallery.row(image_id)]), distance)
+        for rank, (image_id, distance) in enumerate(zip(shown, stated, strict=True), 1)
+    ]
+    category = data["category"] or ""
+    if data != querying.as_data(data["query"], category, names["method"], again, results.categories()):
+        raise InputError(f"{path} has other ranks or categories than its images have: remove it and run again.")
+    fits = np.allclose(stated, exact, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(exact) >= -1e-9))
+    found.require(
+        fits,
+        f"features/{names['method']} (every distance)",
+        f"{path} has other distances than the vectors of {results.path('features')} give",
+    )
+
+
+def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarray:
+    """Return the query's features, wherever they stand."""
+    folder = results.path(f"features/{method}")
+    outside = sorted(path.stem for path in folder.glob("outside-*.h5"))
+    for split in SPLITS if inside else outside:
+        if (folder / f"{split}.h5").is_file():
+            held = results.store(method, split)
+            if image in held.image_id:
+                vector: np.ndarray = held.features[held.row(image)]
+                return vector
+    raise InputError(f"The query {image!r} is in no feature store below {folder}: run again.")
+
+
+def rounds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the gallery's vectors and images."""
+    data = read_object(path)
+    asked = data["refinement"]
+    found.count = f"{len(data['rounds']) - 1} judged rounds, {asked['k']} results each"
+    found.source = {
+        "query": data["query"],
+        "category": data["category"],
+        "method": asked["method"],
+        "strategy": "{strategy}, alpha {alpha}, beta {beta}, gamma {gamma}".format(**asked),
+        "features_sha256": data["features_sha256"],
+    }
+    found.rows = pd.DataFrame(
+        [
+            {
+                "round": item["round"],
+                "precision_at_k": item["precision_at_k"],
+                "judged relevant": item["judged_relevant"],
+                "irrelevant": item["judged_irrelevant"],
+                "first result": item["results"][0]["image_id"],
+            }
+            for item in data["rounds"]
+        ]
+    )
+    gallery = _require_gallery(results, asked["method"], data["features_sha256"], path, found)
+    shown = {item["image_id"] for round in data["rounds"] for item in round["results"]}
+    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    _require_rounds(data, dict(zip(gallery.image_id, gallery.label, strict=True)), results.categories(), path)
+
+
+def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: list[str], path: Path) -> None:
+    """Require what follows from the results' images and the flags to be as it follows from them."""
+    category = data["category"]
+    judged: dict[str, str] = {}
+    for number, round in enumerate(data["rounds"]):
+        shown = [item["image_id"] for item in round["results"]]
+        right = [None if category is None else categories[labels[image_id]] == category for image_id in shown]
+        again = {
+            "round": number,
+            "precision_at_k": None if category is None else sum(map(bool, right)) / data["refinement"]["k"],
+            "judged_relevant": list(judged.values()).count("relevant"),
+            "judged_irrelevant": list(judged.values()).count("irrelevant"),
+            "results": [
+                item | {"position": position, "of_category": right[position], "judged": judged.get(item["image_id"])}
+                for position, item in enumerate(round["results"])
+            ],
+        }
+        judged |= records.flags(round)
+        numbers = [item[key] for item in round["results"] for key in ("distance", "score")]
+        if (residual := round["residual_precision_at_k"]) is not None or category is not None:
+            numbers.append(residual)
+        if round != round | again or not np.isfinite(numbers).all() or not judged.keys() <= labels.keys():
+            raise InputError(
+                f"{path} has a round {number} that does not follow from its images and flags: remove it and run again."
+            )
+
+
+def _require_gallery(results: Results, method: str, digest: Any, path: Path, found: Found) -> FeatureStore:
+    gallery = results.store(method, "train")
+    found.require(
+        gallery.about["features_sha256"] == digest,
+        f"features/{method}/train.h5 (features_sha256)",
+        f"{path} was made with other vectors than {results.path(f'features/{method}/train.h5')} holds",
+    )
+    return gallery
+
+
+def round_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare row by row with the record beside it."""
+    table = read_csv(path, ["round", "position", "image_id", "distance", "score"])
+    found.count = f"{table['round'].nunique()} rounds, {len(table):,} rows"
+    found.rows = table
+    record = records.table(read_object(path.with_name("rounds.json")))
+    same = len(table) == len(record) and list(table["image_id"]) == list(record["image_id"])
+    same = same and np.allclose(table["distance"], record["distance"], rtol=1e-12, atol=0)
+    found.require(same, "rounds.json", f"{path} has other results than rounds.json beside it")
+
+
+_ABOUT = ("method", "query", "features_sha256")
+
+
+def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the record beside it and with the gallery."""
+    try:
+        with opened(path) as file:
+            held = dataset(file, "vectors", np.float64, 2)[:]
+            about = {name: str(value) for name, value in attributes(file, _ABOUT).items()}
+    # h5py raises many kinds on damaged files.
+    except Exception as error:
+        raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
+    found.count = f"{held.shape[0]} vectors of {held.shape[1]} values"
+    found.source = about
+    first = pd.DataFrame(held[:, :3], columns=[f"value {place}" for place in range(min(3, held.shape[1]))])
+    first.insert(0, "round", range(len(first)))
+    found.rows = first
+    gallery = _require_gallery(results, about["method"], about["features_sha256"], path, found)
+    record = read_object(path.with_name("rounds.json"))
+    found.require(
+        held.shape == (len(record["rounds"]), gallery.features.shape[1]) and record["query"] == about["query"],
+        "rounds.json",
+        f"{path} is of another query or other rounds than rounds.json beside it",
+    )
+
+
+def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the categories with the collection, and the numbers of queries with the evaluation."""
+    table = read_csv(path, ["strategy", "scope", "category", "round", "queries", "precision_at_k"])
+    found.count = f"{table['strategy'].nunique()} strategies, {table['round'].max()} rounds, {len(table):,} rows"
+    found.rows = table
+    of_category = table[table["scope"] == "category"]
+    found.require_known(of_category["category"], results.categories(), path, "categories.json")
+    support = results.table(f"evaluation/{names['method']}/categories.csv", ["category", "support"])
+    queries = dict(zip(support["category"], support["support"], strict=True))
+    same = all(queries.get(row.category) == row.queries for row in of_category.itertuples(index=False))
+    found.require(
+        same,
+        f"evaluation/{names['method']}/categories.csv",
+        f"{path} has other numbers of queries than the evaluation of the method",
+    )

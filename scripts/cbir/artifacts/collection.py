@@ -1,0 +1,171 @@
+"""Looks at the collection and its splits."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from cbir.artifacts.found import Found, pairs
+from cbir.artifacts.results import Results, read_object
+from cbir.collection import images as image_files
+from cbir.collection.manifest import IMAGE_COLUMNS, REJECTED_COLUMNS, category_labels, shard_of
+from cbir.collection.splits import SPLIT_COLUMNS, SPLITS
+from cbir.files.errors import InputError
+from cbir.files.progress import Progress
+from cbir.files.tables import read_csv
+
+
+def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the image files (by content), the categories and the order that the workflow keeps."""
+    table = read_csv(path, IMAGE_COLUMNS)
+    found.count = f"{len(table):,} images in {table['category'].nunique()} categories, {table['bytes'].sum():,} bytes"
+    found.rows = table
+    found.require(
+        list(table["image_id"]) == sorted(set(table["image_id"])),
+        "its order",
+        f"{path} is not sorted by image_id, or has one twice",
+    )
+    found.require(table["sha256"].is_unique, "contents once each", f"{path} has the same content twice")
+    first = [str(name).split("/")[0] for name in table["image_id"]]
+    found.require(
+        first == list(table["category"]),
+        "its names",
+        f"{path} has a category that is not the first part of its image_id",
+    )
+    labels = [category_labels(table["category"])[name] for name in table["category"]]
+    found.require(
+        labels == list(table["label"]),
+        "its labels",
+        f"{path} has labels that do not count its categories in alphabetical order",
+    )
+    _require_categories(results, table, path, found)
+    progress = Progress("images read", len(table))
+    for name, digest in zip(table["path"], table["sha256"], strict=True):
+        _require_content(results.home, name, digest)
+        progress.advance()
+    found.fits.append(f"{len(table):,} image files, by content")
+
+
+def _require_categories(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:
+    found.require(
+        results.categories() == sorted(set(table["category"])),
+        "categories.json",
+        f"{path} has other categories than {results.path('collection/categories.json')}",
+    )
+
+
+def _require_content(home: Path, name: str, sha256: str) -> None:
+    try:
+        data = image_files.read_bytes(home / name)
+    except image_files.ImageError as error:
+        raise InputError(f"The image {name} cannot be read ({error}): put it back, or run again.") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(f"The image {name} has changed since the collection was read: run again.")
+
+
+def rejected(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images: no file is both."""
+    table = read_csv(path, REJECTED_COLUMNS)
+    reasons = Counter(str(reason).split(":")[0].split(" of ")[0] for reason in table["reason"])
+    found.count = f"{len(table):,} files" + "".join(f", {count} {reason}" for reason, count in reasons.most_common(3))
+    found.rows = table
+    both = min(set(table["path"]) & set(results.images()["path"]), default=None)
+    found.require(both is None, "images.csv", f"{path} rejects {both!r}, which images.csv holds")
+
+
+def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the two directions, and with the images."""
+    table = read_object(path)
+    found.count = f"{len(table['index_to_category'])} categories"
+    found.rows = pairs(table["category_to_index"])
+    back = {name: int(label) for label, name in table["index_to_category"].items()}
+    found.require(
+        back == table["category_to_index"],
+        "itself in both directions",
+        f"{path} has labels and categories that do not agree",
+    )
+    _require_categories(results, results.images(), path, found)
+
+
+def shard(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images that fall into this part."""
+    table = read_csv(path, ["path", "sha256"])
+    found.count = f"{len(table):,} images"
+    found.rows = table
+    parts = len(list(path.parent.glob("*.csv")))
+    of_all = results.images()[["path", "sha256"]]
+    here = of_all[[shard_of(digest, parts) == int(names["shard"]) for digest in of_all["sha256"]]]
+    found.source = {"part": f"{names['shard']} of {parts}, by the first digits of the contents' hashes"}
+    found.require(
+        table[["path", "sha256"]].to_numpy().tolist() == here.to_numpy().tolist(),
+        "images.csv",
+        f"{path} does not hold the images of images.csv that fall into it",
+    )
+
+
+def split(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images and with the other splits."""
+    table = read_csv(path, SPLIT_COLUMNS)
+    found.rows = table
+    if names["split"].startswith("outside-"):
+        found.count = f"{len(table)} image from outside the collection"
+        for name, digest in zip(table["path"], table["sha256"], strict=True):
+            _require_content(results.home, name, digest)
+        found.fits.append("the image file, by content")
+        return
+    found.count = f"{len(table):,} images in {table['category'].nunique()} categories"
+    whole = results.images()
+    found.source = {"share": f"{len(table) / max(len(whole), 1):.1%} of the {len(whole):,} images of images.csv"}
+    part = whole[whole["image_id"].isin(table["image_id"])]
+    found.require(
+        part[SPLIT_COLUMNS].to_numpy().tolist() == table[SPLIT_COLUMNS].to_numpy().tolist(),
+        "images.csv",
+        f"{path} has rows that images.csv does not have, or in another order",
+    )
+    for other in SPLITS:
+        if other != names["split"]:
+            shared = min(set(table["image_id"]) & set(results.split(other)["image_id"]), default=None)
+            found.require(
+                shared is None, f"{other}.csv (no image is in both)", f"{path} and {other}.csv share {shared!r}"
+            )
+
+
+def credits(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the files of the source."""
+    table = read_csv(path, ["file", "licence"])
+    found.count = f"{len(table):,} images" + "".join(
+        f", {count} {licence}" for licence, count in table["licence"].value_counts().head(3).items()
+    )
+    found.rows = table
+    folder = path.parent / "images"
+    absent = next((name for name in table["file"].astype(str) if not (folder / name).is_file()), None)
+    found.require(
+        absent is None,
+        "the image files",
+        f"{path} credits {absent!r}, which is not in {folder}",
+        "remove the source's folder and run again",
+    )
+
+
+def source_folder(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Count; images.csv says whether the contents are still those that were read."""
+    files = sorted(item for item in path.rglob("*") if item.is_file() and not item.name.startswith("."))
+    found.count = f"{len(files):,} files in {len({item.parent for item in files})} folders"
+    found.rows = pd.DataFrame({"file": [item.relative_to(path).as_posix() for item in files]})
+
+
+def source_image(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the collection: listed with this content, or rejected."""
+    data = image_files.read_bytes(path)
+    info = image_files.inspect(data)
+    found.count = f"{info.width} x {info.height} pixels, {len(data):,} bytes"
+    table = results.images()
+    row = table[table["image_id"] == names["image"]]
+    if len(row):
+        found.require(
+            hashlib.sha256(data).hexdigest() == row["sha256"].iloc[0],
+            "images.csv",
+            f"{path} has changed since the collection was read",
+            "run again",
+        )

@@ -1,0 +1,295 @@
+"""Looks at evaluations and comparisons."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cbir.artifacts.found import Found
+from cbir.artifacts.results import Results, read_object
+from cbir.evaluation.comparison import FIGURES
+from cbir.evaluation.metrics import mean_defined
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv
+from cbir.retrieval.exact import euclidean
+
+
+def summary(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the features, and the means with the tables beside it."""
+    method, figures = names["method"], read_object(path)
+    found.count = f"{figures['queries']:,} queries, {figures['gallery']:,} images in the gallery, k = {figures['k']}"
+    found.source = {key: value for key, value in figures.items() if key != "features_sha256"}
+    found.source |= {f"features of {split}": digest for split, digest in figures["features_sha256"].items()}
+    _require_method(figures, path, method, found)
+    for split, digest in figures["features_sha256"].items():
+        fits = results.store(method, split).about["features_sha256"] == digest
+        found.require(
+            fits,
+            f"features/{method}/{split}.h5 (features_sha256)",
+            f"{path} was computed from other vectors than {results.path(f'features/{method}/{split}.h5')} holds",
+        )
+    table = _numbers(results.table(_name(method, "queries.csv"), ["correct", "nmrr", "average_precision"]))
+    found.require(
+        len(table) == figures["queries"],
+        "queries.csv",
+        f"{path} and queries.csv beside it are of different numbers of queries",
+    )
+    for figure in FIGURES:
+        _require_equal(
+            _number(figures[figure.key]), _mean(table[figure.column]), figure.key, path, "queries.csv", found
+        )
+    f1 = _mean(_categories(results, method)["f1"])
+    _require_equal(_number(figures["macro_f1"]), f1, "macro_f1", path, "categories.csv", found)
+    # These stand nowhere else.
+    for key in ("nmrr_at_k", "map_at_r", "r_precision", "precision_at_k", "recall_at_k"):
+        value = _number(figures[key])
+        found.require(math.isnan(value) or 0 <= value <= 1, "itself", f"{path} says {key} {value:.6g}")
+
+
+def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
+    if figures["method"] != method:
+        raise InputError(f"{path} is of the method {figures['method']!r}, not {method!r}: remove it and run again.")
+
+
+def _name(method: str, file: str) -> str:
+    return f"evaluation/{method}/{file}"
+
+
+def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with empty cells as NaN in its columns of figures."""
+    return table.assign(
+        **{
+            name: pd.to_numeric(table[name])
+            for name in table.columns
+            if name in ("nmrr", "average_precision", "f1", "precision", "recall", "anmrr", "delta", "f1_a", "f1_b")
+        }
+    )
+
+
+def _mean(values: pd.Series) -> float:
+    return mean_defined(values.to_numpy(np.float64))
+
+
+def _require_equal(value: Any, expected: float, what: str, path: Path, where: str, found: Found) -> None:
+    """Require two figures to be the same up to the rounding of their sums; undefined is the same as undefined."""
+    value = math.nan if value is None else float(value)
+    same = math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(value) and math.isnan(expected))
+    found.require(same, f"{where}", f"{path} says {what} {value:.6g}, which is {expected:.6g} by {where}")
+
+
+def _categories(results: Results, method: str) -> pd.DataFrame:
+    return _numbers(
+        results.table(_name(method, "categories.csv"), ["category", "precision", "recall", "f1", "support", "anmrr"])
+    )
+
+
+def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the queries, category by category."""
+    table = _categories(results, names["method"])
+    found.count = f"{len(table)} categories, {table['support'].sum():,} queries"
+    found.rows = table
+    found.require_known(table["category"], results.categories(), path, "categories.json")
+    found.require(table["f1"].is_monotonic_decreasing, "its order", f"{path} is not sorted by F1")
+    queries = _numbers(results.table(_name(names["method"], "queries.csv"), ["category", "predicted", "nmrr"]))
+    for row in table.itertuples(index=False):
+        own = queries[queries["category"] == row.category]
+        _require_equal(row.support, len(own), f"support of {row.category!r}", path, "queries.csv", found)
+        _require_equal(row.anmrr, _mean(own["nmrr"]), f"ANMRR of {row.category!r}", path, "queries.csv", found)
+        hits = (own["predicted"] == row.category).sum()
+        recall = hits / max(len(own), 1)
+        _require_equal(row.recall, recall, f"recall of {row.category!r}", path, "queries.csv", found)
+
+
+def queries(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the test images, in their order."""
+    table = _numbers(read_csv(path, ["image_id", "category", "predicted", "correct", "nmrr", "average_precision"]))
+    found.count = f"{len(table):,} queries, {table['correct'].sum():,} of them right"
+    found.rows = table
+    found.require_known(table["predicted"], results.categories(), path, "categories.json")
+    test = results.split("test")
+    found.require(
+        table[["image_id", "category"]].to_numpy().tolist() == test[["image_id", "category"]].to_numpy().tolist(),
+        "splits/test.csv",
+        f"{path} does not hold the images of {results.path('splits/test.csv')} in their order",
+    )
+    found.require(
+        list(table["correct"]) == list(table["category"] == table["predicted"]),
+        "itself",
+        f"{path} calls a prediction right that is wrong, or the other way about",
+    )
+
+
+def neighbours(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the images with the splits and each distance with the vectors."""
+    table = read_csv(path, ["query", "rank", "image_id", "distance"])
+    found.count = f"{table['query'].nunique():,} queries, {table['rank'].max()} neighbours each at most"
+    found.rows = table
+    found.require_known(table["query"], results.split("test")["image_id"], path, "splits/test.csv")
+    found.require_known(table["image_id"], results.split("train")["image_id"], path, "splits/train.csv")
+    test, train = (results.store(names["method"], split) for split in ("test", "train"))
+    places = {image_id: row for row, image_id in enumerate(train.image_id)}
+    for query, group in table.groupby("query", sort=False):
+        rows = [places[image_id] for image_id in group["image_id"]]
+        exact = euclidean(test.features[test.row(str(query))], train.features[rows])
+        ordered = list(group["rank"]) == list(range(1, len(group) + 1)) and bool(np.all(np.diff(exact) >= -1e-9))
+        if not ordered or not np.allclose(group["distance"], exact, rtol=1e-9, atol=1e-9):
+            raise InputError(
+                f"{path} has other ranks or distances for {query!r} than the vectors of "
+                f"{results.path('features')} give: remove it and run again."
+            )
+    found.fits.append(f"features/{names['method']} (every distance)")
+
+
+def confusion(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare every count with the queries."""
+    table = read_csv(path, ["category"])
+    counts = table.iloc[:, 1:]
+    found.count = f"{len(table)} categories, {int(counts.to_numpy().sum()):,} queries"
+    found.rows = table
+    order = results.categories()
+    # A category may itself be called "category"; pandas then numbers the second one.
+    found.require(
+        list(table.iloc[:, 0]) == order and counts.shape[1] == len(order),
+        "categories.json",
+        f"{path} has other categories than categories.json",
+    )
+    queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
+    place = {name: number for number, name in enumerate(order)}
+    expected = np.zeros(counts.shape, np.int64)
+    np.add.at(expected, (queries["category"].map(place).to_numpy(), queries["predicted"].map(place).to_numpy()), 1)
+    found.require(
+        np.array_equal(expected, counts.to_numpy()),
+        "queries.csv",
+        f"{path} has other counts than queries.csv beside it",
+    )
+
+
+def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the categories and the splits."""
+    data = read_object(path)
+    found.count = f"{len(data['images'])} images of {data['category']!r}, {data['retrieved']} results each"
+    found.rows = pd.DataFrame(
+        [
+            {"image_id": item["image_id"], "nmrr": item["nmrr"], "nearest": item["retrieved"][0]}
+            for item in data["images"]
+        ]
+    )
+    last = _categories(results, names["method"]).iloc[-1]
+    found.require(
+        data["category"] == last["category"],
+        "categories.csv",
+        f"{path} looks into {data['category']!r}, but the lowest F1 has {last['category']!r}",
+    )
+    for figure in ("precision", "recall", "f1"):
+        _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
+    mean = float(np.mean([_number(item["nmrr"]) for item in data["images"]]))
+    _require_equal(_number(data["anmrr_at_retrieved"]), mean, "anmrr_at_retrieved", path, "its images", found)
+    queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
+    wrong = queries[(queries["category"] == data["category"]) & (queries["predicted"] != data["category"])]
+    counts = dict(wrong["predicted"].value_counts())
+    found.require(
+        {item["category"]: item["count"] for item in data["taken_for"]} == counts,
+        "queries.csv",
+        f"{path} counts other predictions than queries.csv beside it",
+    )
+    found.require_known(
+        [item["image_id"] for item in data["images"]], results.split("test")["image_id"], path, "splits/test.csv"
+    )
+    shown = [image_id for item in data["images"] for image_id in item["retrieved"]]
+    most = min(data["retrieved"], len(results.split("train")))
+    found.require(
+        all(len(item["retrieved"]) == most for item in data["images"]),
+        "itself",
+        f"{path} does not list {data['retrieved']!r} results of each image",
+    )
+    found.require_known(shown, results.split("train")["image_id"], path, "splits/train.csv")
+
+
+def methods(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare each method's figures with its summary."""
+    table = read_csv(path, ["method", *(figure.key for figure in FIGURES)])
+    found.count = f"{len(table)} methods"
+    found.rows = table
+    for row in table.to_dict("records"):
+        name = _name(row["method"], "summary.json")
+        figures = results.json(name)
+        for key, value in row.items():
+            if key in figures and isinstance(figures[key], int | float | None):
+                _require_equal(value if value != "" else None, _number(figures[key]), str(key), path, name, found)
+
+
+def _number(value: float | None) -> float:
+    """Return a figure of a JSON file, undefined as NaN; a text that looks like a number raises TypeError."""
+    return math.nan if value is None else value + 0.0
+
+
+def method_categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare each F1 with the method's own table."""
+    table = read_csv(path, ["category", "support"])
+    found.count = f"{len(table)} categories, {table.shape[1] - 2} methods"
+    found.rows = table
+    for column in table.columns[2:]:
+        _require_f1(results, table["category"], table[column], column.removeprefix("f1_"), path, found)
+
+
+def _require_f1(results: Results, names: pd.Series, values: pd.Series, method: str, path: Path, found: Found) -> None:
+    own = _categories(results, method).set_index("category")["f1"]
+    where = _name(method, "categories.csv")
+    found.require_known(names, own.index, path, where)
+    for name, value in zip(names, values, strict=True):
+        _require_equal(value, float(own[name]), f"F1 of {name!r}", path, where, found)
+
+
+def best_worst(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare each F1 with the method's own table."""
+    table = read_csv(path, ["method", "place", "rank", "category", "f1"])
+    found.count = f"{table['method'].nunique()} methods, {len(table)} rows"
+    found.rows = table
+    for method, group in table.groupby("method"):
+        _require_f1(results, group["category"], group["f1"], str(method), path, found)
+
+
+def pair_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare each F1 with the methods' own tables, and each difference with them."""
+    table = _numbers(read_csv(path, ["category", "f1_a", "f1_b", "delta"]))
+    found.count = f"{len(table)} categories; {(table['delta'] > 0).sum()} better with {names['a']}, " \
+                  f"{(table['delta'] < 0).sum()} with {names['b']}"  # fmt: skip
+    found.rows = table
+    for side in ("a", "b"):
+        _require_f1(results, table["category"], table[f"f1_{side}"], names[side], path, found)
+    found.require(
+        np.allclose(table["f1_a"] - table["f1_b"], table["delta"], rtol=0, atol=1e-12),
+        "itself",
+        f"{path} has a delta that is not f1_a - f1_b",
+    )
+    found.require(table["delta"].is_monotonic_decreasing, "its order", f"{path} is not sorted by delta")
+
+
+def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare each method's figures with its summary."""
+    data = read_object(path)
+    found.count = f"{data['queries']:,} queries"
+    found.source = {"settings": f"{data['confidence']:.0%} confidence, {data['resamples']:,} resamples, seed "
+                    f"{data['seed']}", "in words": data["words"]}  # fmt: skip
+    found.rows = pd.DataFrame(
+        [
+            {
+                "figure": figure.name,
+                names["a"]: row["a"],
+                names["b"]: row["b"],
+                "p": row["p_value"],
+                "real": row["real"],
+            }
+            for figure in FIGURES
+            for row in (data[figure.key],)
+        ]
+    )
+    for side in ("a", "b"):
+        if data[side] != names[side]:
+            raise InputError(f"{path} is of the method {data[side]!r}, not {names[side]!r}: remove it and run again.")
+        name = _name(data[side], "summary.json")
+        for figure in FIGURES:
+            value, expected = _number(data[figure.key][side]), _number(results.json(name)[figure.key])
+            _require_equal(value, expected, f"{figure.key} of {data[side]}", path, name, found)

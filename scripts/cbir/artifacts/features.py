@@ -1,0 +1,143 @@
+"""Looks at feature stores, transforms and indexes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cbir.artifacts.found import Found
+from cbir.artifacts.results import Results, json_text, read_object
+from cbir.encoders.runtimes import made_by
+from cbir.features import store
+from cbir.features.store import FeatureStore
+from cbir.files.hashes import sha256_file, sha256_json
+from cbir.retrieval import index
+
+
+def feature_store(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the manifest of the split, row by row, and with the encoder or the parts it was made from."""
+    method, split = names["method"], names["split"]
+    held = store.read(path, method)
+    found.fits.append("its own checksum")
+    found.count = f"{len(held.features):,} images, {held.features.shape[1]} values each"
+    found.source = {
+        key: json_text_or(value) for key, value in held.about.items() if key not in ("dimension", "libraries")
+    }
+    found.rows = _rows(held)
+    manifest = results.split(split)
+    same = all(list(getattr(held, column)) == list(manifest[column]) for column in ("image_id", "label", "sha256"))
+    manifest_path = results.path(f"splits/{split}.csv")
+    otherwise = f"{path} does not hold the images of {manifest_path} in their order"
+    found.require(same, manifest_path.name, otherwise)
+    if "manifest_sha256" in held.about:
+        found.require(held.about["manifest_sha256"] == sha256_file(manifest_path), manifest_path.name, otherwise)
+    if "encoder" in held.about:
+        side = results.path(f"encoders/{held.about['encoder']}.json")
+        fits = made_by(str(read_object(side).get("fingerprint")), held.about["encoder_fingerprint"]) is not None
+        found.require(fits, f"{side.name} (fingerprint)", f"{path} was made by another network than {side} describes")
+    else:
+        _require_parts(results, held, path, split, found)
+
+
+def json_text_or(value: Any) -> Any:
+    """Return an attribute as a person reads it: JSON objects as ``name: value``."""
+    try:
+        plain = json_text(value)
+    except ValueError:
+        return value
+    return ", ".join(f"{name}: {item}" for name, item in plain.items()) if isinstance(plain, dict) else value
+
+
+def _rows(held: FeatureStore) -> pd.DataFrame:
+    values = {f"value {column}": held.features[:, column] for column in range(min(3, held.features.shape[1]))}
+    return pd.DataFrame({"image_id": held.image_id, "label": held.label, **values})
+
+
+def _require_parts(results: Results, held: FeatureStore, path: Path, split: str, found: Found) -> None:
+    method = held.about["method"]
+    _, fitted = results.transform(method)
+    transform_path = results.path(f"transforms/{method}.h5")
+    found.require(
+        held.about["transform_fingerprint"] == fitted["fingerprint"],
+        f"transforms/{method}.h5 (fingerprint)",
+        f"{path} was made by another transform than {transform_path}",
+    )
+    for part, digest in json_text(held.about["parts"]).items():
+        fits = results.store(part, split).about["features_sha256"] == digest
+        found.require(
+            fits,
+            f"features/{part}/{split}.h5 (features_sha256)",
+            f"{path} was made from other vectors than {results.path(f'features/{part}/{split}.h5')} holds",
+        )
+
+
+def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the train stores it was fitted on."""
+    steps, fitted = results.transform(names["method"])
+    row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
+    found.count = f"{len(steps)} parts"
+    found.source = {"row": fitted["row"], "parts": ", ".join(parts), "fingerprint": fitted["fingerprint"]}
+    found.rows = pd.DataFrame(
+        [
+            {
+                "part": part,
+                "offset": _summary(step.offset),
+                "scale": _summary(step.scale),
+                "projection": "none" if step.projection is None else "{} to {}".format(*step.projection.shape),
+                "unit length": step.unit_length,
+            }
+            for part, step in zip(parts, steps, strict=True)
+        ]
+    )
+    found.require(
+        fitted["method"] == names["method"] and fitted["fingerprint"] == sha256_json([row, digests]),
+        "its own fingerprint",
+        f"The transform {path} was edited, or is of another method",
+    )
+    for part, digest in zip(parts, digests, strict=True):
+        fits = results.store(part, "train").about["features_sha256"] == digest
+        found.require(
+            fits,
+            f"features/{part}/train.h5 (features_sha256)",
+            f"The transform {path} was fitted on other vectors than {results.path(f'features/{part}/train.h5')} holds",
+        )
+
+
+def _summary(values: np.ndarray) -> str:
+    return f"{float(values):.6g}" if values.ndim == 0 else f"{values.shape[0]} values"
+
+
+def tree(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Open the index as the workflow does, and ask it for the neighbours of a gallery image."""
+    gallery = results.store(names["method"], "train")
+    held = index.read(path, gallery)
+    found.count = f"{held.n:,} images, {held.m} values each, {held.leafsize} in a leaf at most"
+    found.source = {key: value for key, value in read_object(path.with_suffix(".json")).items() if key not in _COUNTS}
+    found.fits += [
+        f"features/{names['method']}/train.h5 (vectors and features_sha256)",
+        f"{path.stem}.json (pickle_sha256)",
+    ]
+    distances, rows = held.query(gallery.features[0], k=list(range(1, min(5, held.n) + 1)))
+    found.rows = pd.DataFrame({"row": rows, "image_id": gallery.image_id[rows], "distance": distances}).rename(
+        columns={"image_id": f"nearest to {gallery.image_id[0]}"}
+    )
+
+
+_COUNTS = ("rows", "dimension", "leafsize")
+
+
+def index_about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the index and its gallery."""
+    side = read_object(path)
+    found.source = side
+    found.count = f"an index of {side['rows']:,} images"
+    gallery = results.store(names["method"], "train")
+    held = index.read(path.with_suffix(".pkl"), gallery)
+    found.require(
+        (side["method"], side["rows"], side["dimension"]) == (names["method"], held.n, held.m),
+        f"{path.stem}.pkl",
+        f"{path} has other counts than the index beside it",
+    )
+    found.fits.append(f"features/{names['method']}/train.h5 (features_sha256)")

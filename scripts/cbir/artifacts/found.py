@@ -1,0 +1,119 @@
+"""What is found in one artifact, and how it is printed."""
+
+import textwrap
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cbir.files.errors import InputError, printable
+
+WIDTH = 100
+"""Columns of a line."""
+ROWS = 5
+"""Rows of a table that are shown."""
+_CELL = 34
+
+
+@dataclass
+class Found:
+    """What a look at an artifact brings; filled as far as the look gets.
+
+    Attributes:
+        count: how many there are of what, such as ``92 images, 1280 values each``.
+        source: what it was made from, a line each.
+        rows: a table, of which the first rows are shown.
+        fits: what it was compared with and found to fit.
+    """
+
+    count: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+    rows: pd.DataFrame | None = None
+    fits: list[str] = field(default_factory=list)
+
+    def require(self, fits: bool | np.bool_, what: str, problem: str, remedy: str = "remove it and run again") -> None:
+        """Note that it fits ``what``, or refuse it.
+
+        Raises:
+            InputError: unless ``fits``; its sentence is ``problem`` and ``remedy``.
+        """
+        if not fits:
+            raise InputError(f"{problem}: {remedy}.")
+        self.fits.append(what)
+
+    def require_known(self, names: Collection[Any], known: Collection[Any], path: Any, where: str) -> None:
+        """Require that every one of ``names`` is among ``known``, the images or categories of the file ``where``."""
+        strange = min(set(map(str, names)) - set(map(str, known)), default=None)
+        self.require(strange is None, where, f"{path} names {strange!r}, which is not in {where}")
+
+
+def describe(what: str, found: Found) -> str:
+    """Return the lines about an artifact: what it is, how many, from what, a few rows; each within ``WIDTH``."""
+    facts = {"what": what, "how many": found.count, **found.source}
+    width = max(map(len, facts))
+    lines = [_wrapped(name, _plain(value), width) for name, value in facts.items() if value != ""]
+    if found.rows is not None and len(found.rows):
+        lines += ["", *table(found.rows)]
+    return "\n".join(lines)
+
+
+def belongs(found: Found, reason: str) -> str:
+    """Return the lines that say what an artifact fits, or the ``reason`` why it does not."""
+    fits = ", ".join(dict.fromkeys(found.fits))
+    return _wrapped("belongs", f"NO: {reason}" if reason else f"yes, it fits {fits}" if fits else "it stands alone")
+
+
+def table(rows: pd.DataFrame) -> list[str]:
+    """Return the first rows as aligned lines within ``WIDTH``; columns that do not fit are left out and counted."""
+    shown = rows.head(ROWS)
+    most = _CELL if rows.shape[1] > 1 else WIDTH - 2
+    columns = [
+        [_cell(str(name), most), *(_cell(_plain(value), most) for value in shown.iloc[:, place])]
+        for place, name in enumerate(rows.columns)
+    ]
+    numbers = [pd.api.types.is_numeric_dtype(kind) and kind != np.bool_ for kind in rows.dtypes]
+    widths = [max(map(len, column)) for column in columns]
+    kept, used = 0, 2
+    # Room for the words about what was left out.
+    while kept < len(columns) and used + widths[kept] + 2 <= WIDTH - 20:
+        used += widths[kept] + 2
+        kept += 1
+    kept = max(kept, 1)
+    lines = []
+    for line in range(len(shown) + 1):
+        cells = [
+            column[line].rjust(width) if number else column[line].ljust(width)
+            for column, width, number in zip(columns[:kept], widths, numbers, strict=False)
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    if kept < len(columns):
+        lines[0] += f"  and {len(columns) - kept} columns more"
+    if len(rows) > len(shown):
+        lines.append(f"  ... {len(rows) - len(shown):,} rows more")
+    return lines
+
+
+def pairs(values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return plain data as a table of names and values, lists and objects by their length."""
+    return pd.DataFrame([{"key": str(key), "value": _plain(value)} for key, value in values.items()])
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return f"{len(value)} entries"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else printable(str(value))
+
+
+def _cell(text: str, most: int) -> str:
+    """Shorten text in the middle: beginning and end tell names and hashes apart."""
+    line = printable(text)
+    return line if len(line) <= most else f"{line[: most // 2]}...{line[len(line) - most // 2 + 3 :]}"
+
+
+def _wrapped(name: str, text: str, width: int = 0) -> str:
+    start = f"{printable(name)[:_CELL]:<{min(width, _CELL)}}  "
+    return textwrap.fill(printable(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start))

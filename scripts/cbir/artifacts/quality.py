@@ -1,0 +1,75 @@
+"""Looks at what was found out about the quality of the collection: near-duplicates and doubtful labels."""
+
+from pathlib import Path
+
+from cbir.artifacts.found import Found
+from cbir.artifacts.results import Results
+from cbir.collection.manifest import HASHES_COLUMNS
+from cbir.collection.near_duplicates import GROUP_COLUMNS
+from cbir.collection.perceptual import HASH_COLUMNS, is_hashes
+from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS, SPLITS, near_duplicates
+from cbir.evaluation.suspects import SUSPECT_COLUMNS
+from cbir.files.tables import read_csv
+
+
+def hashes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images: a row for each content."""
+    table = read_csv(path, HASHES_COLUMNS)
+    empty = int((table["phash"] == "").sum())
+    found.count = f"{len(table):,} images, {empty:,} of them too small or too plain to be compared"
+    found.rows = table
+    found.require(
+        all(is_hashes(row) for row in table[HASH_COLUMNS].to_numpy().tolist()),
+        "its form",
+        f"{path} holds what is no perceptual hash",
+    )
+    found.require(
+        table["sha256"].tolist() == sorted(results.images()["sha256"]),
+        "images.csv",
+        f"{path} does not hold the contents of images.csv, sorted",
+    )
+
+
+def groups(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the hashes: every image in a group is one that can be compared."""
+    table = read_csv(path, GROUP_COLUMNS)
+    found.count = f"{len(table):,} images in {table['group'].nunique():,} groups"
+    found.rows = table
+    hashed = results.table("collection/hashes.csv", HASHES_COLUMNS)
+    known = set(hashed.loc[hashed["phash"] != "", "sha256"])
+    found.require_known([*table["sha256"], *table["group"], *table["nearest"]], known, path, "hashes.csv")
+    alone = table["group"].value_counts().eq(1).any()
+    found.require(not alone, "itself", f"{path} has a group of one image")
+
+
+def listed(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the groups and the splits, from which it is made again."""
+    table = read_csv(path, NEAR_DUPLICATE_COLUMNS)
+    across = table.loc[table["across_splits"] == 1, "group"].nunique()
+    found.count = f"{len(table):,} images in {table['group'].nunique():,} groups, {across:,} of them in several splits"
+    found.rows = table
+    made = near_duplicates(
+        results.images(),
+        results.table("collection/groups.csv", GROUP_COLUMNS),
+        {name: results.split(name) for name in SPLITS},
+    )
+    found.require(
+        made.astype(str).to_numpy().tolist() == table[NEAR_DUPLICATE_COLUMNS].astype(str).to_numpy().tolist(),
+        "groups.csv and the splits",
+        f"{path} does not say what groups.csv and the splits say",
+    )
+
+
+def suspects(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images and their categories."""
+    table = read_csv(path, SUSPECT_COLUMNS)
+    found.count = f"{len(table):,} images without a neighbour of their own category"
+    found.rows = table
+    images = results.images().set_index("image_id")["category"]
+    found.require_known([*table["image_id"], *table["nearest"]], images.index, path, "images.csv")
+    found.require(
+        images[table["image_id"]].tolist() == table["category"].tolist()
+        and not (table["category"] == table["suggested"]).any(),
+        "their categories",
+        f"{path} has categories that are not those of images.csv, or suggests the one an image has",
+    )

@@ -1,0 +1,100 @@
+"""Find groups of near-duplicates among perceptual hashes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cbir.collection.perceptual import BITS, HASH_COLUMNS
+from cbir.files.errors import InputError
+from cbir.files.progress import Progress
+
+GROUP_COLUMNS = ["sha256", "group", "nearest", "distance", "mirrored"]
+
+# Images compared at a time with as many others: a block of 16 MB.
+_BLOCK = 2048
+
+
+def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
+    """Group images that are linked by near-duplicates, directly or through others.
+
+    Two images are near-duplicates when the larger of the Hamming distances of their pHashes and of their dHashes is at
+    most ``distance``, as they are or with one of them mirrored. Memory is proportional to the number of images.
+
+    Args:
+        hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is compared with none.
+        distance: bits of 256, below 128: unrelated images are about 128 apart.
+
+    Returns:
+        Columns ``GROUP_COLUMNS``, a row for each image that has a near-duplicate, sorted by sha256. ``group`` is the
+        smallest sha256 of the group; ``nearest`` the nearest image (of equally near ones the smallest sha256), its
+        ``distance``, and 1 in ``mirrored`` where it is near only as a mirror image.
+
+    Raises:
+        InputError: when a hash is none.
+    """
+    table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
+    count = len(table)
+    labels = np.arange(count)
+    # Distance, then whether mirrored, then the row: one number that orders neighbours.
+    none = np.iinfo(np.int64).max
+    best = np.full(count, none)
+    for rows, others, distances, mirrored in _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance):
+        keys = (distances * 2 + mirrored) * count
+        np.minimum.at(best, rows, keys + others)
+        np.minimum.at(best, others, keys + rows)
+        links = coo_array((np.ones(len(rows), bool), (labels[rows], labels[others])), shape=(count, count))
+        labels = connected_components(links, directed=False)[1][labels]
+    digests = table["sha256"].to_numpy(object)
+    found = np.flatnonzero(best < none)
+    keys, nearest = np.divmod(best[found], max(count, 1))
+    # Rows stand in the order of sha256, so the first of a label is its smallest.
+    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
+    return pd.DataFrame(
+        {
+            "sha256": digests[found],
+            "group": digests[first[place[found]]],
+            "nearest": digests[nearest],
+            "distance": keys // 2,
+            "mirrored": keys % 2,
+        },
+        columns=GROUP_COLUMNS,
+    )
+
+
+def _bits(column: pd.Series) -> NDArray[np.float32]:
+    """Return hashes as (n, 256) float32 of 1 and -1, whose inner product is 256 - 2 Hamming distances."""
+    try:
+        packed = np.frombuffer(bytes.fromhex("".join(column)), np.uint8).reshape(len(column), BITS // 8)
+    except ValueError:
+        raise InputError(
+            "The perceptual hashes are damaged: remove results/collection/hashes.csv and run again."
+        ) from None
+    return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
+
+
+def _near(
+    bits: dict[str, NDArray[np.float32]], distance: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]]:
+    """Yield rows, others (rows < others), their distances, and whether the others were mirrored, block by block."""
+    count = len(bits["phash"])
+    progress = Progress("pairs of images compared", count * (count + 1) // 2)
+    least = BITS - 2 * distance
+    for start in range(0, count, _BLOCK):
+        for other in range(start, count, _BLOCK):
+            here, there = slice(start, start + _BLOCK), slice(other, other + _BLOCK)
+            for mirrored, suffix in enumerate(("", "_mirrored")):
+                inner = bits["phash"][here] @ bits[f"phash{suffix}"][there].T
+                if start == other:
+                    inner[np.tril_indices(len(inner))] = -BITS
+                # Few blocks hold a pair, so that the second hash costs little.
+                if inner.max() >= least:
+                    np.minimum(inner, bits["dhash"][here] @ bits[f"dhash{suffix}"][there].T, out=inner)
+                    rows, others = np.nonzero(inner >= least)
+                    lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)
+                    yield rows + start, others + other, lengths, mirrored
+            width = min(_BLOCK, count - other)
+            progress.advance(width * (width + 1) // 2 if other == start else _BLOCK * width)

@@ -1,0 +1,172 @@
+"""Run a network over batches of images as fast as the machine allows."""
+
+import importlib.util
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.encoders.architectures import scale
+from cbir.encoders.folding import fold
+from cbir.encoders.runtimes import TENSORFLOW, Embed, Runtime
+from cbir.files.errors import InputError
+
+Features = NDArray[np.float32]
+Forward = Callable[[NDArray[np.uint8]], Features]
+
+
+def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime = TENSORFLOW, calls: int = 1) -> Embed:
+    """Return a function from images (n, height, width, 3) uint8, n <= batch, to features (n, d) float32.
+
+    Short batches are filled up, so that the network always runs at one shape: an image's features then differ by its
+    place in the batch only in the last bits. Batch normalisation is folded into the convolutions, and variables into
+    constants. The function may be called from several threads at the same time: on a processor that is faster than
+    sharing each operation among them.
+
+    Args:
+        model: the network; it takes pixels scaled by `scale`.
+        batch: images at a time.
+        normalise: scale each feature vector to unit length (a zero vector stays zero).
+        runtime: what runs the network.
+        calls: threads that call the function at the same time, for OpenVINO; TensorFlow is told by
+            `cbir.encoders.devices.limit_threads`.
+
+    Raises:
+        InputError: when the runtime is not installed or the processor does not compute in its precision.
+    """
+    if runtime.name == "openvino":
+        _require_openvino(runtime.precision)
+        forward = _openvino(fold(model), batch, runtime.precision, calls)
+    elif keras.backend.backend() == "tensorflow":
+        forward = _tensorflow(fold(model), batch)
+    else:
+        forward = _one_at_a_time(_generic(fold(model)))
+
+    def embed(images: NDArray[np.uint8]) -> Features:
+        count = len(images)
+        if count < batch:
+            images = np.concatenate([images, np.zeros((batch - count, *images.shape[1:]), np.uint8)])
+        features = forward(images)[:count]
+        if normalise:
+            lengths = np.linalg.norm(features, axis=1, keepdims=True)
+            features = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+        return features
+
+    return embed
+
+
+def _generic(model: keras.Model) -> Forward:
+    return lambda images: keras.ops.convert_to_numpy(model(scale(images), training=False))
+
+
+def _one_at_a_time(forward: Forward) -> Forward:
+    lock = threading.Lock()
+
+    def locked(images: NDArray[np.uint8]) -> Features:
+        with lock:
+            return forward(images)
+
+    return locked
+
+
+def _one_for_each_thread(prepare: Callable[[], Forward]) -> Forward:
+    """Return a function for several threads, made of ones for one at a time: as many as run at the same time."""
+    free: deque[Forward] = deque()
+
+    def forward(images: NDArray[np.uint8]) -> Features:
+        try:
+            one = free.pop()
+        except IndexError:
+            one = prepare()
+        try:
+            return one(images)
+        finally:
+            free.append(one)
+
+    return forward
+
+
+def _traced(model: keras.Model, batch: int) -> Any:
+    """Return a TensorFlow function from images (batch, height, width, 3) uint8 to features."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([batch, *model.input_shape[1:]], tf.uint8)], autograph=False)
+    def forward(images):  # type: ignore[no-untyped-def]
+        return model(tf.cast(images, tf.float32) / 127.5 - 1.0, training=False)
+
+    return forward
+
+
+def _tensorflow(model: keras.Model, batch: int) -> Forward:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    # On a processor LiteRT is the faster one at depthwise convolutions, TensorFlow at all others.
+    if not gpu and any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers):
+        return _litert(model, batch)
+    frozen = convert_variables_to_constants_v2(_traced(model, batch).get_concrete_function())
+
+    def forward(images: NDArray[np.uint8]) -> Features:
+        return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
+
+    # A GPU has enough in one batch, and memory for few.
+    return _one_at_a_time(forward) if gpu else forward
+
+
+def _litert(model: keras.Model, batch: int) -> Forward:
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    # Given the model as well, as its log asks, the converter leaves the weights as variables, which are slow.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([_traced(model, batch).get_concrete_function()])
+    network = converter.convert()
+
+    def prepare() -> Forward:
+        interpreter = Interpreter(model_content=network, num_threads=1)
+        interpreter.allocate_tensors()
+        (given,), (wanted,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+        def forward(images: NDArray[np.uint8]) -> Features:
+            interpreter.set_tensor(given["index"], images)
+            interpreter.invoke()
+            return np.asarray(interpreter.get_tensor(wanted["index"]), dtype=np.float32)
+
+        return forward
+
+    return _one_for_each_thread(prepare)
+
+
+def _require_openvino(precision: str) -> None:
+    if importlib.util.find_spec("openvino") is None:
+        raise InputError(
+            "The encoder's runtime is openvino, which is not installed: run `make extras`, or set runtime: tensorflow."
+        )
+    import openvino
+
+    if precision == "bfloat16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise InputError(
+            "The encoder's precision is bfloat16, which this processor does not compute in: set precision: float32."
+        )
+
+
+def _openvino(model: keras.Model, batch: int, precision: str, calls: int) -> Forward:
+    import openvino
+
+    settings = {
+        # Left to itself, OpenVINO takes bfloat16 wherever the processor has it.
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "NUM_STREAMS": calls,
+        "INFERENCE_NUM_THREADS": calls,
+    }
+    compiled = openvino.Core().compile_model(openvino.convert_model(_traced(model, batch)), "CPU", settings)
+
+    def prepare() -> Forward:
+        request = compiled.create_infer_request()
+        return lambda images: np.array(request.infer([images], share_inputs=True)[0], dtype=np.float32)
+
+    return _one_for_each_thread(prepare)

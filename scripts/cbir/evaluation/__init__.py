@@ -1,0 +1,1 @@
+"""Metrics, the evaluation of a method, significance, comparison and doubtful labels."""

@@ -1,0 +1,77 @@
+"""Images that are likely mislabelled or off their category: their neighbours are all of other categories."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.features import transforms
+from cbir.retrieval import exact
+from cbir.retrieval.voting import majority_vote
+
+SUSPECT_COLUMNS = [
+    "image_id",
+    "category",
+    "suggested",
+    "share",
+    "neighbours",
+    "nearest",
+    "distance",
+    "own_distance",
+]
+NEIGHBOURS = 10
+
+
+def suspects(
+    images: pd.DataFrame, features: NDArray[np.float32], groups: Mapping[str, str], k: int = NEIGHBOURS
+) -> pd.DataFrame:
+    """List the images none of whose nearest neighbours is of their own category.
+
+    Features are scaled to length 1. Near-duplicates count as one picture, of which an image's own copies are no
+    neighbours: they are as mislabelled as it is. In a category with fewer than ``k`` other pictures, as many neighbours
+    are looked at as it has.
+
+    Args:
+        images: columns image_id, category, label and sha256.
+        features: (n, d), the rows of ``images``.
+        groups: the group of each content (sha256) that has near-duplicates.
+        k: how many neighbours.
+
+    Returns:
+        Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of the nearest of those tied),
+        ``share`` its share of the ``neighbours`` looked at; ``distance`` leads to the ``nearest`` image and
+        ``own_distance`` to the nearest of the image's own category. The clearest come first: by share, then by how much
+        further the own category is than the nearest image.
+    """
+    unit = transforms.transform(transforms.fit({"transform": "l2"}, [features]), [features])
+    label = images["label"].to_numpy(np.int64)
+    group = images["sha256"].map(lambda digest: groups.get(digest, digest)).to_numpy(object)
+    _, pictures = np.unique(group, return_index=True)
+    distances, places = exact.nearest(unit, unit[pictures], k + 1)
+    near = pictures[places]
+    names = dict(zip(label, images["category"], strict=True))
+    rows = []
+    for row in range(len(images)):
+        own = pictures[(label[pictures] == label[row]) & (group[pictures] != group[row])]
+        kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, len(own))]
+        found = label[near[row, kept]]
+        if not len(kept) or label[row] in found:
+            continue
+        suggested = int(majority_vote(found[None])[0])
+        rows.append(
+            [
+                images["image_id"].iloc[row],
+                names[label[row]],
+                names[suggested],
+                float(np.mean(found == suggested)),
+                len(kept),
+                images["image_id"].iloc[near[row, kept[0]]],
+                float(distances[row, kept[0]]),
+                float(exact.euclidean(unit[row], unit[own]).min()),
+            ]
+        )
+    table = pd.DataFrame(rows, columns=SUSPECT_COLUMNS)
+    table["_further"] = table["own_distance"] / table["distance"].clip(lower=np.finfo(np.float64).tiny)
+    order = table.sort_values(["share", "_further", "image_id"], ascending=[False, False, True], ignore_index=True)
+    return order[SUSPECT_COLUMNS]

@@ -1,0 +1,1 @@
+"""Encoded shards, feature stores, and features derived from other methods' features."""

@@ -1,0 +1,247 @@
+"""Encode images into shards keyed by content, reusing every row that is already known."""
+
+import hashlib
+import logging
+import shutil
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.collection.images import NETWORK_SIZE, ImageError, decode, read_bytes
+from cbir.encoders import runtimes
+from cbir.encoders.runtimes import Embed
+from cbir.files.atomic import HDF5_OVERHEAD, atomic
+from cbir.files.errors import InputError
+from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
+from cbir.files.progress import Progress
+from cbir.files.tables import read_csv, read_json
+
+log = logging.getLogger("cbir")
+
+# Rows between two saves of unfinished work.
+_SAVE_ROWS = 1024
+
+
+def encode_shard(
+    images: pd.DataFrame,
+    path: str | Path,
+    fingerprint: str,
+    dimension: int,
+    batch: int,
+    make_embed: Callable[[], Embed],
+    workers: int,
+) -> int:
+    """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
+
+    While it works, finished rows are saved in numbered files beside the shard, whole batches at a time: a killed run
+    goes on after the last of them, and ends at the same bits as an unbroken one. Memory is bounded by a batch
+    for each thread.
+
+    Args:
+        images: columns path and sha256; several rows may have the same content.
+        path: the shard, HDF5: datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, attributes
+            ``fingerprint`` and ``features_sha256``.
+        fingerprint: the encoder's; rows of another one are not reused.
+        dimension: length of a feature vector.
+        batch: images a call.
+        make_embed: returns the function from images (n, 224, 224, 3) uint8 to features, which several threads call at
+            the same time; called only if an image must be encoded, so that no network loads when none is.
+        workers: threads, each of which decodes and encodes a batch at a time.
+
+    Returns:
+        How many images were encoded.
+
+    Raises:
+        InputError: when an image has changed since the collection was read, or a feature is not finite.
+    """
+    path = Path(path)
+    wanted = dict(sorted(zip(images["sha256"], images["path"], strict=True)))
+    parts = path.parent / f"{path.stem}.parts"
+    sources = [path, *_finished(parts)]
+    known = {digest for source in sources for digest in _digests(source, fingerprint)}
+    missing = [digest for digest in wanted if digest not in known]
+    for source in sources:
+        if source.exists() and not _digests(source, fingerprint) and _holds_rows(source):
+            log.info("%s is damaged, or of another encoder or version: its images are encoded again", source)
+    log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
+    if missing:
+        embed = make_embed()
+        progress = Progress("images encoded", len(missing))
+        step = max(_SAVE_ROWS // batch, 1) * batch
+        batches = _embedded([(wanted[digest], digest) for digest in missing], batch, embed, workers)
+        for start in range(0, len(missing), step):
+            digests = missing[start : start + step]
+            # Whatever ends this job, the last line of its log says where it was.
+            log.info(
+                "%s: images %d to %d of %d, from %s on",
+                *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
+            )
+            features = np.empty((len(digests), dimension), np.float32)
+            for row in range(0, len(digests), batch):
+                found = next(batches)
+                features[row : row + batch] = found
+                progress.advance(len(found))
+            if not np.isfinite(features).all():
+                bad = digests[int(np.argmax(~np.isfinite(features).all(axis=1)))]
+                raise InputError(
+                    f"The encoder gives no finite features for {wanted[bad]}: train it again or remove the image."
+                )
+            number = 1 + max((int(part.stem) for part in _finished(parts)), default=0)
+            _write(parts / f"{number:06d}.h5", digests, [features], fingerprint, dimension)
+    filled = [source for source in (path, *_finished(parts)) if _digests(source, fingerprint)]
+    _write(path, list(wanted), read_rows(filled, list(wanted), fingerprint), fingerprint, dimension)
+    shutil.rmtree(parts, ignore_errors=True)
+    return len(missing)
+
+
+def count_missing(manifest: str | Path, path: str | Path, about: str | Path, runtime: runtimes.Runtime) -> int:
+    """Count the contents that `encode_shard` would encode, as far as the shard tells; very many if it cannot be read.
+
+    Args:
+        manifest: CSV with the columns path and sha256.
+        path: the shard.
+        about: the side file of the encoder.
+        runtime: what runs the encoder.
+    """
+    try:
+        wanted = set(read_csv(manifest, ["sha256"])["sha256"])
+        made = runtimes.fingerprint(read_json(about, {"fingerprint": str})["fingerprint"], runtime)
+        with opened(path) as file:
+            own = attributes(file, ["fingerprint"])["fingerprint"]
+            held = list(texts(dataset(file, "sha256", "S", 1))) if own == made else []
+        return len(wanted.difference(held))
+    # Files that are still to be made, and h5py raises many kinds on damaged ones.
+    except Exception:
+        return sys.maxsize
+
+
+def _finished(parts: Path) -> list[Path]:
+    """Return the saved parts in order; a killed run may also have left a temporary file, named otherwise."""
+    return sorted(part for part in parts.glob("*.h5") if part.stem.isdecimal())
+
+
+def _embedded(rows: list[tuple[str, str]], batch: int, embed: Embed, workers: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the features of images, batch by batch in order.
+
+    Each thread takes whole batches, from file to features: a processor is then never without work, and threads that
+    decode do not stand in the way of threads that compute.
+    """
+    upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
+
+    def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
+        return embed(np.stack([_load_verified(*row) for row in chosen]))
+
+    with ThreadPoolExecutor(workers) as pool:
+        # Twice as many as threads, so that none waits while the results of the first are taken.
+        ahead = deque(pool.submit(work, chosen) for chosen in islice(upcoming, 2 * workers))
+        try:
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(work, chosen) for chosen in islice(upcoming, 1))
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _load_verified(path: str, digest: str) -> NDArray[np.uint8]:
+    try:
+        data = read_bytes(path)
+        if hashlib.sha256(data).hexdigest() == digest:
+            return np.asarray(decode(data, NETWORK_SIZE))
+    except ImageError as error:
+        log.debug("%s: %s", path, error)
+    raise InputError(f"The image {path} has changed since the collection was read: run again.")
+
+
+def _digests(path: Path, fingerprint: str) -> list[str]:
+    """Return the contents that a shard holds for this encoder; none if it is damaged."""
+    try:
+        with opened(path) as file:
+            about = attributes(file, ["fingerprint", "features_sha256"])
+            if about["fingerprint"] != fingerprint:
+                return []
+            digests, features = texts(dataset(file, "sha256", "S", 1)), dataset(file, "features", np.float32, 2)
+            check = hashlib.sha256()
+            for row in range(0, len(features), _SAVE_ROWS):
+                check.update(features[row : row + _SAVE_ROWS].tobytes())
+            whole = len(features) == len(digests) and check.hexdigest() == about["features_sha256"]
+            return list(digests) if whole else []
+    # h5py raises many kinds on damaged files.
+    except Exception:
+        return []
+
+
+def _write(
+    path: Path,
+    digests: list[str],
+    blocks: Iterator[NDArray[np.float32]] | list[NDArray[np.float32]],
+    fingerprint: str,
+    dimension: int,
+) -> None:
+    size = len(digests) * (4 * dimension + 64) + HDF5_OVERHEAD
+    with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
+        write_texts(file, "sha256", digests)
+        features = file.create_dataset("features", (len(digests), dimension), np.float32)
+        row, check = 0, hashlib.sha256()
+        for block in blocks:
+            features[row : row + len(block)] = block
+            check.update(block.tobytes())
+            row += len(block)
+        write_attributes(file, {"fingerprint": fingerprint, "features_sha256": check.hexdigest()})
+
+
+def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Iterator[NDArray[np.float32]]:
+    """Yield the features of ``digests``, in order, in blocks of (at most 1024, d) float32.
+
+    Raises:
+        InputError: when a shard is damaged or of another encoder, or an image is in none.
+    """
+    places: dict[str, tuple[Path, int]] = {}
+    for shard in shards:
+        found = _digests(shard, fingerprint)
+        if not found and _holds_rows(shard):
+            raise InputError(f"The encoded shard {shard} is damaged or of another encoder: remove it and run again.")
+        places.update({digest: (shard, row) for row, digest in enumerate(found)})
+    for digest in digests:
+        if digest not in places:
+            raise InputError(f"No encoded shard holds the image with sha256 {digest}: remove the shards and run again.")
+    for start in range(0, len(digests), _SAVE_ROWS):
+        chunk = digests[start : start + _SAVE_ROWS]
+        block: NDArray[np.float32] | None = None
+        for shard in shards:
+            here = sorted((places[digest][1], at) for at, digest in enumerate(chunk) if places[digest][0] == shard)
+            if not here:
+                continue
+            # Rows of one content may be wanted twice; HDF5 takes each row once, in rising order.
+            rows = sorted({row for row, _ in here})
+            position = {row: index for index, row in enumerate(rows)}
+            try:
+                # `_digests` has opened it safely, which reads all of it: too long for each block.
+                with h5py.File(shard, "r") as file:
+                    values = dataset(file, "features", np.float32, 2)[rows]
+            # h5py raises many kinds on damaged files.
+            except Exception as error:
+                raise InputError(f"The encoded shard {shard} is damaged ({error}): remove it and run again.") from error
+            if block is None:
+                block = np.empty((len(chunk), values.shape[1]), np.float32)
+            for row, at in here:
+                block[at] = values[position[row]]
+        assert block is not None
+        yield block
+
+
+def _holds_rows(path: Path) -> bool:
+    try:
+        with opened(path) as file:
+            return len(dataset(file, "sha256", "S", 1)) > 0
+    # h5py raises many kinds on damaged files.
+    except Exception:
+        return True

@@ -1,0 +1,187 @@
+"""Files that appear whole or not at all, and their content hashes."""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cbir.files.errors import InputError
+
+log = logging.getLogger("cbir")
+
+HDF5_OVERHEAD = 16_384
+"""Bytes that an HDF5 file takes beside its data, generously."""
+
+
+@contextmanager
+def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    The temporary file stands in the same folder, so that the replacement is a rename within one file system. It keeps
+    the suffix of ``path``, because libraries choose a format by it. Missing parent folders are made. An error in the
+    block removes the temporary file and leaves ``path`` as it was.
+
+    Args:
+        path: the file.
+        size: bytes that it will take, where they are known. HDF5 does not survive a disk that fills up under it, so
+            room for it is asked for before.
+
+    Raises:
+        InputError: when the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
+        # A new file, which the kernel gives the rights that the umask leaves; libraries then write into it.
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        yield temporary
+        # What other nodes see under the final name is then whole on the server's disk.
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if not _is_full(error) and (error.errno is None or isinstance(error, FileNotFoundError)):
+            raise
+        raise unwritable(path, error) from error
+    # HDF5 reports a full disk by many kinds.
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it came from, says that a disk or a quota is full."""
+    while error is not None:
+        if getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def unwritable(path: Path, error: Exception) -> InputError:
+    """Return the error that says why a file cannot be written."""
+    if _is_full(error):
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        return InputError(
+            f"{path} cannot be written (No space left on device; {free / 1e6:.1f} MB are free): free space on the disk "
+            f"or in the quota of {path.parent.absolute()} and run again, what is finished is kept."
+        )
+    reason = error.strerror if isinstance(error, OSError) else error
+    return InputError(f"{path} cannot be written ({reason}): allow writing there.")
+
+
+@contextmanager
+def sole_writer(path: str | Path) -> Iterator[None]:
+    """Let no other process, on this machine or another, write what ``path`` names until the block ends.
+
+    Two jobs make the same file when the submitting process was killed and its jobs were not, and the next run submits
+    them again: the later one waits here. The lock, a hidden file beside ``path``, goes with its process. On a file
+    system without locks it does nothing.
+    """
+    path = Path(path)
+    lock = path.parent / f".{path.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = os.fdopen(open_file(lock, os.O_WRONLY | os.O_CREAT), "w")
+    except OSError as error:
+        raise unwritable(lock, error) from error
+    with stream:
+        try:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                log.info("another job is writing %s (of an earlier run?): waiting until it ends", path)
+                fcntl.lockf(stream, fcntl.LOCK_EX)
+            else:
+                log.info("%s: no locks on this file system (%s)", lock, error.strerror)
+        yield
+
+
+def open_file(path: str | Path, flags: int) -> int:
+    """Open a regular file for writing in place, never through a symbolic link.
+
+    A folder that came from others may hold a link in the place of a file; writing through it would change a file
+    elsewhere. `atomic` needs no such care, because it replaces a link by a new file.
+
+    Args:
+        path: the file.
+        flags: as `os.open` takes them. With ``O_CREAT``, a new file has the rights that the umask leaves.
+
+    Returns:
+        The file descriptor.
+
+    Raises:
+        InputError: when the path is a link or no regular file.
+        OSError: when the file cannot be opened for another reason.
+    """
+    refused = InputError(f"{path} is a link or no regular file, and is not written to: remove it.")
+    try:
+        # O_NONBLOCK: opening a pipe that nobody reads does not wait.
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+            raise refused from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise refused
+    return handle
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder unless it exists; refuse a symbolic link, through which files would be written elsewhere.
+
+    Raises:
+        InputError: when the path is a link or no folder, or the folder cannot be made.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        raise InputError(f"{path} is a link, and nothing is written to where it leads: remove it.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def sweep(path: str | Path) -> None:
+    """Remove temporary files that killed processes left of `atomic`; for a file that nobody else writes meanwhile."""
+    path = Path(path)
+    left = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+    with suppress(OSError):
+        for entry in os.scandir(path.parent):
+            if left.fullmatch(entry.name):
+                Path(entry).unlink(missing_ok=True)
+
+
+def date_back(folder: str | Path) -> None:
+    """Give all files below a folder that are dated later than now the time of now.
+
+    A clock that was ahead leaves such files, and Snakemake goes on from nothing older than what it was made from.
+    """
+    now = time.time()
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with suppress(OSError):
+                if os.stat(path, follow_symlinks=False).st_mtime > now:
+                    os.utime(path, (now, now), follow_symlinks=False)

@@ -1,0 +1,52 @@
+"""How all programs of the project write log lines: printable, one line a message."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, TextIO
+
+from cbir.files.atomic import open_file, unwritable
+from cbir.files.errors import printable
+
+
+class PrintableFormatter(logging.Formatter):
+    """Writes a message as one `printable` line, whatever names of files it holds, and indents the lines of a traceback.
+
+    A name may hold sequences that steer a terminal, or a line break followed by what looks like another message.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line of a message."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the lines of a traceback."""
+        return "\n".join(f"  {printable(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def handler(
+    target: str | Path | TextIO | None = None, form: str = "%(asctime)s %(levelname)s %(message)s"
+) -> logging.StreamHandler[TextIO]:
+    """Return a handler that writes log lines to a file, to a stream, or to standard error.
+
+    Args:
+        target: the file or stream. A file is emptied and then appended to, so that two jobs that write one log (see
+            `cbir.files.atomic.sole_writer`) do not write over each other.
+        form: what a line says, as `logging.Formatter` takes it.
+
+    Raises:
+        InputError: when the file cannot be written, or is a link.
+    """
+    made = logging.StreamHandler(_open(Path(target)) if isinstance(target, str | Path) else target)
+    made.setFormatter(PrintableFormatter(form, "%H:%M:%S"))
+    return made
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return os.fdopen(descriptor, "a", encoding="utf-8")

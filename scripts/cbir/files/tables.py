@@ -1,0 +1,119 @@
+"""JSON, CSV and text files: written whole or not at all, read with one sentence about what is wrong."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cbir.files.atomic import atomic
+from cbir.files.errors import InputError
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON with a final newline, whole or not at all; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write ``table`` without its index, lines ending in a bare newline, whole or not at all."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    # A bare carriage return inside a name is not quoted by itself, and a reader takes it for the end of a line.
+    if "\r" in text:
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, text)
+
+
+def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        keys: what an object must hold, each with its type; further keys are kept. None admits any value.
+
+    Raises:
+        InputError: when the file is missing or unreadable, is not UTF-8, is not JSON or does not hold the keys.
+    """
+    require_file(path)
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
+    # ValueError covers bytes that are no UTF-8, text that is no JSON, and integers of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
+    for key, kind in (keys or {}).items():
+        # To Python, true is a whole number.
+        if not isinstance(value, dict) or type(value.get(key)) is not kind:
+            raise InputError(f"{path} lacks {key!r}, or holds something else there: remove it and run again.")
+    return value
+
+
+def require_file(path: str | Path) -> None:
+    """Refuse what is missing or no regular file; a pipe or a device may never end.
+
+    Raises:
+        InputError: when it is.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
+
+
+def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    """Read a CSV whose cells are kept as written (no cell is taken for a missing value).
+
+    Args:
+        path: the file.
+        columns: names that must be there; further columns are kept.
+
+    Raises:
+        InputError: when the file is missing or unreadable, is not a CSV or lacks a column.
+    """
+    require_file(path)
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_TEXT_COLUMNS, str))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a readable CSV ({error}): remove it and run again.") from None
+    # Rows longer than the header would shift all cells to the left.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path} has more cells in a row than columns: remove it and run again.")
+    for name in _NUMBER_COLUMNS:
+        if name in columns and name in table.columns and len(table) and table[name].dtype.kind not in "iu":
+            raise InputError(f"{path} holds something else than whole numbers as {name!r}: remove it and run again.")
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]!r}: remove it and run again.")
+    return table
+
+
+# Categories such as "007" or "1e3" are names, not numbers.
+_TEXT_COLUMNS = (
+    *(
+        "image_id",
+        "path",
+        "category",
+        "sha256",
+        "query",
+        "predicted",
+        "reason",
+        "method",
+        "group",
+        "nearest",
+        "suggested",
+    ),
+    *("phash", "dhash", "phash_mirrored", "dhash_mirrored"),
+)
+
+
+_NUMBER_COLUMNS = ("label", "width", "height", "bytes")

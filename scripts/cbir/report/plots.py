@@ -1,0 +1,235 @@
+"""Pictures of tables and of query results. The same data give the same bytes."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cbir.collection.images import ImageError, thumbnail
+from cbir.files.atomic import atomic
+from cbir.files.errors import InputError, printable
+
+matplotlib.use("Agg")
+# File names may hold "$", which would be taken for mathematics.
+matplotlib.rcParams.update({"svg.hashsalt": "cbir", "svg.fonttype": "none", "text.parse_math": False, "font.size": 9})
+
+RIGHT, WRONG, NEUTRAL = "#1a7f37", "#c62828", "#57606a"
+_TEXT_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file with what stands below it.
+
+    Attributes:
+        path: the file.
+        lines: text below the picture.
+        right: True and False draw the frame and the mark of a right or wrong result; None draws neither.
+    """
+
+    path: str
+    lines: Sequence[str]
+    right: bool | None = None
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure whole or not at all, without dates, and close it."""
+    metadata = {"Date": None} if str(path).endswith(".svg") else {"Software": None}
+    with atomic(path) as temporary:
+        figure.savefig(temporary, metadata=metadata, dpi=110)
+    plt.close(figure)
+
+
+def confusion(table: pd.DataFrame, path: str | Path) -> None:
+    """Draw a confusion matrix: rows true, columns predicted, shaded by the share of the row.
+
+    Args:
+        table: first column the true category, then a column of counts for each predicted category.
+        path: an SVG or PNG file.
+    """
+    counts = table.iloc[:, 1:].to_numpy(np.int64)
+    names = [shorten(str(name)) for name in table.iloc[:, 0]]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(3.2, 0.3 * len(names) + 1.8)
+    figure, axes = plt.subplots(figsize=(side + 0.6, side), layout="constrained")
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.6 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=7)
+    figure.colorbar(shown, ax=axes, label="share of the true category", shrink=0.7)
+    save(figure, path)
+
+
+def categories(table: pd.DataFrame, path: str | Path) -> None:
+    """Draw precision, recall and F1 of each category, best F1 on top.
+
+    Args:
+        table: columns category, precision, recall, f1, in the order to draw.
+        path: an SVG or PNG file.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 0.26 * len(table) + 1.2), layout="constrained")
+    places = np.arange(len(table))
+    axes.barh(places, table["f1"], color="#9ec5e8", label="F1")
+    axes.scatter(table["precision"], places, marker="|", s=60, color="#b35900", label="precision", zorder=3)
+    axes.scatter(table["recall"], places, marker="x", s=22, color="#303a8c", label="recall", zorder=3)
+    axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.02)
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    save(figure, path)
+
+
+def strips(rows: Sequence[Sequence[Picture]], path: str | Path, title: str = "") -> None:
+    """Draw rows of pictures: each row a query, then its results.
+
+    Args:
+        rows: the pictures; the first of each row stands apart as the query.
+        path: an SVG or PNG file.
+        title: a heading.
+    """
+    columns = max(len(row) for row in rows)
+    figure, grid = plt.subplots(
+        len(rows),
+        columns,
+        figsize=(1.75 * columns, 2.2 * len(rows) + 0.3 * bool(title)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes_row, row in zip(grid, rows, strict=True):
+        for axes, picture in zip(axes_row, row, strict=False):
+            draw(axes, picture)
+        for axes in axes_row[len(row) :]:
+            axes.set_axis_off()
+    if title:
+        figure.suptitle(printable(title), fontsize=10)
+    save(figure, path)
+
+
+def draw(axes: Axes, picture: Picture) -> None:
+    """Draw a picture with its frame, mark and text.
+
+    Raises:
+        InputError: when the file is no longer an image.
+    """
+    try:
+        axes.imshow(np.asarray(thumbnail(picture.path, 180)))
+    except ImageError as error:
+        raise InputError(f"The image {picture.path} cannot be shown ({error}): run again, or put it back.") from None
+    axes.set_xticks([])
+    axes.set_yticks([])
+    colour = NEUTRAL if picture.right is None else RIGHT if picture.right else WRONG
+    for spine in axes.spines.values():
+        spine.set_color(colour)
+        spine.set_linewidth(1 if picture.right is None else 3)
+    if picture.right is not None:
+        mark = "✓" if picture.right else "✗"
+        axes.text(0.03, 0.97, mark, transform=axes.transAxes, va="top", color="white", fontsize=10, fontweight="bold",
+                  bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.2"})  # fmt: skip
+    axes.set_xlabel("\n".join(shorten(line) for line in picture.lines), fontsize=7)
+
+
+def shorten(text: str) -> str:
+    """Return text of one line that fits below a picture; the end is kept, since it tells file names apart."""
+    line = printable(text)
+    return line if len(line) <= _TEXT_LENGTH else f"…{line[-(_TEXT_LENGTH - 1) :]}"
+
+
+# These two stay apart for people who see colours differently.
+_BLUE, _ORANGE = "#0072b2", "#b35900"
+
+
+def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> None:
+    """Draw accuracy, ANMRR and MAP of each method with their intervals, methods from top to bottom.
+
+    Args:
+        table: columns method, and accuracy, anmrr and map, each with ``_low`` and ``_high``.
+        confidence: of the intervals.
+        path: an SVG or PNG file.
+    """
+    places = np.arange(len(table))
+    titles = {"accuracy": "accuracy (more is better)", "anmrr": "ANMRR (less is better)", "map": "MAP (more is better)"}
+    figure, grid = plt.subplots(1, 3, figsize=(9, 0.32 * len(table) + 1.3), sharey=True, layout="constrained")
+    for axes, (key, title) in zip(grid, titles.items(), strict=True):
+        axes.hlines(places, table[f"{key}_low"], table[f"{key}_high"], color=_BLUE, linewidth=2)
+        axes.scatter(table[key], places, color=_BLUE, zorder=3)
+        for place, value in zip(places, table[key], strict=True):
+            axes.annotate(f"{value:.3f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+        axes.set_title(title, fontsize=9)
+        axes.margins(x=0.15)
+        left, right = axes.get_xlim()
+        axes.set_xlim(max(left, -0.03), min(right, 1.03))
+        axes.grid(axis="x", alpha=0.3)
+        axes.tick_params(axis="y", length=0)
+    grid[0].set_yticks(places, [shorten(str(name)) for name in table["method"]])
+    grid[0].set_ylim(len(table) - 0.5, -0.7)
+    figure.supxlabel(f"lines: {100 * confidence:g} % bootstrap intervals over the queries", fontsize=8)
+    save(figure, path)
+
+
+def method_categories(table: pd.DataFrame, path: str | Path) -> None:
+    """Draw the F1 of each category with each method, a column of bars a method; the best of a category are darker.
+
+    Args:
+        table: columns category, support, then ``f1_{method}`` for each method, in the order to draw.
+        path: an SVG or PNG file.
+    """
+    f1 = table.iloc[:, 2:]
+    best = f1.max(axis=1)
+    places = np.arange(len(table))
+    size = (1.35 * f1.shape[1] + 1.6, 0.22 * len(table) + 1.2)
+    figure, grid = plt.subplots(1, f1.shape[1], figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axes, name in zip(grid[0], f1.columns, strict=True):
+        axes.barh(places, f1[name], color=np.where(f1[name] == best, "#5b9bd5", "#cfe2f3"))
+        for place, value in zip(places, f1[name], strict=True):
+            axes.text(0.03, place, f"{value:.3f}", va="center", fontsize=7)
+        axes.set_title(textwrap.fill(shorten(name.removeprefix("f1_")), 14), fontsize=9)
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.grid(axis="x", alpha=0.3)
+        axes.tick_params(axis="y", length=0)
+    grid[0, 0].set_yticks(places, [shorten(str(name)) for name in table["category"]])
+    grid[0, 0].set_ylim(len(table) - 0.5, -0.5)
+    figure.supxlabel("F1", fontsize=9)
+    save(figure, path)
+
+
+def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
+    """Draw the difference in F1 of each category: a bar to the right where method a is better, to the left where b is.
+
+    Args:
+        table: columns category and delta, in the order to draw.
+        a: the method whose F1 is taken first.
+        b: the method whose F1 is subtracted.
+        path: an SVG or PNG file.
+    """
+    places = np.arange(len(table))
+    delta = table["delta"].to_numpy(np.float64)
+    figure, axes = plt.subplots(figsize=(6.4, 0.24 * len(table) + 1.3), layout="constrained")
+    axes.barh(places, delta, color=np.where(delta > 0, _BLUE, _ORANGE))
+    for place, value in zip(places, delta, strict=True):
+        side, align = (3, "left") if value >= 0 else (-3, "right")
+        text = f"{value:+.3f}" if value else "0"
+        axes.annotate(text, (value, place), (side, 0), textcoords="offset points", va="center", ha=align, fontsize=7)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    # Room for the figures beside the bars, and never so close that hardly any difference looks like one.
+    reach = max(0.05, 1.25 * float(np.abs(delta).max(initial=0)))
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel(f"F1 of {shorten(a)} minus F1 of {shorten(b)}")
+    axes.set_title(f"← {shorten(b)} better", loc="left", fontsize=9, color=_ORANGE)
+    axes.set_title(f"{shorten(a)} better →", loc="right", fontsize=9, color=_BLUE)
+    axes.grid(axis="x", alpha=0.3)
+    save(figure, path)

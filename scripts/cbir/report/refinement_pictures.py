@@ -1,0 +1,117 @@
+"""Pictures of relevance feedback: the rounds of one refinement under each other, and curves of the gain per round."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.files.errors import printable
+from cbir.report import plots
+
+# A colour, a line and a sign each, so that any one of them is enough.
+_FLAGS = {"relevant": (plots.RIGHT, "solid", "+ relevant"), "irrelevant": (plots.WRONG, "dashed", "− irrelevant")}
+_STRATEGIES = {"rocchio": ("#0072b2", "o"), "nearest": ("#b35900", "s"), "linear": ("#5b3a8c", "^")}
+_PANELS = (
+    ("precision_at_k", None, "precision@{k}, all images"),
+    ("residual_precision_at_k", "residual_precision_at_k_plain", "precision@{k}, unjudged images"),
+    ("residual_anmrr", "residual_anmrr_plain", "ANMRR, unjudged images (0 is best)"),
+)
+
+
+def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -> None:
+    """Draw the rounds of a refinement under each other, the query first, with what was judged of each round.
+
+    A frame and a badge show what was judged relevant or irrelevant of the results above it; the text below a picture
+    says whether it had been judged before, and whether it is of the query's category.
+
+    Args:
+        record: as ``records.record`` returns it.
+        paths: the file of each image_id; the query's too, if it is none of the collection.
+        path: a PNG file.
+
+    Raises:
+        InputError: when an image cannot be read.
+    """
+    shown = record["rounds"][:SHOWN_ROUNDS]
+    columns = 1 + min(SHOWN_RESULTS, len(shown[0]["results"]))
+    figure, grid = plt.subplots(
+        len(shown), columns, figsize=(1.6 * columns, 2.15 * len(shown) + 0.4), squeeze=False, layout="constrained"
+    )
+    for axes_row, round in zip(grid, shown, strict=True):
+        if round["round"] == 0:
+            lines = ["query", PurePosixPath(record["query"]).name, record["category"] or "category not known"]
+            plots.draw(axes_row[0], plots.Picture(paths[record["query"]], lines))
+            axes_row[0].set_title(_words(round), fontsize=8)
+        else:
+            axes_row[0].set_axis_off()
+            axes_row[0].text(0.5, 0.5, _words(round), ha="center", va="center", fontsize=8)
+        given = flags(round)
+        for axes, item in zip(axes_row[1:], round["results"], strict=False):
+            _result(axes, item, paths[item["image_id"]], given.get(item["image_id"]))
+    asked = record["refinement"]
+    title = f"{asked['method']}, {asked['strategy']}: {record['query']}"
+    if columns - 1 < asked["k"] or len(shown) < len(record["rounds"]):
+        title += f" (the first {columns - 1} of {asked['k']} results, {len(shown)} of {len(record['rounds'])} rankings)"
+    figure.suptitle(printable(title), fontsize=10)
+    plots.save(figure, path)
+
+
+def _words(round: dict[str, Any]) -> str:
+    words = f"round {round['round']}"
+    if round["round"]:
+        words += f"\n{round['judged_relevant']} relevant,\n{round['judged_irrelevant']} irrelevant\njudged so far"
+    if round["precision_at_k"] is not None:
+        words += f"\nprecision {round['precision_at_k']:.2f}"
+        words += f"\nof unjudged {round['residual_precision_at_k']:.2f}" if round["round"] else ""
+    return words
+
+
+def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None) -> None:
+    own = {None: "", True: "right, ", False: "wrong, "}[item["of_category"]]
+    before = [f"{item['judged']} before"] if item["judged"] else []
+    plots.draw(axes, plots.Picture(path, [item["image_id"], f"{own}{item['distance']:.3f}", *before]))
+    if flag is not None:
+        colour, style, sign = _FLAGS[flag]
+        for spine in axes.spines.values():
+            spine.set(color=colour, linestyle=style, linewidth=3)
+        axes.text(0.03, 0.97, sign, transform=axes.transAxes, va="top", color="white", fontsize=8, fontweight="bold",
+                  bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.2"})  # fmt: skip
+
+
+def gain(table: pd.DataFrame, k: int, path: str | Path) -> None:
+    """Draw the simulated user's gain per round: a row for the worst categories together and one for the sample of all.
+
+    Args:
+        table: columns strategy, scope (``worst`` and ``sample`` are drawn), round, and those of ``Gain.mean``.
+        k: results of a round.
+        path: an SVG or PNG file.
+    """
+    scopes = {"worst": "worst categories", "sample": "sample of all"}
+    figure, grid = plt.subplots(
+        len(scopes), len(_PANELS), figsize=(9.6, 5.6), sharex=True, squeeze=False, layout="constrained"
+    )
+    for row, (scope, name) in zip(grid, scopes.items(), strict=True):
+        of_scope = table[table["scope"] == scope]
+        for axes, (column, plain, title) in zip(row, _PANELS, strict=True):
+            for strategy, lines in of_scope.groupby("strategy", sort=False):
+                colour, marker = _STRATEGIES[str(strategy)]
+                axes.plot(lines["round"], lines[column], color=colour, marker=marker, markersize=4, label=strategy)
+                if plain is not None:
+                    axes.plot(lines["round"], lines[plain], color=colour, marker=marker, markersize=3,
+                              linestyle=":", alpha=0.8, label=f"no feedback, same images as {strategy}")  # fmt: skip
+            axes.set_ylim(0, 1.03)
+            axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_title(title.format(k=k), fontsize=9)
+        queries = of_scope["queries"].max()
+        row[0].set_ylabel(f"{name} ({queries} {'query' if queries == 1 else 'queries'})")
+    for axes in grid[-1]:
+        axes.set_xlabel("round")
+    handles, labels = grid[0, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    plots.save(figure, path)

@@ -1,0 +1,1 @@
+"""Exact search, indexes, example queries and the vote of neighbours."""

@@ -1,0 +1,81 @@
+"""Answer a query by the nearest images of the gallery."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+
+from cbir.features.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A result: rank from 1, image and distance (Euclidean, in the feature space)."""
+
+    rank: int
+    image_id: str
+    label: int
+    distance: float
+
+
+def nearest(
+    tree: KDTree, gallery: FeatureStore, vector: np.ndarray, k: int, exclude: str | None = None
+) -> list[Neighbour]:
+    """Return the k nearest gallery images of a vector.
+
+    Args:
+        tree: the gallery's index.
+        gallery: image_ids and labels of its rows.
+        vector: (d,) the query.
+        k: how many; a smaller gallery gives all its images.
+        exclude: an image_id that is left out, for a query that is itself in the gallery.
+    """
+    count = min(k + (exclude is not None), tree.n)
+    distances, rows = tree.query(vector, k=list(range(1, count + 1)))
+    # Sorted as pairs, so that ties go by gallery row, as in the evaluation.
+    pairs = sorted(zip(distances, rows, strict=True))
+    found = [(distance, row) for distance, row in pairs if gallery.image_id[row] != exclude]
+    return [
+        Neighbour(rank, str(gallery.image_id[row]), int(gallery.label[row]), float(distance))
+        for rank, (distance, row) in enumerate(found[:k], start=1)
+    ]
+
+
+def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
+    """Choose an example query from an evaluation.
+
+    Args:
+        kind: ``best``, the best ranked image of the category with the highest F1; ``middling``, the median image of the
+            median category; ``worst``, the worst ranked image of the category with the lowest F1.
+        categories: the evaluation's table, best F1 first.
+        queries: the evaluation's queries.
+
+    Returns:
+        An image_id.
+    """
+    share = {"best": 0.0, "middling": 0.5, "worst": 1.0}[kind]
+    category = categories["category"].iloc[round(share * (len(categories) - 1))]
+    ranked = queries[queries["category"] == category].sort_values(["nmrr", "image_id"])
+    return str(ranked["image_id"].iloc[round(share * (len(ranked) - 1))])
+
+
+def as_data(image_id: str, category: str, method: str, found: list[Neighbour], categories: list[str]) -> dict[str, Any]:
+    """Return a query and its results as plain data; ``right`` is null when the query's category is not known."""
+    return {
+        "query": image_id,
+        "category": category or None,
+        "method": method,
+        "k": len(found),
+        "neighbours": [
+            {
+                "rank": item.rank,
+                "image_id": item.image_id,
+                "category": categories[item.label],
+                "distance": item.distance,
+                "right": categories[item.label] == category if category else None,
+            }
+            for item in found
+        ],
+    }

@@ -1,0 +1,303 @@
+"""Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
+
+import copy
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import jsonschema
+import yaml
+
+from cbir.files.errors import InputError
+
+_is_type = jsonschema.Draft202012Validator.TYPE_CHECKER.is_type
+
+
+def check(
+    config: dict[str, Any],
+    schema: dict[str, Any],
+    given: dict[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> dict[str, Any]:
+    """Check a whole configuration and fill in the schema's defaults.
+
+    Values that come as text, as all nested ones of ``--config`` do, are read as YAML where the schema admits no text.
+    A leading ``~`` of a path becomes the home folder.
+
+    Args:
+        config: what config.yaml, ``--configfile`` files and ``--config`` give together.
+        schema: the JSON schema (draft 2020-12).
+        given: what ``--configfile`` files and ``--config`` alone give. Everything else is a default, and a default that
+            needs a row that is switched off is left out with it. None if that is unknown: then it is an error.
+        tell: takes a sentence about each thing that is left out.
+
+    Returns:
+        The configuration, complete, without the rows that are switched off (set to null).
+
+    Raises:
+        InputError: naming the key and what is allowed there.
+    """
+    config = _read(config, schema)
+    _require_plain(config, "")
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if error is not None:
+        # Of a row of several kinds the whole choice is told, not what one kind would want.
+        raise InputError(_sentence(error.parent or error))
+    if given is not None:
+        config = _without_users_of_what_is_off(config, given, tell)
+    complete = _complete(config, schema)
+    _check_references(complete)
+    return complete
+
+
+def _read(value: Any, schema: Any) -> Any:
+    """Return ``value`` with texts read by what the schema asks for at their place."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, str):
+        value = _from_text(value, schema)
+    if isinstance(value, dict):
+        known, rows = schema.get("properties", {}), schema.get("additionalProperties")
+        return {name: _read(item, known.get(name, rows)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_read(item, schema.get("items")) for item in value]
+    return value
+
+
+def _from_text(text: str, schema: dict[str, Any]) -> Any:
+    types = _types(schema)
+    if "string" in types or not types:
+        if "null" in types and text.lower() == "null":
+            return None
+        return os.path.expanduser(text) if schema.get("format") == "path" else text
+    try:
+        # YAML 1.1 takes 1e-4 for text.
+        meant = float(text) if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", text) else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text
+    return meant if any(_is_type(meant, name) for name in types) else text
+
+
+def _types(schema: dict[str, Any]) -> set[str]:
+    """Return the JSON types that a schema admits; none where it does not say."""
+    own = schema.get("type", [])
+    options = [option for key in ("anyOf", "oneOf") for option in schema.get(key, []) if isinstance(option, dict)]
+    return {own} if isinstance(own, str) else set(own).union(*map(_types, options))
+
+
+def _require_plain(value: Any, key: str) -> None:
+    """Refuse what YAML can express and no key admits: names that are no text, and infinite numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"config: {key} is {value}, but must be a finite number.")
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(name, str):
+                raise InputError(
+                    f"config: {key or 'the configuration'} has the name {name}, which YAML does not take for text; "
+                    "put it in quotes."
+                )
+            _require_plain(item, f"{key}.{name}".removeprefix("."))
+
+
+def _without_users_of_what_is_off(
+    config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Leave out defaults that need an encoder or method that is switched off (null); what is ``given`` stays."""
+    config = copy.deepcopy(config)
+    encoders, methods, feedback = config["encoders"], config["methods"], config["feedback"]
+
+    def is_given(*path: str) -> bool:
+        part: Any = given
+        for name in path:
+            if not isinstance(part, dict) or name not in part:
+                return False
+            part = part[name]
+        return True
+
+    def is_off(rows: dict[str, Any], name: str) -> bool:
+        return name in rows and rows[name] is None
+
+    # A method that is left out may be part of one that was looked at before it.
+    for _ in range(len(methods)):
+        for name, row in methods.items():
+            if row is None or is_given("methods", name):
+                continue
+            off = [f"the method {part}" for part in parts(row) if is_off(methods, part)]
+            if is_off(encoders, row.get("encoder", "")):
+                off = [f"the encoder {row['encoder']}"]
+            if off:
+                methods[name] = None
+                tell(f"The method {name} is left out: it needs {off[0]}, which is switched off.")
+    used = {row.get("encoder") for row in methods.values() if row is not None}
+    for name, row in encoders.items():
+        if row is not None and name not in used and not is_given("encoders", name):
+            encoders[name] = None
+            tell(f"The encoder {name} is left out: no method uses it.")
+    if not is_given("comparison", "pairs"):
+        for pair in list(config["comparison"]["pairs"]):
+            if off := [name for name in pair if is_off(methods, name)]:
+                config["comparison"]["pairs"].remove(pair)
+                tell(f"The comparison of {pair[0]} with {pair[1]} is left out: {off[0]} is switched off.")
+    on = [name for name, row in methods.items() if row is not None]
+    if is_off(methods, feedback["method"]) and on:
+        if is_given("feedback", "method"):
+            _require("method", feedback["method"], on, "feedback.method")
+        tell(f"feedback.method is {on[0]}: {feedback['method']} is switched off.")
+        feedback["method"] = on[0]
+    if feedback["simulation"]["methods"] is not None and not is_given("feedback", "simulation", "methods"):
+        for name in [name for name in feedback["simulation"]["methods"] if is_off(methods, name)]:
+            feedback["simulation"]["methods"].remove(name)
+            tell(f"The simulated user leaves out {name}, which is switched off.")
+    return config
+
+
+def _complete(value: Any, schema: dict[str, Any]) -> Any:
+    # To JSON 3.0 is an integer; to Python it is none.
+    if isinstance(value, float) and "integer" in schema.get("type", ()):
+        return int(value)
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    rows = schema.get("additionalProperties") or {}
+    filled = {name: part["default"] for name, part in known.items() if "default" in part} | value
+    # Null switches a row off; a known key that may be null keeps it.
+    return {
+        name: _complete(item, known.get(name, rows))
+        for name, item in filled.items()
+        if item is not None or name in known
+    }
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    rule, value = error.validator, error.validator_value
+    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    if rule == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(str(name) for name in set(error.instance) - set(known))
+        return f"config: {key} has the unknown key {unknown[0]!r}; known are {', '.join(known)}."
+    if "propertyNames" in error.absolute_schema_path:
+        return f"config: {key} has the name {shown}; a name consists of letters, digits, '-' and '_'."
+    if rule == "required":
+        return f"config: {key} lacks a key: {error.message}."
+    allowed = {
+        "enum": lambda: "one of " + ", ".join(json.dumps(item) for item in value),
+        "type": lambda: " or ".join([value] if isinstance(value, str) else value),
+        "minimum": lambda: f"at least {value}",
+        "exclusiveMinimum": lambda: f"above {value}",
+        "maximum": lambda: f"at most {value}",
+        "exclusiveMaximum": lambda: f"below {value}",
+        "minItems": lambda: f"a list of at least {value}",
+        "maxItems": lambda: f"a list of at most {value}",
+        "uniqueItems": lambda: "a list without repetitions",
+        "minLength": lambda: "not empty",
+        "minProperties": lambda: "not empty",
+        "const": lambda: json.dumps(value),
+        "pattern": lambda: f"like {value}",
+    }
+    if rule == "oneOf":
+        kinds = "; or ".join(", ".join(_with_value(name, option) for name in option["required"]) for option in value)
+        return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
+    if rule in allowed:
+        return f"config: {key} is {shown}, but must be {allowed[rule]()}."
+    return f"config: {key} is {shown}: {error.message}."
+
+
+def _with_value(name: str, option: dict[str, Any]) -> str:
+    part = option["properties"].get(name, {})
+    return f"{name}: {part['const']}" if "const" in part else name
+
+
+def _check_references(config: dict[str, Any]) -> None:
+    source, path = config["collection"]["source"], config["collection"]["path"]
+    if source == "folder" and path is None:
+        raise InputError("config: collection.path is not set; with source: folder it must name the folder of images.")
+    if source != "folder" and path is not None:
+        raise InputError(
+            f"config: collection.path is {os.path.abspath(path)}, but collection.source is {source}, which does not "
+            "read it: set collection.source to folder, or collection.path to null."
+        )
+    # As the decimal fractions they are written as; as floats 0.6, 0.2 and 0.2 do not make 1.
+    total = sum(Fraction(str(config["split"][name])) for name in ("train", "val", "test"))
+    if total != 1:
+        raise InputError(f"config: split.train, split.val and split.test sum to {float(total)}, but must sum to 1.")
+    for kind in ("encoders", "methods"):
+        if not config[kind]:
+            raise InputError(f"config: {kind} has no row that is switched on; give it one.")
+    for name, row in config["encoders"].items():
+        if row["weights"] == "imagenet" and row["architecture"] != "mobilenetv2":
+            raise InputError(
+                f"config: encoders.{name}.weights is imagenet, which there are none of for the architecture "
+                f"{row['architecture']}: make it random or a weights file."
+            )
+        if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
+            raise InputError(
+                f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
+                "openvino."
+            )
+    for name, row in config["methods"].items():
+        if "encoder" in row:
+            _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
+        for part in parts(row):
+            _require("method", part, config["methods"], f"methods.{name}.{'combine' if 'combine' in row else 'of'}")
+    for pair in config["comparison"]["pairs"]:
+        for name in pair:
+            if name not in config["methods"]:
+                raise InputError(
+                    f"config: comparison.pairs names the method {name!r}, which is unknown or switched off: correct it "
+                    f"or take [{', '.join(pair)}] out; methods are {', '.join(sorted(config['methods']))}."
+                )
+    for name in config["feedback"]["simulation"]["methods"] or []:
+        _require("method", name, config["methods"], "feedback.simulation.methods")
+    # The smallest p-value of a permutation test is 1 / (resamples + 1).
+    least = math.ceil(1 / (1 - config["comparison"]["confidence"]))
+    if config["comparison"]["resamples"] < least:
+        raise InputError(
+            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for a difference to be real "
+            f"at the confidence {config['comparison']['confidence']}: set it to at least {least}."
+        )
+    try:
+        TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()
+    except CycleError as error:
+        # The circle comes as parts first.
+        circle = error.args[1][::-1]
+        raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
+
+
+def require_weights(config: dict[str, Any]) -> None:
+    """Refuse an encoder's weights file that is not there.
+
+    Raises:
+        InputError: naming the key and the file.
+    """
+    for name, row in config["encoders"].items():
+        if row["weights"] not in ("imagenet", "random") and not os.path.isfile(row["weights"]):
+            raise InputError(
+                f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
+                f"{os.path.abspath(row['weights'])}: make it imagenet, random or the path of a weights file (a "
+                "relative one starts in the folder of the run)."
+            )
+
+
+def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:
+    if name not in known:
+        raise InputError(
+            f"config: {key} names the {kind} {name!r}, which is not there; known are {', '.join(sorted(known))}."
+        )
+
+
+def canonical(value: Any) -> str:
+    """Return plain data as one string that does not depend on the order of keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def parts(row: dict[str, Any]) -> list[str]:
+    """Return the methods that a row of ``methods`` is made from; none for an encoder's features as they are."""
+    return list(row.get("combine", [])) + [row[key] for key in ("of",) if key in row]

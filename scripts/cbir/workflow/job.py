@@ -1,0 +1,97 @@
+"""What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
+
+import atexit
+import gc
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from threadpoolctl import threadpool_limits
+
+from cbir.files import atomic, logs
+from cbir.files.errors import InputError
+from cbir.workflow import lock
+
+log = logging.getLogger("cbir")
+
+
+def run(work: Callable[[Any], None], snakemake: Any) -> None:
+    """Run a job's work with its log file and its number of threads.
+
+    Log lines go to the job's log file and to standard error; whatever else is written there or to standard output, as
+    TensorFlow does of its own accord, goes to the log file alone. An `InputError` ends the job with its sentence,
+    without a traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and
+    keeps its traceback in both places.
+
+    Args:
+        work: takes the job object.
+        snakemake: the job, as Snakemake hands it to a script.
+    """
+    # A job may outlive a Snakemake that was killed.
+    lock.hold()
+    # Python looks for garbage as it ends, which takes 0.6 s with TensorFlow loaded, and then throws everything away.
+    atexit.register(gc.freeze)
+    for output in getattr(snakemake, "output", []):
+        atomic.sweep(output)
+    try:
+        file = logs.handler(snakemake.log[0])
+    except InputError as error:
+        sys.exit(str(error))
+    log.setLevel(logging.INFO)
+    # Libraries give the root logger handlers of their own, which would write each line again.
+    log.propagate = False
+    # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
+    logging.raiseExceptions = False
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    with _libraries_write_to(file.stream.fileno()) as console:
+        for handler in (file, logs.handler(console)):
+            log.addHandler(handler)
+        try:
+            with threadpool_limits(limits=snakemake.threads):
+                work(snakemake)
+        except InputError as error:
+            log.error("%s", error)
+            sys.exit(1)
+        except Exception:
+            if reason := _damaged(snakemake.input):
+                log.error("%s", reason)
+                sys.exit(1)
+            log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
+            sys.exit(1)
+
+
+@contextmanager
+def _libraries_write_to(file: int) -> Iterator[TextIO]:
+    """Let what is written to standard output and error meanwhile, by compiled code too, go to an open file descriptor.
+
+    Yields a stream that still leads where standard error led.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    for number in kept:
+        os.dup2(file, number)
+    try:
+        with os.fdopen(os.dup(kept[2]), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as console:
+            yield console
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, original in kept.items():
+            os.dup2(original, number)
+            os.close(original)
+
+
+def _damaged(paths: Iterable[str]) -> str:
+    """Return the sentence why one of these files is not as the workflow writes it; empty when all are."""
+    # By name: no rule is to run again because this module, which only explains, has changed.
+    inspect = importlib.import_module("cbir.artifacts.__main__")
+    known: dict[Path, Any] = {}
+    reasons = (inspect.look(Path(path), known)[2] for path in paths if inspect.is_artifact(Path(path)))
+    return next(filter(None, reasons), "")

@@ -1,0 +1,67 @@
+"""The last words of a run: what came out of it, or what failed."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from cbir.files.errors import printable
+from cbir.files.tables import read_csv
+
+_ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
+
+
+def outcome(results: str | Path, serve: str) -> str:
+    """Return the images used, the figures of each method and where the report is, as lines for a terminal.
+
+    Args:
+        results: the folder of a finished run's results.
+        serve: the command that serves it.
+    """
+    results = Path(results)
+    images = read_csv(results / "collection/images.csv", ["category"])
+    rejected = len(read_csv(results / "collection/rejected.csv", ["path"]))
+    doubtful = len(read_csv(results / "collection/suspects.csv", ["image_id"]))
+    configuration = json.loads((results / "configuration.json").read_text(encoding="utf-8"))
+    rows = [("method", "accuracy", "ANMRR", "MAP")]
+    for method in configuration["methods"]:
+        figures = json.loads((results / f"evaluation/{method}/summary.json").read_text(encoding="utf-8"))
+        rows.append((method, *(_figure(figures[name], name) for name in ("accuracy", "anmrr", "map"))))
+    width = max(len(row[0]) for row in rows)
+    lines = [
+        "",
+        f"Images used: {len(images):,}, in {images['category'].nunique():,} categories; files rejected: {rejected:,} "
+        f"(rejected.csv); labels in doubt: {doubtful:,} (suspects.csv)",
+        *(f"  {name:{width}}  {accuracy:>8}  {anmrr:>5}  {mean:>5}" for name, accuracy, anmrr, mean in rows),
+        f"Report: {(results / 'report.html').resolve()}",
+        f"Search: {serve}",
+    ]
+    return "\n".join(map(printable, lines))
+
+
+def _figure(value: float | None, name: str) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f} %" if name == "accuracy" else f"{value:.3f}"
+
+
+def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:
+    """Return a line for each failed job, with the sentence that it ended with.
+
+    Args:
+        jobs: what each job is called, and the path of its log file.
+        since: when the run began, in seconds since 1970; what a log file says of an earlier run is passed over.
+    """
+    said = [f"  {name}: {_sentence(Path(log), since)}" for name, log in sorted(jobs)]
+    head = f"{len(said)} {'job' if len(said) == 1 else 'jobs'} failed:" if said else "The run was interrupted."
+    last = "What was finished is kept: the same command goes on from there."
+    return "\n".join(map(printable, ["", head, *said, last]))
+
+
+def _sentence(log: Path, since: float) -> str:
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace") if log.stat().st_mtime >= since else ""
+    except OSError:
+        text = ""
+    found = [match[1] for line in text.splitlines() if (match := _ERROR.match(line))]
+    return found[-1] if found else f"it ended without a word, as when it is killed or out of memory; see {log}."

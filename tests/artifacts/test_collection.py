@@ -1,0 +1,321 @@
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cbir.collection import images
+from cbir.collection import manifest as module
+from cbir.collection.manifest import IMAGE_COLUMNS, REJECTED_COLUMNS, category_labels, collect, shard_of
+from cbir.files import hashes, tables
+from cbir.files.errors import InputError
+from conftest import picture, write_collection
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "memory"
+
+
+def reasons(rejected: pd.DataFrame, folder: Path) -> dict[str, str]:
+    return {
+        os.path.relpath(path, folder): reason for path, reason in zip(rejected["path"], rejected["reason"], strict=True)
+    }
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count decoded images by their number of bytes."""
+    seen: list[int] = []
+    decode = images.decode
+
+    def count(data: bytes) -> Image.Image:
+        seen.append(len(data))
+        return decode(data)
+
+    monkeypatch.setattr(images, "decode", count)
+    return seen
+
+
+def test_a_plain_collection(collection: Path, memory: Path) -> None:
+    table, rejected, _ = collect(collection, memory, workers=2)
+    assert list(table.columns) == IMAGE_COLUMNS
+    assert list(rejected.columns) == REJECTED_COLUMNS
+    assert len(rejected) == 0
+    assert table["image_id"].tolist() == [f"{c}/{n}.png" for c in ("apple", "leaf", "sea") for n in range(6)]
+    assert table["label"].tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    row = table.iloc[7]
+    assert (row["category"], row["width"], row["height"]) == ("leaf", 48, 48)
+    assert row["path"] == str(collection / "leaf" / "1.png")
+    assert row["bytes"] == (collection / "leaf" / "1.png").stat().st_size
+    assert row["sha256"] == hashes.sha256_file(collection / "leaf" / "1.png")
+
+
+def test_what_cannot_be_used_is_told_and_the_rest_is_kept(collection: Path, memory: Path) -> None:
+    (collection / "top.png").write_bytes((collection / "sea" / "0.png").read_bytes())
+    (collection / "sea" / "notes.jpg").write_text("Dear Sir")
+    (collection / "sea" / "empty.png").touch()
+    whole = (collection / "sea" / "0.png").read_bytes()
+    (collection / "sea" / "half.png").write_bytes(whole[: len(whole) // 2])
+    (collection / "sea" / ".DS_Store").write_text("x")
+    (collection / "sea" / "._0.png").write_bytes(whole)
+    (collection / ".thumbnails" / "sea").mkdir(parents=True)
+    picture(0, 99).save(collection / ".thumbnails" / "sea" / "0.png")
+    os.mkfifo(collection / "sea" / "pipe.png")
+    (collection / "sea" / "broken.png").symlink_to("nowhere.png")
+    table, rejected, _ = collect(collection, memory)
+    assert len(table) == 18
+    assert set(table["category"]) == {"apple", "leaf", "sea"}
+    found = reasons(rejected, collection)
+    assert list(found) == sorted(found)
+    assert found.pop("sea/half.png").startswith("damaged or truncated")
+    assert found == {
+        "top.png": "not in a category folder",
+        "sea/notes.jpg": "not an image in a supported format",
+        "sea/empty.png": "empty file",
+        "sea/.DS_Store": "hidden",
+        "sea/._0.png": "hidden",
+        ".thumbnails/sea/0.png": "hidden",
+        "sea/pipe.png": "not a regular file",
+        "sea/broken.png": "does not exist",
+    }
+
+
+def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, memory: Path) -> None:
+    shutil.copy(collection / "sea" / "3.png", collection / "sea" / "1a.png")
+    (collection / "sea" / "deep").mkdir()
+    shutil.copy(collection / "sea" / "3.png", collection / "sea" / "deep" / "x.png")
+    shutil.copy(collection / "leaf" / "5.png", collection / "apple" / "same.png")
+    table, rejected, _ = collect(collection, memory)
+    assert reasons(rejected, collection) == {
+        "sea/3.png": "duplicate of sea/1a.png",
+        "sea/deep/x.png": "duplicate of sea/1a.png",
+        "apple/same.png": "conflict: the same image in another category (leaf/5.png)",
+        "leaf/5.png": "conflict: the same image in another category (apple/same.png)",
+    }
+    assert len(table) == 17
+    assert table["sha256"].is_unique
+
+
+def test_the_same_image_outside_a_category_is_no_conflict(collection: Path, memory: Path) -> None:
+    # Named so that it comes before all categories.
+    shutil.copy(collection / "sea" / "3.png", collection / "a.png")
+    table, rejected, _ = collect(collection, memory)
+    assert reasons(rejected, collection) == {"a.png": "not in a category folder"}
+    assert "sea/3.png" in set(table["image_id"])
+
+
+def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -> None:
+    names = [
+        "results/1.PNG",
+        "results/a/b/2.JpG",
+        "category/no extension",
+        "..x/1.png",
+        "ü 漢/new\nline.png",
+        "category/x.png",
+    ]
+    for number, name in enumerate(names):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(0, number).save(path, "PNG")
+    table, rejected, _ = collect(tmp_path / "in", memory)
+    assert table["image_id"].tolist() == [
+        "category/no extension",
+        "category/x.png",
+        *sorted(names[:2]),
+        "ü 漢/new\nline.png",
+    ]
+    assert table["category"].tolist() == ["category", "category", "results", "results", "ü 漢"]
+    assert reasons(rejected, tmp_path / "in") == {"..x/1.png": "hidden"}
+    tables.write_csv(tmp_path / "images.csv", table)
+    read = tables.read_csv(tmp_path / "images.csv", IMAGE_COLUMNS)
+    assert read.astype(object).to_numpy().tolist() == table.astype(object).to_numpy().tolist()
+    # No image_id leads out of the collection.
+    assert all(Path(path).resolve().is_relative_to((tmp_path / "in").resolve()) for path in table["path"])
+
+
+def test_names_that_are_no_utf8_are_rejected_in_writing(collection: Path, memory: Path, tmp_path: Path) -> None:
+    picture(0, 50).save(Path(os.fsdecode(os.fsencode(collection) + b"/sea/\xff.png")))
+    table, rejected, _ = collect(collection, memory)
+    assert len(table) == 18
+    assert reasons(rejected, collection) == {"sea/\\udcff.png": "its name is not UTF-8"}
+    tables.write_csv(tmp_path / "rejected.csv", rejected)
+    assert (
+        tables.read_csv(tmp_path / "rejected.csv", REJECTED_COLUMNS).to_numpy().tolist() == rejected.to_numpy().tolist()
+    )
+
+
+def test_linked_images_and_categories(collection: Path, memory: Path, tmp_path: Path) -> None:
+    write_collection(tmp_path / "other", ("x", "y", "z", "sand"), 2)
+    (collection / "sand").symlink_to(tmp_path / "other" / "sand")
+    (collection / "sea" / "again.png").symlink_to("0.png")
+    table, rejected, _ = collect(collection, memory)
+    assert table["category"].value_counts().to_dict() == {"apple": 6, "leaf": 6, "sea": 6, "sand": 2}
+    assert reasons(rejected, collection) == {"sea/again.png": "duplicate of sea/0.png"}
+
+
+@pytest.mark.parametrize("content", [None, b"Dear Sir"])
+def test_a_category_without_images_is_named(collection: Path, memory: Path, content: bytes | None) -> None:
+    (collection / "void").mkdir()
+    if content:
+        (collection / "void" / "a.png").write_bytes(content)
+    with pytest.raises(InputError, match="void holds no usable image: add images or remove the folder"):
+        collect(collection, memory)
+
+
+def test_a_hidden_folder_is_no_category(collection: Path, memory: Path) -> None:
+    (collection / ".git").mkdir()
+    assert len(collect(collection, memory)[0]) == 18
+
+
+def test_a_folder_without_images_is_named(tmp_path: Path, memory: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere does not exist: set collection\.path"):
+        collect(tmp_path / "nowhere", memory)
+    (tmp_path / "in").mkdir()
+    picture(0, 0).save(tmp_path / "in" / "0.png")
+    with pytest.raises(InputError, match=r"in holds no usable image in a category folder \(1 files rejected\)"):
+        collect(tmp_path / "in", memory)
+
+
+def test_the_order_of_the_file_system_plays_no_part(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(collection / "sea" / "3.png", collection / "sea" / "1a.png")
+    first = collect(collection, tmp_path / "m1")
+    walk = os.walk
+
+    def backwards(*args: object, **kwargs: object) -> object:
+        for parent, names, found in walk(*args, **kwargs):
+            names.reverse()
+            yield parent, names, found[::-1]
+
+    monkeypatch.setattr(os, "walk", backwards)
+    for one, other in zip(first, collect(collection, tmp_path / "m2", workers=4), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = counted(monkeypatch)
+    first, _, _ = collect(collection, memory)
+    assert len(seen) == 18
+    (collection / "sea" / "0.png").rename(collection / "sea" / "renamed.png")
+    picture(2, 70).save(collection / "sea" / "new.png")
+    seen.clear()
+    again, _, _ = collect(collection, memory)
+    assert len(seen) == 1
+    assert len(again) == 19
+    assert set(first["sha256"]) < set(again["sha256"])
+
+
+def test_an_interrupted_run_goes_on(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SAVE_EVERY", 5)
+    seen = counted(monkeypatch)
+    decode = images.decode
+
+    def interrupted(data: bytes) -> Image.Image:
+        if len(seen) == 12:
+            raise KeyboardInterrupt
+        return decode(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "decode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            collect(collection, memory)
+    seen.clear()
+    table, _, _ = collect(collection, memory)
+    # Ten were saved in two blocks of five.
+    assert len(seen) == 8
+    pd.testing.assert_frame_equal(table, collect(collection, memory.parent / "fresh")[0])
+
+
+def test_another_decoder_decodes_again(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collect(collection, memory)
+    seen = counted(monkeypatch)
+    collect(collection, memory)
+    assert seen == []
+    monkeypatch.setattr("PIL.__version__", "0")
+    collect(collection, memory)
+    assert len(seen) == 18
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "[" * 99_999, "finding", "reason", "number", "hashes"])
+def test_a_damaged_memory_is_ignored(collection: Path, memory: Path, damage: str) -> None:
+    first, _, _ = collect(collection, memory)
+    path = memory / "decoded.json"
+    if damage in ("finding", "reason", "number", "hashes"):
+        saved = json.loads(path.read_text())
+        good = next(iter(saved["images"].values()))
+        wrong = {
+            "finding": 5,
+            "reason": {"reason": None},
+            "number": good | {"width": "w", "height": None, "bytes": []},
+            "hashes": good | {"hashes": ["", "", "", "x"]},
+        }[damage]
+        saved["images"] = dict.fromkeys(saved["images"], wrong)
+        damage = json.dumps(saved)
+    path.write_text(damage)
+    pd.testing.assert_frame_equal(collect(collection, memory)[0], first)
+
+
+def test_what_changes_while_it_is_read_is_not_remembered_for_its_old_content(
+    collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = collection / "sea" / "0.png"
+    old = path.read_bytes()
+    read_bytes = images.read_bytes
+
+    def replaced(name: Path) -> bytes:
+        if Path(name) == path:
+            path.write_bytes(b"replaced")
+        return read_bytes(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read_bytes", replaced)
+        table, rejected, _ = collect(collection, memory)
+    assert len(table) == 17
+    assert reasons(rejected, collection) == {"sea/0.png": "changed while it was read"}
+    path.write_bytes(old)
+    assert len(collect(collection, memory)[0]) == 18
+
+
+def test_what_vanishes_while_it_is_read_may_come_back(
+    collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = collection / "sea" / "0.png"
+    old = path.read_bytes()
+    read_bytes = images.read_bytes
+
+    def vanished(name: Path) -> bytes:
+        if Path(name) == path:
+            path.unlink(missing_ok=True)
+        return read_bytes(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read_bytes", vanished)
+        assert len(collect(collection, memory)[0]) == 17
+    path.write_bytes(old)
+    assert len(collect(collection, memory)[0]) == 18
+
+
+def test_labels_are_the_places_in_sorted_order() -> None:
+    assert category_labels(pd.Series(["b", "ä", "a", "B", "b"])) == {"B": 0, "a": 1, "b": 2, "ä": 3}
+
+
+def test_shards_share_the_hashes_out_evenly_and_in_order() -> None:
+    assert [shard_of(start + "0" * 63, 4) for start in "03478bcf"] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert shard_of("f" * 64, 4096) == 4095
+    assert shard_of("f" * 64, 1) == 0
+
+
+def test_the_size_is_the_one_after_turning(tmp_path: Path, memory: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    stream = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(stream, "JPEG", exif=exif)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / "a" / "1.jpg").write_bytes(stream.getvalue())
+    table, _, _ = collect(tmp_path / "in", memory)
+    assert table[["width", "height"]].to_numpy().tolist() == [[10, 20]]

@@ -1,0 +1,209 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial import KDTree
+
+from cbir.evaluation.evaluate import Evaluation, evaluate
+from cbir.features.store import FeatureStore
+from cbir.files.errors import InputError
+
+CATEGORIES = ["category", "fish", "tool"]
+
+# On a line, so that every distance is read off. c = category, f = fish, t = tool.
+#   place   0   1   2   4   8   9  16
+#   image  c0  c1  f0  c2  f1  t0  t1
+GALLERY = {"c0": 0, "c1": 1, "f0": 2, "c2": 4, "f1": 8, "t0": 9, "t1": 16}
+#   query c/a at 0.1: c0 c1 f0 c2 f1 t0 t1, the first three say c c f: category. Relevant at ranks 1 2 4.
+#   query f/b at 2.2: f0 (.2) c1 (1.2) c2 (1.8) c0 (2.2) f1 (5.8) t0 t1: f c c: category. Relevant at 1 5.
+#   query f/c at 7:   f1 (1) t0 (2) c2 (3) f0 (5) c1 (6) c0 (7) t1 (9): f t c, a tie, the nearest is fish. Relevant at
+#                     1 4.
+#   query t/d at 15:  t1 (1) t0 (6) f1 (7) c2 ... : t t f: tool. Relevant at 1 2.
+#   query t/e at 5:   c2 (1) f0, f1 (3, a tie by row) c1, t0 (4, by row) c0 (5) t1 (11): c f f: fish. Relevant at
+#                     5 7.
+QUERIES = {"c/a": 0.1, "f/b": 2.2, "f/c": 7, "t/d": 15, "t/e": 5}
+
+
+def store(images: dict[str, float], split: str) -> FeatureStore:
+    features = np.array([[place, 0] for place in images.values()], np.float32)
+    labels = np.array(["cft".index(name[0]) for name in images])
+    names = np.array(list(images), object)
+    return FeatureStore(features, names, labels, names, {"method": "m", "features_sha256": split})
+
+
+def run(**changes: object) -> Evaluation:
+    gallery, queries = store(GALLERY, "train"), store(QUERIES, "test")
+    settings = {"k": 3, "neighbours": 4, "worst_images": 5, "worst_retrieved": 3, "seed": 0} | changes
+    tree = settings.pop("tree", KDTree(gallery.features))
+    return evaluate(gallery, queries, CATEGORIES, tree, **settings)
+
+
+# GTM = 3 (category). NG = 3 for category, 2 for fish and tool.
+# c/a: K = min(12, 6) = 6, ranks 1 2 4: AVR 7/3, (7/3 - 2) / (7.5 - 2) = 2/33.
+# For NG = 2, K = min(8, 6) = 6 and NMRR = (AVR - 1.5) / (7.5 - 1.5).
+# f/b: 1 5, AVR 3: 1/4.  f/c: 1 4, AVR 2.5: 1/6.  t/d: 0.
+# t/e: 5 and 7, which is beyond K: 7.5, AVR 6.25: 4.75/6 = 19/24.
+NMRR = [2 / 33, 1 / 4, 1 / 6, 0, 19 / 24]
+# c/a: (1 + 1 + 3/4) / 3.  f/b: (1 + 2/5) / 2.  f/c: (1 + 2/4) / 2.  t/d: 1.  t/e: (1/5 + 2/7) / 2.
+AVERAGE_PRECISION = [11 / 12, 7 / 10, 3 / 4, 1, 17 / 70]
+
+
+def test_queries() -> None:
+    table = run().queries
+    assert table["image_id"].tolist() == list(QUERIES)
+    assert table["category"].tolist() == ["category", "fish", "fish", "tool", "tool"]
+    assert table["predicted"].tolist() == ["category", "category", "fish", "tool", "fish"]
+    assert table["correct"].tolist() == [True, False, True, True, False]
+    assert np.allclose(table["nmrr"], NMRR, rtol=1e-12)
+    assert np.allclose(table["average_precision"], AVERAGE_PRECISION, rtol=1e-12)
+
+
+def test_summary() -> None:
+    found = run().summary
+    expected = {
+        "method": "m",
+        "k": 3,
+        "queries": 5,
+        "gallery": 7,
+        "accuracy": 3 / 5,
+        "anmrr": sum(NMRR) / 5,
+        "map": sum(AVERAGE_PRECISION) / 5,
+        # Within the first NG: c/a 1 2 of 3; f/b and f/c rank 1 of 2; t/d both; t/e none.
+        "map_at_r": (2 / 3 + 1 / 2 + 1 / 2 + 1 + 0) / 5,
+        "r_precision": (2 / 3 + 1 / 2 + 1 / 2 + 1 + 0) / 5,
+        # Hits in the first three: 2 1 1 2 0.
+        "precision_at_k": 6 / 15,
+        "recall_at_k": (2 / 3 + 1 / 2 + 1 / 2 + 1 + 0) / 5,
+        # Ranks {1,2}: 1/7; {1}: 10/21; {1}; {1,2}; none: 1.
+        "nmrr_at_k": (1 / 7 + 10 / 21 + 10 / 21 + 1 / 7 + 1) / 5,
+        # category: precision 1/2, recall 1, F1 2/3; fish: 1/2, 1/2, 1/2; tool: 1, 1/2, 2/3.
+        "macro_f1": (2 / 3 + 1 / 2 + 2 / 3) / 3,
+        "worst_category": "fish",
+        "features_sha256": {"train": "train", "test": "test"},
+    }
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert math.isclose(found[name], value, rel_tol=1e-12), name
+        else:
+            assert found[name] == value, name
+
+
+def test_categories_come_best_first() -> None:
+    table = run().categories
+    # Equal F1: the lower ANMRR first, 2/33 before (0 + 19/24) / 2.
+    assert table["category"].tolist() == ["category", "tool", "fish"]
+    assert np.allclose(table["precision"], [1 / 2, 1, 1 / 2])
+    assert np.allclose(table["recall"], [1, 1 / 2, 1 / 2])
+    assert np.allclose(table["f1"], [2 / 3, 2 / 3, 1 / 2])
+    assert table["support"].tolist() == [1, 2, 2]
+    assert np.allclose(table["anmrr"], [2 / 33, 19 / 48, 5 / 24])
+
+
+def test_confusion_with_a_category_called_category() -> None:
+    table = run().confusion
+    assert list(table.columns) == ["category", "category", "fish", "tool"]
+    assert table.to_numpy().tolist() == [["category", 1, 0, 0], ["fish", 1, 1, 0], ["tool", 0, 1, 1]]
+
+
+def test_neighbours() -> None:
+    table = run().neighbours
+    assert list(table.columns) == ["query", "rank", "image_id", "distance"]
+    assert len(table) == 20
+    rows = table[table["query"] == "t/e"]
+    assert rows["rank"].tolist() == [1, 2, 3, 4]
+    assert rows["image_id"].tolist() == ["c2", "f0", "f1", "c1"]
+    assert rows["distance"].tolist() == [1, 3, 3, 4]
+
+
+def test_the_worst_category_looked_at_closely() -> None:
+    worst = run().worst
+    assert worst["category"] == "fish"
+    assert (worst["precision"], worst["recall"], worst["f1"], worst["retrieved"]) == (0.5, 0.5, 0.5, 3)
+    assert math.isclose(worst["anmrr_at_retrieved"], 10 / 21)
+    assert [item["image_id"] for item in worst["images"]] == ["f/b", "f/c"]
+    assert [item["retrieved"] for item in worst["images"]] == [["f0", "c1", "c2"], ["f1", "t0", "c2"]]
+    assert all(math.isclose(item["nmrr"], 10 / 21) for item in worst["images"])
+    assert worst["taken_for"] == [{"category": "category", "count": 1}]
+    assert worst["retrieved_instead"] == [{"category": "category", "count": 3}, {"category": "tool", "count": 1}]
+
+
+def test_fewer_images_of_the_worst_category_are_a_seeded_choice() -> None:
+    chosen = {run(worst_images=1, seed=seed).worst["images"][0]["image_id"] for seed in range(12)}
+    assert chosen == {"f/b", "f/c"}
+    assert run(worst_images=1, seed=4).worst == run(worst_images=1, seed=4).worst
+
+
+def test_a_worst_category_without_strangers() -> None:
+    gallery, queries = store({"c0": 0, "f0": 9}, "train"), store({"c/a": 1, "f/b": 8}, "test")
+    found = evaluate(
+        gallery,
+        queries,
+        CATEGORIES[:2],
+        KDTree(gallery.features),
+        k=1,
+        neighbours=1,
+        worst_images=1,
+        worst_retrieved=1,
+        seed=0,
+    )
+    assert found.summary["accuracy"] == 1
+    assert found.worst["taken_for"] == found.worst["retrieved_instead"] == []
+
+
+def test_more_neighbours_than_the_gallery_has() -> None:
+    found = run(k=50, neighbours=99)
+    # All seven vote: category has three of them.
+    assert set(found.queries["predicted"]) == {"category"}
+    assert found.summary["precision_at_k"] == pytest.approx((3 + 2 + 2 + 2 + 2) / 5 / 50)
+    assert found.summary["recall_at_k"] == 1
+    assert len(found.neighbours) == 35
+
+
+def test_small_blocks_give_the_same() -> None:
+    small, large = run(block_bytes=1), run()
+    pd.testing.assert_frame_equal(small.queries, large.queries)
+    pd.testing.assert_frame_equal(small.neighbours, large.neighbours)
+    assert small.summary == large.summary
+
+
+def test_a_kd_tree_that_disagrees_is_refused() -> None:
+    moved = store(GALLERY, "train").features
+    moved[3, 0] += 0.01
+    with pytest.raises(InputError, match="KD-tree gives other neighbours than the exact search: remove results/index"):
+        run(tree=KDTree(moved))
+
+
+def test_nothing_to_evaluate_is_one_sentence() -> None:
+    gallery, none = store(GALLERY, "train"), store({"c0": 0}, "x")
+    none = FeatureStore(none.features[:0], none.image_id[:0], none.label[:0], none.sha256[:0])
+    for train, test in ((gallery, none), (none, gallery)):
+        with pytest.raises(InputError, match="no train or no test images"):
+            evaluate(
+                train,
+                test,
+                CATEGORIES,
+                KDTree(gallery.features),
+                k=3,
+                neighbours=1,
+                worst_images=1,
+                worst_retrieved=1,
+                seed=0,
+            )
+
+
+def test_labels_without_a_category_are_refused() -> None:
+    gallery, queries = store(GALLERY, "train"), store(QUERIES, "test")
+    with pytest.raises(InputError, match="labels that are no category's"):
+        evaluate(
+            gallery,
+            queries,
+            CATEGORIES[:2],
+            KDTree(gallery.features),
+            k=3,
+            neighbours=1,
+            worst_images=1,
+            worst_retrieved=1,
+            seed=0,
+        )

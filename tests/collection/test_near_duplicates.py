@@ -1,0 +1,145 @@
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from cbir.collection import near_duplicates as module
+from cbir.collection.near_duplicates import GROUP_COLUMNS, groups
+from cbir.collection.perceptual import HASH_COLUMNS, hashes
+from cbir.files.errors import InputError
+from scenes import scene
+
+DISTANCE = 72
+
+
+def compressed(image: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=20)
+    return Image.open(stream)
+
+
+def marked(image: Image.Image) -> Image.Image:
+    copy = image.copy()
+    copy.paste("white", (5, 170, 70, 190))
+    return copy
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half": lambda image: image.resize((100, 100)),
+    "enlarged": lambda image: image.resize((500, 500)),
+    "stretched": lambda image: image.resize((300, 180)),
+    "compressed": compressed,
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.5),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "cropped": lambda image: image.crop((4, 4, 196, 196)),
+    "cropped on one side": lambda image: image.crop((4, 0, 200, 200)),
+    "marked": marked,
+    "mirrored": ImageOps.mirror,
+    "mirrored and half": lambda image: ImageOps.mirror(image).resize((100, 100)),
+}
+
+
+def hashed(images: dict[str, Image.Image]) -> pd.DataFrame:
+    rows = [[name, *vars(hashes(image)).values()] for name, image in images.items()]
+    return pd.DataFrame(rows, columns=["sha256", *HASH_COLUMNS])
+
+
+def found(table: pd.DataFrame, distance: int = DISTANCE) -> set[frozenset[str]]:
+    return {frozenset(rows["sha256"]) for _, rows in groups(table, distance).groupby("group")}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_is_found(kind: str) -> None:
+    images = {f"{number:02}": scene(number) for number in range(12)}
+    copies = {f"{number:02} copy": COPIES[kind](scene(number)) for number in range(6)}
+    table = groups(hashed(images | copies), DISTANCE)
+    assert list(table.columns) == GROUP_COLUMNS
+    assert table["sha256"].tolist() == sorted([*copies, *list(images)[:6]])
+    assert table["group"].tolist() == [name[:2] for name in table["sha256"]]
+    assert table["nearest"].tolist() == [name[:2] if "copy" in name else f"{name} copy" for name in table["sha256"]]
+    assert set(table["mirrored"]) == {int("mirrored" in kind)}
+    assert table["distance"].between(0, DISTANCE).all()
+
+
+def test_different_pictures_are_none() -> None:
+    assert found(hashed({str(number): scene(number) for number in range(60)})) == set()
+
+
+def test_two_views_of_one_thing_are_none() -> None:
+    # The same two things on the same ground, moved by a fifth of the picture.
+    def view(left: int) -> Image.Image:
+        image = scene(1)
+        image.paste(scene(2).resize((70, 70)), (left, 60))
+        image.paste(scene(3).resize((50, 50)), (left + 40, 20))
+        return image.crop((left // 2, 0, 160 + left // 2, 160))
+
+    assert found(hashed({"one": view(10), "other": view(50)})) == set()
+
+
+def test_plain_and_small_pictures_are_none() -> None:
+    plain = {colour: Image.new("RGB", (200, 200), colour) for colour in ("navy", "blue", "white", "black")}
+    small = {f"small {number}": scene(0).resize((60, 60)) for number in range(3)}
+    assert found(hashed(plain | small)) == set()
+
+
+def packed(bits: np.ndarray) -> str:
+    return np.packbits(bits).tobytes().hex()
+
+
+def by_hand(flips: dict[str, tuple[int, int]]) -> pd.DataFrame:
+    """Hashes that differ from a first one in so many bits of pHash and of dHash, from bit 0 on."""
+    random = np.random.default_rng(0)
+    base = random.integers(0, 2, (2, 256))
+    rows = []
+    for name, counts in flips.items():
+        bits = base.copy()
+        for row, count in enumerate(counts):
+            bits[row, :count] ^= 1
+        # Mirror images that are far from everything.
+        rows.append([name, *map(packed, bits), *map(packed, random.integers(0, 2, (2, 256)))])
+    return pd.DataFrame(rows, columns=["sha256", *HASH_COLUMNS])
+
+
+def test_distances_and_nearest_by_hand() -> None:
+    # From a to b 10 (of 10 and 3), from a to c 20, from b to c 17 (of 10 and 17), d 90 from all.
+    table = groups(by_hand({"a": (0, 0), "b": (10, 3), "c": (20, 20), "d": (120, 120)}), 20)
+    assert table.to_numpy().tolist() == [["a", "a", "b", 10, 0], ["b", "a", "a", 10, 0], ["c", "a", "b", 17, 0]]
+
+
+@pytest.mark.parametrize(("flips", "near"), [((20, 20), True), ((21, 0), False), ((0, 21), False)])
+def test_both_hashes_must_be_near(flips: tuple[int, int], near: bool) -> None:
+    assert bool(found(by_hand({"a": (0, 0), "b": flips}), 20)) is near
+
+
+def test_links_through_others_make_one_group() -> None:
+    # 15 from one to the next, 60 from end to end.
+    chain = {str(number): (15 * number, 0) for number in range(5)}
+    assert found(by_hand(chain), 15) == {frozenset(chain)}
+    assert found(by_hand(chain), 14) == set()
+
+
+def test_blocks_and_the_order_of_rows_play_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    table = hashed({f"{number:02}": scene(number % 20) for number in range(20)})
+    copies = table.iloc[random.integers(0, 20, 15)].assign(sha256=[f"copy {number:02}" for number in range(15)])
+    table = pd.concat([table, copies])
+    whole = groups(table, DISTANCE)
+    assert len(whole) > 15
+    for block in (1, 3, 7):
+        monkeypatch.setattr(module, "_BLOCK", block)
+        pd.testing.assert_frame_equal(groups(table.iloc[random.permutation(len(table))], DISTANCE), whole)
+
+
+def test_nothing_to_compare() -> None:
+    assert groups(hashed({}), DISTANCE).empty
+    assert groups(hashed({"a": scene(0)}), DISTANCE).empty
+
+
+def test_damaged_hashes_are_told() -> None:
+    with pytest.raises(InputError, match=r"damaged: remove results/collection/hashes\.csv"):
+        groups(hashed({"a": scene(0)}).assign(phash="xyz"), DISTANCE)

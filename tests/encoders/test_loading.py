@@ -1,0 +1,38 @@
+"""Loading Keras without what it can do without; in a process of its own, since that works once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import gc, sys
+sys.path.insert(0, sys.argv[1])
+from cbir import loading
+
+with loading.quickly():
+    import keras
+    assert not gc.isenabled()
+assert gc.isenabled()
+assert gc.get_freeze_count() > 100_000
+found = {name.split(".")[0] for name in sys.modules}
+assert "tensorflow" in found
+assert not {"matplotlib", "sklearn"} & found, found
+
+# What was hidden is there again, and what was there before stays.
+import sklearn, matplotlib
+with loading.quickly():
+    assert sys.modules["sklearn"] is sklearn
+assert sys.modules["matplotlib"] is matplotlib
+try:
+    with loading.quickly():
+        raise KeyError
+except KeyError:
+    assert gc.isenabled()
+"""
+
+
+def test_keras_comes_without_what_it_can_do_without() -> None:
+    scripts = Path(__file__).parents[2] / "scripts"
+    command = [sys.executable, "-c", PROGRAM, str(scripts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

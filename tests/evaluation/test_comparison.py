@@ -1,0 +1,338 @@
+"""Comparisons against differences, orders and p-values worked by hand."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cbir.evaluation import comparison
+from cbir.evaluation.comparison import Evaluated
+from cbir.files.errors import InputError
+from cbir.files.tables import write_csv, write_json
+from cbir.report import plots
+from cbir.workflow import configuration
+
+SETTINGS: dict[str, Any] = {"confidence": 0.95, "resamples": 999, "seed": 1}
+
+
+def evaluated(
+    method: str,
+    *,
+    correct: Sequence[bool] = (True, True, False),
+    nmrr: Sequence[float] = (0.1, 0.2, 0.6),
+    precision: Sequence[float] | None = None,
+    f1: dict[str, float] | None = None,
+) -> Evaluated:
+    """An evaluation with queries x/000, x/001, ...; without ``precision``, average precision is 1 - NMRR."""
+    f1 = f1 or {"x": 1.0}
+    precision = precision or [1 - value for value in nmrr]
+    queries = pd.DataFrame({"image_id": [f"x/{number:03}" for number in range(len(correct))]})
+    queries = queries.assign(correct=np.array(correct, bool), nmrr=nmrr, average_precision=precision)
+    ranked = sorted(f1, key=lambda name: -f1[name])
+    categories = pd.DataFrame({"category": ranked, "f1": [f1[name] for name in ranked], "support": 3, "anmrr": 0.5})
+    summary = {"method": method, "k": 3, "queries": len(queries), "accuracy": float(queries["correct"].mean())}
+    summary |= {"anmrr": float(queries["nmrr"].mean()), "map": float(queries["average_precision"].mean())}
+    summary |= {"worst_category": ranked[-1], "features_sha256": {"train": "0", "test": "1"}}
+    return Evaluated(method, summary, categories, queries)
+
+
+def write(found: Evaluated, folder: Path) -> tuple[str, str, str]:
+    paths = (str(folder / "summary.json"), str(folder / "categories.csv"), str(folder / "queries.csv"))
+    write_json(paths[0], found.summary)
+    write_csv(paths[1], found.categories)
+    write_csv(paths[2], found.queries)
+    return paths
+
+
+class TestRead:
+    def test_rows_of_two_methods_match_whatever_their_order(self, tmp_path: Path) -> None:
+        written = evaluated("a")
+        shuffled = Evaluated("a", written.summary, written.categories, written.queries[::-1])
+        found = comparison.read("a", *write(shuffled, tmp_path))
+        pd.testing.assert_frame_equal(found.queries, written.queries)
+
+    def test_empty_cells_are_undefined_figures(self, tmp_path: Path) -> None:
+        found = comparison.read("a", *write(evaluated("a", nmrr=(0.1, np.nan, 0.6)), tmp_path))
+        assert found.queries["nmrr"].isna().tolist() == [False, True, False]
+        assert found.queries["average_precision"].dtype == np.float64
+
+    def test_a_summary_of_another_method(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"summary\.json is of the method 'a', not 'b'"):
+            comparison.read("b", *write(evaluated("a"), tmp_path))
+
+    def test_a_summary_without_a_figure(self, tmp_path: Path) -> None:
+        paths = write(evaluated("a"), tmp_path)
+        write_json(paths[0], {"method": "a", "k": 3, "accuracy": 0.5})
+        with pytest.raises(InputError, match=r"summary\.json lacks 'anmrr'"):
+            comparison.read("a", *paths)
+        write_json(paths[0], 7)
+        with pytest.raises(InputError, match=r"summary\.json lacks 'method'"):
+            comparison.read("a", *paths)
+
+    def test_a_figure_that_is_no_number(self, tmp_path: Path) -> None:
+        paths = write(evaluated("a"), tmp_path)
+        Path(paths[2]).write_text(Path(paths[2]).read_text().replace("0.6", "much"))
+        with pytest.raises(InputError, match=r"queries\.csv has a figure that is no number \(.*much"):
+            comparison.read("a", *paths)
+
+    def test_answers_that_are_neither_true_nor_false(self, tmp_path: Path) -> None:
+        paths = write(evaluated("a"), tmp_path)
+        text = Path(paths[2]).read_text().replace("False", "perhaps")
+        Path(paths[2]).write_text(text)
+        with pytest.raises(InputError, match=r"queries\.csv has something else than True and False"):
+            comparison.read("a", *paths)
+
+
+class TestSameQueries:
+    def test_same_queries_pass(self) -> None:
+        comparison.require_same_queries([evaluated("a"), evaluated("b", correct=(False, False, True))])
+
+    def test_another_query(self) -> None:
+        other = evaluated("b")
+        other.queries.loc[1, "image_id"] = "x/777"
+        with pytest.raises(InputError, match=r"'a' and 'b' have different queries \('x/001' is in one of them only\)"):
+            comparison.require_same_queries([evaluated("a"), other])
+
+    def test_a_missing_query(self) -> None:
+        with pytest.raises(InputError, match="'x/002' is in one of them only"):
+            comparison.require_same_queries([evaluated("a"), evaluated("b", correct=(True, True), nmrr=(0.1, 0.2))])
+
+    def test_a_query_twice(self) -> None:
+        other = evaluated("b")
+        twice = Evaluated("b", other.summary, other.categories, pd.concat([other.queries, other.queries[:1]]))
+        with pytest.raises(InputError, match="repetitions"):
+            comparison.require_same_queries([evaluated("a"), twice])
+
+    def test_the_third_method_counts_too(self) -> None:
+        other = evaluated("c", f1={"y": 1.0})
+        with pytest.raises(InputError, match="'a' and 'c' have different categories"):
+            comparison.require_same_queries([evaluated("a"), evaluated("b"), other])
+
+    def test_another_k(self) -> None:
+        b = evaluated("b")
+        with pytest.raises(InputError, match="k = 3 and k = 5"):
+            comparison.require_same_queries(
+                [evaluated("a"), Evaluated("b", {**b.summary, "k": 5}, b.categories, b.queries)]
+            )
+
+
+class TestMethods:
+    def test_best_anmrr_first_then_accuracy_then_name(self) -> None:
+        worse = evaluated("a", nmrr=(0.2, 0.3, 0.7))
+        alike = [
+            evaluated(name, correct=correct) for name, correct in (("d", [1, 1, 0]), ("c", [1, 1, 0]), ("b", [1, 0, 0]))
+        ]
+        assert comparison.methods([worse, *alike], **SETTINGS)["method"].tolist() == ["c", "d", "b", "a"]
+
+    def test_the_summary_with_intervals_behind_their_figures(self) -> None:
+        table = comparison.methods([evaluated("a")], **SETTINGS)
+        assert list(table) == [
+            *(
+                "method",
+                "k",
+                "queries",
+                "accuracy",
+                "accuracy_low",
+                "accuracy_high",
+                "anmrr",
+                "anmrr_low",
+                "anmrr_high",
+            ),
+            *("map", "map_low", "map_high", "worst_category"),
+        ]
+        assert table.loc[0, ["accuracy", "anmrr", "map"]].tolist() == pytest.approx([2 / 3, 0.3, 0.7])
+
+    def test_intervals(self) -> None:
+        # Hits of ten draws from seven right of ten are binomial (10, 0.7): P(<= 4) = 0.047 and P(<= 5) = 0.150,
+        # P(<= 8) = 0.851 and P(<= 9) = 0.972, so the quantiles 0.1 and 0.9 are 5 and 9; NMRR 0 where right and 1 where
+        # wrong turns them round.
+        right = [True] * 7 + [False] * 3
+        item = evaluated("a", correct=right, nmrr=[float(not value) for value in right])
+        row = comparison.methods([item], confidence=0.8, resamples=9999, seed=1).iloc[0]
+        assert row[["accuracy_low", "accuracy_high"]].tolist() == pytest.approx([0.5, 0.9])
+        assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0.1, 0.5])
+        assert row[["map_low", "map_high"]].tolist() == pytest.approx([0.5, 0.9])
+
+    def test_an_undefined_figure_stands_last(self, tmp_path: Path) -> None:
+        item = evaluated("a", nmrr=[np.nan] * 3)
+        undefined = Evaluated("a", {**item.summary, "anmrr": None, "map": None}, item.categories, item.queries)
+        table = comparison.methods([undefined, evaluated("b")], **SETTINGS)
+        assert table["method"].tolist() == ["b", "a"]
+        assert table.loc[1, ["anmrr", "anmrr_low", "map_high"]].isna().all()
+        plots.method_figures(comparison.methods([undefined], **SETTINGS), 0.95, tmp_path / "methods.svg")
+
+
+class TestCategories:
+    def test_side_by_side_best_mean_first(self) -> None:
+        a = evaluated("a", f1={"cat": 1.0, "ant": 0.5, "bee": 0.5, "dog": 0.25})
+        b = evaluated("b", f1={"dog": 1.0, "ant": 0.5, "bee": 0.5, "cat": 0.5})
+        # Means: cat 0.75, dog 0.625, ant and bee 0.5.
+        table = comparison.categories([b, a])
+        assert list(table) == ["category", "support", "f1_b", "f1_a"]
+        assert table["category"].tolist() == ["cat", "dog", "ant", "bee"]
+        assert table["f1_a"].tolist() == [1.0, 0.25, 0.5, 0.5]
+        assert table["f1_b"].tolist() == [0.5, 1.0, 0.5, 0.5]
+
+    def test_best_and_worst_five(self) -> None:
+        ordered = {f"c{number}": 1 - number / 20 for number in range(12)}
+        table = comparison.best_worst([evaluated("b", f1=ordered), evaluated("a")])
+        of_b = table[table["method"] == "b"]
+        assert of_b["place"].tolist() == ["best"] * 5 + ["worst"] * 5
+        assert of_b["rank"].tolist() == [1, 2, 3, 4, 5] * 2
+        assert of_b["category"].tolist() == ["c0", "c1", "c2", "c3", "c4", "c11", "c10", "c9", "c8", "c7"]
+        # One category alone is the best and the worst.
+        assert table[table["method"] == "a"]["category"].tolist() == ["x", "x"]
+
+    def test_deltas_largest_first(self) -> None:
+        a = evaluated("a", f1={"cat": 0.75, "dog": 0.5, "bee": 0.5, "ant": 0.25, "eel": 1.0})
+        b = evaluated("b", f1={"cat": 0.25, "dog": 0.5, "bee": 0.5, "ant": 0.75, "eel": 0.75})
+        table = comparison.f1_deltas(a, b)
+        assert list(table) == ["category", "f1_a", "f1_b", "delta", "support"]
+        assert table["category"].tolist() == ["cat", "eel", "bee", "dog", "ant"]
+        assert table["f1_a"].tolist() == [0.75, 1.0, 0.5, 0.5, 0.25]
+        assert table["delta"].tolist() == [0.5, 0.25, 0.0, 0.0, -0.5]
+
+
+class TestCompare:
+    def test_only_the_discordant_queries_speak(self) -> None:
+        # Six queries right with b alone and none with a alone: p = 2 / 2^6 = 0.03125, real at 95 %, not at 99 %.
+        a = evaluated("a", correct=[True] * 4 + [False] * 6, nmrr=[0.5] * 10)
+        b = evaluated("b", correct=[True] * 10, nmrr=[0.5] * 10)
+        found = comparison.compare(a, b, **SETTINGS)
+        accuracy = found["accuracy"]
+        assert (accuracy["only_a"], accuracy["only_b"], accuracy["p_value"]) == (0, 6, 0.03125)
+        assert accuracy["difference"] == pytest.approx(-0.6)
+        assert -1 <= accuracy["low"] < -0.6 < accuracy["high"] < 0
+        assert accuracy["real"] is True
+        assert found["words"] == (
+            "Real at 95 % confidence: b is better in accuracy (100.0 % against 40.0 %, p = 0.0312). "
+            "The differences in ANMRR (a 0.500, b 0.500, p = 1) and MAP (a 0.500, b 0.500, p = 1) may be chance."
+        )
+        strict = comparison.compare(a, b, **{**SETTINGS, "confidence": 0.99})
+        assert strict["accuracy"]["real"] is False
+        assert strict["words"].startswith("The differences in accuracy (a 40.0 %, b 100.0 %, p = 0.0312), ANMRR (")
+
+    def test_a_lower_anmrr_is_the_better_one(self) -> None:
+        # Twenty queries with the same difference: 2 of 2^20 flippings are as extreme, and p is 1 / 1000.
+        ones = [True] * 20
+        a, b = (evaluated(name, correct=ones, nmrr=[value] * 20) for name, value in (("a", 0.25), ("b", 0.5)))
+        found = comparison.compare(a, b, **SETTINGS)
+        assert found["anmrr"]["difference"] == -0.25
+        assert (found["anmrr"]["low"], found["anmrr"]["high"]) == (-0.25, -0.25)
+        assert found["anmrr"]["p_value"] == 0.001
+        assert found["words"] == (
+            "Real at 95 % confidence: a is better in ANMRR (0.250 against 0.500, p = 0.001) and MAP (0.750 against "
+            "0.500, p = 0.001). The difference in accuracy (a 100.0 %, b 100.0 %, p = 1) may be chance."
+        )
+
+    def test_each_may_win_something(self) -> None:
+        ones = [True] * 20
+        a = evaluated("a", correct=ones, nmrr=[0.25] * 20, precision=[0.25] * 20)
+        b = evaluated("b", correct=ones, nmrr=[0.5] * 20, precision=[0.5] * 20)
+        found = comparison.compare(a, b, **SETTINGS)
+        assert (
+            "a is better in ANMRR (0.250 against 0.500, p = 0.001) and b is better in MAP (0.500 against"
+            in found["words"]
+        )
+
+    def test_a_p_value_of_one_minus_the_confidence_is_real(self) -> None:
+        # Five discordant queries on one side: p = 2 / 2^5 = 0.0625, which 1 - 0.9375 is exactly.
+        a = evaluated("a", correct=[True] * 5, nmrr=[0.5] * 5)
+        b = evaluated("b", correct=[False] * 5, nmrr=[0.5] * 5)
+        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9375})["accuracy"]["real"] is True
+        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9376})["accuracy"]["real"] is False
+
+    def test_queries_without_a_figure_are_left_out(self) -> None:
+        a = evaluated("a", nmrr=(0.1, np.nan, 0.6))
+        b = evaluated("b", nmrr=(0.3, np.nan, 0.6))
+        assert comparison.compare(a, b, **SETTINGS)["anmrr"]["difference"] == pytest.approx(-0.1)
+
+    def test_undefined_figures_are_null(self) -> None:
+        item = evaluated("a", correct=(True,), nmrr=(np.nan,))
+        a, b = (
+            Evaluated(name, {**item.summary, "anmrr": None, "map": None}, item.categories, item.queries)
+            for name in ("a", "b")
+        )
+        found = comparison.compare(a, b, **SETTINGS)
+        json.dumps(found, allow_nan=False)
+        assert found["anmrr"]["p_value"] is found["anmrr"]["real"] is found["anmrr"]["difference"] is None
+        # A single query says nothing about spread.
+        assert (found["accuracy"]["difference"], found["accuracy"]["low"]) == (0.0, None)
+        assert "No query has what ANMRR and MAP would need" in found["words"]
+
+    def test_the_seed_decides(self) -> None:
+        random = np.random.default_rng(0)
+        a, b = (evaluated(name, correct=[True] * 30, nmrr=list(random.random(30))) for name in ("a", "b"))
+        first, again, other = (comparison.compare(a, b, **{**SETTINGS, "seed": seed}) for seed in (1, 1, 2))
+        assert first == again
+        assert first["anmrr"]["low"] != other["anmrr"]["low"]
+        assert first["map"]["p_value"] != other["map"]["p_value"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pictures_say_what_the_tables_say(tmp_path: Path, count: int) -> None:
+    f1 = [{"cat": 0.75, "dog $x$": 0.5}, {"cat": 0.875, "dog $x$": 0.5}, {"cat": 0.0, "dog $x$": 0.0}]
+    found = [evaluated(name, f1=values) for name, values in zip("abc", f1, strict=True)][:count]
+    texts = {}
+    drawings: dict[str, Callable[[Path], None]] = {
+        "methods": lambda path: plots.method_figures(comparison.methods(found, **SETTINGS), 0.95, path),
+        "categories": lambda path: plots.method_categories(comparison.categories(found), path),
+        "deltas": lambda path: plots.f1_deltas(comparison.f1_deltas(found[0], found[-1]), "a", "c", path),
+    }
+    for name, draw in drawings.items():
+        path = tmp_path / f"{name}.svg"
+        draw(path)
+        texts[name] = path.read_text(encoding="utf-8")
+        draw(path)
+        assert path.read_text(encoding="utf-8") == texts[name]
+    assert ">0.667<" in texts["methods"]
+    assert ">0.300<" in texts["methods"]
+    assert ">0.700<" in texts["methods"]
+    assert ">0.750<" in texts["categories"]
+    assert "dog $x$" in texts["categories"]
+    assert (">+0.750<" in texts["deltas"]) == (count == 3)
+
+
+class TestConfiguration:
+    @pytest.fixture
+    def check(self) -> Callable[..., dict[str, Any]]:
+        root = Path(__file__).parents[2]
+        schema, default = (
+            yaml.safe_load((root / name).read_text()) for name in ("schemas/config.schema.yaml", "config.yaml")
+        )
+        return lambda **changes: configuration.check(
+            {**default, **{key: {**default[key], **changes[key]} for key in changes}}, schema
+        )
+
+    def test_the_default(self, check: Callable[..., dict[str, Any]]) -> None:
+        assert check()["comparison"]["pairs"] == [["pretrained", "finetuned"], ["pretrained", "combined"]]
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"pairs": [["pretrained", "resnet"]]}, r"pairs names the method 'resnet', .* \[pretrained, resnet\]"),
+            ({"pairs": [["pretrained"]]}, r"comparison\.pairs\.0 is .* at least 2"),
+            ({"pairs": [["siamese", "siamese"]]}, r"comparison\.pairs\.0 is .*without repetitions"),
+            ({"confidence": 95}, r"comparison\.confidence is 95, but must be below 1"),
+            # 1 / (199 + 1) is just 1 - 0.995, 1 / (198 + 1) is above it.
+            ({"confidence": 0.995, "resamples": 198}, r"comparison\.resamples is 198, too few .* 0\.995"),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_compared(
+        self, check: Callable[..., dict[str, Any]], changes: dict[str, Any], sentence: str
+    ) -> None:
+        with pytest.raises(InputError, match=sentence):
+            check(comparison=changes)
+
+    def test_a_method_that_is_switched_off(self, check: Callable[..., dict[str, Any]]) -> None:
+        with pytest.raises(
+            InputError, match=r"'finetuned', which is unknown or switched off: .* are pretrained, siamese\.$"
+        ):
+            check(methods={"finetuned": None, "combined": None})
+        remaining = check(methods={"finetuned": None, "combined": None}, comparison={"pairs": []})
+        assert remaining["comparison"]["pairs"] == []

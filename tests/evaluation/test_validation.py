@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from cbir.evaluation import validation
+from cbir.evaluation.validation import retrieval_quality
+from cbir.retrieval.exact import rankings
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)[:, None]
+
+
+def test_quality_by_hand() -> None:
+    # Gallery: category 0 at 0 and 10, category 1 at 1, 2 and 3. Query of category 0 at 0: ranks of its own 1 and 5.
+    # AP = (1/1 + 2/5) / 2 = 0.7. GTM 3, NG 2: K = min(8, 6) = 6, AVR (1 + 5) / 2; (3 - 1.5) / (7.5 - 1.5) = 0.25.
+    # Query of category 1 at 0: order 0, 1, 2, 3, 10: ranks 2, 3, 4. AP = (1/2 + 2/3 + 3/4) / 3 = 0.638889.
+    # NG 3, K = min(12, 6) = 6: AVR 3; (3 - 2) / (7.5 - 2) = 0.181818. The query of category 2 has nothing to find.
+    gallery, labels = column(0, 10, 1, 2, 3), np.array([0, 0, 1, 1, 1])
+    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 1, 2]), gallery, labels)
+    assert quality["map"] == pytest.approx((0.7 + 0.6388889) / 2)
+    assert quality["anmrr"] == pytest.approx((0.25 + 0.1818182) / 2)
+
+
+def test_quality_does_not_depend_on_the_blocks_of_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    queries, gallery = generator.normal(size=(7, 3)), generator.normal(size=(9, 3))
+    labels = np.arange(9) % 3
+    whole = retrieval_quality(queries, labels[:7], gallery, labels)
+    monkeypatch.setattr(validation, "rankings", lambda q, g: rankings(q, g, block_bytes=1))
+    assert retrieval_quality(queries, labels[:7], gallery, labels) == pytest.approx(whole)

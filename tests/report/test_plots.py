@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cbir.files.errors import InputError
+from cbir.report import plots
+from conftest import picture
+
+CONFUSION = pd.DataFrame([["a<b&c", 4, 0], ["$x$\n漢", 1, 2]], columns=["category", "a<b&c", "$x$\n漢"])
+CATEGORIES = pd.DataFrame({"category": ["a", "b"], "precision": [1, 0.5], "recall": [0.7, 0.2], "f1": [0.8, 0.3]})
+
+
+# Matplotlib's own font has no Chinese.
+pytestmark = pytest.mark.filterwarnings("ignore:Glyph 28450")
+
+
+@pytest.fixture
+def rows(collection: Path) -> list[list[plots.Picture]]:
+    query = plots.Picture(str(collection / "sea/0.png"), ["query", "0.png"])
+    right = plots.Picture(str(collection / "sea/1.png"), ["sea/1.png", "0.123"], True)
+    wrong = plots.Picture(str(collection / "leaf/1.png"), ["<img src=x>$_^$\n", "0.456"], False)
+    return [[query, right, wrong], [query, right]]
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_the_same_data_give_the_same_bytes(rows: list[list[plots.Picture]], tmp_path: Path, suffix: str) -> None:
+    for number in (1, 2):
+        plots.confusion(CONFUSION, tmp_path / f"confusion{number}{suffix}")
+        plots.categories(CATEGORIES, tmp_path / f"categories{number}{suffix}")
+        plots.strips(rows, tmp_path / f"strips{number}{suffix}", "m: sea/0.png")
+    for name in ("confusion", "categories", "strips"):
+        first, second = ((tmp_path / f"{name}{number}{suffix}").read_bytes() for number in (1, 2))
+        assert first == second, name
+
+
+def test_a_confusion_matrix_shows_its_counts_and_escapes_names(tmp_path: Path) -> None:
+    plots.confusion(CONFUSION, tmp_path / "c.svg")
+    text = (tmp_path / "c.svg").read_text(encoding="utf-8")
+    for shown in (">4<", ">1<", ">2<", "a&lt;b&amp;c", r"$x$\n漢"):
+        assert shown in text, shown
+    assert "<b&c" not in text
+
+
+def test_right_and_wrong_are_told_by_mark_and_by_colour(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
+    plots.strips(rows, tmp_path / "s.svg", "title\nwith a break")
+    text = (tmp_path / "s.svg").read_text(encoding="utf-8")
+    assert (text.count("✓"), text.count("✗")) == (2 + text.count("<!-- ✓"), 1 + text.count("<!-- ✗"))
+    assert plots.RIGHT in text
+    assert plots.WRONG in text
+    assert "<img" not in text
+    assert r"title\nwith a break" in text
+
+
+def test_the_picture_shows_the_images(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
+    plots.strips(rows, tmp_path / "s.png")
+    pixels = np.asarray(Image.open(tmp_path / "s.png").convert("RGB")).astype(int)
+    # The sea is blue, the leaf is green: about a sixth of the width each.
+    blue = (pixels[..., 2] > pixels[..., 0] + 60) & (pixels[..., 2] > pixels[..., 1] + 60)
+    green = (pixels[..., 1] > pixels[..., 0] + 60) & (pixels[..., 1] > pixels[..., 2] + 60)
+    assert blue.sum() > 3 * green.sum() > 10_000
+
+
+def test_an_image_that_is_gone_is_named(rows: list[list[plots.Picture]], collection: Path, tmp_path: Path) -> None:
+    (collection / "leaf/1.png").unlink()
+    with pytest.raises(InputError, match=r"leaf/1\.png cannot be shown \(does not exist\)"):
+        plots.strips(rows, tmp_path / "s.png")
+    assert not (tmp_path / "s.png").exists()
+
+
+def test_one_category_and_no_counts(tmp_path: Path) -> None:
+    plots.confusion(pd.DataFrame([["a", 0]], columns=["category", "a"]), tmp_path / "c.svg")
+    plots.categories(CATEGORIES[:1], tmp_path / "f.svg")
+    assert (tmp_path / "c.svg").stat().st_size > 1000
+
+
+def test_long_names_keep_their_end() -> None:
+    assert plots.shorten("short.png") == "short.png"
+    assert plots.shorten("x" * 24) == "x" * 24
+    assert plots.shorten("category/a-very-long-name-0012.png") == "…very-long-name-0012.png"
+    assert len(plots.shorten("category/a-very-long-name-0012.png")) == 24
+    assert plots.shorten("a\u202eb\n") == r"a\u202eb\n"
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    plt.close("all")
+    plots.categories(CATEGORIES, tmp_path / "f.svg")
+    picture(0, 0).save(tmp_path / "p.png")
+    plots.strips([[plots.Picture(str(tmp_path / "p.png"), [])]], tmp_path / "s.png")
+    assert plt.get_fignums() == []

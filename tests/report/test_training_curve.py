@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from cbir.files.errors import InputError
+from cbir.report.training_curve import plot_history
+
+HISTORY = """epoch,images,loss,active,spread,map,anmrr,best
+0,0,,,,0.4,0.5,0
+1,64,0.2,0.9,0.3,0.5,0.4,1
+2,128,0.1,0.5,0.4,0.45,0.45,0
+"""
+
+
+def test_the_same_history_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text(HISTORY)
+    plot_history(tmp_path / "history.csv", tmp_path / "a.svg")
+    plot_history(tmp_path / "history.csv", tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.svg").read_text().count('<g id="axes_') == 4
+
+
+def test_another_history_gives_another_picture(tmp_path: Path) -> None:
+    for name, text in (("a", HISTORY), ("b", HISTORY.replace("0.45,0.45", "0.5,0.3"))):
+        (tmp_path / f"{name}.csv").write_text(text)
+        plot_history(tmp_path / f"{name}.csv", tmp_path / f"{name}.svg")
+    assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_history_without_a_column_is_told(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    with pytest.raises(InputError, match="lacks the column"):
+        plot_history(tmp_path / "history.csv", tmp_path / "a.svg")

@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+
+from cbir.features.store import FeatureStore
+from cbir.retrieval import queries as querying
+
+# On a line; two images at 4.
+PLACES = [0, 4, 9, 4, 1]
+GALLERY = FeatureStore(
+    np.array([[place] for place in PLACES], np.float32),
+    np.array(["a/0", "a/1", "b/2", "b/3", "b/4"], object),
+    np.array([0, 0, 1, 1, 1]),
+    np.array(list("vwxyz"), object),
+)
+TREE = KDTree(GALLERY.features)
+
+
+def test_the_nearest_come_with_rank_label_and_distance() -> None:
+    found = querying.nearest(TREE, GALLERY, np.array([3.0]), 4)
+    assert found == [
+        querying.Neighbour(1, "a/1", 0, 1.0),
+        querying.Neighbour(2, "b/3", 1, 1.0),
+        querying.Neighbour(3, "b/4", 1, 2.0),
+        querying.Neighbour(4, "a/0", 0, 3.0),
+    ]
+
+
+def test_a_query_of_the_gallery_is_not_its_own_result() -> None:
+    found = querying.nearest(TREE, GALLERY, np.array([4.0]), 2, exclude="b/3")
+    assert [(item.rank, item.image_id, item.distance) for item in found] == [(1, "a/1", 0.0), (2, "b/4", 3.0)]
+
+
+def test_one_and_more_than_all() -> None:
+    assert [item.image_id for item in querying.nearest(TREE, GALLERY, np.array([10.0]), 1)] == ["b/2"]
+    assert len(querying.nearest(TREE, GALLERY, np.array([10.0]), 99)) == 5
+    assert len(querying.nearest(TREE, GALLERY, np.array([10.0]), 99, exclude="a/0")) == 4
+
+
+def test_examples_are_chosen_from_the_best_middling_and_worst_category() -> None:
+    categories = pd.DataFrame({"category": ["good", "fair", "bad"], "f1": [1.0, 0.8, 0.1]})
+    queries = pd.DataFrame(
+        [
+            (f"{category}/{number}", category, nmrr)
+            for category in ("bad", "fair", "good")
+            for number, nmrr in enumerate((0.3, 0.1, 0.2))
+        ],
+        columns=["image_id", "category", "nmrr"],
+    )
+    assert querying.choose("best", categories, queries) == "good/1"
+    assert querying.choose("middling", categories, queries) == "fair/2"
+    assert querying.choose("worst", categories, queries) == "bad/0"
+    assert querying.choose("worst", categories[:1], queries[queries["category"] == "good"]) == "good/0"
+
+
+def test_results_as_data() -> None:
+    found = querying.nearest(TREE, GALLERY, np.array([3.0]), 2)
+    data = querying.as_data("a/q", "A", "m", found, ["A", "B"])
+    assert data == {
+        "query": "a/q",
+        "category": "A",
+        "method": "m",
+        "k": 2,
+        "neighbours": [
+            {"rank": 1, "image_id": "a/1", "category": "A", "distance": 1.0, "right": True},
+            {"rank": 2, "image_id": "b/3", "category": "B", "distance": 1.0, "right": False},
+        ],
+    }
+    unknown = querying.as_data("photo.jpg", "", "m", found, ["A", "B"])
+    assert unknown["category"] is None
+    assert [item["right"] for item in unknown["neighbours"]] == [None, None]

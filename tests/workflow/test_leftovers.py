@@ -1,0 +1,77 @@
+"""What the configuration no longer asks for is removed, and nothing else."""
+
+from pathlib import Path
+
+from cbir.workflow.leftovers import remove
+
+ASKED = {
+    "split": ["train", "val", "test", "outside-00000001"],
+    "outside": ["outside-00000001"],
+    "method": ["a", "b"],
+    "derived": ["b"],
+    "pair": ["a_vs_b"],
+    "comparison": ["methods", "categories", "best_worst"],
+    "query": ["worst", "photo.1-12345678"],
+    "refinement": ["red.1"],
+    "simulated": ["a"],
+}
+KEPT = [
+    "splits/train.csv",
+    "splits/outside-00000001.csv",
+    "encoded/old/tensorflow-float32/0.h5",
+    "encoded/a/tensorflow-float32/outside-00000001.h5",
+    "encoders/old.keras",
+    "features/a/val.h5",
+    "transforms/b.h5",
+    "index/a.pkl",
+    "evaluation/b/summary.json",
+    "evaluation/old/notes.txt",
+    "comparison/a_vs_b.json",
+    "comparison/methods.csv",
+    "queries/a/photo.1-12345678.png",
+    "feedback/red.1/rounds.json",
+    "feedback/simulated/a/gain.csv",
+    "feedback/mine/notes.json",
+    "report.html",
+    "logs/evaluate/a.log",
+    "benchmarks/encode/a/tensorflow-float32/0.tsv",
+]
+REMOVED = [
+    "benchmarks/encode/a/tensorflow-float32/outside-00000002.tsv",
+    "benchmarks/evaluate/old.tsv",
+    "comparison/a_vs_old.svg",
+    "comparison/old_vs_b.csv",
+    "encoded/a/tensorflow-float32/.outside-00000002.h5.lock",
+    "encoded/a/tensorflow-float32/outside-00000002.h5",
+    "evaluation/old/summary.json",
+    "features/a/outside-00000002.h5",
+    "features/old/train.h5",
+    "feedback/red/refinement.png",
+    "feedback/simulated/b/example.json",
+    "index/old.json",
+    "logs/compare_pair/a_vs_old.log",
+    "logs/query/a/photo-12345678.log",
+    "logs/refine/red.log",
+    "queries/a/photo-12345678.json",
+    "queries/old/worst.png",
+    "splits/outside-00000002.csv",
+    "transforms/a.h5",
+]
+
+
+def test_what_is_not_asked_for_is_removed_with_its_folders(tmp_path: Path) -> None:
+    for name in (*KEPT, *REMOVED):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert remove(tmp_path, ASKED) == REMOVED
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(KEPT)
+    for folder in ("queries/old", "features/old", "feedback/red", "feedback/simulated/b"):
+        assert not (tmp_path / folder).exists()
+    assert remove(tmp_path, ASKED) == []
+
+
+def test_a_comparison_goes_when_one_method_is_left(tmp_path: Path) -> None:
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "comparison/methods.svg").touch()
+    assert remove(tmp_path, ASKED | {"comparison": []}) == ["comparison/methods.svg"]
+    assert list(tmp_path.iterdir()) == []
