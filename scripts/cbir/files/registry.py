@@ -11,9 +11,9 @@ from cbir.files.errors import InputError
 class Registry(Mapping[str, Any]):
     """The entries of a package, by name; an entry is imported when it is looked up, and only then.
 
-    A word of the configuration such as ``minmax-per-feature`` names the file ``minmax_per_feature.py``. Files that begin
-    with an underscore are helpers and no entries. Because entries are imported by name, the code hash of a rule (see
-    `cbir.workflow.code_hash`) covers an entry only if the configuration of that rule names it.
+    A word of the configuration such as ``minmax-per-feature`` names the file ``minmax_per_feature.py``. Files that
+    begin with an underscore are helpers and no entries. Because entries are imported by name, the code hash of a rule
+    (see `cbir.workflow.code_hash`) covers an entry only if the configuration of that rule names it.
 
     Args:
         package: dotted name of the package, its ``__name__``.
