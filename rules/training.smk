@@ -1,4 +1,17 @@
 # Networks that are trained on the collection.
+from cbir.evaluation import measure as cbir_measure
+from cbir.evaluation import metrics as cbir_metrics
+
+
+def monitor_of(wildcards):
+    """The metric whose best epoch is the result. The history's other metrics change no weights, so they do not count."""
+    return config["encoders"][wildcards.encoder]["training"]["monitor"]
+
+
+def validation_k(wildcards):
+    """How many results a validation looks at; None where the monitor does not depend on it."""
+    metric = cbir_metrics.REGISTRY[monitor_of(wildcards)]
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
 
 
 rule train:
@@ -30,8 +43,9 @@ rule train:
         runtime=grows_with_images(60, train_minutes, "train"),
         gpu=1,
     params:
-        code=code("train.py"),
+        code=lambda wildcards: code("train.py", entries=[("evaluation/metrics", monitor_of(wildcards))]),
         row=encoder_row,
+        k=validation_k,
         weights=weights_content,
     script:
         "../scripts/train.py"
