@@ -43,7 +43,8 @@ rule collect:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        code=code("collect.py"),
+        # The sentences of errors are data here: they are the reasons for which a file is rejected.
+        code=code("collect.py", entries=[("files", "errors")]),
         # Functions, because a text in braces would be taken for a wildcard.
         folder=lambda wildcards: config["collection"]["path"] if config["collection"]["source"] == "folder" else "",
         contents=collection_contents,

@@ -340,6 +340,8 @@ def report_input(wildcards):
         "worst": "results/evaluation/{method}/worst.json",
         "indexes": "results/index/{method}.json",
         "galleries": "results/features/{method}/train.h5",
+        # Pictures that a person opens, and the report does not.
+        "confusion_pictures": "results/evaluation/{method}/confusion.svg",
         # The search page takes its images as queries.
         "validation": "results/features/{method}/val.h5",
     }

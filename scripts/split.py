@@ -4,9 +4,8 @@ import json
 import logging
 from typing import Any
 
-from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
-from cbir.collection.splits import SPLITS, near_duplicates, split
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, SPLITS
+from cbir.collection.splits import near_duplicates, split
 from cbir.files.tables import read_csv, write_csv
 from cbir.workflow.job import run
 

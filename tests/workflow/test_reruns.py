@@ -20,9 +20,10 @@ from workplace import CONFIG, REPOSITORY, Workplace, check_out
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 # What stands behind every evaluation.
-AFTER_EVALUATION = {"query", "simulate", "report"}
+AFTER_EVALUATION = {"query", "simulate", "plot_evaluation", "plot_simulation", "report"}
 # What stands behind the splits, with the jobs of each.
 AFTER_SPLIT = {"assemble": 3, "index": 1, "evaluate": 1, "query": 3, "simulate": 1, "report": 1}
+AFTER_SPLIT |= {"plot_evaluation": 1, "plot_simulation": 1}
 
 
 def touch(folder: Path) -> None:
@@ -78,13 +79,13 @@ def test_a_fresh_checkout_elsewhere_over_existing_results(workplace: Workplace) 
 
 
 def test_a_comment_edited_in_the_library(workplace: Workplace) -> None:
-    for path in (workplace.checkout / "scripts/cbir").glob("*.py"):
+    for path in (workplace.checkout / "scripts/cbir").rglob("*.py"):
         path.write_text(path.read_text() + "\n# Another comment.\n")
     assert not workplace.run().rules
 
 
 def test_a_library_function_changed(workplace: Workplace) -> None:
-    path = workplace.checkout / "scripts/cbir/querying.py"
+    path = workplace.checkout / "scripts/cbir/retrieval/queries.py"
     path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
     assert set(workplace.run().rules) == {"query", "report"}
 
@@ -154,7 +155,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     assert workplace.run().status == 0
 
     compared = {"compare_pair": 1, "compare_methods": 1, "report": 1}
-    of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1}
+    of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1, "plot_evaluation": 1, "plot_simulation": 1}
     settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
     workplace.configure(settings)
     assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 3}
@@ -162,7 +163,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     # Other first weights: a training that so small a collection leaves at its first weights gives another network.
     trained["seed"] = 1
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 3}
+    assert workplace.run().rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
 
 
 def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:

@@ -10,21 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS, SPLITS
 from cbir.files.errors import InputError
-
-SPLITS = ("train", "val", "test")
-SPLIT_COLUMNS = ["image_id", "path", "category", "label", "sha256"]
-NEAR_DUPLICATE_COLUMNS = [
-    "group",
-    "image_id",
-    "category",
-    "split",
-    "nearest",
-    "distance",
-    "mirrored",
-    "across_splits",
-    "across_categories",
-]
 
 Sizes = tuple[int, int, int]
 """Images in train, val and test."""
