@@ -29,10 +29,14 @@ def root(tmp_path: Path) -> Path:
 
 
 def fingerprint(root: Path, script: str = "run.py", entries: tuple[str, ...] = ()) -> str:
-    # Within one process files are taken not to change.
+    forget()
+    return code_hash.fingerprint(root / script, root, tuple(root / name for name in entries))
+
+
+def forget() -> None:
+    """Read all files anew; within one process they are taken not to change."""
     for cached in (code_hash.fingerprint, code_hash._tree, code_hash._imported, code_hash._files):
         cached.cache_clear()
-    return code_hash.fingerprint(root / script, root, tuple(root / name for name in entries))
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -159,11 +163,13 @@ def scripts(tmp_path: Path) -> Path:
 
 def changed_rules(scripts: Path, *names: str) -> set[str]:
     """The rules whose hash changes when these modules of the library do."""
-    before = {rule: fingerprint(scripts, f"{rule}.py") for rule in RULES}
+    forget()
+    before = {rule: code_hash.fingerprint(scripts / f"{rule}.py", scripts) for rule in RULES}
     for name in names:
         path = scripts / "cbir" / name
         path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
-    return {rule for rule in RULES if fingerprint(scripts, f"{rule}.py") != before[rule]}
+    forget()
+    return {rule for rule in RULES if code_hash.fingerprint(scripts / f"{rule}.py", scripts) != before[rule]}
 
 
 def test_every_rule_is_known() -> None:
