@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 from cbir.files.errors import InputError
 from cbir.workflow import configuration as module
 
-ROOT = Path(module.__file__).parents[2]
+ROOT = Path(module.__file__).parents[3]
 TEXT = (ROOT / "config.yaml").read_text(encoding="utf-8")
 SHIPPED: dict[str, Any] = yaml.safe_load(TEXT)
 SCHEMA: dict[str, Any] = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
@@ -421,3 +421,49 @@ def test_parts() -> None:
     assert module.parts({"encoder": "e"}) == []
     assert module.parts({"combine": ["a", "b"], "normalise": "l2"}) == ["a", "b"]
     assert module.parts(PCA) == ["pretrained"]
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of entries, ``losses``, in the place of the package's own."""
+    monkeypatch.setattr(module, "_PACKAGE", tmp_path)
+    folder = tmp_path / "losses"
+    folder.mkdir()
+    # None of them can be imported: their names alone are asked for.
+    for name in ("__init__", "_helper", "triplet", "n_pairs"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('imported')\n")
+    (folder / "README.md").touch()
+    return folder
+
+
+def with_losses(part: dict[str, Any]) -> dict[str, Any]:
+    """The shipped schema with the title of the report in the place of a key that names an entry."""
+    schema = copy.deepcopy(SCHEMA)
+    schema["properties"]["report"]["properties"]["title"] = part
+    return schema
+
+
+def test_the_entries_of_a_folder_are_the_words_of_a_key(registry: Path) -> None:
+    schema = with_losses({"description": "Loss.", "registry": "losses"})
+    for word in ("triplet", "n-pairs"):
+        assert module.check(changed("report.title", word), schema)["report"]["title"] == word
+    told = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
+    with pytest.raises(InputError, match=told):
+        module.check(changed("report.title", "arc-face"), schema)
+    (registry / "arc_face.py").touch()
+    assert module.check(changed("report.title", "arc-face"), schema)["report"]["title"] == "arc-face"
+    assert "enum" not in schema["properties"]["report"]["properties"]["title"]
+
+
+def test_words_in_lists_and_beside_null(registry: Path) -> None:
+    several = with_losses({"type": "array", "items": {"registry": "losses"}})
+    assert module.check(changed("report.title", ["triplet"]), several)["report"]["title"] == ["triplet"]
+    with pytest.raises(InputError, match=r'report.title.1 is "helper", but must be one of "n-pairs", "triplet"\.'):
+        module.check(changed("report.title", ["triplet", "helper"]), several)
+    none = with_losses({"type": ["string", "null"], "registry": "losses"})
+    assert module.check(changed("report.title", None), none)["report"]["title"] is None
+
+
+def test_a_registry_that_is_not_there_is_a_fault_of_the_schema(registry: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        module.check(SHIPPED, with_losses({"registry": "loses"}))
