@@ -70,6 +70,12 @@ def test_the_schemas_defaults_are_what_is_shipped() -> None:
         assert shipped == value, path
 
 
+def test_every_key_of_a_row_is_shown_once() -> None:
+    for path, _ in leaves(SCHEMA):
+        if "*" in path and path[-1] != "*":
+            assert re.search(rf"\b{path[-1]}:", TEXT), path
+
+
 def test_every_key_that_the_schema_knows_is_described() -> None:
     for path, part in leaves(SCHEMA):
         if path[-1] != "*":
