@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, write_csv, write_text

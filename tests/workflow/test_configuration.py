@@ -1,6 +1,7 @@
 import copy
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ MISTAKES = {
     "unknown key": (
         "split.tran",
         0.6,
-        "config: split has the unknown key 'tran'; known are near_duplicates, seed, test, train, val.",
+        "config: split has the unknown key 'tran'; known are near_duplicates, protocol, seed, test, train, val.",
     ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
@@ -118,7 +119,11 @@ MISTAKES = {
     "too large": ("queries.k", 101, "config: queries.k is 101, but must be at most 100."),
     "not below": ("split.train", 1, "config: split.train is 1, but must be below 1."),
     "not above": ("split.test", 0, "config: split.test is 0, but must be above 0."),
-    "no choice": ("collection.source", "web", 'collection.source is "web", but must be one of "sample", "digits"'),
+    "no choice": (
+        "collection.source",
+        "web",
+        'collection.source is "web", but must be one of "digits", "folder", "kaggle", "sam',
+    ),
     "no data set": ("collection.dataset", "x", 'collection.dataset is "x", but must be like ^[A-Za-z0-9_-]+/'),
     "not a number": ("split.train", math.nan, "config: split.train is nan, but must be a finite number."),
     "no end": (
@@ -431,9 +436,11 @@ def test_parts() -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of entries, ``losses``, in the place of the package's own."""
-    monkeypatch.setattr(module, "_PACKAGE", tmp_path)
-    folder = tmp_path / "losses"
+    """A folder of entries, ``losses``, in a copy of the package."""
+    package = tmp_path / "cbir"
+    shutil.copytree(module._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "_PACKAGE", package)
+    folder = package / "losses"
     folder.mkdir()
     # None of them can be imported: their names alone are asked for.
     for name in ("__init__", "_helper", "triplet", "n_pairs"):

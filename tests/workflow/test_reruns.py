@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cbir.collection.splits import SPLIT_COLUMNS, split
+from cbir.collection.columns import SPLIT_COLUMNS
+from cbir.collection.protocols import random
 from cbir.features import store
 from cbir.files.hashes import sha256_file
 from scenes import scene
@@ -41,7 +42,8 @@ def new_pictures(path: Path) -> Iterator[str]:
 
 
 def splits_with(images: pd.DataFrame) -> dict[str, set[str]]:
-    return {name: set(table["sha256"]) for name, table in split(images[SPLIT_COLUMNS], SHARES, 0).items()}
+    tables = random.split(images[SPLIT_COLUMNS], SHARES | {"seed": 0}, {})
+    return {name: set(table["sha256"]) for name, table in tables.items()}
 
 
 def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
