@@ -84,7 +84,7 @@ def test_a_comment_edited_in_the_library(workplace: Workplace) -> None:
 
 
 def test_a_library_function_changed(workplace: Workplace) -> None:
-    path = workplace.checkout / "scripts/cbir/querying.py"
+    path = workplace.checkout / "scripts/cbir/retrieval/queries.py"
     path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
     assert set(workplace.run().rules) == {"query", "report"}
 
