@@ -139,19 +139,8 @@ RULES = sorted(
     path.stem for path in SCRIPTS.glob("*.py") if "\nfrom cbir.workflow.job import run\n" in path.read_text()
 )
 # Rules whose results take long, or stand behind everything.
-COSTLY = {
-    "train",
-    "encode",
-    "encoder",
-    "index",
-    "evaluate",
-    "simulate",
-    "assemble",
-    "fit",
-    "derive",
-    "split",
-    "collect",
-}
+COSTLY = {"collect", "split", "encoder", "train", "encode", "assemble", "fit", "derive", "index", "evaluate"}
+COSTLY |= {"simulate"}
 
 
 @pytest.fixture

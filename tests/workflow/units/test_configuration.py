@@ -122,7 +122,7 @@ MISTAKES = {
     "no choice": (
         "collection.source",
         "web",
-        'collection.source is "web", but must be one of "digits", "folder", "kaggle", "sam',
+        'collection.source is "web", but must be one of "digits", "folder", "ka',
     ),
     "no data set": ("collection.dataset", "x", 'collection.dataset is "x", but must be like ^[A-Za-z0-9_-]+/'),
     "not a number": ("split.train", math.nan, "config: split.train is nan, but must be a finite number."),
