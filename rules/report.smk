@@ -14,7 +14,6 @@ rule report:
             category="Report",
             labels={"figure": "the whole report on one page"},
         ),
-        configuration="results/configuration.json",
     log:
         "results/logs/report.log",
     conda:

@@ -353,6 +353,7 @@ def report_input(wildcards):
         "validation": "results/features/{method}/val.h5",
     }
     return {
+        "configuration": "results/configuration.json",
         "images": "results/collection/images.csv",
         "rejected": "results/collection/rejected.csv",
         "hashes": "results/collection/hashes.csv",
@@ -388,3 +389,22 @@ wildcard_constraints:
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",
     query="[A-Za-z0-9][A-Za-z0-9._-]*",
+
+
+# For those who read the results.
+rule configuration:
+    output:
+        "results/configuration.json",
+    log:
+        "results/logs/configuration.log",
+    localrule: True
+    # Before all others, so that the results of an unfinished run say what they are of, too.
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code("configuration.py"),
+        # A function, because a text in braces would be taken for a wildcard.
+        config=lambda wildcards: settings(config),
+    script:
+        "../scripts/configuration.py"

@@ -95,7 +95,7 @@ def test_a_library_function_changed(workplace: Workplace) -> None:
 def test_k_changed(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
     run = workplace.run()
-    assert set(run.rules) - {"compare_methods"} == AFTER_EVALUATION | {"evaluate"}
+    assert set(run.rules) - {"compare_methods"} == AFTER_EVALUATION | {"evaluate", "configuration"}
 
 
 def test_the_keys_of_the_configuration_reordered(workplace: Workplace) -> None:
@@ -156,7 +156,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     assert workplace.run().status == 0
 
-    compared = {"compare_pair": 1, "compare_methods": 1, "report": 1}
+    compared = {"configuration": 1, "compare_pair": 1, "compare_methods": 1, "report": 1}
     of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1, "plot_evaluation": 1, "plot_simulation": 1}
     settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
     workplace.configure(settings)
@@ -194,7 +194,7 @@ def test_another_distance_of_near_duplicates(workplace: Workplace) -> None:
     # The same groups: all that follows the split is made again, and nothing is encoded.
     workplace.configure(CONFIG | {"split": {"near_duplicates": {"distance": 60}}})
     run = workplace.run()
-    assert run.rules == {"near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
+    assert run.rules == {"configuration": 1, "near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
     assert pd.read_csv(results / "near_duplicates.csv").equals(found)
     assert not workplace.run().rules
 
@@ -244,7 +244,7 @@ def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results
     # What is no longer asked for does not stay.
     (folder / "red.json").unlink()
     workplace.configure(settings | {"queries": {"images": []}})
-    assert workplace.run().rules == {"report": 1}
+    assert workplace.run().rules == {"configuration": 1, "report": 1}
     results = workplace.folder / "results"
     assert not (results / "feedback/red").exists()
     assert not list(results.rglob("outside-*"))
