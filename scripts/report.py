@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.files.tables import write_json
 from cbir.report import build
 from cbir.workflow import leftovers
 from cbir.workflow.job import run
@@ -52,7 +51,6 @@ def work(job: Any) -> None:
         refinements={Path(path).parent.name: path for path in job.input.refinements},
     )
     build.write(files, TEMPLATES, job.output.page)
-    write_json(job.output.configuration, config)
     log.info("%s: %.1f MB", job.output.page, Path(job.output.page).stat().st_size / 10**6)
 
 

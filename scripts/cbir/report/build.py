@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cbir.collection.manifest import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS
+from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NEAR_DUPLICATE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
@@ -130,13 +130,6 @@ FIGURES = (
         "images.",
     ),
 )
-
-SOURCES = {
-    "sample": "The sample: photographs out of Debian's package gcompris-qt-data.",
-    "digits": "Handwritten digits that come with scikit-learn.",
-    "folder": "The folder {path}.",
-    "kaggle": "The Kaggle data set {dataset}.",
-}
 
 
 @dataclass(frozen=True)
@@ -291,7 +284,7 @@ def collection(results: Results) -> dict[str, Any]:
     rejected = read_csv(results.files.rejected, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
-        "source": SOURCES[config["source"]].format(**config),
+        "source": SOURCES.get_entry(config["source"]).DESCRIPTION.format(**config),
         "images": len(results.images),
         "splits": {name: len(table) for name, table in results.splits.items()},
         "split_words": [f"{len(table):,} {name}" for name, table in results.splits.items()],

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from cbir.files.tables import read_csv
 
 _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")

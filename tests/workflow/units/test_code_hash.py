@@ -28,11 +28,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "one"
 
 
-def fingerprint(root: Path, script: str = "run.py") -> str:
-    # Within one process files are taken not to change.
+def fingerprint(root: Path, script: str = "run.py", entries: tuple[str, ...] = ()) -> str:
+    forget()
+    return code_hash.fingerprint(root / script, root, tuple(root / name for name in entries))
+
+
+def forget() -> None:
+    """Read all files anew; within one process they are taken not to change."""
     for cached in (code_hash.fingerprint, code_hash._tree, code_hash._imported, code_hash._files):
         cached.cache_clear()
-    return code_hash.fingerprint(root / script, root)
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -116,14 +120,104 @@ def test_a_renamed_module_counts(root: Path) -> None:
     assert fingerprint(root) != before
 
 
-def test_the_scripts_of_this_project_reach_their_library() -> None:
-    scripts = Path(code_hash.__file__).parents[2]
-    found = {path.relative_to(scripts).as_posix() for path in code_hash._closure(scripts / "evaluate.py", scripts)}
-    assert {
-        "evaluate.py",
-        "cbir/evaluation/metrics.py",
-        "cbir/retrieval/voting.py",
-        "cbir/features/store.py",
-        "cbir/__init__.py",
-    } <= found
-    assert "cbir/encoders/inference.py" not in found
+def test_what_is_not_covered_plays_no_part_nor_does_what_only_it_imports(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_hash, "NOT_COVERED", frozenset({"lib/late.py"}))
+    before = fingerprint(root)
+    edit(root, "lib/late.py", "twice(x)", "-twice(x)")
+    edit(root, "lib/relative.py", "2 * x", "3 * x")
+    assert fingerprint(root) == before
+    # Named as an entry it counts, with what it imports.
+    named = fingerprint(root, entries=("lib/late.py",))
+    edit(root, "lib/relative.py", "3 * x", "4 * x")
+    assert len({before, named, fingerprint(root, entries=("lib/late.py",))}) == 3
+
+
+SCRIPTS = Path(code_hash.__file__).parents[2]
+RULES = sorted(
+    path.stem for path in SCRIPTS.glob("*.py") if "\nfrom cbir.workflow.job import run\n" in path.read_text()
+)
+# Rules whose results take long, or stand behind everything.
+COSTLY = {"collect", "split", "encoder", "train", "encode", "assemble", "fit", "derive", "index", "evaluate"}
+COSTLY |= {"simulate"}
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """A copy of the project's own scripts and library."""
+    shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "scripts"
+
+
+def changed_rules(scripts: Path, *names: str) -> set[str]:
+    """The rules whose hash changes when these modules of the library do."""
+    forget()
+    before = {rule: code_hash.fingerprint(scripts / f"{rule}.py", scripts) for rule in RULES}
+    for name in names:
+        path = scripts / "cbir" / name
+        path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
+    forget()
+    return {rule for rule in RULES if code_hash.fingerprint(scripts / f"{rule}.py", scripts) != before[rule]}
+
+
+def test_every_rule_is_known() -> None:
+    assert set(RULES) > COSTLY
+    assert len(RULES) >= 24
+
+
+@pytest.mark.parametrize("name", sorted(code_hash.NOT_COVERED))
+def test_what_cannot_change_an_output_reruns_nothing(scripts: Path, name: str) -> None:
+    assert changed_rules(scripts, name.removeprefix("cbir/")) == set()
+
+
+def test_the_sentences_of_errors_count_where_a_table_holds_them() -> None:
+    assert 'code("collect.py", entries=[("files", "errors")])' in (SCRIPTS.parent / "rules/collection.smk").read_text()
+
+
+def test_what_draws_reruns_no_computation(scripts: Path) -> None:
+    pictures = {"plot_training", "plot_evaluation", "plot_simulation", "query", "refine", "compare_methods"}
+    drawing = ("report/plots.py", "report/training_curve.py", "report/refinement_pictures.py")
+    changed = changed_rules(scripts, *drawing)
+    assert pictures <= changed
+    assert not COSTLY & changed
+
+
+def test_the_report_reruns_the_report_alone(scripts: Path) -> None:
+    assert changed_rules(scripts, "report/build.py", "report/html.py") == {"report"}
+
+
+def test_the_search_page_and_the_artifacts_rerun_nothing(scripts: Path) -> None:
+    for package in ("web", "artifacts"):
+        names = [path.relative_to(scripts / "cbir").as_posix() for path in (scripts / "cbir" / package).rglob("*.py")]
+        assert len(names) > 5
+        assert changed_rules(scripts, *names) == set()
+
+
+def test_the_evaluation_reruns_what_evaluates(scripts: Path) -> None:
+    assert changed_rules(scripts, "evaluation/evaluate.py") == {"evaluate"}
+
+
+def test_a_figure_encodes_and_indexes_nothing(scripts: Path) -> None:
+    changed = changed_rules(scripts, "evaluation/metrics.py")
+    assert {"evaluate"} <= changed
+    assert not changed & {"encode", "encoder", "assemble", "index", "fit", "derive", "query"}
+
+
+def test_the_way_a_collection_is_read_or_split_trains_nothing_by_itself(scripts: Path) -> None:
+    # What it changes reaches a training through the splits.
+    names = (
+        "collection/manifest.py",
+        "collection/splits.py",
+        "collection/near_duplicates.py",
+        "collection/contents.py",
+    )
+    assert not changed_rules(scripts, *names) & {"train", "encode", "assemble", "index", "evaluate", "simulate"}
+
+
+def test_the_encoding_reruns_what_reads_shards(scripts: Path) -> None:
+    assert changed_rules(scripts, "encoders/inference.py") == {"encode"}
+
+
+def test_the_training_reruns_the_training_alone(scripts: Path) -> None:
+    assert changed_rules(scripts, "training/train.py") == {"train"}
