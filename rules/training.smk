@@ -10,12 +10,6 @@ rule train:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
         history="results/encoders/{encoder}/history.csv",
-        picture=report(
-            "results/encoders/{encoder}/training.svg",
-            caption="../report/training.rst",
-            category="Training",
-            labels={"encoder": "{encoder}"},
-        ),
     log:
         "results/logs/train/{encoder}.log",
     benchmark:
@@ -35,3 +29,29 @@ rule train:
         weights=weights_content,
     script:
         "../scripts/train.py"
+
+
+# By itself, so that a changed drawing trains nothing again.
+rule plot_training:
+    input:
+        history="results/encoders/{encoder}/history.csv",
+    output:
+        picture=report(
+            "results/encoders/{encoder}/training.svg",
+            caption="../report/training.rst",
+            category="Training",
+            labels={"encoder": "{encoder}"},
+        ),
+    log:
+        "results/logs/plot_training/{encoder}.log",
+    wildcard_constraints:
+        encoder=one_of(TRAINED),
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
+    params:
+        code=code("plot_training.py"),
+    script:
+        "../scripts/plot_training.py"

@@ -162,7 +162,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     # Other first weights: a training that so small a collection leaves at its first weights gives another network.
     trained["seed"] = 1
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 3}
+    assert workplace.run().rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
 
 
 def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:
