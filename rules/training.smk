@@ -24,7 +24,7 @@ rule train:
         runtime=grows_with_images(60, train_minutes, "train"),
         gpu=1,
     params:
-        code=code("train.py"),
+        code=lambda wildcards: code("train.py", entries=training_entries(wildcards)),
         row=encoder_row,
         weights=weights_content,
     script:
