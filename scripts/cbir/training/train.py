@@ -21,7 +21,6 @@ from cbir.training import checkpoint, collapse, losses
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
 from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.sampler import epoch_batches
-from cbir.training.schedule import WarmupSchedule
 from cbir.training.settings import TrainingSettings
 
 log = logging.getLogger("cbir")
@@ -261,11 +260,22 @@ def _make_deterministic(seed: int) -> None:
 
 
 def _optimizer(settings: TrainingSettings, steps: int) -> Any:
-    rate = WarmupSchedule(
-        settings.schedule, settings.learning_rate, settings.warmup_epochs * steps, settings.epochs * steps
-    )
-    adam = keras.optimizers.Adam(rate)
+    adam = keras.optimizers.Adam(_rate(settings, steps))
     return keras.optimizers.LossScaleOptimizer(adam) if settings.mixed_precision else adam
+
+
+def _rate(settings: TrainingSettings, steps: int) -> Any:
+    """Return the learning rate as a function of the step, counted from 0; an epoch has ``steps`` steps."""
+    warmup = settings.warmup_epochs * steps
+    peak = float(settings.learning_rate)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else peak,
+        settings.epochs * steps - warmup,
+        # The share of the peak at which the cosine ends.
+        alpha=1.0 if settings.schedule == "constant" else 0.0,
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
 
 
 def _history(state: checkpoint.State) -> pd.DataFrame:
