@@ -24,7 +24,7 @@ rule train:
         runtime=grows_with_images(60, train_minutes, "train"),
         gpu=1,
     params:
-        code=code("train.py"),
+        code=lambda wildcards: code("train.py", entries=training_entries(wildcards)),
         row=encoder_row,
         weights=weights_content,
     script:
@@ -34,9 +34,9 @@ rule train:
 # A rule of its own, so that a changed picture trains nothing again.
 rule plot_training:
     input:
-        "results/encoders/{encoder}/history.csv",
+        history="results/encoders/{encoder}/history.csv",
     output:
-        report(
+        picture=report(
             "results/encoders/{encoder}/training.svg",
             caption="../report/training.rst",
             category="Training",
@@ -44,6 +44,8 @@ rule plot_training:
         ),
     log:
         "results/logs/plot_training/{encoder}.log",
+    wildcard_constraints:
+        encoder=one_of(TRAINED),
     conda:
         "../envs/workflow.yaml"
     resources:

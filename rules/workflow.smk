@@ -205,6 +205,12 @@ def encoder_row(wildcards):
     return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
 
 
+def training_entries(wildcards):
+    """The entries of registries that a training uses."""
+    row = config["encoders"][wildcards.encoder]
+    return [("training/losses", row["training"]["loss"])]
+
+
 def runtime_of(encoder):
     """What runs an encoder, and in which precision."""
     row = config["encoders"][encoder]
