@@ -1,4 +1,12 @@
 # Networks that are trained on the collection.
+from cbir.evaluation import measure as cbir_measure
+from cbir.evaluation import metrics as cbir_metrics
+
+
+def validation_k(wildcards):
+    """How many results a validation looks at; None where the monitor does not depend on it."""
+    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
 
 
 rule train:
@@ -26,6 +34,7 @@ rule train:
     params:
         code=lambda wildcards: code("train.py", entries=training_entries(wildcards)),
         row=encoder_row,
+        k=validation_k,
         weights=weights_content,
     script:
         "../scripts/train.py"

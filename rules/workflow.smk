@@ -206,9 +206,9 @@ def encoder_row(wildcards):
 
 
 def training_entries(wildcards):
-    """The entries of registries that a training uses."""
-    row = config["encoders"][wildcards.encoder]
-    return [("training/losses", row["training"]["loss"])]
+    """The entries of registries that decide the weights: the loss, and the metric whose best epoch is the result."""
+    training = config["encoders"][wildcards.encoder]["training"]
+    return [("training/losses", training["loss"]), ("evaluation/metrics", training["monitor"])]
 
 
 def runtime_of(encoder):
@@ -403,9 +403,9 @@ rule configuration:
         "results/configuration.json",
     log:
         "results/logs/configuration.log",
-    localrule: True
     # Before all others, so that the results of an unfinished run say what they are of, too.
     priority: 100
+    localrule: True
     conda:
         "../envs/workflow.yaml"
     params:

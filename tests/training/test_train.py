@@ -167,6 +167,8 @@ def test_the_checkpoint_of_another_training_is_not_gone_on_from(
         ("map", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
         # Every epoch worse than before training: the initial weights stay.
         ("anmrr", [0.2, 0.3, 0.3, 0.1, 0.1], 0, 2),
+        ("precision-at-k", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
+        ("nmrr-at-k", [0.5, 0.3, 0.4, 0.3, 0.1], 1, 3),
     ],
 )
 def test_early_stopping_keeps_the_weights_of_the_best_validation(
@@ -183,10 +185,10 @@ def test_early_stopping_keeps_the_weights_of_the_best_validation(
 
     def quality(*_: Any) -> dict[str, float]:
         weights.append(encoder.get_weights())
-        return {"map": 0.5, "anmrr": 0.5, monitor: left.pop(0)}
+        return {"map": 0.5, "anmrr": 0.5, monitor.replace("-", "_"): left.pop(0)}
 
     monkeypatch.setattr(training, "retrieval_quality", quality)
-    history = train(encoder, *photographs, settings(monitor=monitor, patience=2), tmp_path)
+    history = train(encoder, *photographs, settings(monitor=monitor, patience=2), tmp_path, k=3)
     assert history["epoch"].iloc[-1] == epochs
     assert history["best"].tolist() == [int(epoch == best) for epoch in range(epochs + 1)]
     assert all(np.array_equal(a, b) for a, b in zip(encoder.get_weights(), weights[best], strict=True))

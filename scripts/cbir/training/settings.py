@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.files.errors import InputError
 from cbir.training import losses
 
 Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]
-Monitor = Literal["anmrr", "map"]
 BatchNorm = Literal["frozen", "moving"]
 
 
@@ -47,7 +47,7 @@ class TrainingSettings:
         schedule: ``cosine`` falls to 0 at the last epoch, ``constant`` stays.
         warmup_epochs: over which the rate rises from 0 before.
         patience: epochs without a better validation after which training stops.
-        monitor: what makes a validation better, and its best epoch the result.
+        monitor: the metric (of `cbir.evaluation.metrics`) of a validation whose best epoch is the result.
         mixed_precision: compute in float16 and keep weights in float32; for GPUs.
         augment: how training images are varied.
         seed: of batches and augmentation.
@@ -66,7 +66,7 @@ class TrainingSettings:
     schedule: Schedule = "cosine"
     warmup_epochs: int = 0
     patience: int = 3
-    monitor: Monitor = "anmrr"
+    monitor: str = "anmrr"
     mixed_precision: bool = False
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
@@ -112,7 +112,7 @@ class TrainingSettings:
 _CHOICES = {
     "mining": get_args(Mining),
     "schedule": get_args(Schedule),
-    "monitor": get_args(Monitor),
+    "monitor": METRICS,
     "batch_norm": get_args(BatchNorm),
 }
 _AT_LEAST = {

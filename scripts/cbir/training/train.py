@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation import measure
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.evaluation.validation import retrieval_quality
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
@@ -28,10 +30,18 @@ log = logging.getLogger("cbir")
 EMBED_BATCH = 64
 CHECKPOINT = "checkpoint.npz"
 HISTORY = "history.csv"
+SHOWN = ("map", "anmrr")
+"""Metrics of the validation that every history shows, beside the one that decides (``training.monitor``)."""
 
 
 def train(
-    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, folder: Path, workers: int = 1
+    encoder: Any,
+    train_set: ImageSet,
+    val_set: ImageSet,
+    settings: TrainingSettings,
+    folder: Path,
+    workers: int = 1,
+    k: int | None = None,
 ) -> pd.DataFrame:
     """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
 
@@ -39,7 +49,7 @@ def train(
     are written to ``folder``. A training that finds its own checkpoint there goes on after that epoch and ends with the
     same weights as one that was never stopped. History has a row an epoch, from epoch 0, the state before training:
     epoch, images (trained on so far), loss, active (share of the loss's terms, such as triplets), spread (of the
-    embeddings), map, anmrr, best (1 for the epoch whose weights are the result).
+    embeddings), map, anmrr, the monitor where it is another metric, best (1 for the epoch whose weights are kept).
 
     Args:
         encoder: a functional `keras.Model` with its initial weights.
@@ -48,6 +58,7 @@ def train(
         settings: of the training.
         folder: where checkpoint and history are kept.
         workers: threads that decode and vary images.
+        k: results looked at in a validation; None suffices for a monitor that does not depend on it.
 
     Returns:
         The history.
@@ -57,7 +68,7 @@ def train(
     """
     _check(train_set, val_set)
     _make_deterministic(settings.seed)
-    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers)
+    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers, k)
     try:
         return trainer.run()
     except Exception:
@@ -76,10 +87,13 @@ class _Trainer:
         settings: TrainingSettings,
         folder: Path,
         workers: int,
+        k: int | None,
     ) -> None:
+        self.k = k
+        self.metrics = list(dict.fromkeys([*SHOWN, settings.monitor]))
         self.encoder, self.settings, self.folder, self.workers = encoder, settings, folder, workers
         self.train_set, self.val_set = train_set, val_set
-        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings)
+        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings, k)
         shape = encoder.input_shape[1:]
         self.train_photographs = Photographs(train_set.paths, shape)
         self.val_photographs = Photographs(val_set.paths, shape)
@@ -104,10 +118,10 @@ class _Trainer:
             self._save(state)
             left = (time.monotonic() - started) / (state.epoch - first) * (self.settings.epochs - state.epoch)
             log.info(
-                "epoch %d of %d: loss %.4f, %.0f %% of its terms active, spread %.3f, MAP %.4f, ANMRR %.4f "
+                "epoch %d of %d: loss %.4f, %.0f %% of its terms active, spread %.3f, %s "
                 "(best: epoch %d), %.1f images a second, %.0f s left",
                 *(state.epoch, self.settings.epochs, figures["loss"], 100 * figures["active"], figures["spread"]),
-                *(figures["map"], figures["anmrr"], state.best, rate, left),
+                *(self._measured(figures), state.best, rate, left),
             )
         if state.epoch < self.settings.epochs:
             log.info("no better validation for %d epochs: training ends", self.settings.patience)
@@ -135,7 +149,7 @@ class _Trainer:
         """Tell whether a checkpoint, which may be damaged or of somebody else, has the parts that `_save` saves."""
         weights = _layout(self.model.encoder.get_weights())
         optimizer = _layout([keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables])
-        figures = {"epoch", "images", "loss", "active", "spread", "map", "anmrr"}
+        figures = {"epoch", "images", "loss", "active", "spread", *map(measure.key, self.metrics)}
         return (
             _layout(state.weights) == _layout(state.best_weights) == weights
             and _layout(state.objective) == _layout(self.objective.get_weights())
@@ -192,7 +206,10 @@ class _Trainer:
 
     def _validate(self) -> dict[str, float]:
         gallery, queries = self._embed(self.train_photographs), self._embed(self.val_photographs)
-        return retrieval_quality(queries, self.val_set.labels, gallery, self.train_set.labels)
+        return retrieval_quality(queries, self.val_set.labels, gallery, self.train_set.labels, self.metrics, self.k)
+
+    def _measured(self, row: dict[str, Any]) -> str:
+        return ", ".join(f"{METRICS[name].NAME.format(k=self.k)} {row[measure.key(name)]:.4f}" for name in self.metrics)
 
     def _embed(self, photographs: Photographs) -> NDArray[np.float32]:
         batches = PlainBatches(photographs, EMBED_BATCH, self.workers)
@@ -201,7 +218,8 @@ class _Trainer:
 
     def _better(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
         monitor = self.settings.monitor
-        return bool(row[monitor] < best[monitor] if monitor == "anmrr" else row[monitor] > best[monitor])
+        value, so_far = row[measure.key(monitor)], best[measure.key(monitor)]
+        return bool(value > so_far if METRICS[monitor].HIGHER_IS_BETTER else value < so_far)
 
     def _batches(self, epoch: int) -> NDArray[np.int64]:
         choice = self.settings
@@ -284,10 +302,12 @@ def _history(state: checkpoint.State) -> pd.DataFrame:
     return table
 
 
-def _fingerprint(encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings) -> str:
+def _fingerprint(
+    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None
+) -> str:
     """Return what a checkpoint must agree with to be gone on from."""
     weights = hashlib.sha256()
     for array in encoder.get_weights():
         weights.update(array.tobytes())
     versions = [keras.config.backend(), keras.__version__, np.__version__]
-    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions])
+    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions, k])
