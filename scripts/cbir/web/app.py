@@ -269,7 +269,7 @@ class _Pages:
             saving.save(self.feedback, name, refinement, self.library.methods, upload)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
-        # Flags not yet acted upon are saved too, so the page goes on to what they make.
+        # Flags not yet acted upon are saved too, so the search page goes on to what they make.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **shown.arguments(), saved=name), 303)
 
@@ -285,9 +285,9 @@ class _Pages:
         return self.sentence(text, error.code or 500)
 
     def fault(self, error: Exception) -> tuple[str, int]:
-        log.error("A page failed; this is a fault of the program, please report it:", exc_info=error)
+        log.error("The search page failed; this is a fault of the program, please report it:", exc_info=error)
         return self.sentence(
-            "The page failed; this is a fault of the program, and the server's terminal tells more.", 500
+            "The search page failed; this is a fault of the program, and the server's terminal tells more.", 500
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:

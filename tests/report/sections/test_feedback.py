@@ -1,4 +1,4 @@
-"""The report's section on feedback, over small results written by hand, read back from the page."""
+"""The report's section on feedback, over small results written by hand, read back from it."""
 
 import base64
 
