@@ -16,9 +16,9 @@ from peers import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
-from cbir.collection.splits import near_duplicates, split
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS
+from cbir.collection.protocols import random
+from cbir.collection.splits import near_duplicates
 from cbir.encoders.runtimes import Runtime, fingerprint
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.relevance import mean_defined
@@ -67,8 +67,8 @@ def main() -> None:
 
     rows, copies = [], []
     for seed in range(asked.seeds):
-        apart = split(images, settings, seed)
-        together = split(images, settings, seed, dict(zip(found["sha256"], found["group"], strict=True)))
+        groups = dict(zip(found["sha256"], found["group"], strict=True))
+        apart, together = (random.split(images, {**settings, "seed": seed}, kept) for kept in ({}, groups))
         rows.append((figures(images, features, apart), figures(images, features, together)))
         listed = near_duplicates(images, found, apart)
         across = listed[listed["across_splits"] == 1]

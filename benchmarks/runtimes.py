@@ -21,7 +21,7 @@ from peers import THREADS
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.encoders import devices, inference, networks
 from cbir.encoders.runtimes import RUNTIMES, Runtime
 from cbir.evaluation.metrics import REGISTRY

@@ -14,7 +14,7 @@ from PIL import Image
 from cbir.files.errors import InputError
 from cbir.training import train as training
 from cbir.training.batches import ImageSet, Photographs, PlainBatches
-from cbir.training.model import TripletModel, half_precision_twin
+from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.settings import TrainingSettings
 from cbir.training.train import train
 
@@ -122,7 +122,7 @@ def test_a_finished_training_is_not_trained_again(
 ) -> None:
     first = tiny_encoder()
     train(first, *photographs, settings(epochs=1), tmp_path)
-    monkeypatch.setattr(TripletModel, "fit", None)
+    monkeypatch.setattr(TrainingModel, "fit", None)
     again = tiny_encoder()
     train(again, *photographs, settings(epochs=1), tmp_path)
     assert same_weights(first, again)
@@ -235,8 +235,8 @@ def test_the_model_normalises_only_where_asked(photographs: tuple[ImageSet, Imag
     batches = PlainBatches(Photographs(photographs[0].paths, (16, 16, 3)), 4, 1)
     encoder = tiny_encoder()
     plain = encoder.predict(batches, verbose=0)
-    raw = TripletModel(encoder, settings(normalise=False)).predict(batches, verbose=0)
-    unit = TripletModel(encoder, settings(normalise=True)).predict(batches, verbose=0)
+    raw = TrainingModel(encoder, None, settings(normalise=False)).predict(batches, verbose=0)
+    unit = TrainingModel(encoder, None, settings(normalise=True)).predict(batches, verbose=0)
     np.testing.assert_allclose(raw, plain, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(unit, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from cbir.collection.images import ImageError, thumbnail
 from cbir.evaluation import measure
 from cbir.files.atomic import atomic
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 
 matplotlib.use("Agg")
 # File names may hold "$", which would be taken for mathematics.

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.files.errors import InputError
+from cbir.training import losses
 
 Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]
@@ -32,7 +33,8 @@ class TrainingSettings:
     """One training.
 
     Attributes:
-        mining: how triplets are chosen within a batch, see `cbir.training.mining`.
+        loss: an entry of `cbir.training.losses`.
+        mining: how the triplet loss chooses triplets within a batch.
         margin: of the triplet loss, in squared distances.
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
         batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
@@ -51,6 +53,7 @@ class TrainingSettings:
         seed: of batches and augmentation.
     """
 
+    loss: str = "triplet"
     mining: Mining = "batch-hard"
     margin: float = 0.2
     normalise: bool = True
@@ -74,7 +77,7 @@ class TrainingSettings:
         Raises:
             InputError: naming the key.
         """
-        for name, choices in _CHOICES.items():
+        for name, choices in ({"loss": tuple(losses.REGISTRY)} | _CHOICES).items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), "one of " + ", ".join(choices))
         for name, least in _AT_LEAST.items():

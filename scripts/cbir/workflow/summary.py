@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from cbir.files.tables import read_csv
 
 _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
