@@ -213,9 +213,10 @@ class Run:
         answer = {"query": image, "category": category, "method": method, "k": 2, "neighbours": neighbours}
         self.json(f"queries/{method}/{name}.json", answer)
 
-    def train(self) -> None:
+    def train(self, monitor: str = "anmrr") -> None:
         """Give the run a training of ``net``, whose first epoch was the best."""
         self.names["trained"] = ["net"]
+        self.config["encoders"] = {"net": {"training": {"monitor": monitor}}}
         history = {"epoch": [0, 1, 2], "images": [0, 600, 1200], "anmrr": [0.5, 0.25, 0.375], "map": [0.3, 0.6, 0.5]}
         self.csv("encoders/net/history.csv", pd.DataFrame(history | {"best": [0, 1, 0]}))
         self.write("encoders/net/training.svg", "<svg>a training</svg>")

@@ -26,6 +26,11 @@ def amount(value: float | None) -> str:
     return MISSING if _absent(value) else f"{value:,.0f}"
 
 
+def capitalised(text: str) -> str:
+    """Return a text that begins with a capital: ``macro F1`` gives ``Macro F1``."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float | None) -> str:
     """Return seconds as a person reads them: ``0.8 s``, ``42 s``, ``4 min 0 s``, ``1 h 2 min``."""
     if _absent(seconds):

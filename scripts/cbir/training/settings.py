@@ -12,6 +12,9 @@ Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]
 BatchNorm = Literal["frozen", "moving"]
 
+SHOWN = ("map", "anmrr")
+"""Metrics of the validation that every history shows, beside the one that decides (``training.monitor``)."""
+
 
 @dataclass(frozen=True)
 class AugmentSettings:

@@ -23,15 +23,13 @@ from cbir.training import checkpoint, collapse, losses
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
 from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.sampler import epoch_batches
-from cbir.training.settings import TrainingSettings
+from cbir.training.settings import SHOWN, TrainingSettings
 
 log = logging.getLogger("cbir")
 
 EMBED_BATCH = 64
 CHECKPOINT = "checkpoint.npz"
 HISTORY = "history.csv"
-SHOWN = ("map", "anmrr")
-"""Metrics of the validation that every history shows, beside the one that decides (``training.monitor``)."""
 
 
 def train(

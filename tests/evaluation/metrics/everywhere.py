@@ -23,7 +23,8 @@ from cbir.evaluation.validation import retrieval_quality
 from cbir.features import store
 from cbir.files.errors import InputError
 from cbir.files.tables import write_csv, write_json
-from cbir.report import build, plots, training_curve
+from cbir.report import plots, training_curve
+from cbir.report.sections import REGISTRY as SECTIONS
 from cbir.training.settings import TrainingSettings
 
 CATEGORIES = ["category", "fish", "tool"]
@@ -88,7 +89,14 @@ def main(root: Path) -> None:
     plots.method_figures(methods, 0.95, root / "methods.svg")
     seen = Found()
     looks.summary(Results(root), root / "evaluation/plain/summary.json", {"method": "plain"}, seen)
-    shown: Any = SimpleNamespace(config={"evaluation": {"k": 3}}, methods=evaluated)
+    tables = {"comparison/methods.csv": methods, "comparison/best_worst.csv": comparison.best_worst(evaluated)}
+    shown = SimpleNamespace(
+        config={"evaluation": {"k": 3}, "report": {"study": {}}, "comparison": STATISTICS},
+        methods=evaluated,
+        names={"comparison": ["methods"], "pair": []},
+        table=lambda file, *columns: tables[file],
+        vector=lambda file: "",
+    )
 
     monitors = [word for word in sys.argv[2:] if TrainingSettings.from_row({"monitor": word}).monitor == word]
     quality = retrieval_quality(queries.features, queries.label, gallery.features, gallery.label, monitors, k=3)
@@ -102,7 +110,8 @@ def main(root: Path) -> None:
         "methods": {name: list(column) for name, column in methods.items()},
         "pair": comparison.compare(*evaluated, **STATISTICS),
         "picture": (root / "methods.svg").read_text(),
-        "report": {row["name"]: row for row in build.figures(shown)["rows"]},
+        "report": {row["name"]: row for row in SECTIONS["figures"].gather(shown)["rows"]},
+        "report's comparison": SECTIONS["comparison"].gather(shown),
         "terminal": as_text(evaluated[0].summary),
         "inspect": {key: refusal(root, key) for key in all_metrics()},
         "history": quality,

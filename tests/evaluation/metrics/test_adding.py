@@ -141,6 +141,14 @@ def test_the_report_explains_it(found: tuple[dict[str, Any], dict[str, Any]]) ->
     assert rows["Success at 3"]["meaning"] == "Share of queries with a right image among the first 3 results."
 
 
+def test_the_report_compares_the_methods_in_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    part = found[1]["report's comparison"]
+    assert {"key": "first_hit", "name": "First hit", "written": "decimal"} in part["metrics"]
+    values = {row["method"]: row["first_hit"] for row in part["rows"]}
+    assert values == {"plain": pytest.approx(9 / 5), "other": 1}
+    assert all(row["first_hit_low"] <= row["first_hit"] <= row["first_hit_high"] for row in part["rows"])
+
+
 def test_inspect_checks_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     said = found[1]["inspect"]
     assert "says first_hit -7, which is 1.8 by queries.csv" in said["first_hit"]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from cbir.evaluation.measure import compared_metrics
+from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
 
 TITLE = "Comparison"
@@ -17,8 +19,9 @@ def gather(results: Results) -> dict[str, Any] | None:
     """The methods side by side, beside the figures of ``report.study``, and which differences in pairs are real."""
     if not results.names["comparison"]:
         return None
-    figures = ["accuracy", "anmrr", "map"]
-    numbers = [name for figure in figures for name in (figure, f"{figure}_low", f"{figure}_high")]
+    k = results.config["evaluation"]["k"]
+    metrics = compared_metrics()
+    numbers = [name for key in metrics for name in (key, f"{key}_low", f"{key}_high")]
     table = results.table("comparison/methods.csv", ["method", *numbers], numbers)
     best_worst = results.table("comparison/best_worst.csv", ["method", "place", "rank", "category", "f1"])
     study = results.config["report"]["study"]
@@ -30,6 +33,10 @@ def gather(results: Results) -> dict[str, Any] | None:
         if name not in set(table["method"])
     ]
     return {
+        "metrics": [
+            {"key": key, "name": capitalised(metric.NAME.format(k=k)), "written": metric.FORMAT}
+            for key, metric in metrics.items()
+        ],
         "rows": rows,
         "study": bool(study),
         "confidence": results.config["comparison"]["confidence"],

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cbir.evaluation.measure import all_metrics
+from cbir.report.filters import capitalised
 from cbir.report.results import Results
 
 TITLE = "Figures"
@@ -17,10 +18,9 @@ def gather(results: Results) -> dict[str, Any]:
     for key, metric in all_metrics().items():
         values = [method.summary[key] for method in results.methods]
         best = max(values) if metric.HIGHER_IS_BETTER else min(values)
-        name = metric.NAME.format(k=k)
         rows.append(
             {
-                "name": name[0].upper() + name[1:],
+                "name": capitalised(metric.NAME.format(k=k)),
                 "meaning": metric.MEANING.format(k=k),
                 "more_is_better": metric.HIGHER_IS_BETTER,
                 "written": metric.FORMAT,

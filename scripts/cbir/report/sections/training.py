@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from cbir.report.results import Results, records
+from cbir.evaluation import measure
+from cbir.evaluation.metrics import REGISTRY as METRICS
+from cbir.report.results import Results
 
 TITLE = "Training"
 ORDER = 50
@@ -18,14 +20,20 @@ def gather(results: Results) -> dict[str, Any] | None:
         return None
     encoders = []
     for name in results.names["trained"]:
-        history = results.table(f"encoders/{name}/history.csv", ["epoch", "images", "anmrr", "map", "best"])
+        monitor = results.config["encoders"][name]["training"]["monitor"]
+        key, metric = measure.key(monitor), METRICS.get_entry(monitor)
+        history = results.table(f"encoders/{name}/history.csv", ["epoch", "images", key, "best"], [key])
+        best = history[history["best"] == 1]
         encoders.append(
             {
                 "name": name,
                 "epochs": int(history["epoch"].max()),
                 "images": int(history["images"].max()),
-                "first": records(history.iloc[:1])[0],
-                "best": records(history[history["best"] == 1])[0],
+                "monitor": metric.NAME.format(k=results.config["evaluation"]["k"]),
+                "written": metric.FORMAT,
+                "before": float(history[key].iloc[0]),
+                "best": float(best[key].iloc[0]),
+                "best_epoch": int(best["epoch"].iloc[0]),
                 "picture": results.vector(f"encoders/{name}/training.svg"),
             }
         )
