@@ -25,16 +25,15 @@ def test_quality_by_hand() -> None:
 
 
 def test_metrics_at_k_and_of_the_vote_by_hand() -> None:
-    # As above; the nearest two of every query are of the categories 0 and 1. The vote is a tie, which the nearest, 0,
-    # wins: all three queries are taken for 0, and only the first is of it.
+    # As above; the nearest three of every query are of the categories 0, 1 and 1, so that all are taken for 1.
     gallery, labels = column(0, 10, 1, 2, 3), np.array([0, 0, 1, 1, 1])
     names = ["precision-at-k", "accuracy", "macro-f1"]
-    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 1, 2]), gallery, labels, names, k=2)
-    # Hits among the first two: 1, 1, 0.
-    assert quality["precision_at_k"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
+    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 0, 1]), gallery, labels, names, k=3)
+    # Hits among the first three: 1, 1, 2. Among the first alone they would be 1, 1, 0.
+    assert quality["precision_at_k"] == pytest.approx((1 / 3 + 1 / 3 + 2 / 3) / 3)
     assert quality["accuracy"] == pytest.approx(1 / 3)
-    # F1 of category 0 is 2 * 1 / (1 + 3), of the others 0.
-    assert quality["macro_f1"] == pytest.approx(1 / 2 / 3)
+    # F1 of category 1 is 2 * 1 / (1 + 3), of category 0 it is 0.
+    assert quality["macro_f1"] == pytest.approx((0 + 1 / 2) / 2)
 
 
 def test_a_metric_that_does_not_exist_is_refused() -> None:

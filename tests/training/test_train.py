@@ -139,7 +139,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_threads(
     assert not same_weights(encoders[0], encoders[2])
 
 
-@pytest.mark.parametrize("change", ["settings", "images", "weights"])
+@pytest.mark.parametrize("change", ["settings", "images", "weights", "k"])
 def test_the_checkpoint_of_another_training_is_not_gone_on_from(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,6 +154,7 @@ def test_the_checkpoint_of_another_training_is_not_gone_on_from(
             val_set,
             settings(epochs=2, margin=0.3 if change == "settings" else 0.2),
             tmp_path,
+            k=5 if change == "k" else None,
         )
     assert "starts anew" in caplog.text
     assert "epoch 1 of 2" in caplog.text

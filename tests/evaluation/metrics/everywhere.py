@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -87,8 +88,10 @@ def main(root: Path) -> None:
         evaluated.append(comparison.read(method, *files))
     methods = comparison.methods(evaluated, **STATISTICS)
     plots.method_figures(methods, 0.95, root / "methods.svg")
-    seen = Found()
-    looks.summary(Results(root), root / "evaluation/plain/summary.json", {"method": "plain"}, seen)
+    with patch.object(plots, "save") as save:
+        plots.method_figures(methods, 0.95, root / "methods.svg")
+        limits = {axes.get_title(): axes.get_xlim() for axes in save.call_args.args[0].axes}
+    looks.summary(Results(root), root / "evaluation/plain/summary.json", {"method": "plain"}, Found())
     tables = {"comparison/methods.csv": methods, "comparison/best_worst.csv": comparison.best_worst(evaluated)}
     shown = SimpleNamespace(
         config={"evaluation": {"k": 3}, "report": {"study": {}}, "comparison": STATISTICS},
@@ -110,6 +113,7 @@ def main(root: Path) -> None:
         "methods": {name: list(column) for name, column in methods.items()},
         "pair": comparison.compare(*evaluated, **STATISTICS),
         "picture": (root / "methods.svg").read_text(),
+        "limits": limits,
         "report": {row["name"]: row for row in SECTIONS["figures"].gather(shown)["rows"]},
         "report's comparison": SECTIONS["comparison"].gather(shown),
         "terminal": as_text(evaluated[0].summary),

@@ -129,6 +129,8 @@ def test_queries_and_comparison_hold_the_one_that_has_a_column(found: tuple[dict
     assert (pair["a"], pair["b"], pair["difference"]) == pytest.approx((9 / 5, 1, 4 / 5))
     assert "first hit (plain 1.800, other 1.000, p = 1)" in after["pair"]["words"]
     assert "first hit (less is better)" in after["picture"]
+    low, high = after["limits"]["first hit (less is better)"]
+    assert low < 1 and high > 9 / 5
     assert after["terminal"]["first hit"] == "1.800"
 
 
