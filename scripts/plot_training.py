@@ -10,4 +10,5 @@ def work(job: Any) -> None:
     plot_history(job.input[0], job.output[0])
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

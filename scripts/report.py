@@ -61,4 +61,5 @@ def _comparison(files: Any) -> build.ComparisonFiles | None:
     return build.ComparisonFiles(*files.comparison, pairs=pairs)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)
