@@ -12,6 +12,7 @@ From a notebook or a test::
 
 import importlib
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def mock(
         InputError: when the run that the arguments describe has no such job, or several.
     """
     asked = snakemake_arguments.parse(list(arguments))
-    with SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as api:
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=asked.cores or 1),
             config_settings=ConfigSettings(
@@ -68,6 +69,7 @@ def mock(
         known = "; ".join(sorted(_words(rule, job.wildcards_dict) for job in jobs)) or "none"
         raise InputError(f"{len(found) or 'No'} jobs of this run are {_words(rule, wildcards)}: name one of {known}.")
     [job] = found
+    os.chdir(asked.directory or ".")
     folder = Path(folder or tempfile.mkdtemp(prefix=f"cbir-{rule}-"))
     output = OutputFiles(toclone=job.output, custom_map=lambda path: str(folder / path))
     for path in output:
@@ -91,10 +93,10 @@ def _words(rule: str, wildcards: dict[str, str]) -> str:
 def main(given: list[str]) -> None:
     count = next((place for place, text in enumerate(given) if text.startswith("-")), len(given))
     rule, *pairs = given[:count] or [""]
-    logging.basicConfig(level=logging.INFO, handlers=[logs.handler()])
     try:
         job = mock(rule, arguments=given[count:], **dict(pair.split("=", 1) for pair in pairs if "=" in pair))
         print("The outputs go to", Path(job.output[0]).parent, file=sys.stderr)
+        logging.basicConfig(level=logging.INFO, handlers=[logs.handler()], force=True)
         importlib.import_module(rule).work(job)
     except InputError as error:
         sys.exit(str(error))
