@@ -1,4 +1,7 @@
 # Every test image as a query, and methods side by side.
+from cbir.evaluation import metrics as cbir_metrics
+
+METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 
 rule evaluate:
@@ -26,7 +29,7 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("evaluate.py"),
+        code=code("evaluate.py", entries=METRICS),
         settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"
@@ -96,7 +99,7 @@ rule compare_methods:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("compare_methods.py"),
+        code=code("compare_methods.py", entries=METRICS),
         methods=settings(METHODS),
         settings=STATISTICS,
     script:
@@ -128,7 +131,7 @@ rule compare_pair:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("compare_pair.py"),
+        code=code("compare_pair.py", entries=METRICS),
         settings=STATISTICS,
     script:
         "../scripts/compare_pair.py"

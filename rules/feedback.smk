@@ -60,7 +60,7 @@ rule simulate:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("simulate.py"),
+        code=code("simulate.py", entries=[("evaluation/metrics", "anmrr")]),
         settings=settings(SIMULATION),
     script:
         "../scripts/simulate.py"

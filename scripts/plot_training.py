@@ -7,7 +7,7 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    plot_history(job.input[0], job.output[0])
+    plot_history(job.input.history, job.output.picture)
 
 
 if __name__ == "__main__":

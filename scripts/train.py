@@ -45,7 +45,7 @@ def _work(job: Any) -> None:
     model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
     _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
-    train(model, _images(train_split), _images(val_split), settings, folder, job.threads)
+    train(model, _images(train_split), _images(val_split), settings, folder, job.threads, job.params.k)
     networks.save(
         model,
         job.output.network,

@@ -1,4 +1,4 @@
-"""The pages and what they do."""
+"""What the search page shows and does."""
 
 import html
 import io

@@ -86,7 +86,7 @@ def test_wherever_it_listens_its_own_address_is_answered(results: Path, host: st
             assert "Image search" in visit(address, "gpu-node.example:8000")
         server.terminate()
         warning = server.stderr.read()
-    assert ("other machines can reach the page" in warning and "ssh -L" in warning) == public
+    assert ("other machines can reach the search page" in warning and "ssh -L" in warning) == public
 
 
 def has_ipv6() -> bool:

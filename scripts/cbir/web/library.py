@@ -1,4 +1,4 @@
-"""What the page shows: the images and methods of a finished run, read and checked once, at the start."""
+"""What the search page shows: the images and methods of a finished run, read and checked once, at the start."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -125,10 +125,12 @@ class Library:
         """Check that the features are still those that were read.
 
         Raises:
-            InputError: when a run has made them anew, so that the page no longer shows what the workflow has.
+            InputError: when a run has made them anew, so that the search page no longer shows what the workflow has.
         """
         if any(not path.exists() or _stamp(path) != stamp for path, stamp in self._read.items()):
-            raise InputError("The workflow has made the results anew since this page was started: start it again.")
+            raise InputError(
+                "The workflow has made the results anew since the search page was started: start it again."
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
