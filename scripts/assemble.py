@@ -40,4 +40,5 @@ def work(job: Any) -> None:
     store.write(job.output[0], manifest, rows, about["dimension"], description)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -37,4 +37,5 @@ def work(job: Any) -> None:
     write_csv(job.output.images, images)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -32,4 +32,5 @@ def work(job: Any) -> None:
     )
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -25,4 +25,5 @@ def work(job: Any) -> None:
     log.info("%s", found["words"])
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -11,4 +11,5 @@ def work(job: Any) -> None:
     write_json(job.output[0], json.loads(job.params.config))
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -29,4 +29,5 @@ def work(job: Any) -> None:
     store.write(job.output[0], manifest, [features], features.shape[1], description)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

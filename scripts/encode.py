@@ -40,4 +40,5 @@ def work(job: Any) -> None:
     log.info("%d images encoded", count)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

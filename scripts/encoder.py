@@ -28,4 +28,5 @@ def work(job: Any) -> None:
     )
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -39,4 +39,5 @@ def work(job: Any) -> None:
     log.info("%s: accuracy %.4f, ANMRR %.4f", job.wildcards.method, found.summary["accuracy"], found.summary["anmrr"])
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

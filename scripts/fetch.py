@@ -14,4 +14,5 @@ def work(job: Any) -> None:
     write_csv(job.output.credits, source.fetch(Path(job.output.images), json.loads(job.params.settings)))
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

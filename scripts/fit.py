@@ -23,4 +23,5 @@ def work(job: Any) -> None:
     transforms.save(job.output[0], steps, about)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

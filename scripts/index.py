@@ -11,4 +11,5 @@ def work(job: Any) -> None:
     index.build(store.read(job.input.features, job.wildcards.method), job.output.tree, job.params.leafsize)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -21,4 +21,5 @@ def work(job: Any) -> None:
     write_csv(job.output[0], found)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

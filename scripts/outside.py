@@ -24,4 +24,5 @@ def work(job: Any) -> None:
     write_csv(job.output[0], pd.DataFrame([row], columns=SPLIT_COLUMNS))
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

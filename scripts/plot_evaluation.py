@@ -18,4 +18,5 @@ def work(job: Any) -> None:
     plots.categories(categories, job.output.categories)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

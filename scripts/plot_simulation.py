@@ -22,4 +22,5 @@ def work(job: Any) -> None:
     refinement_pictures.rounds(record, paths, job.output.example)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

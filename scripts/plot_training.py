@@ -10,4 +10,5 @@ def work(job: Any) -> None:
     plot_history(job.input.history, job.output.picture)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

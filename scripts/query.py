@@ -45,4 +45,5 @@ def work(job: Any) -> None:
     plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

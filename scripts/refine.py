@@ -42,4 +42,5 @@ def work(job: Any) -> None:
     refinement_pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

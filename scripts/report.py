@@ -23,4 +23,5 @@ def work(job: Any) -> None:
     log.info("%s: %.1f MB", job.output.report, Path(job.output.report).stat().st_size / 10**6)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -67,4 +67,5 @@ def work(job: Any) -> None:
     write_json(job.output.example, record)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -32,4 +32,5 @@ def work(job: Any) -> None:
     write_csv(job.output.near_duplicates, listed)
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

@@ -71,4 +71,5 @@ def _images(manifest: pd.DataFrame) -> Any:
     return ImageSet(list(manifest["path"]), manifest["label"].to_numpy(np.int64), list(manifest["sha256"]))
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

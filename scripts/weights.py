@@ -17,4 +17,5 @@ def work(job: Any) -> None:
     log.info("ImageNet weights from %s", weights.fetch(job.output.weights))
 
 
-run(work, snakemake)
+if __name__ == "__main__":
+    run(work, snakemake)

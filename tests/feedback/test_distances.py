@@ -71,6 +71,6 @@ def test_digits_do_not_depend_on_the_number_of_threads(rank: Strategy) -> None:
     digits = set()
     for threads in (1, 2):
         with threadpool_limits(threads):
-            ranking = rank(gallery, query, np.arange(1, 30), np.arange(30, 60), Weights())
+            ranking = rank(gallery, query, np.arange(1, 30), np.arange(30, 60), Weights(1, 0.75, 0.15))
         digits.add(ranking.scores.tobytes() + ranking.vector.tobytes())
     assert len(digits) == 1

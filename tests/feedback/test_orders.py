@@ -48,7 +48,9 @@ def rankings(features: np.ndarray, random: np.random.Generator, name: str) -> li
         judged = random.permutation(ROWS)[: random.integers(1, 30)]
         cut = len(judged) if number == 0 else random.integers(0, len(judged))
         query = features[random.integers(ROWS)].astype(np.float64) + (0.3 if number % 2 else 0)
-        found.append(STRATEGIES[name](features, query, np.sort(judged[:cut]), np.sort(judged[cut:]), Weights()))
+        found.append(
+            STRATEGIES[name](features, query, np.sort(judged[:cut]), np.sort(judged[cut:]), Weights(1, 0.75, 0.15))
+        )
     return found
 
 
@@ -107,7 +109,7 @@ def test_exact_scores_are_asked_of_few_images(name: str, monkeypatch: pytest.Mon
 def test_a_score_has_the_same_digits_alone_and_among_others(name: str) -> None:
     random = np.random.default_rng(9)
     features = random.gamma(0.5, size=(200, 1280)).astype(np.float32)
-    ranking = STRATEGIES[name](features, features[0] + 0.5, np.arange(1, 20), np.arange(20, 30), Weights())
+    ranking = STRATEGIES[name](features, features[0] + 0.5, np.arange(1, 20), np.arange(20, 30), Weights(1, 0.75, 0.15))
     rows = random.permutation(200)[:70]
     assert ranking.score(rows).tolist() == ranking.scores[rows].tolist()
     assert [ranking.score(np.array([row]))[0] for row in range(200)] == ranking.scores.tolist()

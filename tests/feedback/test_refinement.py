@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {
 
 
 def parsed(value: Any) -> Refinement:
-    return parse(json.dumps(value).encode(), "mine.json", METHODS, Weights())
+    return parse(json.dumps(value).encode(), "mine.json", METHODS, Weights(1, 0.75, 0.15))
 
 
 def refused(value: Any) -> str:
@@ -70,9 +70,9 @@ def test_what_is_left_out_comes_from_the_configuration() -> None:
 
 def test_method_and_k_are_the_configured_ones_where_they_are_left_out() -> None:
     least = {"query": "cat/a.jpg", "rounds": [{}]}
-    refinement = parse(json.dumps(least).encode(), "mine.json", METHODS, Weights(), "siamese", 4)
+    refinement = parse(json.dumps(least).encode(), "mine.json", METHODS, Weights(1, 0.75, 0.15), "siamese", 4)
     assert (refinement.method, refinement.k) == ("siamese", 4)
-    refinement = parse(json.dumps(GOOD).encode(), "mine.json", METHODS, Weights(), "siamese", 4)
+    refinement = parse(json.dumps(GOOD).encode(), "mine.json", METHODS, Weights(1, 0.75, 0.15), "siamese", 4)
     assert (refinement.method, refinement.k) == ("pretrained", 3)
 
 
@@ -83,7 +83,7 @@ def test_what_is_written_is_read_back_the_same() -> None:
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
     data = b"\xef\xbb\xbf" + json.dumps(GOOD).encode()
-    assert parse(data, "mine.json", METHODS, Weights()) == parsed(GOOD)
+    assert parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15)) == parsed(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -151,24 +151,24 @@ def test_anything_but_an_object_is_refused(value: Any) -> None:
 )
 def test_what_is_no_sound_json_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse(data, "mine.json", METHODS, Weights())
+        parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15))
     assert words in one_sentence(str(caught.value))
 
 
 def test_a_number_too_large_for_a_float_is_refused() -> None:
     data = json.dumps(GOOD).replace('"alpha": 2', '"alpha": 1e999').encode()
     with pytest.raises(InputError, match="alpha is Infinity: write a number of at most 1000"):
-        parse(data, "mine.json", METHODS, Weights())
+        parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15))
 
 
 def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(GOOD))
-    assert as_json(read(path, METHODS, Weights())) == as_json(parsed(GOOD))
+    assert as_json(read(path, METHODS, Weights(1, 0.75, 0.15))) == as_json(parsed(GOOD))
     os.mkfifo(tmp_path / "pipe.json")
     for missing in (tmp_path / "other.json", tmp_path, tmp_path / "pipe.json"):
         with pytest.raises(InputError, match=f"{missing} cannot be read"):
-            read(missing, METHODS, Weights())
+            read(missing, METHODS, Weights(1, 0.75, 0.15))
 
 
 values = st.recursive(
@@ -205,7 +205,7 @@ def test_any_changed_refinement_is_read_or_refused_in_a_sentence(changes: dict[s
 @settings(max_examples=300, deadline=None, database=None)
 def test_any_bytes_are_refused_in_a_sentence(data: bytes) -> None:
     with pytest.raises(InputError) as caught:
-        parse(data, "mine.json", METHODS, Weights())
+        parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15))
     one_sentence(str(caught.value))
 
 
@@ -214,7 +214,8 @@ def test_the_schema_is_sound_and_agrees_with_the_code() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     properties = schema["properties"]
     assert properties["strategy"]["enum"] == list(STRATEGIES)
-    assert [properties[name]["default"] for name in ("alpha", "beta", "gamma")] == [1.0, 0.75, 0.15]
+    # A refinement that does not say takes them from the configuration.
+    assert not any("default" in properties[name] for name in ("alpha", "beta", "gamma", "method", "k"))
     assert schema["$defs"]["judged"]["maximum"] == properties["k"]["maximum"] - 1
     assert all("description" in property for property in properties.values())
 

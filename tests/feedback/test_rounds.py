@@ -20,7 +20,13 @@ def gallery() -> Gallery:
 
 
 def search(gallery: Gallery, **changes: Any) -> Search:
-    values: dict[str, Any] = {"vector": np.zeros(1, np.float32), "k": 3, "weights": Weights(1, 1, 1), "category": "cat"}
+    values: dict[str, Any] = {
+        "vector": np.zeros(1, np.float32),
+        "k": 3,
+        "strategy": "rocchio",
+        "weights": Weights(1, 1, 1),
+        "category": "cat",
+    }
     return Search(gallery, **(values | {"source": "mine.json"} | changes))
 
 

@@ -13,7 +13,7 @@ IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "dog/5", "cat/6"]
 def search(category: str | None = "cat", k: int = 2) -> Search:
     features = np.array([[1], [2], [3], [4], [5], [6]], dtype=np.float32)
     gallery = Gallery(features, IDS, np.array([image_id[:3] for image_id in IDS]))
-    return Search(gallery, np.zeros(1), k, weights=Weights(1, 5, 0), category=category)
+    return Search(gallery, np.zeros(1), k, "rocchio", Weights(1, 5, 0), category=category)
 
 
 def test_the_simulated_user_judges_the_results_by_their_category() -> None:
@@ -68,7 +68,9 @@ def test_feedback_helps_where_the_category_is_two_clouds() -> None:
     categories = np.repeat([name for *_, name in clouds], [count for _, count, _ in clouds])
     gallery = Gallery(features, [str(row) for row in range(45)], categories)
     for strategy in ("rocchio", "nearest", "linear"):
-        gain = measure([Search(gallery, np.array([0.5, 0.5]), 10, strategy, category="cat")], 3, gtm=25)
+        gain = measure(
+            [Search(gallery, np.array([0.5, 0.5]), 10, strategy, Weights(1, 0.75, 0.15), category="cat")], 3, gtm=25
+        )
         assert gain.residual_nmrr[0, 3] < gain.residual_nmrr_plain[0, 3]
 
 

@@ -60,10 +60,6 @@ def test_rocchio_honours_each_weight_and_a_missing_set_adds_nothing(
     assert ranking.vector.tolist() == expected
 
 
-def test_the_default_weights_are_those_of_salton_and_buckley() -> None:
-    assert (Weights().alpha, Weights().beta, Weights().gamma) == (1.0, 0.75, 0.15)
-
-
 def test_rocchio_averages_in_float64() -> None:
     # In float32, 2^24 + 1 is 2^24 and the mean would be 2^23.
     features = gallery([2**24], [1])
@@ -75,7 +71,7 @@ def test_nearest_scores_the_share_of_the_irrelevant_distance() -> None:
     # Query 0, relevant 10, irrelevant 4. Row by row: x, D_rel = min(|x|, |x - 10|), D_irr = |x - 4|, score:
     #   10: 0, 6 -> 1;   4: 4, 0 -> 0;   1: 1, 3 -> 3/4;   7: 3, 3 -> 1/2;   -2: 2, 6 -> 3/4 (a tie, so by row)
     features = gallery([10], [4], [1], [7], [-2])
-    ranking = nearest(features, np.zeros(1), rows(0), rows(1), Weights())
+    ranking = nearest(features, np.zeros(1), rows(0), rows(1), Weights(1, 0.75, 0.15))
     assert ranking.scores.tolist() == [1.0, 0.0, 0.75, 0.5, 0.75]
     assert ranking.order.tolist() == [0, 2, 4, 3, 1]
     assert ranking.vector.tolist() == [0.0]
@@ -83,19 +79,19 @@ def test_nearest_scores_the_share_of_the_irrelevant_distance() -> None:
 
 def test_nearest_uses_the_nearest_irrelevant_image_not_the_mean() -> None:
     # Query 0, irrelevant 4 and -8; 5: D_rel 5, D_irr 1 -> 1/6.
-    ranking = nearest(gallery([4], [-8], [5]), np.zeros(1), NONE, rows(0, 1), Weights())
+    ranking = nearest(gallery([4], [-8], [5]), np.zeros(1), NONE, rows(0, 1), Weights(1, 0.75, 0.15))
     np.testing.assert_allclose(ranking.scores, [0, 0, 1 / 6])
 
 
 def test_nearest_without_irrelevant_images_ranks_by_the_nearest_relevant_or_query() -> None:
     # Query 0, relevant 10: distances 1, 2, 3, 0.
-    ranking = nearest(gallery([9], [2], [-3], [10]), np.zeros(1), rows(3), NONE, Weights())
+    ranking = nearest(gallery([9], [2], [-3], [10]), np.zeros(1), rows(3), NONE, Weights(1, 0.75, 0.15))
     assert ranking.scores.tolist() == [-1, -2, -3, 0]
     assert ranking.order.tolist() == [3, 0, 1, 2]
 
 
 def test_nearest_scores_an_image_identical_to_relevant_and_irrelevant_ones_one_half() -> None:
-    assert nearest(gallery([0], [0]), np.zeros(1), NONE, rows(1), Weights()).scores.tolist() == [0.5, 0.5]
+    assert nearest(gallery([0], [0]), np.zeros(1), NONE, rows(1), Weights(1, 0.75, 0.15)).scores.tolist() == [0.5, 0.5]
 
 
 def test_linear_ranks_by_the_signed_distance_to_the_hyperplane() -> None:
@@ -104,7 +100,7 @@ def test_linear_ranks_by_the_signed_distance_to_the_hyperplane() -> None:
     # distances are 2 - x, in units of sqrt(5). Each of the four may weigh C = 1; the margin needs |w| = 2 sqrt(5) / 4
     # and 0.625 in all on each side, so C does not bind.
     features = gallery([0, 2], [4, 0], [4, 2], [2, 9], [-1, 0], [3, 3])
-    ranking = linear(features, np.zeros(2), rows(0), rows(1, 2), Weights())
+    ranking = linear(features, np.zeros(2), rows(0), rows(1, 2), Weights(1, 0.75, 0.15))
     expected = np.array([2, -2, -2, 0, 3, -1]) / np.sqrt(5)
     np.testing.assert_allclose(ranking.scores, expected, atol=2e-3)
     assert ranking.order.tolist()[:2] == [4, 0]
@@ -120,7 +116,7 @@ def test_linear_has_scikit_learns_decision_function() -> None:
     spread = np.sqrt(((examples - centre) ** 2).sum(axis=1).mean())
     machine = SVC(kernel="linear", C=1.0, class_weight="balanced").fit((examples - centre) / spread, [1] * 6 + [0] * 7)
     expected = machine.decision_function((features - centre) / spread) / np.linalg.norm(machine.coef_)
-    ranking = linear(features, query, relevant, irrelevant, Weights())
+    ranking = linear(features, query, relevant, irrelevant, Weights(1, 0.75, 0.15))
     np.testing.assert_allclose(ranking.scores, expected, atol=1e-10)
 
 
@@ -129,7 +125,7 @@ def test_linear_orders_features_of_any_scale_alike(scale: float) -> None:
     random = np.random.default_rng(1)
     features, query = random.normal(size=(60, 8)), random.normal(size=8)
     orders = [
-        linear(factor * features, factor * query, np.arange(5), np.arange(5, 12), Weights()).order.tolist()
+        linear(factor * features, factor * query, np.arange(5), np.arange(5, 12), Weights(1, 0.75, 0.15)).order.tolist()
         for factor in (1.0, scale)
     ]
     assert orders[0] == orders[1]
@@ -145,7 +141,7 @@ def test_linear_without_irrelevant_images_is_rocchio() -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_ranks_a_collapsed_gallery_by_row(name: str) -> None:
     features = np.ones((6, 4), dtype=np.float32)
-    ranking = STRATEGIES[name](features, np.ones(4), rows(0, 2), rows(1), Weights())
+    ranking = STRATEGIES[name](features, np.ones(4), rows(0, 2), rows(1), Weights(1, 0.75, 0.15))
     assert ranking.order.tolist() == list(range(6))
     assert np.isfinite(ranking.scores).all()
 
@@ -155,7 +151,7 @@ def test_every_strategy_lifts_the_relevant_side(name: str) -> None:
     # Two clouds around (5, 0) and (0, 5), the query between them: one judgement of each must settle the order.
     random = np.random.default_rng(3)
     features = np.vstack([random.normal([5, 0], 0.5, (20, 2)), random.normal([0, 5], 0.5, (20, 2))]).astype(np.float32)
-    ranking = STRATEGIES[name](features, np.array([2.5, 2.5]), rows(30), rows(3), Weights())
+    ranking = STRATEGIES[name](features, np.array([2.5, 2.5]), rows(30), rows(3), Weights(1, 0.75, 0.15))
     assert set(ranking.order[:20].tolist()) == set(range(20, 40))
 
 

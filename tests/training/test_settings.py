@@ -1,6 +1,9 @@
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cbir.files.errors import InputError
 from cbir.training.settings import AugmentSettings, TrainingSettings
@@ -44,3 +47,11 @@ def test_what_cannot_be_trained_with_is_named(row: dict[str, Any], key: str) -> 
 
 def test_no_number_of_steps_means_one_pass() -> None:
     assert TrainingSettings.from_row({"steps_per_epoch": None}).steps_per_epoch is None
+
+
+def test_what_a_row_leaves_out_is_what_the_schema_of_the_configuration_fills_in() -> None:
+    schema = yaml.safe_load((Path(__file__).parents[2] / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    row = schema["properties"]["encoders"]["additionalProperties"]["properties"]["training"]["properties"]
+    augment = {name: key["default"] for name, key in row["augment"]["properties"].items()}
+    defaults = {name: key["default"] for name, key in row.items()} | {"augment": augment}
+    assert asdict(TrainingSettings()) == defaults

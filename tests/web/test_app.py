@@ -484,7 +484,7 @@ def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
     assert client.get(re.search(r"/thumbnails/\w+\.webp", page).group(0)).mimetype == "image/webp"
     saved = client.get(save(client, link(page, "relevant-0"), "x").location).text
     folder = tmp_path / "feedback"
-    asked = read(folder / "x.json", library.methods, Weights())
+    asked = read(folder / "x.json", library.methods, Weights(1, 0.75, 0.15))
     image = locate_query(asked, library.images.keys(), folder)
     assert Path(image).read_bytes() == data
     assert Path(image).parent == folder / "images"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from workplace import CONFIG, Workplace, make, photograph
 
 # Three images each.

@@ -14,7 +14,8 @@ from cbir.artifacts.found import WIDTH, Found, belongs, describe
 from cbir.artifacts.registry import locate
 from cbir.artifacts.results import Results
 from cbir.files import logs
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 
 WIDTH = 100
 """Columns of a line."""

@@ -136,8 +136,8 @@ class Search:
     gallery: Gallery
     vector: NDArray[Any]
     k: int
-    strategy: str = "rocchio"
-    weights: Weights = field(default_factory=Weights)
+    strategy: str
+    weights: Weights
     query: str | None = None
     category: str | None = None
     source: str = "The refinement"

@@ -22,11 +22,11 @@ COST = 1.0
 
 @dataclass(frozen=True)
 class Weights:
-    """Rocchio's weights. The defaults are those of Salton and Buckley, 1990."""
+    """Rocchio's weights. The schema of the configuration has their defaults, Salton and Buckley's of 1990."""
 
-    alpha: float = 1.0
-    beta: float = 0.75
-    gamma: float = 0.15
+    alpha: float
+    beta: float
+    gamma: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from cbir.report.filters import FILTERS
 
 FOLDER = Path(__file__).parent

@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from cbir.collection import images
 from cbir.feedback.rounds import RoundResult
 from cbir.feedback.strategies import STRATEGIES
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 from cbir.report import filters, rendering
 from cbir.web import guard, saving
 from cbir.web.library import Image, Library

@@ -184,7 +184,8 @@ def test_what_draws_reruns_no_computation(scripts: Path) -> None:
 
 
 def test_the_report_reruns_the_report_alone(scripts: Path) -> None:
-    assert changed_rules(scripts, "report/build.py", "report/html.py") == {"report"}
+    names = [f"report/{name}.py" for name in ("build", "results", "rendering", "filters", "pictures")]
+    assert changed_rules(scripts, *names) == {"report"}
 
 
 def test_the_search_page_and_the_artifacts_rerun_nothing(scripts: Path) -> None:
@@ -198,10 +199,23 @@ def test_the_evaluation_reruns_what_evaluates(scripts: Path) -> None:
     assert changed_rules(scripts, "evaluation/evaluate.py") == {"evaluate"}
 
 
-def test_a_figure_encodes_and_indexes_nothing(scripts: Path) -> None:
-    changed = changed_rules(scripts, "evaluation/metrics.py")
+def test_an_entry_of_a_registry_counts_only_where_it_is_named(scripts: Path) -> None:
+    for kind in ("evaluation/metrics", "training/losses", "report/sections", "collection/sources"):
+        entries = [path for path in (scripts / "cbir" / kind).glob("*.py") if not path.stem.startswith("_")]
+        assert entries
+        assert changed_rules(scripts, *(path.relative_to(scripts / "cbir").as_posix() for path in entries)) == set()
+    named = ("cbir/evaluation/metrics/anmrr.py",)
+    before = fingerprint(scripts, "evaluate.py", named)
+    edit(scripts, "cbir/evaluation/metrics/map.py", "def ", "def added() -> int:\n    return 1\n\n\ndef ")
+    assert fingerprint(scripts, "evaluate.py", named) == before
+    edit(scripts, named[0], "def ", "def added() -> int:\n    return 1\n\n\ndef ")
+    assert fingerprint(scripts, "evaluate.py", named) != before
+
+
+def test_what_metrics_are_computed_from_encodes_and_indexes_nothing(scripts: Path) -> None:
+    changed = changed_rules(scripts, "evaluation/relevance.py")
     assert {"evaluate"} <= changed
-    assert not changed & {"encode", "encoder", "assemble", "index", "fit", "derive", "query"}
+    assert not changed & {"encode", "encoder", "assemble", "index", "fit", "derive", "suspects"}
 
 
 def test_the_way_a_collection_is_read_or_split_trains_nothing_by_itself(scripts: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 
 
 @pytest.mark.parametrize(
