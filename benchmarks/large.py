@@ -21,8 +21,13 @@ import pandas as pd
 import yaml
 from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
-from cbir.collection.manifest import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS
+from cbir.collection.columns import (
+    HASHES_COLUMNS,
+    IMAGE_COLUMNS,
+    NEAR_DUPLICATE_COLUMNS,
+    REJECTED_COLUMNS,
+    SPLIT_COLUMNS,
+)
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.files.tables import write_csv, write_json

@@ -14,7 +14,6 @@ rule report:
             category="Report",
             labels={"figure": "the whole report in one file"},
         ),
-        configuration="results/configuration.json",
     log:
         "results/logs/report.log",
     conda:
@@ -23,7 +22,15 @@ rule report:
         mem_mb=grows(3000, per_mb=10),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("report.py", *TEMPLATES, entries=[("report/sections", name) for name in SECTIONS]),
+        code=code(
+            "report.py",
+            *TEMPLATES,
+            entries=[
+                *METRICS,
+                *(("report/sections", name) for name in SECTIONS),
+                ("collection/sources", config["collection"]["source"]),
+            ],
+        ),
         # A function, because a text in braces would be taken for a wildcard.
         config=lambda wildcards: settings(config),
         names=settings(REPORT_NAMES),

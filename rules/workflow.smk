@@ -20,6 +20,7 @@ if f"{BASE}/scripts" not in sys.path:
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
 from cbir.collection import contents as cbir_contents
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import devices as cbir_devices
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
@@ -47,7 +48,10 @@ try:
         given=given,
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )
-    if config["collection"]["source"] == "folder":
+    SOURCE = SOURCES.get_entry(config["collection"]["source"])
+    # Images of a person's own are read where they lie.
+    FETCHED = hasattr(SOURCE, "fetch")
+    if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
     cbir_config.require_weights(config)
 except InputError as error:
@@ -86,10 +90,14 @@ def code(script, *data, entries=()):
         script: a file name in scripts/.
         data: further files, relative to the repository.
         entries: the entries of registries that the configuration names for this rule, as pairs such as
-            ("training/losses", "triplet").
+            ("training/losses", "triplet"). Data files beside an entry that are named as it is count, too.
     """
     files = tuple(BASE / "scripts/cbir" / registry / f"{name.replace('-', '_')}.py" for registry, name in entries)
     own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
+    beside = (
+        path for file in files for path in file.parent.glob(f"{file.stem}.*") if path.suffix not in (".py", ".pyc")
+    )
+    data = sorted({*data, *(path.relative_to(BASE).as_posix() for path in beside)})
     return sha256_json([own, *(sha256_file(BASE / path) for path in data)]) if data else own
 
 
@@ -156,7 +164,7 @@ def grows_with_images(base, per_thousand, manifest):
 
 def collection_contents(wildcards):
     """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
-    if config["collection"]["source"] != "folder":
+    if FETCHED:
         return config["collection"]["source"]
     try:
         hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
@@ -167,8 +175,7 @@ def collection_contents(wildcards):
 
 def collection_credits(wildcards):
     """Where the pictures of a source come from; a person's own folder has no such list."""
-    source = config["collection"]["source"]
-    return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
+    return [f"results/sources/{config['collection']['source']}/credits.csv"] if FETCHED else []
 
 
 def content_of(path):
@@ -188,6 +195,12 @@ def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
     return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+
+
+def training_entries(wildcards):
+    """The entries of registries that decide the weights: the loss, and the metric whose best epoch is the result."""
+    training = config["encoders"][wildcards.encoder]["training"]
+    return [("training/losses", training["loss"]), ("evaluation/metrics", training["monitor"])]
 
 
 def runtime_of(encoder):
@@ -334,7 +347,7 @@ REPORT_NAMES = {
     "comparison": COMPARISON if len(METHODS) > 1 else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
-    "source": [] if config["collection"]["source"] == "folder" else [config["collection"]["source"]],
+    "source": [config["collection"]["source"]] if FETCHED else [],
 }
 
 
@@ -344,6 +357,8 @@ def report_input(wildcards):
     from cbir.report.build import inputs
 
     files = inputs(REPORT_NAMES) + expand("features/{method}/val.h5", method=METHODS)
+    # What a person and the search page open, and the report does not.
+    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS)]
     return [f"results/{file}" for file in files]
 
 
@@ -362,3 +377,22 @@ wildcard_constraints:
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",
     query="[A-Za-z0-9][A-Za-z0-9._-]*",
+
+
+# For those who read the results.
+rule configuration:
+    output:
+        "results/configuration.json",
+    log:
+        "results/logs/configuration.log",
+    # Before all others, so that the results of an unfinished run say what they are of, too.
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code("configuration.py"),
+        # A function, because a text in braces would be taken for a wildcard.
+        config=lambda wildcards: settings(config),
+    script:
+        "../scripts/configuration.py"

@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.files.tables import write_json
 from cbir.report import build
 from cbir.report.results import Results
 from cbir.workflow import leftovers
@@ -21,7 +20,6 @@ def work(job: Any) -> None:
     for name in leftovers.remove(folder, asked):
         log.info("removed %s, which the configuration no longer asks for", name)
     build.write(Results(folder, config, names), job.output.report)
-    write_json(job.output.configuration, config)
     log.info("%s: %.1f MB", job.output.report, Path(job.output.report).stat().st_size / 10**6)
 
 

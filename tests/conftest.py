@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder(item) in ("browser", "cluster"):
             item.add_marker(pytest.mark.xdist_group(folder(item)))
-        elif folder(item) != "workflow":
+        elif item.path.parent != TESTS / "workflow":
             item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
 
 

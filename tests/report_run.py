@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cbir.collection.manifest import HASHES_COLUMNS
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS
+from cbir.collection.columns import HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.files import tables

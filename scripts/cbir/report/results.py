@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.files.tables import read_csv, read_json
 from cbir.report import pictures
 

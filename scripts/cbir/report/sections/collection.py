@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.collection.manifest import REJECTED_COLUMNS
+from cbir.collection.columns import REJECTED_COLUMNS
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.report import filters
 from cbir.report.results import Results, records
 
@@ -13,13 +14,6 @@ ORDER = 10
 INPUTS = ("collection/rejected.csv",)
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
-
-SOURCES = {
-    "sample": "The sample: photographs out of Debian's package gcompris-qt-data.",
-    "digits": "Handwritten digits that come with scikit-learn.",
-    "folder": "The folder {path}.",
-    "kaggle": "The Kaggle data set {dataset}.",
-}
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -30,7 +24,7 @@ def gather(results: Results) -> dict[str, Any]:
     rejected = results.table(INPUTS[0], REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
-        "source": SOURCES[config["source"]].format(**config),
+        "source": SOURCES.get_entry(config["source"]).DESCRIPTION.format(**config),
         "images": len(results.images),
         "splits": {name: len(table) for name, table in results.splits.items()},
         "split_words": [f"{len(table):,} {name}" for name, table in results.splits.items()],

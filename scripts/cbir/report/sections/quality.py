@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from cbir.collection.manifest import HASHES_COLUMNS
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS
+from cbir.collection.columns import HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.report.results import Results, records
 

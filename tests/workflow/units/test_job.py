@@ -10,8 +10,8 @@ CODE = """
 import logging, sys
 import numpy, threadpoolctl
 from types import SimpleNamespace
-from cbir import job
-from cbir.errors import InputError
+from cbir.workflow import job
+from cbir.files.errors import InputError
 
 def work(snakemake):
     logging.getLogger("cbir").info("working")
@@ -25,7 +25,7 @@ print("done")
 def run(body: str, log: Path, *inputs: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", CODE.format(body), str(log), *map(str, inputs)],
-        env={"PYTHONPATH": str(Path(job.__file__).parents[1])},
+        env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from cbir.training import losses, mining
+from cbir.training.losses import _mining as mining
+from cbir.training.losses import triplet
 
 Floats = NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def test_loss_equals_tensorflow_addons(margin: float, unit: bool, semi_hard: flo
     labels = np.array([0, 1, 2, 3] * 3)
     distances = mining.squared_distances(embeddings)
     for choose, expected in ((mining.semi_hard_triplets, semi_hard), (mining.batch_hard_triplets, batch_hard)):
-        loss, _ = losses.triplet_loss(*choose(distances, labels), margin)
+        loss, _ = triplet.triplet_loss(*choose(distances, labels), margin)
         assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
@@ -129,16 +130,11 @@ def numbers(*values: Any) -> Floats:
 
 def test_loss_and_active_share_by_hand() -> None:
     # Hinges at margin 0.5: 1 - 2 + 0.5 < 0, so 0; 1 - 1.25 + 0.5 = 0.25; 3 - 1 + 0.5 = 2.5; the last is no triplet.
-    loss, active = losses.triplet_loss(numbers(1, 1, 3, 9), numbers(2, 1.25, 1, 0), numbers(1, 1, 1, 0), 0.5)
+    loss, active = triplet.triplet_loss(numbers(1, 1, 3, 9), numbers(2, 1.25, 1, 0), numbers(1, 1, 1, 0), 0.5)
     assert float(loss) == pytest.approx(2.75 / 3)
     assert float(active) == pytest.approx(2 / 3)
 
 
 def test_a_triplet_that_just_keeps_the_margin_is_not_active() -> None:
-    loss, active = losses.triplet_loss(numbers(1), numbers(1.5), numbers(1), 0.5)
+    loss, active = triplet.triplet_loss(numbers(1), numbers(1.5), numbers(1), 0.5)
     assert (float(loss), float(active)) == (0, 0)
-
-
-def test_spread_by_hand() -> None:
-    # Mean (1, 0); squared distances to it 1, 1, 4, 4; their mean 2.5.
-    assert float(losses.spread(numbers([0, 0], [2, 0], [1, 2], [1, -2]))) == pytest.approx(2.5**0.5)

@@ -11,7 +11,7 @@ import pytest
 from cbir.files.errors import InputError
 from cbir.workflow import lock
 
-CODE = "from cbir import lock; print(lock.{}(), flush=True); input()"
+CODE = "from cbir.workflow import lock; print(lock.{}(), flush=True); input()"
 
 
 class Folder:
@@ -32,7 +32,7 @@ class Folder:
         process = subprocess.Popen(
             [sys.executable, "-c", CODE.format(function)],
             cwd=self.path,
-            env={"PYTHONPATH": str(Path(lock.__file__).parents[1])},
+            env={"PYTHONPATH": str(Path(lock.__file__).parents[2])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

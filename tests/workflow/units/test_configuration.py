@@ -1,6 +1,7 @@
 import copy
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from snakemake.utils import update_config
 from cbir.files.errors import InputError
 from cbir.workflow import configuration as module
 
-ROOT = Path(module.__file__).parents[2]
+ROOT = Path(module.__file__).parents[3]
 TEXT = (ROOT / "config.yaml").read_text(encoding="utf-8")
 SHIPPED: dict[str, Any] = yaml.safe_load(TEXT)
 SCHEMA: dict[str, Any] = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
@@ -70,6 +71,12 @@ def test_the_schemas_defaults_are_what_is_shipped() -> None:
         assert shipped == value, path
 
 
+def test_every_key_of_a_row_is_shown_once() -> None:
+    for path, _ in leaves(SCHEMA):
+        if "*" in path and path[-1] != "*":
+            assert re.search(rf"\b{path[-1]}:", TEXT), path
+
+
 def test_every_key_that_the_schema_knows_is_described() -> None:
     for path, part in leaves(SCHEMA):
         if path[-1] != "*":
@@ -103,7 +110,7 @@ MISTAKES = {
     "unknown key": (
         "split.tran",
         0.6,
-        "config: split has the unknown key 'tran'; known are near_duplicates, seed, test, train, val.",
+        "config: split has the unknown key 'tran'; known are near_duplicates, protocol, seed, test, train, val.",
     ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
@@ -112,7 +119,11 @@ MISTAKES = {
     "too large": ("queries.k", 101, "config: queries.k is 101, but must be at most 100."),
     "not below": ("split.train", 1, "config: split.train is 1, but must be below 1."),
     "not above": ("split.test", 0, "config: split.test is 0, but must be above 0."),
-    "no choice": ("collection.source", "web", 'collection.source is "web", but must be one of "sample", "digits"'),
+    "no choice": (
+        "collection.source",
+        "web",
+        'collection.source is "web", but must be one of "digits", "folder", "ka',
+    ),
     "no data set": ("collection.dataset", "x", 'collection.dataset is "x", but must be like ^[A-Za-z0-9_-]+/'),
     "not a number": ("split.train", math.nan, "config: split.train is nan, but must be a finite number."),
     "no end": (
@@ -421,3 +432,51 @@ def test_parts() -> None:
     assert module.parts({"encoder": "e"}) == []
     assert module.parts({"combine": ["a", "b"], "normalise": "l2"}) == ["a", "b"]
     assert module.parts(PCA) == ["pretrained"]
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of entries, ``losses``, in a copy of the package."""
+    package = tmp_path / "cbir"
+    shutil.copytree(module._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "_PACKAGE", package)
+    folder = package / "losses"
+    folder.mkdir()
+    # None of them can be imported: their names alone are asked for.
+    for name in ("__init__", "_helper", "triplet", "n_pairs"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('imported')\n")
+    (folder / "README.md").touch()
+    return folder
+
+
+def with_losses(part: dict[str, Any]) -> dict[str, Any]:
+    """The shipped schema with the title of the report in the place of a key that names an entry."""
+    schema = copy.deepcopy(SCHEMA)
+    schema["properties"]["report"]["properties"]["title"] = part
+    return schema
+
+
+def test_the_entries_of_a_folder_are_the_words_of_a_key(registry: Path) -> None:
+    schema = with_losses({"description": "Loss.", "registry": "losses"})
+    for word in ("triplet", "n-pairs"):
+        assert module.check(changed("report.title", word), schema)["report"]["title"] == word
+    told = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
+    with pytest.raises(InputError, match=told):
+        module.check(changed("report.title", "arc-face"), schema)
+    (registry / "arc_face.py").touch()
+    assert module.check(changed("report.title", "arc-face"), schema)["report"]["title"] == "arc-face"
+    assert "enum" not in schema["properties"]["report"]["properties"]["title"]
+
+
+def test_words_in_lists_and_beside_null(registry: Path) -> None:
+    several = with_losses({"type": "array", "items": {"registry": "losses"}})
+    assert module.check(changed("report.title", ["triplet"]), several)["report"]["title"] == ["triplet"]
+    with pytest.raises(InputError, match=r'report.title.1 is "helper", but must be one of "n-pairs", "triplet"\.'):
+        module.check(changed("report.title", ["triplet", "helper"]), several)
+    none = with_losses({"type": ["string", "null"], "registry": "losses"})
+    assert module.check(changed("report.title", None), none)["report"]["title"] is None
+
+
+def test_a_registry_that_is_not_there_is_a_fault_of_the_schema(registry: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        module.check(SHIPPED, with_losses({"registry": "loses"}))
