@@ -35,13 +35,6 @@ from cbir.encoders.runtimes import RUNTIMES, Runtime
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
 
-# A limit of jobs a second is for clusters. With it, Snakemake waits for a second before it ends.
-if workflow.local_exec and IS_MAIN:
-
-    onstart:
-        workflow.scheduler.job_rate_limiter = None
-
-
 try:
     # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
     # configuration of a workflow that includes this one.

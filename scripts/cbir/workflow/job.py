@@ -1,7 +1,5 @@
 """What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
 
-import atexit
-import gc
 import importlib
 import logging
 import os
@@ -35,8 +33,6 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     """
     # A job may outlive a Snakemake that was killed.
     lock.hold()
-    # Python looks for garbage as it ends, which takes 0.6 s with TensorFlow loaded, and then throws everything away.
-    atexit.register(gc.freeze)
     for output in getattr(snakemake, "output", []):
         atomic.sweep(output)
     try:
