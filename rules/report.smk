@@ -23,7 +23,7 @@ rule report:
         mem_mb=grows(3000, per_mb=10),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("report.py", *TEMPLATES),
+        code=code("report.py", *TEMPLATES, entries=strategies_of(*REPORTED)),
         # A function, because a text in braces would be taken for a wildcard.
         config=lambda wildcards: settings(config),
         methods=settings(METHODS),

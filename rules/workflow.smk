@@ -325,6 +325,24 @@ def refine_input(wildcards):
     }
 
 
+# The strategies of feedback that the report explains.
+REPORTED = {
+    *SIMULATION["strategies"],
+    *(entry.refinement.strategy for entry in REFINEMENTS.values() if entry.refinement),
+}
+
+
+def strategies_of(*names):
+    """The registry's entries of some strategies of feedback."""
+    return [("feedback/strategies", name) for name in sorted(set(names))]
+
+
+def refine_code(wildcards):
+    """Content hash of what can change a refinement's results, its strategy among it."""
+    asked = REFINEMENTS[wildcards.refinement].refinement
+    return code("refine.py", "schemas/refinement.schema.json", entries=strategies_of(asked.strategy) if asked else ())
+
+
 def refine_settings(wildcards):
     """What the configuration decides in a refinement, and nothing that the refinement itself decides."""
     asked = REFINEMENTS[wildcards.refinement].refinement

@@ -24,6 +24,7 @@ from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.tables import read_csv, read_json, write_text
 from cbir.report import html
 
@@ -518,16 +519,20 @@ def feedback(results: Results) -> dict[str, Any] | None:
     if not results.files.simulations and not results.files.refinements:
         return None
     simulations = {files.method: _simulation(results, files) for files in results.files.simulations}
+    refinements = [
+        {"name": name, **_refinement(results, read_json(path))} for name, path in results.files.refinements.items()
+    ]
+    used = {row["strategy"] for item in simulations.values() for row in item["rows"]}
+    used |= {item["strategy"] for item in refinements}
     return {
         "settings": results.config["feedback"],
+        "strategies": [(name, STRATEGIES[name].EXPLANATION) for name in STRATEGIES if name in used],
         # The best ranking method first, as everywhere.
         "methods": [
             {"name": method.name, **method.summary} for method in results.methods if method.name in simulations
         ],
         "simulations": simulations,
-        "refinements": [
-            {"name": name, **_refinement(results, read_json(path))} for name, path in results.files.refinements.items()
-        ],
+        "refinements": refinements,
     }
 
 
