@@ -21,6 +21,7 @@ from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
 from cbir.collection import contents as cbir_contents
 from cbir.encoders import devices as cbir_devices
+from cbir.features import chains as cbir_chains
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
@@ -244,6 +245,11 @@ def shards_of(encoder, shards):
     """The files of an encoder's shards."""
     rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
     return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
+
+
+def steps_of(method):
+    """The registry's entries of the steps of a derived method."""
+    return [("features/steps", name) for name in cbir_chains.steps(config["methods"][method])]
 
 
 def parts_features(split):

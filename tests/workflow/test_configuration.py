@@ -170,7 +170,7 @@ MISTAKES = {
     ),
     "two kinds": ("methods.x", {"encoder": "siamese", "of": "siamese"}, "must have exactly these keys: encoder; or"),
     "pca without": ("methods.x", {"transform": "pca", "of": "siamese"}, "transform: pca, of, dimension, whiten."),
-    "l2 with": ("methods.x", {"transform": "l2", "of": "siamese", "dimension": 2}, "transform: l2, of; or"),
+    "l2 with": ("methods.x", {"transform": "l2", "of": "siamese", "dimension": 2}, "transform, of; or"),
     "no components": ("methods.x", PCA | {"dimension": 0}, "config: methods.x.dimension is 0, but must be at least 1."),
     "no folder": (
         "collection.source",

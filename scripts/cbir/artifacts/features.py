@@ -75,20 +75,19 @@ def _require_parts(results: Results, held: FeatureStore, path: Path, split: str,
 
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the train stores it was fitted on."""
-    steps, fitted = results.transform(names["method"])
+    fitted_parts, fitted = results.transform(names["method"])
     row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
-    found.count = f"{len(steps)} parts"
+    found.count = f"{len(fitted_parts)} parts"
     found.source = {"row": fitted["row"], "parts": ", ".join(parts), "fingerprint": fitted["fingerprint"]}
     found.rows = pd.DataFrame(
         [
             {
                 "part": part,
-                "offset": _summary(step.offset),
-                "scale": _summary(step.scale),
-                "projection": "none" if step.projection is None else "{} to {}".format(*step.projection.shape),
-                "unit length": step.unit_length,
+                "step": step.name,
+                "learned": ", ".join(f"{name} {_summary(array)}" for name, array in step.arrays.items()) or "nothing",
             }
-            for part, step in zip(parts, steps, strict=True)
+            for part, chain in zip(parts, fitted_parts, strict=True)
+            for step in chain.steps
         ]
     )
     found.require(
@@ -106,7 +105,7 @@ def transform(results: Results, path: Path, names: dict[str, str], found: Found)
 
 
 def _summary(values: np.ndarray) -> str:
-    return f"{float(values):.6g}" if values.ndim == 0 else f"{values.shape[0]} values"
+    return f"{float(values):.6g}" if values.ndim == 0 else f"({' x '.join(map(str, values.shape))})"
 
 
 def tree(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
