@@ -75,7 +75,7 @@ def make(counts: dict[str, int]) -> None:
 
 def jobs() -> dict[str, dict]:
     """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
-    index = {"tree": "index.pkl", "about": "index.json"}
+    index = {"stored": "index.pkl", "about": "index.json"}
     evaluation = {name: f"evaluation/{file}" for name, file in EVALUATION.items()}
     one = {"summaries": "summary", "categories": "categories", "confusions": "confusion", "worst": "worst"}
     none = ("credits", "queries", "gains", "curves", "examples", "comparison", "histories", "trainings", "refinements")
@@ -84,10 +84,10 @@ def jobs() -> dict[str, dict]:
         "index": {
             "input": {"features": "train.h5"},
             "output": index,
-            "params": {"leafsize": SETTINGS["index"]["leafsize"]},
+            "params": {"kind": "kdtree", "options": json.dumps({"leafsize": SETTINGS["index"]["leafsize"]})},
         },
         "evaluate": {
-            "input": {"categories": "names.json", "train": "train.h5", "test": "test.h5", "tree": "index.pkl"},
+            "input": {"categories": "names.json", "train": "train.h5", "test": "test.h5", "about": "index.json"},
             "output": evaluation,
             "params": {"settings": json.dumps(SETTINGS["evaluation"])},
         },

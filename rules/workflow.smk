@@ -26,6 +26,7 @@ from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
+from cbir.retrieval import indexes as cbir_indexes
 from cbir.files.atomic import date_back
 from cbir.files.hashes import sha256_file, sha256_json
 from cbir.encoders.runtimes import RUNTIMES, Runtime
@@ -79,6 +80,13 @@ COMPARISON = [
     f"results/comparison/{name}" for name in ("methods.csv", "methods.svg", "categories.svg", "best_worst.csv")
 ]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+# The kind of index, as an entry of the registry, its options, and the files of a method's index.
+INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
+INDEX_FILES = {"about": "results/index/{method}.json"}
+if INDEX_ENDINGS[config["index"]["kind"]]:
+    INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
 # The encoder by which labels are doubted. Training draws even mislabelled images to their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
@@ -301,6 +309,7 @@ ASKED = {
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
+    "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
     "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,

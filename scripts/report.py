@@ -7,6 +7,7 @@ from typing import Any
 
 from cbir.files.tables import write_json
 from cbir.report import build
+from cbir.retrieval.indexes import REGISTRY as INDEXES
 from cbir.workflow import leftovers
 from cbir.workflow.job import run
 
@@ -21,7 +22,9 @@ def work(job: Any) -> None:
     )
     results = Path(job.output.page).parent
     # Here, because nothing else runs any more, and before the table of all jobs' times.
-    for name in leftovers.remove(results, asked):
+    for name in leftovers.remove(
+        results, asked, {"json", *(kind.SUFFIX.removeprefix(".") for kind in INDEXES.values())}
+    ):
         log.info("removed %s, which the configuration no longer asks for", name)
     answers = iter(job.input.queries)
     rows = [job.input[name] for name in ("summaries", "categories", "confusions", "worst", "indexes", "galleries")]
