@@ -231,26 +231,6 @@ def test_unknown_steps_and_options_are_one_sentence(row: dict[str, Any], sentenc
         transforms.fit(row, [TRAIN])
 
 
-# As in query expansion: it keeps the gallery, and treats the gallery's own images in another way than queries.
-NEIGHBOUR = '''"""Move each row half-way to its nearest other row of the gallery."""
-
-import numpy as np
-
-
-def fit(gallery, *, share=0.5):
-    return {"gallery": gallery.astype(np.float32), "share": np.asarray(share)}
-
-
-def apply(arrays, rows, is_gallery):
-    moved = []
-    for row, vector in enumerate(rows):
-        distances = np.linalg.norm(arrays["gallery"] - vector, axis=1)
-        if is_gallery:
-            distances[row] = np.inf
-        moved.append(vector + arrays["share"] * (arrays["gallery"][distances.argmin()] - vector))
-    return np.array(moved)
-'''
-
 USES_IT = """
 import sys
 import numpy as np
@@ -267,7 +247,7 @@ print(transforms.transform(fitted, [test])[:, 0].tolist())
 
 
 def test_a_new_step_is_one_file_and_may_look_at_the_gallery(tmp_path: Path) -> None:
-    extension.add(tmp_path, "features/steps", "nearest-neighbour", NEIGHBOUR)
+    extension.add(tmp_path, "features/steps", "nearest-neighbour", extension.STEP)
     # 0 and 4 are each other's nearest, 10 is nearest to 4; of the queries, 5 to 4 and 12 to 10.
     assert extension.python(tmp_path, USES_IT, str(tmp_path / "t.h5")) == "[2.0, 2.0, 7.0]\n[4.5, 11.0]\n"
 

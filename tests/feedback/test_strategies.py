@@ -186,28 +186,6 @@ def test_digits_do_not_depend_on_the_number_of_threads(name: str) -> None:
     assert len(digits) == 1
 
 
-CITY_BLOCK = '''"""Rank by the city-block distance to the mean of the relevant images and the query."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from cbir.feedback.ranking import Ranking
-
-LABEL = "city block"
-EXPLANATION = "sums the differences from the mean of the relevant images in each feature"
-
-
-def rank(features, query, relevant, irrelevant, weights):
-    return CityBlock(features, np.vstack([query, features[relevant]]).mean(axis=0))
-
-
-@dataclass(frozen=True, eq=False)
-class CityBlock(Ranking):
-    def score(self, rows):
-        return -np.abs(self.features[rows] - self.vector).sum(axis=1)
-'''
-
 USES_IT = """
 import json
 import numpy as np
@@ -231,7 +209,7 @@ print(state.parse(address, ["m"]).strategy)
 
 
 def test_a_new_strategy_is_one_file(tmp_path: Path) -> None:
-    extension.add(tmp_path, "feedback/strategies", "city-block", CITY_BLOCK)
+    extension.add(tmp_path, "feedback/strategies", "city-block", extension.STRATEGY)
     score, precision, strategy = extension.python(tmp_path, USES_IT).split("\n")[:3]
     assert float(score) == -4
     assert len(json.loads(precision)) == 3

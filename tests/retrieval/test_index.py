@@ -231,34 +231,6 @@ def test_a_kind_takes_its_own_options() -> None:
     assert [options(kind, settings) for kind in ("kdtree", "exact")] == [{"leafsize": 8}, {}]
 
 
-SORTED_FIRST = '''"""The gallery sorted by its first feature: a row is as far away as that feature, at least."""
-
-import numpy as np
-
-LABEL = "sorted features"
-SUFFIX = ".npy"
-
-
-def build(features):
-    return features, np.argsort(features[:, 0], kind="stable")
-
-
-def save(index, path):
-    with path.open("wb") as stream:
-        np.save(stream, index[1], allow_pickle=False)
-
-
-def open(path, features, about):
-    return features, np.load(path, allow_pickle=False)
-
-
-def search(index, queries, k):
-    features, order = index
-    distances = np.linalg.norm(features[order].astype(float) - queries[:, None].astype(float), axis=2)
-    places = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(distances, places, axis=1), order[places]
-'''
-
 USES_IT = """
 import sys
 import numpy as np
@@ -275,7 +247,7 @@ print([(item.image_id, round(item.distance, 3)) for item in found])
 
 
 def test_a_new_kind_is_one_file(tmp_path: Path) -> None:
-    extension.add(tmp_path / "copy", "retrieval/indexes", "sorted-first", SORTED_FIRST)
+    extension.add(tmp_path / "copy", "retrieval/indexes", "sorted-first", extension.INDEX)
     found = extension.python(tmp_path / "copy", USES_IT, str(tmp_path / "m.json"))
     assert found == "[('b/2', 1.0), ('a/1', 2.236)]\n"
     assert (tmp_path / "m.npy").is_file()
