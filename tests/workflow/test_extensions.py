@@ -26,6 +26,8 @@ SETTINGS = CONFIG | {
     },
 }
 
+INSPECT = "import sys; from cbir.artifacts.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
 
 def path_of(checkout: Path, registry: str) -> Path:
     return checkout / "scripts/cbir" / registry / f"{REGISTRIES[registry][0].replace('-', '_')}.py"
@@ -81,3 +83,17 @@ def test_an_edit_reruns_its_users_alone(
     rules = {line.split()[1].rstrip(":") for line in planned.splitlines() if line.startswith(("rule ", "localrule "))}
     assert users <= rules, planned
     assert not others & rules, planned
+
+
+def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_path: Path) -> None:
+    place = extended.copy(tmp_path / "place")
+    results = place.folder / "results"
+    tables = [results / f"evaluation/{method}/neighbours.csv" for method in ("near", "siamese")]
+    before = [path.read_bytes() for path in tables]
+    place.configure(SETTINGS | {"index": {"kind": "exact"}})
+    done = place.run()
+    assert done.status == 0, done.output
+    assert done.rules["index"] == 2
+    assert [path.read_bytes() for path in tables] == before
+    assert sorted(path.name for path in (results / "index").iterdir()) == ["near.json", "siamese.json"]
+    extension.python(place.checkout, INSPECT, str(results))
