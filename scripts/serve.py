@@ -1,4 +1,4 @@
-"""Serve the page: search the results of a run, judge images, save refinements. `--help` tells the options."""
+"""Serve the search page: search the results of a run, judge images, save refinements. `--help` tells the options."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ from cbir.web.server import Server
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Serve the page on the results of a run.",
+        description="Serve the search page on the results of a run.",
         epilog="The arguments that the run had, such as --directory, are understood, too.",
         allow_abbrev=False,
     )
@@ -52,12 +52,12 @@ def serve(arguments: argparse.Namespace) -> None:
     server = Server(create_app(library, feedback, arguments.run), arguments.host, arguments.port)
     # scikit-learn takes a second to load; the first round of the linear strategy need not wait for it.
     threading.Thread(target=lambda: __import__("sklearn.svm"), daemon=True).start()
-    print(f"The page is at {server.address}  Refinements go to {feedback}. Ctrl-C ends it.", flush=True)
+    print(f"The search page is at {server.address}  Refinements go to {feedback}. Ctrl-C ends it.", flush=True)
     if server.public:
         print(
-            f"Warning: other machines can reach the page ({arguments.host}), unencrypted. Whoever has the address with "
-            "its key, or can read the network's traffic, looks and saves as you. To keep it to yourself, leave --host "
-            "out and reach this machine through an SSH tunnel: ssh -L 8000:127.0.0.1:8000 THIS_MACHINE.",
+            f"Warning: other machines can reach the search page ({arguments.host}), unencrypted. Whoever has the "
+            "address with its key, or can read the network's traffic, looks and saves as you. To keep it to yourself, "
+            "leave --host out and reach this machine through an SSH tunnel: ssh -L 8000:127.0.0.1:8000 THIS_MACHINE.",
             file=sys.stderr,
             flush=True,
         )
