@@ -184,13 +184,13 @@ MISTAKES = {
     "unknown step": (
         "methods.x",
         {"transform": "best", "of": "siamese"},
-        'methods.x.transform is "best", but must be one',
+        'methods.x.transform is "best", but must be',
     ),
     "unknown index kind": ("index.kind", "best", 'config: index.kind is "best", but must be one of "exact", "kdtree".'),
     "unknown strategy": (
         "feedback.simulation.strategies",
         ["best"],
-        'but must be one of "linear", "nearest", "rocchio".',
+        'one of "linear", "nearest", "rocchio".',
     ),
     "pca of combined": (
         "methods.x",
