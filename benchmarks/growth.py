@@ -35,7 +35,7 @@ def make(folder: Path, images: int) -> None:
 
 
 def build(folder: Path) -> None:
-    index.build(store.read(folder / "train.h5"), folder / "m.pkl", LEAFSIZE)
+    index.build(store.read(folder / "train.h5"), folder / "m.pkl", leafsize=LEAFSIZE)
 
 
 def rank(folder: Path) -> None:

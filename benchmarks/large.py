@@ -80,7 +80,7 @@ def make(counts: dict[str, int]) -> None:
 
 def jobs() -> dict[str, dict]:
     """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
-    index = {"tree": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
+    index = {"stored": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
     train, test = f"features/{METHOD}/train.h5", f"features/{METHOD}/test.h5"
     none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source")
     names = {"split": ["train", "test"], "encoder": [METHOD], "method": [METHOD], **{name: [] for name in none}}
@@ -89,10 +89,10 @@ def jobs() -> dict[str, dict]:
         "index": {
             "input": {"features": train},
             "output": index,
-            "params": {"leafsize": SETTINGS["index"]["leafsize"]},
+            "params": {"kind": "kdtree", "options": json.dumps({"leafsize": SETTINGS["index"]["leafsize"]})},
         },
         "evaluate": {
-            "input": {"categories": "names.json", "train": train, "test": test, "tree": index["tree"]},
+            "input": {"categories": "names.json", "train": train, "test": test, "about": index["about"]},
             "output": EVALUATION,
             "params": {"settings": json.dumps(SETTINGS["evaluation"])},
         },

@@ -100,7 +100,7 @@ rule suspects:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("suspects.py"),
+        code=code("suspects.py", entries=[("features/steps", "l2")]),
         runtime=runtime_of(UNTRAINED),
     script:
         "../scripts/suspects.py"

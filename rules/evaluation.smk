@@ -6,10 +6,9 @@ METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 rule evaluate:
     input:
+        **INDEX_FILES,
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
-        tree="results/index/{method}.pkl",
-        about="results/index/{method}.json",
         categories="results/collection/categories.json",
     output:
         summary="results/evaluation/{method}/summary.json",
@@ -29,7 +28,7 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("evaluate.py", entries=METRICS),
+        code=code("evaluate.py", entries=METRICS + INDEX_KIND),
         settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"

@@ -65,7 +65,7 @@ rule fit:
         mem_mb=grows(2000, per_mb=6),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("fit.py"),
+        code=lambda wildcards: code("fit.py", entries=steps_of(wildcards.method)),
         row=lambda wildcards: settings(config["methods"][wildcards.method]),
     script:
         "../scripts/fit.py"
@@ -87,6 +87,6 @@ rule derive:
         mem_mb=grows(2000, per_mb=6),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("derive.py"),
+        code=lambda wildcards: code("derive.py", entries=steps_of(wildcards.method)),
     script:
         "../scripts/derive.py"

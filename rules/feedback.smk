@@ -25,7 +25,7 @@ rule refine:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("refine.py", "schemas/refinement.schema.json"),
+        code=refine_code,
         # Of a file that cannot be used: its own job says so, and the others go on.
         problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
         chosen=refine_settings,
@@ -60,7 +60,11 @@ rule simulate:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("simulate.py", entries=[("evaluation/metrics", "anmrr")]),
+        # The example goes by Rocchio's formula.
+        code=code(
+            "simulate.py",
+            entries=[("evaluation/metrics", "anmrr"), *strategies_of(*SIMULATION["strategies"], "rocchio")],
+        ),
         settings=settings(SIMULATION),
     script:
         "../scripts/simulate.py"

@@ -28,6 +28,7 @@ rule report:
             entries=[
                 *METRICS,
                 *(("report/sections", name) for name in SECTIONS),
+                *strategies_of(*REPORTED),
                 ("collection/sources", config["collection"]["source"]),
             ],
         ),

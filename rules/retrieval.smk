@@ -5,8 +5,7 @@ rule index:
     input:
         features="results/features/{method}/train.h5",
     output:
-        tree="results/index/{method}.pkl",
-        about="results/index/{method}.json",
+        **INDEX_FILES,
     log:
         "results/logs/index/{method}.log",
     benchmark:
@@ -17,8 +16,9 @@ rule index:
         mem_mb=grows(2000, per_mb=7),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("index.py"),
-        leafsize=config["index"]["leafsize"],
+        code=code("index.py", entries=INDEX_KIND),
+        kind=config["index"]["kind"],
+        options=settings(INDEX_OPTIONS),
     script:
         "../scripts/index.py"
 
@@ -45,9 +45,8 @@ rule outside:
 
 rule query:
     input:
+        **INDEX_FILES,
         train="results/features/{method}/train.h5",
-        tree="results/index/{method}.pkl",
-        about="results/index/{method}.json",
         stores=query_stores,
         images="results/collection/images.csv",
         categories="results/evaluation/{method}/categories.csv",
@@ -68,7 +67,7 @@ rule query:
         mem_mb=grows(2000, per_mb=3),
         runtime=grows(10, per_mb=0.02),
     params:
-        code=code("query.py"),
+        code=code("query.py", entries=INDEX_KIND),
         k=config["queries"]["k"],
         image=lambda wildcards: QUERY_IMAGES.get(wildcards.query, ""),
     script:

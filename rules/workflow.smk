@@ -22,11 +22,13 @@ from cbir.workflow import configuration as cbir_config
 from cbir.collection import contents as cbir_contents
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import devices as cbir_devices
+from cbir.features import chains as cbir_chains
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
+from cbir.retrieval import indexes as cbir_indexes
 from cbir.files.atomic import date_back
 from cbir.files.hashes import sha256_file, sha256_json
 from cbir.encoders.runtimes import RUNTIMES, Runtime
@@ -74,6 +76,13 @@ TRAINED = sorted(name for name, row in config["encoders"].items() if row["traini
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+# The kind of index, as an entry of the registry, its options, and the files of a method's index.
+INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
+INDEX_FILES = {"about": "results/index/{method}.json"}
+if INDEX_ENDINGS[config["index"]["kind"]]:
+    INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
 # The encoder by which labels are doubted. Training draws even mislabelled images to their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
@@ -251,6 +260,11 @@ def shards_of(encoder, shards):
     return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
 
 
+def steps_of(method):
+    """The registry's entries of the steps of a derived method."""
+    return [("features/steps", name) for name in cbir_chains.steps(config["methods"][method])]
+
+
 def parts_features(split):
     """Input function: the feature stores of a derived method's parts, for one split."""
 
@@ -300,6 +314,7 @@ ASKED = {
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
+    "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
     "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,
@@ -328,6 +343,24 @@ def refine_input(wildcards):
         "images": "results/collection/images.csv",
         "categories": "results/collection/categories.json",
     }
+
+
+# The strategies of feedback that the report explains.
+REPORTED = {
+    *SIMULATION["strategies"],
+    *(entry.refinement.strategy for entry in REFINEMENTS.values() if entry.refinement),
+}
+
+
+def strategies_of(*names):
+    """The registry's entries of some strategies of feedback."""
+    return [("feedback/strategies", name) for name in sorted(set(names))]
+
+
+def refine_code(wildcards):
+    """Content hash of what can change a refinement's results, its strategy among it."""
+    asked = REFINEMENTS[wildcards.refinement].refinement
+    return code("refine.py", "schemas/refinement.schema.json", entries=strategies_of(asked.strategy) if asked else ())
 
 
 def refine_settings(wildcards):

@@ -11,13 +11,13 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    steps, about = transforms.read(job.input.transform)
+    fitted, about = transforms.read(job.input.transform)
     parts = [store.read(path, method) for path, method in zip(job.input.parts, json.loads(about["parts"]), strict=True)]
     first = parts[0]
     for path, part in zip(job.input.parts, parts, strict=True):
         if list(part.sha256) != list(first.sha256):
             raise InputError(f"{path} and {job.input.parts[0]} hold different images: remove both and run again.")
-    features = transforms.transform(steps, [part.features for part in parts])
+    features = transforms.transform(fitted, [part.features for part in parts], job.wildcards.split == "train")
     manifest = pd.DataFrame({"image_id": first.image_id, "label": first.label, "sha256": first.sha256})
     description = {
         "method": job.wildcards.method,

@@ -11,7 +11,7 @@ from cbir.workflow.job import run
 def work(job: Any) -> None:
     row = json.loads(job.params.row)
     parts = [store.read(path) for path in job.input.parts]
-    steps = transforms.fit(row, [part.features for part in parts])
+    fitted = transforms.fit(row, [part.features for part in parts])
     fitted_on = [part.about["features_sha256"] for part in parts]
     about = {
         "method": job.wildcards.method,
@@ -20,7 +20,7 @@ def work(job: Any) -> None:
         "fitted_on": json.dumps(fitted_on),
         "fingerprint": sha256_json([row, fitted_on]),
     }
-    transforms.save(job.output[0], steps, about)
+    transforms.save(job.output[0], fitted, about)
 
 
 if __name__ == "__main__":

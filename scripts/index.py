@@ -1,5 +1,6 @@
 """Build the index of a method."""
 
+import json
 from typing import Any
 
 from cbir.features import store
@@ -8,7 +9,8 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    index.build(store.read(job.input.features, job.wildcards.method), job.output.tree, job.params.leafsize)
+    gallery = store.read(job.input.features, job.wildcards.method)
+    index.build(gallery, job.output.about, job.params.kind, **json.loads(job.params.options))
 
 
 if __name__ == "__main__":

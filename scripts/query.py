@@ -31,8 +31,8 @@ def work(job: Any) -> None:
     gallery = store.read(job.input.train, method)
     row = holder.row(image)
     inside = image in gallery.image_id
-    tree = index.read(job.input.tree, gallery)
-    found = queries.nearest(tree, gallery, holder.features[row], job.params.k, image if inside else None)
+    indexed = index.read(job.input.about, gallery)
+    found = queries.nearest(indexed, gallery, holder.features[row], job.params.k, image if inside else None)
     category = categories[holder.label[row]] if holder.label[row] >= 0 else ""
     data = queries.as_data(image, category, method, found, categories)
     write_json(job.output.data, data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cbir.report import build
 from cbir.report.results import Results
+from cbir.retrieval.indexes import REGISTRY as INDEXES
 from cbir.workflow import leftovers
 from cbir.workflow.job import run
 
@@ -17,7 +18,8 @@ def work(job: Any) -> None:
     config, names, asked = (json.loads(job.params[name]) for name in ("config", "names", "asked"))
     folder = Path(job.output.report).parent
     # Here, because nothing else runs any more, and before the table of all jobs' times.
-    for name in leftovers.remove(folder, asked):
+    endings = {"json", *(kind.SUFFIX.removeprefix(".") for kind in INDEXES.values())}
+    for name in leftovers.remove(folder, asked, endings):
         log.info("removed %s, which the configuration no longer asks for", name)
     build.write(Results(folder, config, names), job.output.report)
     log.info("%s: %.1f MB", job.output.report, Path(job.output.report).stat().st_size / 10**6)

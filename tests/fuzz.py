@@ -206,7 +206,7 @@ def _agree(path: Path) -> None:
     if not side.is_file():
         return
     about = json.loads(side.read_text())
-    about |= {key: sha256_file(path) for key in ("pickle_sha256", "sha256") if key in about}
+    about |= {key: sha256_file(path) for key in ("file_sha256", "sha256") if key in about}
     with contextlib.suppress(InputError):
         if "weights_fingerprint" in about:
             about["weights_fingerprint"] = archive.read(path).fingerprint()

@@ -3,11 +3,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.spatial import KDTree
 
 from cbir.evaluation.evaluate import Evaluation, evaluate
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
+from cbir.retrieval.index import over
 
 CATEGORIES = ["category", "fish", "tool"]
 
@@ -35,7 +35,7 @@ def store(images: dict[str, float], split: str) -> FeatureStore:
 def run(**changes: object) -> Evaluation:
     gallery, queries = store(GALLERY, "train"), store(QUERIES, "test")
     settings = {"k": 3, "neighbours": 4, "worst_images": 5, "worst_retrieved": 3, "seed": 0} | changes
-    tree = settings.pop("tree", KDTree(gallery.features))
+    tree = settings.pop("tree", over(gallery.features, leafsize=8))
     return evaluate(gallery, queries, CATEGORIES, tree, **settings)
 
 
@@ -141,7 +141,7 @@ def test_a_worst_category_without_strangers() -> None:
         gallery,
         queries,
         CATEGORIES[:2],
-        KDTree(gallery.features),
+        over(gallery.features, leafsize=8),
         k=1,
         neighbours=1,
         worst_images=1,
@@ -172,7 +172,7 @@ def test_a_kd_tree_that_disagrees_is_refused() -> None:
     moved = store(GALLERY, "train").features
     moved[3, 0] += 0.01
     with pytest.raises(InputError, match="KD-tree gives other neighbours than the exact search: remove results/index"):
-        run(tree=KDTree(moved))
+        run(tree=over(moved, leafsize=8))
 
 
 def test_nothing_to_evaluate_is_one_sentence() -> None:
@@ -184,7 +184,7 @@ def test_nothing_to_evaluate_is_one_sentence() -> None:
                 train,
                 test,
                 CATEGORIES,
-                KDTree(gallery.features),
+                over(gallery.features, leafsize=8),
                 k=3,
                 neighbours=1,
                 worst_images=1,
@@ -200,7 +200,7 @@ def test_labels_without_a_category_are_refused() -> None:
             gallery,
             queries,
             CATEGORIES[:2],
-            KDTree(gallery.features),
+            over(gallery.features, leafsize=8),
             k=3,
             neighbours=1,
             worst_images=1,

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+import extension
 from cbir.features import transforms
 from cbir.files.errors import InputError
 
@@ -19,7 +20,7 @@ def fitted(kind: str, train: np.ndarray = TRAIN, test: np.ndarray = TEST, **row:
 
 
 def combined(kind: str, train: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
-    return transforms.transform(transforms.fit({"combine": ["x", "y"], "normalise": kind}, train), test)
+    return transforms.transform(transforms.fit({"combine": list("xy")[: len(train)], "normalise": kind}, train), test)
 
 
 def test_minmax_takes_the_whole_matrix_to_0_and_1() -> None:
@@ -137,16 +138,18 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 
 
 def test_eleven_parts_keep_their_order(tmp_path: Path) -> None:
-    steps = [transforms.Step(np.asarray(float(number)), np.ones(())) for number in range(11)]
-    transforms.save(tmp_path / "t.h5", steps, {})
-    assert [float(step.offset) for step in transforms.read(tmp_path / "t.h5")[0]] == list(range(11))
+    row = {"combine": [str(number) for number in range(11)], "normalise": "minmax"}
+    # The smallest value of a part becomes its offset.
+    transforms.save(tmp_path / "t.h5", transforms.fit(row, [TRAIN + number for number in range(11)]), {})
+    parts, _ = transforms.read(tmp_path / "t.h5")
+    assert [float(part.steps[0].arrays["offset"]) for part in parts] == list(range(11))
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "text", "part", "link", "outer link", "name", "huge"])
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "t.h5"
-    transforms.save(path, transforms.fit({"transform": "zscore"}, [TRAIN]), {})
-    transforms.save(tmp_path / "other.h5", transforms.fit({"transform": "zscore"}, [TRAIN]), {})
+    transforms.save(path, transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
+    transforms.save(tmp_path / "other.h5", transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
     if kind == "missing":
         path.unlink()
     elif kind == "truncated":
@@ -161,11 +164,11 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
             elif kind == "name":
                 file.create_group("zero")
             else:
-                del file["0/scale"]
+                del file["0/0/scale"]
             if kind == "link":
-                file["0/scale"] = h5py.ExternalLink("other.h5", "/0/scale")
+                file["0/0/scale"] = h5py.ExternalLink("other.h5", "/0/0/scale")
             elif kind == "huge":
-                file.create_dataset("0/scale", (2**40,), np.float64, chunks=(2**10,))
+                file.create_dataset("0/0/scale", (2**40,), np.float64, chunks=(2**10,))
     told = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
     with pytest.raises(InputError, match=rf"The transform .*t\.h5 {told}"):
         transforms.read(path)
@@ -174,21 +177,21 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("offset", np.array([0, np.nan])),
-        ("scale", np.array([1, np.inf])),
-        ("scale", "text"),
-        ("offset", np.zeros(3)),
-        ("offset", np.zeros((2, 2))),
+        ("mean", np.array([0, np.nan])),
+        ("mean", "text"),
+        ("mean", np.array([True, False])),
+        ("mean", np.zeros(3)),
+        ("mean", np.zeros((2, 2, 2))),
         ("projection", np.zeros((3, 2))),
-        ("projection", np.zeros(2)),
+        ("projection", np.zeros((2, 1), np.float32)),
     ],
 )
 def test_numbers_that_are_none_of_a_transform_are_one_sentence(tmp_path: Path, name: str, value: Any) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), {})
     with h5py.File(path, "a") as file:
-        del file["0"][name]
-        file["0"][name] = value
+        del file["0/0"][name]
+        file["0/0"][name] = value
     with pytest.raises(InputError, match=r"The transform .*t\.h5 is damaged"):
         transforms.read(path)
 
@@ -198,3 +201,65 @@ def test_other_features_than_it_was_fitted_to_are_refused() -> None:
     for parts in ([TRAIN[:, :1]], [TRAIN, TRAIN], []):
         with pytest.raises(InputError, match="other parts or to features of another dimension"):
             transforms.transform(steps, parts)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("step", b"zscore"), ("step", b"best"), ("step", 3), ("dimension", 3), ("dimension", b"2")]
+)
+def test_a_step_that_was_renamed_is_one_sentence(tmp_path: Path, attribute: str, value: Any) -> None:
+    path = tmp_path / "t.h5"
+    transforms.save(path, transforms.fit({"transform": "minmax", "of": "x"}, [TRAIN]), {})
+    with h5py.File(path, "a") as file:
+        file["0/0" if attribute == "step" else "0"].attrs[attribute] = value
+    with pytest.raises(InputError, match=r"The transform .*t\.h5 is damaged"):
+        transforms.read(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            {"transform": "best", "of": "x"},
+            "The step 'best' does not exist: use one of l2, minmax, ",
+        ),
+        ({"combine": ["x"], "normalise": "pca"}, r"config: the step pca does not fit its options \(missing a required"),
+        ({"transform": "l2", "of": "x", "whiten": True}, r"config: the step l2 .*\(got an unexpected keyword .*whiten"),
+    ],
+)
+def test_unknown_steps_and_options_are_one_sentence(row: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        transforms.fit(row, [TRAIN])
+
+
+USES_IT = """
+import sys
+import numpy as np
+from cbir.features import chains, transforms
+
+row = {"transform": "nearest-neighbour", "of": "x"}
+assert chains.steps(row) == ["nearest-neighbour"]
+train, test = np.array([[0], [4], [10]], np.float32), np.array([[5], [12]], np.float32)
+transforms.save(sys.argv[1], transforms.fit(row, [train]), {})
+fitted, _ = transforms.read(sys.argv[1])
+print(transforms.transform(fitted, [train], is_gallery=True)[:, 0].tolist())
+print(transforms.transform(fitted, [test])[:, 0].tolist())
+"""
+
+
+def test_a_new_step_is_one_file_and_may_look_at_the_gallery(tmp_path: Path) -> None:
+    extension.add(tmp_path, "features/steps", "nearest-neighbour", extension.STEP)
+    # 0 and 4 are each other's nearest, 10 is nearest to 4; of the queries, 5 to 4 and 12 to 10.
+    assert extension.python(tmp_path, USES_IT, str(tmp_path / "t.h5")) == "[2.0, 2.0, 7.0]\n[4.5, 11.0]\n"
+
+
+def test_a_step_gets_what_those_before_it_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chain = [("minmax-per-feature", {}), ("pca", {"dimension": 1, "whiten": False}), ("zscore", {})]
+    monkeypatch.setattr(transforms, "chains", lambda row: [chain])
+    transforms.save(tmp_path / "t.h5", transforms.fit({}, [TRAIN]), {})
+    found = transforms.transform(transforms.read(tmp_path / "t.h5")[0], [TRAIN])[:, 0]
+    # Scaled: (0, 0), (0.5, 0), (1, 1). Means 0.5 and 1/3; covariance proportional to (3, 3; 3, 4).
+    scaled = np.array([[0, 0], [0.5, 0], [1, 1]]) - [0.5, 1 / 3]
+    values, vectors = np.linalg.eigh([[3.0, 3.0], [3.0, 4.0]])
+    expected = scaled @ vectors[:, np.argmax(values)]
+    expected /= expected.std()
+    assert np.allclose(found * np.sign(found[0]), expected * np.sign(expected[0]), rtol=1e-5)

@@ -1,12 +1,15 @@
 """Orders told by bounds are those of the exact scores, also where many scores are equal or nearly so."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from cbir.feedback import orders as module
 from cbir.feedback.orders import orders
-from cbir.feedback.strategies import STRATEGIES, Ranking, Weights, plain
+from cbir.feedback.ranking import Near, Ranking, Rows
+from cbir.feedback.strategies import REGISTRY, Weights
+from cbir.retrieval import exact
 
 ROWS, WIDTH = 230, 40
 
@@ -49,22 +52,22 @@ def rankings(features: np.ndarray, random: np.random.Generator, name: str) -> li
         cut = len(judged) if number == 0 else random.integers(0, len(judged))
         query = features[random.integers(ROWS)].astype(np.float64) + (0.3 if number % 2 else 0)
         found.append(
-            STRATEGIES[name](features, query, np.sort(judged[:cut]), np.sort(judged[cut:]), Weights(1, 0.75, 0.15))
+            REGISTRY[name].rank(features, query, np.sort(judged[:cut]), np.sort(judged[cut:]), Weights(1, 0.75, 0.15))
         )
     return found
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("gallery", GALLERIES)
 def test_orders_are_those_of_the_rankings(gallery, name: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     random = np.random.default_rng(5)
     features = gallery(random)
-    asked = [*rankings(features, random, name), plain(features, features[3].astype(np.float64))]
+    asked = [*rankings(features, random, name), Near(features, features[3].astype(np.float64))]
     expected = [ranking.order.tolist() for ranking in asked]
     assert [order.tolist() for order in orders(asked)] == expected
     # A few queries at a time, and a block of gallery rows after the other.
-    monkeypatch.setattr(module, "_BYTES", 8 * ROWS * 70)
-    monkeypatch.setattr(module, "_ROWS", 64)
+    monkeypatch.setattr(REGISTRY["nearest"], "_BYTES", 8 * ROWS * 70)
+    monkeypatch.setattr(exact, "_PROJECTED_ROWS", 64)
     with threadpool_limits(1):
         assert [order.tolist() for order in orders(asked)] == expected
 
@@ -78,24 +81,44 @@ def test_orders_of_numbers_too_large_to_square(name: str) -> None:
         assert [order.tolist() for order in orders(asked)] == [ranking.order.tolist() for ranking in asked]
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("gallery", GALLERIES)
 def test_scores_lie_within_their_bounds(gallery, name: str) -> None:  # type: ignore[no-untyped-def]
     random = np.random.default_rng(7)
     for ranking in rankings(gallery(random), random, name):
-        low, high = module._BOUNDS[type(ranking)]([ranking], 1)
+        low, high = ranking.bounds([ranking], 1)
         # Bounds of a plain distance are those of its square.
-        scores = -(ranking.scores**2) if type(ranking) is module.Near else ranking.scores
+        scores = -(ranking.scores**2) if type(ranking) is Near else ranking.scores
         assert (low[0] <= scores).all()
         assert (scores <= high[0]).all()
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@dataclass(frozen=True, eq=False)
+class FarFromTheMiddle(Near):
+    """A ranking that a person adds: scores of its own, no bounds, and the library's search where it likes."""
+
+    def score(self, rows: Rows | slice) -> np.ndarray:
+        middle = self.features.mean(axis=0, dtype=np.float64)
+        return exact.nearest(self.features[rows], np.stack([middle, self.vector]), 1)[0][:, 0]
+
+
+@pytest.mark.parametrize("gallery", GALLERIES)
+def test_a_ranking_needs_no_bounds(gallery) -> None:  # type: ignore[no-untyped-def]
+    features = gallery(np.random.default_rng(4))
+    asked: list[Ranking] = [
+        kind(features, features[row].astype(np.float64)) for row in (3, 9) for kind in (FarFromTheMiddle, Near)
+    ]
+    with threadpool_limits(2):
+        expected = [ranking.order.tolist() for ranking in asked]
+        assert [order.tolist() for order in orders(asked)] == expected
+
+
+@pytest.mark.parametrize("name", REGISTRY)
 def test_exact_scores_are_asked_of_few_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(8)
     asked = rankings(network(random), random, name)
     scored = []
-    for kind in module._BOUNDS:
+    for kind in {type(ranking) for ranking in asked}:
         score = kind.score
         monkeypatch.setattr(
             kind, "score", lambda self, rows, score=score: scored.append(len(rows)) or score(self, rows)
@@ -105,11 +128,13 @@ def test_exact_scores_are_asked_of_few_images(name: str, monkeypatch: pytest.Mon
     assert sum(scored) < sum(30 for _ in asked)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_a_score_has_the_same_digits_alone_and_among_others(name: str) -> None:
     random = np.random.default_rng(9)
     features = random.gamma(0.5, size=(200, 1280)).astype(np.float32)
-    ranking = STRATEGIES[name](features, features[0] + 0.5, np.arange(1, 20), np.arange(20, 30), Weights(1, 0.75, 0.15))
+    ranking = REGISTRY[name].rank(
+        features, features[0] + 0.5, np.arange(1, 20), np.arange(20, 30), Weights(1, 0.75, 0.15)
+    )
     rows = random.permutation(200)[:70]
     assert ranking.score(rows).tolist() == ranking.scores[rows].tolist()
     assert [ranking.score(np.array([row]))[0] for row in range(200)] == ranking.scores.tolist()

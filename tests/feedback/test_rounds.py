@@ -5,7 +5,7 @@ import pytest
 
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import Gallery, Search, refine
-from cbir.feedback.strategies import STRATEGIES, Weights
+from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files.errors import InputError
 
 # On a line, so that every distance is a difference. Cats stand at 1, 3, 8, 9 and dogs at 2, 4, 10.
@@ -108,7 +108,7 @@ def test_ranks_and_image_ids_give_the_same(gallery: Gallery) -> None:
     assert by_rank.as_json() == by_name.as_json()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", REGISTRY)
 def test_one_round_or_many_give_the_same_digits(strategy: str) -> None:
     random = np.random.default_rng(0)
     ids = [f"c/{row}" for row in range(200)]
@@ -215,3 +215,9 @@ def test_a_round_as_plain_data(gallery: Gallery) -> None:
         "judged_irrelevant": 1,
         "results": [first | {"judged": "relevant"}, second | {"judged": None}],
     }
+
+
+def test_an_unknown_strategy_is_one_sentence(gallery: Gallery) -> None:
+    one = search(gallery, strategy="best")
+    with pytest.raises(InputError, match=r"The strategy 'best' does not exist: use one of linear, nearest, rocchio\."):
+        one.judge(one.start(), Round((0,)))

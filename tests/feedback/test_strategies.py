@@ -1,11 +1,17 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
-from cbir.feedback.strategies import STRATEGIES, Weights, linear, nearest, plain, rocchio
+import extension
+from cbir.feedback.ranking import Near
+from cbir.feedback.strategies import REGISTRY, Weights
 
+linear, nearest, rocchio = (REGISTRY[name].rank for name in ("linear", "nearest", "rocchio"))
 NONE = np.empty(0, dtype=np.intp)
 
 
@@ -19,7 +25,7 @@ def gallery(*vectors: Any) -> np.ndarray:
 
 def test_plain_ranks_by_euclidean_distance_and_ties_by_row() -> None:
     # Distances to the origin: 5, 1, 5, 0.
-    ranking = plain(gallery([3, 4], [1, 0], [5, 0], [0, 0]), np.zeros(2))
+    ranking = Near(gallery([3, 4], [1, 0], [5, 0], [0, 0]), np.zeros(2))
     assert ranking.order.tolist() == [3, 1, 0, 2]
     assert ranking.scores.tolist() == [-5, -1, -5, 0]
 
@@ -28,7 +34,7 @@ def test_many_ties_stay_in_row_order() -> None:
     # Rows 0, 3, 6, ... are at distance 0, the others at 1; sorts that are not stable mix long runs.
     features = (np.arange(999) % 3 > 0).astype(np.float32)[:, None]
     expected = [row for row in range(999) if row % 3 == 0] + [row for row in range(999) if row % 3]
-    assert plain(features, np.zeros(1)).order.tolist() == expected
+    assert Near(features, np.zeros(1)).order.tolist() == expected
 
 
 def test_rocchio_takes_means_not_sums() -> None:
@@ -138,27 +144,75 @@ def test_linear_without_irrelevant_images_is_rocchio() -> None:
     assert ranking.vector.tolist() == expected.vector.tolist() == [1, 7]
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_every_strategy_ranks_a_collapsed_gallery_by_row(name: str) -> None:
     features = np.ones((6, 4), dtype=np.float32)
-    ranking = STRATEGIES[name](features, np.ones(4), rows(0, 2), rows(1), Weights(1, 0.75, 0.15))
+    ranking = REGISTRY[name].rank(features, np.ones(4), rows(0, 2), rows(1), Weights(1, 0.75, 0.15))
     assert ranking.order.tolist() == list(range(6))
     assert np.isfinite(ranking.scores).all()
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_every_strategy_lifts_the_relevant_side(name: str) -> None:
     # Two clouds around (5, 0) and (0, 5), the query between them: one judgement of each must settle the order.
     random = np.random.default_rng(3)
     features = np.vstack([random.normal([5, 0], 0.5, (20, 2)), random.normal([0, 5], 0.5, (20, 2))]).astype(np.float32)
-    ranking = STRATEGIES[name](features, np.array([2.5, 2.5]), rows(30), rows(3), Weights(1, 0.75, 0.15))
+    ranking = REGISTRY[name].rank(features, np.array([2.5, 2.5]), rows(30), rows(3), Weights(1, 0.75, 0.15))
     assert set(ranking.order[:20].tolist()) == set(range(20, 40))
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_no_strategy_changes_its_arguments(name: str) -> None:
     features, query = np.random.default_rng(4).normal(size=(9, 3)).astype(np.float32), np.ones(3)
     copies = features.copy(), query.copy()
-    STRATEGIES[name](features, query, rows(0, 1), rows(2), Weights(2, 3, 4))
+    REGISTRY[name].rank(features, query, rows(0, 1), rows(2), Weights(2, 3, 4))
     np.testing.assert_array_equal(features, copies[0])
     np.testing.assert_array_equal(query, copies[1])
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_digits_do_not_depend_on_the_number_of_threads(name: str) -> None:
+    gallery = np.random.default_rng(0).gamma(1.0, size=(300, 1280)).astype(np.float32)
+    query = gallery[0].astype(np.float64) + 0.5
+    digits = set()
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            ranking = REGISTRY[name].rank(gallery, query, np.arange(1, 30), np.arange(30, 60), Weights(1, 0.75, 0.15))
+        digits.add(ranking.scores.tobytes() + ranking.vector.tobytes())
+    assert len(digits) == 1
+
+
+USES_IT = """
+import json
+import numpy as np
+from cbir.feedback.refinement import parse
+from cbir.feedback.rounds import Gallery, Search, refine
+from cbir.feedback.simulation import measure
+from cbir.feedback.strategies import Weights
+from cbir.web import state
+
+# Mean of the query (0, 0) and (4, 4): (2, 2). City-block distances 4, 4, 1, 3; Euclidean ones 2.83, 4, 1, 2.12.
+features = np.array([[4, 4], [2, 6], [3, 2], [3.5, 0.5]], np.float32)
+gallery = Gallery(features, ["a/0", "b/1", "a/2", "b/3"], np.array(["a", "b", "a", "b"]))
+asked = {"query": "a/q", "method": "m", "k": 4, "strategy": "city-block", "rounds": [{"relevant": ["a/0"]}]}
+refinement = parse(json.dumps(asked).encode(), "mine.json", ["m"], Weights(1, 0.75, 0.15))
+print(refine(gallery, refinement, np.zeros(2), None, None)[1].as_json()["results"][-1]["score"])
+searches = [Search(gallery, np.full(2, place), 2, "city-block", category="a") for place in (0.0, 3.0)]
+print(measure(searches, 2, 2).mean()["precision_at_k"].tolist())
+address = {"method": "m", "query": "a/q", "strategy": "city-block"}
+print(state.parse(address, ["m"]).strategy)
+"""
+
+
+def test_a_new_strategy_is_one_file(tmp_path: Path) -> None:
+    extension.add(tmp_path, "feedback/strategies", "city-block", extension.STRATEGY)
+    score, precision, strategy = extension.python(tmp_path, USES_IT).split("\n")[:3]
+    assert float(score) == -4
+    assert len(json.loads(precision)) == 3
+    assert strategy == "city-block"
+
+
+def test_every_strategy_says_what_it_is() -> None:
+    for name, strategy in REGISTRY.items():
+        assert strategy.LABEL, name
+        assert not strategy.EXPLANATION.endswith("."), name

@@ -41,3 +41,19 @@ def test_linear_algebra_has_its_threads_back_afterwards() -> None:
         with threads.shared() as parts:
             assert (parts, threads.count()) == (2, 1)
         assert threads.count() == 2
+
+
+def test_what_works_for_shared_may_ask_for_it_again() -> None:
+    found: list[int] = []
+
+    def fill(block: slice) -> None:
+        with threads.shared() as parts:
+            found.append(parts)
+
+    with threadpool_limits(2):
+        with threads.shared() as parts:
+            threads.in_blocks(2, 1, fill, parts=2)
+            fill(slice(0, 1))
+        assert (parts, found) == (2, [1, 1, 1])
+        with threads.shared() as parts:
+            assert parts == 2

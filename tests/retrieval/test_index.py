@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
+import extension
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.retrieval import index
+from cbir.retrieval.indexes import REGISTRY, options
 
 
 def gallery(rows: int = 60, columns: int = 3, seed: int = 0) -> FeatureStore:
@@ -33,12 +35,12 @@ def path(tmp_path: Path) -> Path:
 def agree(path: Path) -> None:
     """Make the side file describe the pickle as it is now, as whoever hands in both would."""
     side = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps(side | {"pickle_sha256": sha256_file(path)}))
+    path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
 
 def test_the_index_gives_the_neighbours(path: Path) -> None:
     query = np.array([0.1, -0.2, 0.3], np.float32)
-    distances, rows = index.read(path, GALLERY).query(query, k=5)
+    (distances,), (rows,) = index.read(path, GALLERY).search(query[None], 5)
     exact = np.linalg.norm(GALLERY.features.astype(float) - query, axis=1)
     assert rows.tolist() == np.argsort(exact)[:5].tolist()
     assert np.allclose(distances, np.sort(exact)[:5], rtol=1e-12)
@@ -48,7 +50,7 @@ def test_the_side_file_says_what_it_was_built_from(path: Path) -> None:
     about = json.loads(path.with_suffix(".json").read_text())
     assert (about["method"], about["rows"], about["dimension"], about["leafsize"]) == ("m", 60, 3, 4)
     assert about["features_sha256"] == "vectors 0"
-    assert about["pickle_sha256"] == sha256_file(path)
+    assert about["file_sha256"] == sha256_file(path)
 
 
 def test_a_notebook_opens_it_without_this_project(path: Path) -> None:
@@ -71,9 +73,9 @@ def test_small_galleries_and_equal_vectors(tmp_path: Path, rows: int) -> None:
     few = gallery(rows)
     few.features[:] = 1
     index.build(few, tmp_path / "few.pkl", leafsize=2)
-    distances, found = index.read(tmp_path / "few.pkl", few).query([1, 1, 1], k=[1])
-    assert distances.tolist() == [0]
-    assert found[0] < rows
+    distances, found = index.read(tmp_path / "few.pkl", few).search(np.ones((1, 3)), 1)
+    assert distances.tolist() == [[0]]
+    assert found[0, 0] < rows
 
 
 def test_equal_inputs_give_equal_answers_and_bytes(path: Path, tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_equal_inputs_give_equal_answers_and_bytes(path: Path, tmp_path: Path) -
     assert path.read_bytes() == (tmp_path / "again.pkl").read_bytes()
     ours, others = index.read(path, GALLERY), index.read(tmp_path / "again.pkl", GALLERY)
     queries = np.random.default_rng(1).normal(size=(20, 3))
-    assert np.array_equal(ours.query(queries, k=60)[1], others.query(queries, k=60)[1])
+    assert np.array_equal(ours.search(queries, 60)[1], others.search(queries, 60)[1])
 
 
 class Exploit:
@@ -167,7 +169,7 @@ def test_an_index_by_another_version_is_told_as_such(path: Path, library: str) -
     about = json.loads(side.read_text())
     side.write_text(json.dumps(about | {library: "0.1"}))
     # The same bytes do, whatever made them.
-    assert index.read(path, GALLERY).n == 60
+    assert index.read(path, GALLERY).rows == 60
     path.write_bytes(path.read_bytes().replace(b"KDTree", b"KDTres"))
     agree(path)
     refused(
@@ -193,3 +195,59 @@ def test_missing_and_foreign_side_files(path: Path) -> None:
 def test_a_missing_index_is_named(path: Path) -> None:
     path.unlink()
     refused(path, r"m\.pkl does not exist: run the workflow first")
+
+
+@pytest.mark.parametrize("kind", REGISTRY)
+def test_every_kind_finds_the_nearest(tmp_path: Path, kind: str) -> None:
+    options = {"leafsize": 4} if kind == "kdtree" else {}
+    index.build(GALLERY, tmp_path / "m.json", kind, **options)
+    entry = REGISTRY[kind]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"m.json", f"m{entry.SUFFIX or '.json'}"})
+    held = index.read(tmp_path / "m.json", GALLERY)
+    assert (held.kind, held.label, held.rows, held.dimension) == (kind, entry.LABEL, 60, 3)
+    queries = np.random.default_rng(2).normal(size=(9, 3)).astype(np.float32)
+    distances, rows = held.search(queries, 60)
+    all_distances = np.linalg.norm(GALLERY.features.astype(float) - queries[:, None].astype(float), axis=2)
+    assert np.array_equal(rows, np.argsort(all_distances, axis=1))
+    assert np.allclose(distances, np.sort(all_distances, axis=1), rtol=1e-12)
+
+
+def test_an_exact_index_is_refused_over_other_vectors(tmp_path: Path) -> None:
+    index.build(GALLERY, tmp_path / "m.json", "exact")
+    refused(tmp_path / "m.json", "built over other vectors", gallery(seed=1))
+
+
+def test_unknown_kinds_are_one_sentence(path: Path) -> None:
+    with pytest.raises(InputError, match=r"The index kind 'best' does not exist: use one of exact, kdtree\."):
+        index.build(GALLERY, path, "best")
+    side = path.with_suffix(".json")
+    for kind in ("best", None, ["kdtree"]):
+        side.write_text(json.dumps(json.loads(side.read_text()) | {"kind": kind}))
+        refused(path, r"m\.json names the index kind .*, which does not exist: remove it and run again")
+
+
+def test_a_kind_takes_its_own_options() -> None:
+    settings = {"kind": "kdtree", "leafsize": 8}
+    assert [options(kind, settings) for kind in ("kdtree", "exact")] == [{"leafsize": 8}, {}]
+
+
+USES_IT = """
+import sys
+import numpy as np
+from cbir.features.store import FeatureStore
+from cbir.retrieval import index, queries
+
+features = np.array([[5, 0], [1, 1], [3, 3]], np.float32)
+names = np.array(["a/0", "a/1", "b/2"], object)
+gallery = FeatureStore(features, names, np.array([0, 0, 1]), names, {"method": "m", "features_sha256": "x"})
+index.build(gallery, sys.argv[1], "sorted-first")
+found = queries.nearest(index.read(sys.argv[1], gallery), gallery, np.array([3, 2]), 2)
+print([(item.image_id, round(item.distance, 3)) for item in found])
+"""
+
+
+def test_a_new_kind_is_one_file(tmp_path: Path) -> None:
+    extension.add(tmp_path / "copy", "retrieval/indexes", "sorted-first", extension.INDEX)
+    found = extension.python(tmp_path / "copy", USES_IT, str(tmp_path / "m.json"))
+    assert found == "[('b/2', 1.0), ('a/1', 2.236)]\n"
+    assert (tmp_path / "m.npy").is_file()

@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from cbir.features.store import FeatureStore
+from cbir.retrieval import index
 from cbir.retrieval import queries as querying
 
 # On a line; two images at 4.
@@ -13,7 +13,7 @@ GALLERY = FeatureStore(
     np.array([0, 0, 1, 1, 1]),
     np.array(list("vwxyz"), object),
 )
-TREE = KDTree(GALLERY.features)
+TREE = index.over(GALLERY.features, leafsize=2)
 
 
 def test_the_nearest_come_with_rank_label_and_distance() -> None:

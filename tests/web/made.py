@@ -68,15 +68,15 @@ def write_results(root: Path) -> Path:
     number = np.arange(len(table)) % 8
     random = np.random.default_rng(1)
     features = (np.eye(3, WIDTH)[table["label"]] * 3 + random.normal(size=(len(table), WIDTH))).astype(np.float32)
-    steps = [transforms.Step(np.zeros(()), np.ones(()), unit_length=True)]
+    fitted = transforms.fit({"transform": "l2", "of": "tiny"}, [features])
     made_from = {"fingerprint": "t", "parts": json.dumps(["tiny"])}
-    transforms.save(results / "transforms" / "unit.h5", steps, made_from)
+    transforms.save(results / "transforms" / "unit.h5", fitted, made_from)
     # Images numbered 7 are of val, whose features the workflow makes only when they are asked for.
     for split, chosen in (("train", number < 6), ("test", number == 6)):
         rows = table[chosen]
         about = {"method": "tiny", "encoder": "tiny", "encoder_fingerprint": "f"}
         store.write(results / "features" / "tiny" / f"{split}.h5", rows, [features[chosen]], WIDTH, about)
-        unit = transforms.transform(steps, [features[chosen]])
+        unit = transforms.transform(fitted, [features[chosen]])
         about = {"method": "unit", "transform_fingerprint": "t"}
         store.write(results / "features" / "unit" / f"{split}.h5", rows, [unit], WIDTH, about)
     write_json(results / "encoders" / "tiny.json", {"fingerprint": "f"})

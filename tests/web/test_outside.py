@@ -129,8 +129,8 @@ def test_a_network_other_than_the_features_is_refused_and_tried_again(library: L
 
 
 def test_a_transform_other_than_the_features_is_refused(held: OutsideImages, results: Path) -> None:
-    steps = [transforms.Step(np.zeros(()), np.ones(()))]
-    transforms.save(results / "transforms" / "unit.h5", steps, {"fingerprint": "other", "parts": '["tiny"]'})
+    fitted = transforms.fit({"transform": "l2", "of": "tiny"}, [np.ones((2, 5), np.float32)])
+    transforms.save(results / "transforms" / "unit.h5", fitted, {"fingerprint": "other", "parts": '["tiny"]'})
     with pytest.raises(InputError, match=r"unit\.h5 is not the one that made the features"):
         held.vector("unit", held.add(png(), "x.png"), 60)
 

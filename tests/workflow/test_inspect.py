@@ -316,7 +316,7 @@ def test_a_pickle_that_would_run_something_does_not(results: Path, tmp_path: Pat
     about = json.loads(path.with_suffix(".json").read_text())
     from cbir.files.hashes import sha256_file
 
-    path.with_suffix(".json").write_text(json.dumps(about | {"pickle_sha256": sha256_file(path)}))
+    path.with_suffix(".json").write_text(json.dumps(about | {"file_sha256": sha256_file(path)}))
     assert "is not the KD-tree of the vectors" in look(path, {})[2]
     assert not (tmp_path / "harmed").exists()
 

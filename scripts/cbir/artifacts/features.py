@@ -12,8 +12,10 @@ from cbir.artifacts.results import Results, json_text, read_object
 from cbir.encoders.runtimes import made_by
 from cbir.features import store
 from cbir.features.store import FeatureStore
+from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file, sha256_json
 from cbir.retrieval import index
+from cbir.retrieval.indexes import REGISTRY as INDEXES
 
 
 def feature_store(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -75,20 +77,19 @@ def _require_parts(results: Results, held: FeatureStore, path: Path, split: str,
 
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the train stores it was fitted on."""
-    steps, fitted = results.transform(names["method"])
+    fitted_parts, fitted = results.transform(names["method"])
     row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
-    found.count = f"{len(steps)} parts"
+    found.count = f"{len(fitted_parts)} parts"
     found.source = {"row": fitted["row"], "parts": ", ".join(parts), "fingerprint": fitted["fingerprint"]}
     found.rows = pd.DataFrame(
         [
             {
                 "part": part,
-                "offset": _summary(step.offset),
-                "scale": _summary(step.scale),
-                "projection": "none" if step.projection is None else "{} to {}".format(*step.projection.shape),
-                "unit length": step.unit_length,
+                "step": step.name,
+                "learned": ", ".join(f"{name} {_summary(array)}" for name, array in step.arrays.items()) or "nothing",
             }
-            for part, step in zip(parts, steps, strict=True)
+            for part, chain in zip(parts, fitted_parts, strict=True)
+            for step in chain.steps
         ]
     )
     found.require(
@@ -106,26 +107,29 @@ def transform(results: Results, path: Path, names: dict[str, str], found: Found)
 
 
 def _summary(values: np.ndarray) -> str:
-    return f"{float(values):.6g}" if values.ndim == 0 else f"{values.shape[0]} values"
+    return f"{float(values):.6g}" if values.ndim == 0 else f"({' x '.join(map(str, values.shape))})"
 
 
-def tree(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+def index_file(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Open the index as the workflow does, and ask it for the neighbours of a gallery image."""
     gallery = results.store(names["method"], "train")
+    side = read_object(path.with_suffix(".json"))
     held = index.read(path, gallery)
-    found.count = f"{held.n:,} images, {held.m} values each, {held.leafsize} in a leaf at most"
-    found.source = {key: value for key, value in read_object(path.with_suffix(".json")).items() if key not in _COUNTS}
+    if path.suffix != INDEXES[held.kind].SUFFIX:
+        raise InputError(f"{path} is no part of the index that {path.stem}.json describes: remove it.")
+    found.count = f"{held.label} of {held.rows:,} images, {held.dimension} values each"
+    found.source = {key: value for key, value in side.items() if key not in _COUNTS}
     found.fits += [
         f"features/{names['method']}/train.h5 (vectors and features_sha256)",
-        f"{path.stem}.json (pickle_sha256)",
+        f"{path.stem}.json (file_sha256)",
     ]
-    distances, rows = held.query(gallery.features[0], k=list(range(1, min(5, held.n) + 1)))
+    (distances,), (rows,) = held.search(gallery.features[:1], min(5, held.rows))
     found.rows = pd.DataFrame({"row": rows, "image_id": gallery.image_id[rows], "distance": distances}).rename(
         columns={"image_id": f"nearest to {gallery.image_id[0]}"}
     )
 
 
-_COUNTS = ("rows", "dimension", "leafsize")
+_COUNTS = ("rows", "dimension")
 
 
 def index_about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -134,10 +138,10 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
     found.source = side
     found.count = f"an index of {side['rows']:,} images"
     gallery = results.store(names["method"], "train")
-    held = index.read(path.with_suffix(".pkl"), gallery)
+    held = index.read(path, gallery)
     found.require(
-        (side["method"], side["rows"], side["dimension"]) == (names["method"], held.n, held.m),
-        f"{path.stem}.pkl",
+        (side["method"], side["rows"], side["dimension"]) == (names["method"], held.rows, held.dimension),
+        f"features/{names['method']}/train.h5 (rows and dimension)",
         f"{path} has other counts than the index beside it",
     )
     found.fits.append(f"features/{names['method']}/train.h5 (features_sha256)")

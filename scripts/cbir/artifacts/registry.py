@@ -9,6 +9,7 @@ from cbir.artifacts import answers, collection, evaluation, features, networks, 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results
 from cbir.files.errors import InputError
+from cbir.retrieval.indexes import REGISTRY as INDEXES
 
 Look = Callable[[Results, Path, dict[str, str], Found], None]
 
@@ -80,7 +81,11 @@ KINDS = (
     ),
     Kind("features/{method}/{split}.h5", "a feature store: a method's vectors of a split", features.feature_store),
     Kind("transforms/{method}.h5", "what a derived method was fitted to, on train alone", features.transform),
-    Kind("index/{method}.pkl", "an index: a pickled scipy.spatial.KDTree over a train store", features.tree),
+    *(
+        Kind(f"index/{{method}}{kind.SUFFIX}", f"an index over a train store: {kind.LABEL}", features.index_file)
+        for kind in INDEXES.values()
+        if kind.SUFFIX
+    ),
     Kind("index/{method}.json", "what an index was built from", features.index_about),
     Kind("evaluation/{method}/summary.json", "the figures of a method", evaluation.summary),
     Kind("evaluation/{method}/categories.csv", "the figures of each category, best F1 first", evaluation.categories),

@@ -6,22 +6,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from cbir.evaluation import measure
 from cbir.evaluation.classification import confusion, precision_recall_f1
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.relevance import mean_defined
 from cbir.features.store import FeatureStore
-from cbir.files import threads
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.retrieval import exact
+from cbir.retrieval.index import Index
 from cbir.retrieval.voting import majority_vote
 
 log = logging.getLogger("cbir")
 
-# Queries for which the KD-tree is asked as well, and images that it looks at for them, at most: all would take longer
+# Queries for which the index is asked as well, and images that it looks at for them, at most: all would take longer
 # than everything else.
 _CHECKED_QUERIES = 100
 _CHECKED_IMAGES = 1_000_000
@@ -43,7 +42,7 @@ def evaluate(
     gallery: FeatureStore,
     queries: FeatureStore,
     categories: list[str],
-    tree: KDTree,
+    index: Index,
     *,
     k: int,
     neighbours: int,
@@ -58,7 +57,7 @@ def evaluate(
         gallery: the method's train features.
         queries: its test features.
         categories: the name of each label.
-        tree: the gallery's KD-tree, which must agree with the exact search on a sample of the queries.
+        index: the gallery's, which must agree with the exact search on a sample of the queries.
         k: neighbours that vote, and results that the metrics "at k" look at.
         neighbours: how many neighbours of each query are listed.
         worst_images: test images of the worst category looked at closely (the seed chooses which).
@@ -72,7 +71,7 @@ def evaluate(
         lowest F1.
 
     Raises:
-        InputError: when the gallery is empty, there is no query, a label has no category, or the KD-tree disagrees.
+        InputError: when the gallery is empty, there is no query, a label has no category, or the index disagrees.
     """
     if not len(gallery.features) or not len(queries.features):
         raise InputError("There are no train or no test images to evaluate: change the split.")
@@ -97,7 +96,7 @@ def evaluate(
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
         progress.advance(len(order))
-    _require_agreement(tree, queries, found, seed)
+    _require_agreement(index, queries, found, seed)
 
     predicted = majority_vote(gallery.label[places[:, :k]])
     correct = predicted == queries.label
@@ -133,15 +132,15 @@ def evaluate(
     )
 
 
-def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
-    count = min(_CHECKED_QUERIES, len(found), max(1, _CHECKED_IMAGES // tree.n))
+def _require_agreement(index: Index, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
+    count = min(_CHECKED_QUERIES, len(found), max(1, _CHECKED_IMAGES // index.rows))
     rows = np.random.default_rng(seed).choice(len(found), count, replace=False)
-    distances, _ = tree.query(queries.features[rows], k=list(range(1, found.shape[1] + 1)), workers=threads.count())
+    distances, _ = index.search(queries.features[rows], found.shape[1])
     if not np.allclose(distances, found[rows], rtol=1e-9, atol=1e-9):
         raise InputError(
-            "The KD-tree gives other neighbours than the exact search: remove results/index and run again."
+            f"The {index.label} gives other neighbours than the exact search: remove results/index and run again."
         )
-    log.info("KD-tree and exact search agree on the %d nearest of %d queries", found.shape[1], count)
+    log.info("%s and exact search agree on the %d nearest of %d queries", index.label, found.shape[1], count)
 
 
 def _categories(categories: list[str], counts: np.ndarray, truth: np.ndarray, nmrr: np.ndarray) -> pd.DataFrame:

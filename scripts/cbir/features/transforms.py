@@ -1,5 +1,10 @@
-"""Methods made from other methods' features: normalise, project, combine. All fitting is done on train only."""
+"""Methods made from other methods' features: a chain of steps for each part, and their results side by side.
 
+All fitting is done on the train images alone.
+"""
+
+import hashlib
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +14,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.features.chains import chains
+from cbir.features.steps import REGISTRY, Arrays
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
 from cbir.files.errors import InputError
-from cbir.files.hdf5 import attributes, dataset, group, opened, write_attributes
+from cbir.files.hdf5 import arrays, attributes, group, opened, write_attributes
 
 Matrix = NDArray[np.float32]
 
@@ -20,133 +27,103 @@ _ABOUT = ("method", "row", "parts", "fitted_on", "fingerprint")
 
 @dataclass(frozen=True)
 class Step:
-    """One part's transformation of a row x: ``(x - offset) * scale``, then ``@ projection``, then unit length.
+    """A fitted step: its name in `cbir.features.steps`, and what its ``fit`` returned."""
+
+    name: str
+    arrays: Arrays
+
+    def apply(self, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
+        """Transform rows (n, d) to (n, c); ``is_gallery`` says whether they are what the step was fitted on."""
+        transformed: NDArray[np.float64] = REGISTRY.get_entry(self.name).apply(self.arrays, rows, is_gallery)
+        return transformed
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done to the features of one part.
 
     Attributes:
-        offset: scalar or (d,) float64.
-        scale: scalar or (d,) float64.
-        projection: (d, c) float64, or None to keep the features.
-        unit_length: scale the result to length 1; a zero vector stays zero.
+        dimension: how many features it takes.
+        steps: one after the other.
     """
 
-    offset: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    projection: NDArray[np.float64] | None = None
-    unit_length: bool = False
-
-    @property
-    def dimension(self) -> int | None:
-        """The length d of the rows that it takes; None where it takes any."""
-        if self.projection is not None:
-            return int(self.projection.shape[0])
-        return next((len(part) for part in (self.offset, self.scale) if part.ndim), None)
-
-    def apply(self, features: Matrix) -> NDArray[np.float64]:
-        """Transform rows (n, d) to (n, c), float64."""
-        rows = (features.astype(np.float64) - self.offset) * self.scale
-        if self.projection is not None:
-            rows = rows @ self.projection
-        if self.unit_length:
-            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-            rows = rows / np.where(lengths > 0, lengths, 1)
-        return rows
+    dimension: int
+    steps: list[Step]
 
 
-def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Step]:
+def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Part]:
     """Fit a derived method on the train features of its parts.
 
     Args:
-        row: the method's row of the configuration, ``combine`` with ``normalise``, or ``transform`` of one method.
+        row: the method's row of the configuration, see `chains`.
         train: (n, d) float32 for each part.
 
-    Returns:
-        A step for each part.
-
     Raises:
-        InputError: when there are fewer images or features than principal components asked for.
+        InputError: when there is no such step, its options do not fit, or there are too few images or features.
     """
-    kind = row["normalise"] if "combine" in row else row["transform"]
-    if kind == "pca":
-        return [_principal_components(features, row["dimension"], row["whiten"]) for features in train]
-    return [_NORMALISERS[kind](features.astype(np.float64)) for features in train]
+    return [_fit(chain, features.astype(np.float64)) for chain, features in zip(chains(row), train, strict=True)]
 
 
-def transform(steps: Sequence[Step], parts: Sequence[Matrix]) -> Matrix:
+def _fit(chain: list[tuple[str, dict[str, Any]]], rows: NDArray[np.float64]) -> Part:
+    dimension, fitted = rows.shape[1], list[Step]()
+    for name, options in chain:
+        # Of the last step nobody needs the result.
+        if fitted:
+            rows = fitted[-1].apply(rows, is_gallery=True)
+        entry = REGISTRY.get_entry(name)
+        try:
+            inspect.signature(entry.fit).bind(rows, **options)
+        except TypeError as error:
+            raise InputError(f"config: the step {name} does not fit its options ({error}): correct them.") from None
+        fitted.append(Step(name, entry.fit(rows, **options)))
+    return Part(dimension, fitted)
+
+
+def transform(fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool = False) -> Matrix:
     """Transform each part's rows and concatenate them, in the order of the parts, to (n, c) float32.
+
+    Args:
+        fitted: what `fit` returned.
+        parts: (n, d) float32 for each part.
+        is_gallery: whether these are the rows that it was fitted on.
 
     Raises:
         InputError: when the steps were fitted to features of other dimensions.
     """
-    if len(steps) != len(parts) or any(
-        step.dimension not in (None, part.shape[1]) for step, part in zip(steps, parts, strict=True)
-    ):
+    if [part.dimension for part in fitted] != [features.shape[1] for features in parts]:
         raise InputError(
             "A transform was fitted to other parts or to features of another dimension: run the workflow again."
         )
-    return np.hstack([step.apply(features) for step, features in zip(steps, parts, strict=True)]).astype(np.float32)
+    transformed = []
+    for part, features in zip(fitted, parts, strict=True):
+        rows = features.astype(np.float64)
+        for step in part.steps:
+            rows = step.apply(rows, is_gallery)
+        transformed.append(rows)
+    return np.hstack(transformed).astype(np.float32)
 
 
-def _affine(low: NDArray[np.float64], width: NDArray[np.float64]) -> Step:
-    # A constant feature has no width: it becomes 0 instead of a division by zero.
-    return Step(np.asarray(low), 1 / np.where(width > 0, width, 1))
+def save(path: str | Path, fitted: Sequence[Part], about: dict[str, str]) -> None:
+    """Write fitted parts as HDF5: a group a part, in it a group a step, which holds the step's arrays.
 
-
-def _minmax(train: NDArray[np.float64]) -> Step:
-    """Smallest value of the whole matrix to 0, largest to 1: the features keep their proportions."""
-    return _affine(train.min(), np.asarray(np.ptp(train)))
-
-
-def _minmax_per_feature(train: NDArray[np.float64]) -> Step:
-    return _affine(train.min(axis=0), np.ptp(train, axis=0))
-
-
-def _zscore(train: NDArray[np.float64]) -> Step:
-    """Each feature to mean 0 and (population) standard deviation 1."""
-    return _affine(train.mean(axis=0), train.std(axis=0))
-
-
-def _l2(train: NDArray[np.float64]) -> Step:
-    return Step(np.zeros(()), np.ones(()), unit_length=True)
-
-
-_NORMALISERS = {"minmax": _minmax, "minmax-per-feature": _minmax_per_feature, "zscore": _zscore, "l2": _l2}
-
-
-def _principal_components(train: Matrix, dimension: int, whiten: bool) -> Step:
-    """Jolliffe, Principal Component Analysis, 2002; components by exact decomposition, so that nothing is random."""
-    most = min(train.shape[0] - 1, train.shape[1])
-    if dimension > most:
-        raise InputError(
-            f"config: a transform asks for {dimension} principal components, but {train.shape[0]} train images with "
-            f"{train.shape[1]} features have at most {most}: lower its dimension."
-        )
-    # Here, so that whoever only applies a transform waits for no import.
-    from sklearn.decomposition import PCA
-
-    found = PCA(dimension, svd_solver="full").fit(train.astype(np.float64))
-    projection = found.components_.T
-    if whiten:
-        deviation = np.sqrt(found.explained_variance_)
-        # A direction without spread is noise of the arithmetic; it is not blown up.
-        projection = projection / np.where(deviation > 1e-9 * deviation[0], deviation, np.inf)
-    return Step(found.mean_, np.ones(()), projection)
-
-
-def save(path: str | Path, steps: Sequence[Step], about: dict[str, str]) -> None:
-    """Write fitted steps as HDF5, a group a part; ``about`` says, as texts by the names in `_ABOUT`, what they are."""
-    arrays = [array for step in steps for array in (step.offset, step.scale, step.projection) if array is not None]
-    size = sum(array.nbytes for array in arrays) + HDF5_OVERHEAD * (1 + len(steps))
+    ``about`` says, as texts by the names in `_ABOUT`, what they are.
+    """
+    steps = [step for part in fitted for step in part.steps]
+    size = sum(array.nbytes for step in steps for array in step.arrays.values())
+    size += HDF5_OVERHEAD * (1 + len(fitted) + len(steps))
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
-        write_attributes(file, about)
-        for number, step in enumerate(steps):
-            part = file.create_group(str(number))
-            part["offset"], part["scale"] = step.offset, step.scale
-            write_attributes(part, {"unit_length": step.unit_length})
-            if step.projection is not None:
-                part["projection"] = step.projection
+        write_attributes(file, {**about, "steps_sha256": _sha256(fitted)})
+        for number, part in enumerate(fitted):
+            place = file.create_group(str(number))
+            write_attributes(place, {"dimension": part.dimension})
+            for order, step in enumerate(part.steps):
+                inner = place.create_group(str(order))
+                write_attributes(inner, {"step": step.name})
+                for name, array in step.arrays.items():
+                    inner[name] = array
 
 
-def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
+def read(path: str | Path) -> tuple[list[Part], dict[str, str]]:
     """Read what `save` wrote.
 
     Raises:
@@ -156,29 +133,28 @@ def read(path: str | Path) -> tuple[list[Step], dict[str, str]]:
         raise InputError(f"The transform {path} does not exist: run the workflow first.")
     try:
         with opened(path) as file:
-            steps = [_step(group(file, str(number))) for number in range(len(file))]
-            for step in steps:
-                known = {len(part) for part in (step.offset, step.scale) if part.ndim}
-                if len(known | ({step.dimension} - {None})) > 1:
-                    raise ValueError("its parts are of different dimensions")
-            return steps, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
+            fitted = [_part(group(file, str(number))) for number in range(len(file))]
+            if attributes(file, ["steps_sha256"]) != {"steps_sha256": _sha256(fitted)}:
+                raise ValueError("its checksum is of other steps")
+            return fitted, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
     # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error
 
 
-def _step(part: h5py.Group) -> Step:
-    projected = part.get("projection", getlink=True) is not None
-    return Step(
-        _numbers(part, "offset", 0, 1),
-        _numbers(part, "scale", 0, 1),
-        _numbers(part, "projection", 2) if projected else None,
-        bool(attributes(part, ["unit_length"])["unit_length"]),
-    )
+def _part(place: h5py.Group) -> Part:
+    dimension = attributes(place, ["dimension"])["dimension"]
+    steps = [group(place, str(number)) for number in range(len(place))]
+    return Part(dimension, [Step(attributes(step, ["step"])["step"], arrays(step)) for step in steps])
 
 
-def _numbers(part: h5py.Group, name: str, *dimensions: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.asarray(dataset(part, name, np.float64, *dimensions)[()])
-    if not np.isfinite(found).all():
-        raise ValueError(f"its {name} is not finite")
-    return found
+def _sha256(fitted: Sequence[Part]) -> str:
+    digest = hashlib.sha256()
+    for part in fitted:
+        digest.update(f"{part.dimension} {len(part.steps)}\n".encode())
+        for step in part.steps:
+            digest.update(f"{step.name} {len(step.arrays)}\n".encode())
+            for name, array in sorted(step.arrays.items()):
+                digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-from cbir.feedback.strategies import Weights
+from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files.errors import InputError
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "refinement.schema.json"
@@ -226,7 +226,9 @@ def _check_depth(value: Any, source: str) -> None:
 
 @cache
 def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema["properties"]["strategy"]["enum"] = list(REGISTRY)
+    return jsonschema.Draft202012Validator(schema)
 
 
 def _sentence(error: ValidationError) -> str:

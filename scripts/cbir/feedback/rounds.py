@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.feedback.distances import Features, Vector, squared_distances
 from cbir.feedback.orders import orders
+from cbir.feedback.ranking import Near, Ranking, Rows
 from cbir.feedback.refinement import Refinement, Round, show
-from cbir.feedback.strategies import STRATEGIES, Ranking, Rows, Weights, plain
+from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files import threads
 from cbir.files.errors import InputError
+from cbir.retrieval.exact import Features, Vector, squared_distances
 
 _NOTHING = np.empty(0, dtype=np.intp)
 
@@ -121,7 +122,7 @@ class Search:
         gallery: what is searched.
         vector: (d,) the query's features.
         k: how many results a round has.
-        strategy: a name in ``STRATEGIES``.
+        strategy: a name in `cbir.feedback.strategies.REGISTRY`.
         weights: Rocchio's weights.
         query: the query's image_id, or None for an outside image. When it stands in the gallery, it is no result of
             itself and cannot be judged.
@@ -129,7 +130,7 @@ class Search:
         source: what messages call the refinement.
 
     Raises:
-        InputError: when k exceeds the gallery.
+        InputError: when k exceeds the gallery; on the first judgement, when there is no such strategy.
         ValueError: when the vector's shape is not the gallery's or the vector is not finite.
     """
 
@@ -152,7 +153,7 @@ class Search:
 
     def start(self) -> RoundResult:
         """Return round 0: the gallery by its distance to the plain query."""
-        ranking = plain(self.gallery.features, self.vector)
+        ranking = Near(self.gallery.features, self.vector)
         return self._result(0, ranking, ranking.order, _NOTHING, _NOTHING)
 
     def judge(self, previous: RoundResult, judgements: Round) -> RoundResult:
@@ -177,8 +178,8 @@ class Search:
             raise InputError(f"{self.source}: {key} judges {show(image_id)} both relevant and irrelevant: keep one.")
         all_relevant = _sorted(set(previous.relevant.tolist()) - irrelevant | relevant)
         all_irrelevant = _sorted(set(previous.irrelevant.tolist()) - relevant | irrelevant)
-        rank = STRATEGIES[self.strategy]
-        ranking = rank(self.gallery.features, self.vector, all_relevant, all_irrelevant, self.weights)
+        strategy = REGISTRY.get_entry(self.strategy)
+        ranking = strategy.rank(self.gallery.features, self.vector, all_relevant, all_irrelevant, self.weights)
         return ranking, all_relevant, all_irrelevant
 
     def _rows(self, judged: Iterable[str | int], previous: RoundResult, key: str) -> set[int]:
@@ -225,7 +226,7 @@ class Search:
 
 def start_all(searches: Sequence[Search]) -> list[RoundResult]:
     """Return `Search.start` of many searches of one gallery, faster than one by one."""
-    rankings = [plain(search.gallery.features, search.vector) for search in searches]
+    rankings = [Near(search.gallery.features, search.vector) for search in searches]
     return [
         search._result(0, ranking, order, _NOTHING, _NOTHING)
         for search, ranking, order in zip(searches, rankings, orders(rankings), strict=True)

@@ -79,6 +79,20 @@ def dataset(parent: h5py.Group, name: str, dtype: DTypeLike, *dimensions: int) -
     return found
 
 
+def arrays(parent: h5py.Group) -> dict[str, NDArray[Any]]:
+    """Return everything that a group holds: numbers of at most two dimensions.
+
+    Raises:
+        ValueError: when it holds anything else.
+    """
+    found = {}
+    for name in parent:
+        linked = _linked(parent, name)
+        plain = isinstance(linked, h5py.Dataset) and linked.dtype.kind in "fiu"
+        found[name] = np.asarray(dataset(parent, name, linked.dtype if plain else np.float64, 0, 1, 2)[()])
+    return found
+
+
 def texts(found: h5py.Dataset) -> NDArray[np.object_]:
     """Return the texts (n,) of a `dataset`, as Python's own."""
     return np.array([text.decode() for text in found[()].tolist()], object)

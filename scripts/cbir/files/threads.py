@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import cache
 from threading import Lock
 
 from threadpoolctl import ThreadpoolController
 
 _LOCK = Lock()
+# Whether this thread, or the one that it works for, is within `shared`.
+_IN_SHARED: ContextVar[bool] = ContextVar("in_shared", default=False)
 
 
 def count() -> int:
@@ -20,12 +23,20 @@ def count() -> int:
 def shared() -> Iterator[int]:
     """Yield `count`, and have each call of linear algebra take one thread meanwhile, because as many call it.
 
-    Threads of the linear algebra's own would go on spinning for a while after each call and hold up all others.
+    Threads of the linear algebra's own would go on spinning for a while after each call and hold up all others. Within
+    another ``shared`` all threads are taken, so this yields 1.
     """
+    if _IN_SHARED.get():
+        yield 1
+        return
     with _LOCK:
         available = count()
-        with _libraries().limit(limits=1):
-            yield available
+        token = _IN_SHARED.set(True)
+        try:
+            with _libraries().limit(limits=1):
+                yield available
+        finally:
+            _IN_SHARED.reset(token)
 
 
 def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 1, parts: int | None = None) -> None:
@@ -57,8 +68,9 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
         run(0)
         return
     with ThreadPoolExecutor(parts) as pool:
+        contexts = [copy_context() for _ in firsts]
         # The list raises what a thread raised.
-        list(pool.map(run, firsts))
+        list(pool.map(lambda context, first: context.run(run, first), contexts, firsts))
 
 
 @cache

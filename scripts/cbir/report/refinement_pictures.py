@@ -1,6 +1,7 @@
 """Pictures of relevance feedback: the rounds of one refinement under each other, and curves of the gain per round."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +16,7 @@ from cbir.report import plots
 
 # A colour, a line and a sign each, so that any one of them is enough.
 _FLAGS = {"relevant": (plots.RIGHT, "solid", "+ relevant"), "irrelevant": (plots.WRONG, "dashed", "− irrelevant")}
-_STRATEGIES = {"rocchio": ("#0072b2", "o"), "nearest": ("#b35900", "s"), "linear": ("#5b3a8c", "^")}
+_STYLES = (("#0072b2", "o"), ("#b35900", "s"), ("#5b3a8c", "^"), ("#00694d", "D"), ("#a3195b", "v"), ("#666666", "P"))
 _PANELS = (
     ("precision_at_k", None, "precision@{k}, all images"),
     ("residual_precision_at_k", "residual_precision_at_k_plain", "precision@{k}, unjudged images"),
@@ -98,8 +99,9 @@ def gain(table: pd.DataFrame, k: int, path: str | Path) -> None:
     for row, (scope, name) in zip(grid, scopes.items(), strict=True):
         of_scope = table[table["scope"] == scope]
         for axes, (column, plain, title) in zip(row, _PANELS, strict=True):
-            for strategy, lines in of_scope.groupby("strategy", sort=False):
-                colour, marker = _STRATEGIES[str(strategy)]
+            for (strategy, lines), (colour, marker) in zip(
+                of_scope.groupby("strategy", sort=False), cycle(_STYLES), strict=False
+            ):
                 axes.plot(lines["round"], lines[column], color=colour, marker=marker, markersize=4, label=strategy)
                 if plain is not None:
                     axes.plot(lines["round"], lines[plain], color=colour, marker=marker, markersize=3,

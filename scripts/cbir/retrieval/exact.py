@@ -1,10 +1,13 @@
-"""Exact nearest-neighbour search (Euclidean, float64) by blocks of a matrix product.
+"""Exact Euclidean distances, and searches and rankings by them, with the speed of a matrix product.
 
-A matrix product gives many distances fast, but rounds. So it only tells which gallery rows may be the nearest, or in
-which order they may stand; wherever its rounding might change the answer, distances from differences decide.
+A matrix product gives many distances fast, but rounds, and its digits depend on the linear algebra library and its
+threads. So it only gives bounds: which gallery rows may be the nearest, or in which order they may stand. Wherever
+rounding might change the answer, distances from differences decide, in float64 and row by row, so that a web page and a
+batch job get the same to the last digit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -12,6 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbir.files import threads
+
+Features = NDArray[np.floating[Any]]
+Vector = NDArray[np.float64]
 
 # Bytes of one block of keys.
 BLOCK_BYTES = 256_000_000
@@ -41,8 +47,17 @@ _SORTED_ROWS = 16
 # Pairs of a query and a gallery row whose difference is taken at once: as float64 they stay in a core's cache.
 _PAIRS = 32
 
-# Gallery rows whose length is taken at once.
+# Rows (or pairs of rows) whose length or difference is taken at once: 64 rows of 1280 float64 values stay in a core's
+# cache.
 _LENGTHS = 64
+
+# Fewer rows for each thread than this are not worth starting it, where each takes a length or a difference alone.
+_ROWS_A_THREAD = 1024
+
+# Gallery rows that are projected at once.
+_PROJECTED_ROWS = 1024
+
+_EPSILON = float(np.finfo(np.float64).eps)
 
 
 def rankings(
@@ -115,13 +130,39 @@ def _rank(
     limits = margins + (2 * float(row_bits) + 5) * np.finfo(np.float64).eps * (longest + keys.longest) ** 2
     # Keys that are no numbers are near to all.
     for row in np.flatnonzero(~(gaps.min(axis=1, initial=np.inf) > limits)):
-        # Every run of gallery rows that rounding may have swapped is put in the order of exact distances.
-        near = ~(gaps[row] > limits[row])
+        _settle(order[row], ~(gaps[row] > limits[row]), partial(keys.distances_of, first + int(row)))
+
+
+@_out_of_range_is_expected
+def order_by_bounds(low: Vector, high: Vector, values: Callable[[NDArray[np.intp]], Vector]) -> NDArray[np.intp]:
+    """Return the order of values of which bounds are known, smallest first; ties by row.
+
+    Args:
+        low: float64 (n,), what no value is below; no number where nothing is known. Any increasing function of the
+            values may be bounded instead.
+        high: the same from above.
+        values: returns the values of some rows, float64. It is asked only for rows whose bounds overlap.
+    """
+    order = np.argsort(low + high)
+    # All before a place are below all behind it.
+    clear = np.maximum.accumulate(high[order])[:-1] < np.minimum.accumulate(low[order[::-1]])[::-1][1:]
+    _settle(order, ~clear, values)
+    return order
+
+
+def _settle(order: NDArray[Any], near: NDArray[np.bool_], values: Callable[[NDArray[Any]], Vector]) -> None:
+    """Put every run of rows that rounding may have swapped in the order of their exact values, ties by row.
+
+    Args:
+        order: rows (n,), changed in place.
+        near: bool (n - 1,), whether a place and the next may have been swapped.
+        values: returns the exact values of some rows.
+    """
+    inside = np.concatenate([[False], near]) | np.concatenate([near, [False]])
+    rows = order[inside]
+    if rows.size:
         run = np.concatenate([[0], np.cumsum(~near)])
-        inside = np.concatenate([[False], near]) | np.concatenate([near, [False]])
-        rows = order[row, inside]
-        distances = keys.distances(np.full(len(rows), first + row), rows)
-        order[row, inside] = rows[np.lexsort((rows, distances, run[inside]))]
+        order[inside] = rows[np.lexsort((rows, values(rows), run[inside]))]
 
 
 def nearest(
@@ -266,6 +307,19 @@ class Keys:
             distances[pairs] = euclidean(self.queries[queries[pairs]], self.gallery[rows[pairs]])
         return distances
 
+    def distances_of(self, query: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the exact distances of one query and some gallery rows."""
+        return self.distances(np.full(len(rows), query), rows)
+
+    def squared_distances(self, x: NDArray[Any], lengths: Vector, margins: Vector) -> tuple[NDArray[Any], Vector]:
+        """Return squared distances (rows, n) of prepared queries, and how far exact ones may be from them, (rows,)."""
+        squares = np.empty((len(x), len(self.gallery)), self._kind)
+        self.fill(x, slice(0, len(self.gallery)), squares)
+        squares += self.squares
+        squares += (lengths**2)[:, None].astype(self._kind)
+        # The margin is twice the error of a key; these are the roundings of both sums.
+        return squares, margins + 8 * np.finfo(self._kind).eps * (lengths + self.longest) ** 2
+
     @_out_of_range_is_expected
     def _far_centre(self, kind: np.dtype[Any]) -> NDArray[Any] | None:
         """Return about the gallery's mean (d,), or nothing where it is nearer to 0 than to the gallery's vectors."""
@@ -285,8 +339,13 @@ class Keys:
 
 
 def _lengths(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    vectors = np.asarray(vectors, np.float64)
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return np.sqrt(_square_sums(np.asarray(vectors, np.float64)))
+
+
+def _square_sums(rows: NDArray[np.float64]) -> Vector:
+    # einsum sums each row by itself and without the linear algebra library.
+    sums: Vector = np.einsum("ij,ij->i", rows, rows)
+    return sums
 
 
 def _slices(length: int, most: int) -> Iterator[slice]:
@@ -298,5 +357,114 @@ def _slices(length: int, most: int) -> Iterator[slice]:
 
 def euclidean(queries: ArrayLike, vectors: ArrayLike) -> NDArray[np.float64]:
     """Return the Euclidean distances (n,) float64 from one vector (d,), or n, to each of (n, d), by differences."""
-    difference = np.asarray(vectors, np.float64) - np.asarray(queries, np.float64)
-    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    return np.sqrt(_square_sums(np.asarray(vectors, np.float64) - np.asarray(queries, np.float64)))
+
+
+def squared_distances(features: Features, vector: Vector) -> Vector:
+    """Return the squared Euclidean distance of every row to one vector.
+
+    Args:
+        features: (n, d) float32 or float64.
+        vector: (d,) float64.
+
+    Returns:
+        float64 (n,), in squared feature units.
+    """
+    squared = np.empty(len(features))
+
+    def fill(block: slice) -> None:
+        squared[block] = _square_sums(features[block] - vector)
+
+    threads.in_blocks(len(features), _LENGTHS, fill, _ROWS_A_THREAD)
+    return squared
+
+
+@_out_of_range_is_expected
+def nearest_squared_distances(features: Features, points: NDArray[np.float64]) -> Vector:
+    """Return every row's squared Euclidean distance to the nearest of several points.
+
+    Args:
+        features: (n, d) float32 or float64.
+        points: (m, d) float64, m at least 1.
+
+    Returns:
+        float64 (n,), in squared feature units.
+    """
+    if len(points) == 1:
+        return squared_distances(features, points[0])
+    squares, errors = squared_distance_bounds(points, features, np.float32)
+    # The next number is no less than the limit, whichever way that was rounded.
+    limits = np.nextafter((squares.min(axis=0) + 2 * errors.max()).astype(np.float32), np.float32(np.inf))
+    # Where float32 overflowed, no number is above the limit and every point may be nearest.
+    row, point = np.nonzero(~(squares > limits).T)
+    exact = np.empty(len(row))
+
+    def fill(pairs: slice) -> None:
+        exact[pairs] = _square_sums(features[row[pairs]] - points[point[pairs]])
+
+    threads.in_blocks(len(row), _LENGTHS, fill, _ROWS_A_THREAD)
+    # Rows come sorted, each with at least one point.
+    squared: Vector = np.minimum.reduceat(exact, np.searchsorted(row, np.arange(len(features))))
+    return squared
+
+
+@_out_of_range_is_expected
+def squared_distance_bounds(
+    points: NDArray[np.float64], features: Features, kind: type[np.floating] = np.float64, parts: int = 1
+) -> tuple[NDArray[Any], Vector]:
+    """Return squared distances from points to a gallery by a matrix product, and bounds of their errors.
+
+    Args:
+        points: (m, d).
+        features: (n, d), the gallery.
+        kind: the product's floating point kind.
+        parts: how many threads to use. One thread's product may use the linear algebra's own.
+
+    Returns:
+        Squared distances (m, n) of that kind, and float64 (m,): `squared_distances` are no further from them than this.
+        Where numbers leave the kind's range, they are no numbers or the bounds are infinite.
+    """
+    keys = Keys(points, features, kind)
+    squares, errors = np.empty((len(points), len(features)), kind), np.empty(len(points))
+
+    def fill(rows: slice) -> None:
+        squares[rows], errors[rows] = keys.squared_distances(*keys.prepare(rows))
+
+    threads.in_blocks(len(points), -(-len(points) // parts), fill, parts=parts)
+    return squares, errors
+
+
+def projections(features: Features, direction: Vector) -> Vector:
+    """Return every row's scalar product with one vector, float64 (n,); shapes as in `squared_distances`."""
+    products = np.empty(len(features))
+
+    def fill(block: slice) -> None:
+        products[block] = np.einsum("ij,j->i", features[block].astype(np.float64), direction)
+
+    threads.in_blocks(len(features), _LENGTHS, fill, _ROWS_A_THREAD)
+    return products
+
+
+def projection_bounds(
+    features: Features, directions: NDArray[np.float64], parts: int = 1
+) -> tuple[NDArray[np.float64], Vector]:
+    """Return scalar products of a gallery with directions by a matrix product, and bounds of their errors.
+
+    Args:
+        features: (n, d), the gallery.
+        directions: (m, d), each of length 1.
+        parts: how many threads to use.
+
+    Returns:
+        Products (m, n) float64, and float64 (n,): `projections` are no further from them than this.
+    """
+    products, lengths = np.empty((len(directions), len(features))), np.empty(len(features))
+
+    def fill(block: slice) -> None:
+        rows = features[block].astype(np.float64)
+        np.matmul(directions, rows.T, out=products[:, block])
+        lengths[block] = _lengths(rows)
+
+    threads.in_blocks(len(features), _PROJECTED_ROWS, fill, parts=parts)
+    # Two sums of d products, each within d u |x| of the true one (u, half of epsilon, the unit roundoff; see `Keys`).
+    return products, (features.shape[1] + 8) * _EPSILON * lengths

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from cbir.features.store import FeatureStore
+from cbir.retrieval.index import Index
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Neighbour:
 
 
 def nearest(
-    tree: KDTree, gallery: FeatureStore, vector: np.ndarray, k: int, exclude: str | None = None
+    index: Index, gallery: FeatureStore, vector: np.ndarray, k: int, exclude: str | None = None
 ) -> list[Neighbour]:
     """Return the k nearest gallery images of a vector.
 
     Args:
-        tree: the gallery's index.
+        index: the gallery's.
         gallery: image_ids and labels of its rows.
         vector: (d,) the query.
         k: how many; a smaller gallery gives all its images.
         exclude: an image_id that is left out, for a query that is itself in the gallery.
     """
-    count = min(k + (exclude is not None), tree.n)
-    distances, rows = tree.query(vector, k=list(range(1, count + 1)))
+    count = min(k + (exclude is not None), index.rows)
+    (distances,), (rows,) = index.search(vector[None], count)
     # Sorted as pairs, so that ties go by gallery row, as in the evaluation.
     pairs = sorted(zip(distances, rows, strict=True))
     found = [(distance, row) for distance, row in pairs if gallery.image_id[row] != exclude]

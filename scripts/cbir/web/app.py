@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from cbir.collection import images
 from cbir.feedback.rounds import RoundResult
-from cbir.feedback.strategies import STRATEGIES
+from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
 from cbir.report import filters, rendering
@@ -33,7 +33,6 @@ _THUMBNAILS_KEPT = 2048
 _PAGE = 60
 _KS = (5, 10, 20, 50)
 _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
-_STRATEGY_LABELS = {"rocchio": "Rocchio", "nearest": "nearest", "linear": "linear classifier"}
 
 
 def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask:
@@ -191,8 +190,10 @@ class _Pages:
             next=self.link(state.next()) if state.here and state.at == state.last < MAX_ROUNDS else "",
             methods=[(name, name, self.link(replace(state, method=name))) for name in self.library.methods],
             strategies=[
-                (name, _STRATEGY_LABELS[name], self.link(replace(state, strategy=name))) for name in STRATEGIES
+                (name, strategy.LABEL, self.link(replace(state, strategy=name)))
+                for name, strategy in STRATEGIES.items()
             ],
+            explanation=_sentence(STRATEGIES[state.strategy].EXPLANATION),
             ks=[(k, k, self.link(replace(state, k=k))) for k in self.choices(state)],
             save=url_for("save", **state.arguments()),
             save_error=error,
@@ -332,3 +333,7 @@ def _shrink(data: bytes) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
     return stream.getvalue()
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

@@ -149,11 +149,11 @@ class OutsideImages:
         from cbir.features import transforms
 
         path = self._library.results / "transforms" / f"{method}.h5"
-        steps, made_from = transforms.read(path)
+        fitted, made_from = transforms.read(path)
         if made_from.get("fingerprint") != about.get("transform_fingerprint"):
             raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
         parts = [self._features(part, digest, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(steps, parts)[0]
+        return transforms.transform(fitted, parts)[0]
 
     def _encode(self, encoder: str, fingerprint: str, digest: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, digest)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cbir.feedback.strategies import STRATEGIES
+from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 
 # The limit of feedback.k and of a refinement.

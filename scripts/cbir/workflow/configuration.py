@@ -226,6 +226,7 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         "minLength": lambda: "not empty",
         "minProperties": lambda: "not empty",
         "const": lambda: json.dumps(value),
+        "not": lambda: f"another than {json.dumps(value.get('const'))}",
         "pattern": lambda: f"like {value}",
     }
     if rule == "oneOf":

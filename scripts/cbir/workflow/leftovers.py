@@ -12,7 +12,7 @@ _FILES = (
     r"encoded/[^/]+/[^/]+/\.{outside}.h5.lock",
     "features/{method}/{split}.h5",
     "transforms/{derived}.h5",
-    "index/{method}.(pkl|json)",
+    r"index/{method}\.{ending}",
     "evaluation/{method}/[a-z]+.(json|csv|svg)",
     "comparison/{pair}.(csv|json|svg)",
     "comparison/{comparison}.(csv|svg)",
@@ -44,7 +44,9 @@ _PATTERNS = [
 ]
 
 
-def remove(results: str | Path, asked: Mapping[str, Collection[str]]) -> list[str]:
+def remove(
+    results: str | Path, asked: Mapping[str, Collection[str]], endings: Collection[str] = ("json", "pkl")
+) -> list[str]:
     """Remove the results of what is no longer asked for, and the folders that become empty.
 
     Files that the workflow does not write are left alone, and so are networks and the collection's encoded shards.
@@ -52,7 +54,8 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]]) -> list[st
     Args:
         results: the folder ``results`` of a run.
         asked: the names that are asked for, by kind: the keys ``split``, ``outside``, ``method``, ``derived``,
-            ``pair``, ``comparison``, ``query``, ``refinement`` and ``simulated``.
+            ``pair``, ``comparison``, ``query``, ``refinement``, ``simulated``, and ``ending``, of an index's files.
+        endings: those of the files of all kinds of index.
 
     Returns:
         The removed files, relative to ``results``, sorted.
@@ -62,6 +65,8 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]]) -> list[st
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results).as_posix()
         match = next(filter(None, (pattern.fullmatch(name) for pattern in _PATTERNS)), None)
+        if match and match.groupdict().get("ending") not in (None, *endings):
+            continue
         if match and any(value not in asked[kind] for kind, value in match.groupdict().items()) and not path.is_dir():
             path.unlink()
             removed.append(name)

@@ -181,7 +181,23 @@ MISTAKES = {
     ),
     "two kinds": ("methods.x", {"encoder": "siamese", "of": "siamese"}, "must have exactly these keys: encoder; or"),
     "pca without": ("methods.x", {"transform": "pca", "of": "siamese"}, "transform: pca, of, dimension, whiten."),
-    "l2 with": ("methods.x", {"transform": "l2", "of": "siamese", "dimension": 2}, "transform: l2, of; or"),
+    "unknown step": (
+        "methods.x",
+        {"transform": "best", "of": "siamese"},
+        'methods.x.transform is "best", but must be',
+    ),
+    "unknown index kind": ("index.kind", "best", 'config: index.kind is "best", but must be one of "exact", "kdtree".'),
+    "unknown strategy": (
+        "feedback.simulation.strategies",
+        ["best"],
+        'one of "linear", "nearest", "rocchio".',
+    ),
+    "pca of combined": (
+        "methods.x",
+        {"combine": ["siamese", "finetuned"], "normalise": "pca"},
+        'config: methods.x.normalise is "pca", but must be another than "pca".',
+    ),
+    "l2 with": ("methods.x", {"transform": "l2", "of": "siamese", "dimension": 2}, "transform, of; or"),
     "no components": ("methods.x", PCA | {"dimension": 0}, "config: methods.x.dimension is 0, but must be at least 1."),
     "no folder": (
         "collection.source",

@@ -14,6 +14,7 @@ ASKED = {
     "query": ["worst", "photo.1-12345678"],
     "refinement": ["red.1"],
     "simulated": ["a"],
+    "ending": ["json", "pkl"],
 }
 KEPT = [
     "splits/train.csv",
@@ -24,6 +25,7 @@ KEPT = [
     "features/a/val.h5",
     "transforms/b.h5",
     "index/a.pkl",
+    "index/old.txt",
     "evaluation/b/summary.json",
     "evaluation/old/notes.txt",
     "comparison/a_vs_b.json",
@@ -75,3 +77,10 @@ def test_a_comparison_goes_when_one_method_is_left(tmp_path: Path) -> None:
     (tmp_path / "comparison/methods.svg").touch()
     assert remove(tmp_path, ASKED | {"comparison": []}) == ["comparison/methods.svg"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_kind_of_index_leaves_no_file_of_the_last_one(tmp_path: Path) -> None:
+    for name in ("a.json", "a.pkl", "a.npy", "a.txt"):
+        (tmp_path / "index" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "index" / name).touch()
+    assert remove(tmp_path, ASKED | {"ending": ["json", "npy"]}, ["json", "pkl", "npy"]) == ["index/a.pkl"]

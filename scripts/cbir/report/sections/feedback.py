@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.report.results import Results, records
 
 TITLE = "Relevance feedback"
@@ -23,16 +24,20 @@ def gather(results: Results) -> dict[str, Any] | None:
     if not simulated and not refinements:
         return None
     simulations = {method: _simulation(results, method) for method in simulated}
+    refined = [
+        {"name": name, **_refinement(results, results.json(f"feedback/{name}/rounds.json"))} for name in refinements
+    ]
+    used = {row["strategy"] for item in simulations.values() for row in item["rows"]}
+    used |= {item["strategy"] for item in refined}
     return {
         "settings": results.config["feedback"],
+        "strategies": [(name, STRATEGIES[name].EXPLANATION) for name in STRATEGIES if name in used],
         # The best ranking method first, as everywhere.
         "methods": [
             {"name": method.name, **method.summary} for method in results.methods if method.name in simulations
         ],
         "simulations": simulations,
-        "refinements": [
-            {"name": name, **_refinement(results, results.json(f"feedback/{name}/rounds.json"))} for name in refinements
-        ],
+        "refinements": refined,
     }
 
 

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
-from threadpoolctl import threadpool_limits
 
-from cbir.feedback.distances import nearest_squared_distances, projections, squared_distances
-from cbir.feedback.strategies import STRATEGIES, Strategy, Weights
+from cbir.retrieval.exact import nearest_squared_distances, projections, squared_distances
 
 
 def features(rows: int, width: int, seed: int = 0) -> np.ndarray:
@@ -62,15 +60,3 @@ def test_identical_rows_are_at_distance_zero() -> None:
 def test_projections_agree_with_the_matrix_product() -> None:
     gallery, direction = features(130, 50), np.random.default_rng(2).normal(size=50)
     np.testing.assert_allclose(projections(gallery, direction), gallery.astype(np.float64) @ direction, rtol=1e-12)
-
-
-@pytest.mark.parametrize("rank", STRATEGIES.values(), ids=STRATEGIES)
-def test_digits_do_not_depend_on_the_number_of_threads(rank: Strategy) -> None:
-    gallery = np.random.default_rng(0).gamma(1.0, size=(300, 1280)).astype(np.float32)
-    query = gallery[0].astype(np.float64) + 0.5
-    digits = set()
-    for threads in (1, 2):
-        with threadpool_limits(threads):
-            ranking = rank(gallery, query, np.arange(1, 30), np.arange(30, 60), Weights(1, 0.75, 0.15))
-        digits.add(ranking.scores.tobytes() + ranking.vector.tobytes())
-    assert len(digits) == 1

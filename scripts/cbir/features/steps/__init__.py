@@ -1,0 +1,30 @@
+"""Steps: what a method does to another method's features, fitted on the gallery (the train images) alone.
+
+A step is a module of this package. Its file is named as the word that ``transform`` and ``normalise`` of the
+configuration use. It defines two functions:
+
+``fit(gallery, **options)``
+    Returns what the step learns from the gallery: NumPy arrays by name, float32, float64 or int64, of at most two
+    dimensions, and finite. They are written to the transform's file. ``gallery`` is (n, d) float64, the train rows as
+    the steps before leave them; n is at least 1. Options are keyword arguments, named as in the configuration. It
+    raises InputError, with a sentence that names the option, when the gallery does not suffice.
+
+``apply(arrays, rows, is_gallery)``
+    Returns the rows (m, c) float64 that it makes of ``rows`` (m, d) float64, with the ``arrays`` that ``fit`` returned.
+    ``rows`` is not changed, and no row depends on the others: images are transformed one by one or many at once.
+    ``is_gallery`` says whether the rows are the very gallery that the step was fitted on.
+
+A step that looks at the gallery while it is applied keeps the gallery among its arrays. Query expansion, for example,
+returns the gallery from ``fit``, adds to each row its neighbours there, and by ``is_gallery`` leaves an image of the
+gallery out of its own neighbours.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cbir.files.registry import Registry
+
+REGISTRY = Registry(__name__, __path__[0], "step")
+
+Arrays = dict[str, NDArray[Any]]

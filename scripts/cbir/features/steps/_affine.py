@@ -1,0 +1,18 @@
+"""What the steps that move and scale features have in common."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.features.steps import Arrays
+
+
+def arrays(low: NDArray[np.float64], width: NDArray[np.float64]) -> Arrays:
+    """Return what takes ``low`` to 0 and ``low + width`` to 1; both are scalars or (d,)."""
+    # A constant feature has no width: it becomes 0 instead of a division by zero.
+    return {"offset": np.asarray(low), "scale": np.asarray(1 / np.where(width > 0, width, 1))}
+
+
+def apply(arrays: Arrays, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
+    """Return ``(rows - offset) * scale``."""
+    moved: NDArray[np.float64] = (rows - arrays["offset"]) * arrays["scale"]
+    return moved

@@ -1,0 +1,13 @@
+"""Take each feature's smallest value in the gallery to 0 and its largest to 1."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.features.steps import Arrays, _affine
+
+apply = _affine.apply
+
+
+def fit(gallery: NDArray[np.float64]) -> Arrays:
+    """Return each feature's smallest value and the inverse of its range."""
+    return _affine.arrays(gallery.min(axis=0), np.ptp(gallery, axis=0))

@@ -1,0 +1,13 @@
+"""Give each feature mean 0 and (population) standard deviation 1 in the gallery."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.features.steps import Arrays, _affine
+
+apply = _affine.apply
+
+
+def fit(gallery: NDArray[np.float64]) -> Arrays:
+    """Return each feature's mean and the inverse of its standard deviation."""
+    return _affine.arrays(gallery.mean(axis=0), gallery.std(axis=0))

@@ -1,0 +1,106 @@
+"""A SciPy KD-tree over the gallery, pickled for other programs and never unpickled here.
+
+The pickle is a plain ``scipy.spatial.KDTree``: ``pickle.load`` and ``.query`` work wherever SciPy is installed. The
+tree holds float64 (Bentley 1975; Maneewongvatana and Mount 1999, sliding midpoint).
+"""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.files import threads
+from cbir.files.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+LABEL = "KD-tree"
+SUFFIX = ".pkl"
+
+
+def build(features: NDArray[Any], *, leafsize: int) -> "KDTree":
+    """Return a KD-tree over the features; ``leafsize`` is how many rows a leaf has at most."""
+    # Here, so that planning the workflow waits for no import.
+    from scipy.spatial import KDTree
+
+    return KDTree(features, leafsize=leafsize)
+
+
+def save(tree: "KDTree", path: Path) -> None:
+    """Pickle a KD-tree."""
+    with path.open("wb") as stream:
+        _pickle(tree, stream)
+
+
+def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> "KDTree":
+    """Return the KD-tree of the features, having checked that the pickled one is the same.
+
+    A pickle can run any code, and SciPy trusts whatever numbers a pickled tree holds. So the file is not opened: the
+    tree is built again from the vectors, which takes less time than checking a pickle, and the file must have the bytes
+    that pickling this tree gives.
+
+    Raises:
+        InputError: when the side file lacks the leafsize, or the file is any other than the pickle of this tree.
+    """
+    leafsize = about.get("leafsize")
+    if type(leafsize) is not int or not 0 < leafsize < 2**31:
+        side = path.with_suffix(".json")
+        raise InputError(f"{side} lacks 'leafsize', or holds something else there: remove it and run again.")
+    tree = build(features, leafsize=leafsize)
+    hashed = _Hashed()
+    _pickle(tree, hashed)
+    if hashed.digest.hexdigest() != about["file_sha256"]:
+        raise InputError(
+            f"The index {path} is not the KD-tree of the vectors in its feature store: remove it and run again."
+        )
+    return tree
+
+
+def search(tree: "KDTree", queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the distances and rows of the k nearest."""
+    distances, rows = tree.query(queries, k=list(range(1, k + 1)), workers=threads.count())
+    return distances, rows
+
+
+def _pickle(tree: "KDTree", stream: Any) -> None:
+    # Protocol 5 writes the arrays from where they are in memory, without a copy.
+    _TreePickler(stream, protocol=5).dump(tree)
+
+
+class _Hashed:
+    """A file that keeps nothing but the SHA-256 of what is written to it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def write(self, data: Any) -> None:
+        self.digest.update(data)
+
+
+# A node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h), of which only the size and the place of
+# the two pointers matter here.
+_NODE = np.dtype(
+    {"names": ["less_pointer", "greater_pointer"], "formats": ["u8", "u8"], "offsets": [40, 48], "itemsize": 72}
+)
+
+
+class _TreePickler(pickle.Pickler):
+    """Writes zeros for the pointers in the nodes, so that the same vectors give the same bytes.
+
+    They mean nothing outside the process; SciPy makes them anew when it reads a tree.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        from scipy.spatial import KDTree
+
+        if type(value) is not KDTree:
+            return NotImplemented
+        make, arguments, (nodes, *others) = value.__reduce_ex__(5)[:3]
+        nodes = nodes.copy()
+        for name in ("less_pointer", "greater_pointer"):
+            nodes.view(_NODE)[name] = 0
+        return make, arguments, (nodes, *others)

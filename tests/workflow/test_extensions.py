@@ -1,0 +1,99 @@
+"""New entries of registries, a file each, used by the words of the configuration in a run of the whole workflow."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import extension
+import sharing
+import workplace
+from workplace import CONFIG, Workplace
+
+REGISTRIES = {
+    "features/steps": ("nearest-neighbour", extension.STEP),
+    "retrieval/indexes": ("sorted-first", extension.INDEX),
+    "feedback/strategies": ("city-block", extension.STRATEGY),
+}
+SETTINGS = CONFIG | {
+    "methods": CONFIG["methods"] | {"near": {"transform": "nearest-neighbour", "of": "siamese"}},
+    "index": {"kind": "sorted-first"},
+    "feedback": {
+        "folder": "feedback",
+        "method": "near",
+        "simulation": {"methods": ["near"], "strategies": ["city-block"], "rounds": 1},
+    },
+}
+
+INSPECT = "import sys; from cbir.artifacts.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
+
+def path_of(checkout: Path, registry: str) -> Path:
+    return checkout / "scripts/cbir" / registry / f"{REGISTRIES[registry][0].replace('-', '_')}.py"
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    def fill(root: Path) -> None:
+        place = workplace.make(root)
+        for registry, (_, text) in REGISTRIES.items():
+            path_of(place.checkout, registry).write_text(text)
+        place.configure(SETTINGS)
+        (place.folder / "feedback").mkdir()
+        asked = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
+        (place.folder / "feedback/mine.json").write_text(json.dumps(asked))
+        done = place.run()
+        assert done.status == 0, done.output
+
+    return Workplace(sharing.once(tmp_path_factory, "extended", fill))
+
+
+def test_the_whole_workflow_uses_them(extended: Workplace) -> None:
+    results = extended.folder / "results"
+    assert sorted(path.name for path in (results / "index").iterdir()) == [
+        *("near.json", "near.npy", "siamese.json", "siamese.npy")
+    ]
+    gain = pd.read_csv(results / "feedback/simulated/near/gain.csv")
+    assert set(gain["strategy"]) == {"city-block"}
+    record = json.loads((results / "feedback/mine/rounds.json").read_text())
+    assert record["refinement"]["strategy"] == "city-block"
+    assert record["rounds"][1]["results"][0]["score"] < 0
+    assert "sums the differences from the mean" in (results / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("registry", "users", "others"),
+    [
+        ("features/steps", {"fit", "derive"}, {"encode", "assemble", "suspects"}),
+        ("retrieval/indexes", {"index", "evaluate"}, {"encode", "assemble", "fit", "derive"}),
+        ("feedback/strategies", {"refine", "simulate", "report"}, {"encode", "assemble", "fit", "index", "evaluate"}),
+    ],
+)
+def test_an_edit_reruns_its_users_alone(
+    extended: Workplace, tmp_path: Path, registry: str, users: set[str], others: set[str]
+) -> None:
+    place = extended.copy(tmp_path / "place")
+    unused = place.checkout / "scripts/cbir" / registry / "unused.py"
+    unused.write_text(REGISTRIES[registry][1])
+    assert "Nothing to be done" in place.run("--dry-run").output
+    path = path_of(place.checkout, registry)
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    planned = place.run("--dry-run", "--quiet", "host").output
+    rules = {line.split()[1].rstrip(":") for line in planned.splitlines() if line.startswith(("rule ", "localrule "))}
+    assert users <= rules, planned
+    assert not others & rules, planned
+
+
+def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_path: Path) -> None:
+    place = extended.copy(tmp_path / "place")
+    results = place.folder / "results"
+    tables = [results / f"evaluation/{method}/neighbours.csv" for method in ("near", "siamese")]
+    before = [path.read_bytes() for path in tables]
+    place.configure(SETTINGS | {"index": {"kind": "exact"}})
+    done = place.run()
+    assert done.status == 0, done.output
+    assert done.rules["index"] == 2
+    assert [path.read_bytes() for path in tables] == before
+    assert sorted(path.name for path in (results / "index").iterdir()) == ["near.json", "siamese.json"]
+    extension.python(place.checkout, INSPECT, str(results))
