@@ -25,7 +25,7 @@ rule refine:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("refine.py", "schemas/refinement.schema.json"),
+        code=code("refine.py", "scripts/cbir/feedback/refinement.schema.json"),
         # Of a file that cannot be used: its own job says so, and the others go on.
         problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
         chosen=refine_settings,

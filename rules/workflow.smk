@@ -49,7 +49,7 @@ try:
     update_config(config, given)
     config = cbir_config.check(
         config,
-        yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
+        yaml.safe_load((BASE / "scripts/cbir/workflow/config.schema.yaml").read_text()),
         given=given,
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )

@@ -20,7 +20,8 @@ from snakemake.utils import update_config
 from cbir.workflow import configuration
 from workplace import REPOSITORY, Workplace
 
-CONFIG_SCHEMA = "schemas/config.schema.yaml"
+CONFIG_SCHEMA = "scripts/cbir/workflow/config.schema.yaml"
+REFINEMENT_SCHEMA = REPOSITORY / "scripts/cbir/feedback/refinement.schema.json"
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
@@ -119,7 +120,7 @@ def test_configurations(code: str) -> None:
 
 @pytest.mark.parametrize("code", blocks("json"))
 def test_refinements(code: str) -> None:
-    jsonschema.validate(json.loads(code), json.loads((REPOSITORY / "schemas/refinement.schema.json").read_text()))
+    jsonschema.validate(json.loads(code), json.loads(REFINEMENT_SCHEMA.read_text()))
 
 
 @pytest.mark.parametrize("code", blocks("snakemake"))
@@ -192,7 +193,7 @@ def test_links_and_paths_lead_somewhere(path: Path) -> None:
         other = (path.parent / target).resolve() if target else path
         if not other.exists() or (anchor and anchor not in anchors(other)):
             dead.append(f"{target}#{anchor}")
-    folders = "benchmarks|configs|docs|envs|profiles|rules|schemas|scripts|tests"
+    folders = "benchmarks|configs|docs|envs|profiles|rules|scripts|tests"
     for name in re.findall(rf"`(?:python )?((?:{folders})/[^`*{{\s]*)(?=[`\s])", text):
         if not (REPOSITORY / name).exists():
             dead.append(name)
