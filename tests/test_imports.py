@@ -49,5 +49,5 @@ def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
 
 
 def test_the_check_finds_a_network(tmp_path: Path) -> None:
-    (tmp_path / "careless.py").write_text("from cbir import weights\npass")
+    (tmp_path / "careless.py").write_text("from cbir.encoders import weights\npass")
     assert "careless.py loads keras" in load(tmp_path / "careless.py")

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from web.made import write_results
 from workplace import REPOSITORY
 
 LIBRARY = REPOSITORY / "scripts/cbir"
@@ -76,3 +77,12 @@ print(pages._SCHEMA.is_file(), refinement.SCHEMA.is_file(), sample.TABLE.is_file
     command = [sys.executable, "-c", ALONE + code, str(installed), str(REPOSITORY / "scripts")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["True"] * 3, done.stderr
+
+
+def test_the_command_searches(installed: Path, tmp_path: Path) -> None:
+    write_results(tmp_path)
+    command = [sys.executable, installed / "bin/cbir", "search", "sea/2.png", "--method", "tiny", "-k", "2"]
+    environment = {"PYTHONPATH": str(installed)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3

@@ -5,17 +5,20 @@ TensorFlow takes seconds to load; it is imported when the first image is encoded
 
 import hashlib
 import json
+import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
 from cbir.encoders.runtimes import Embed, made_by
-from cbir.features import transforms
+from cbir.features import store, transforms
+from cbir.features.shards import encode_shard, read_rows
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 
@@ -24,6 +27,12 @@ from cbir.files.tables import read_json
 _BATCH = 2
 # Features of the newest images are kept, because several methods may use one encoder.
 _KEPT = 128
+
+# What a feature store says about the encoder that made it, not about its method or split.
+_OF_THE_ENCODER = {
+    *("encoder", "encoder_fingerprint", "weights", "weights_fingerprint", "preprocessing", "preprocessing_fingerprint"),
+    *("normalise", "runtime", "precision"),
+}
 
 
 class OutsideEncoder:
@@ -89,13 +98,12 @@ class OutsideEncoder:
         return self._networks[encoder]
 
 
-def open_network(path: Path, fingerprint: str, batch: int = _BATCH, calls: int = 1) -> Embed:
+def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
     """Return the network that made features, as a function from images to features.
 
     Args:
         path: the network of a run.
         fingerprint: the ``encoder_fingerprint`` of the features.
-        batch: images at a time, at most.
         calls: threads that call the function at the same time.
 
     Raises:
@@ -108,4 +116,36 @@ def open_network(path: Path, fingerprint: str, batch: int = _BATCH, calls: int =
     from cbir.encoders import inference, networks
 
     encoder = networks.open_encoder(path)
-    return inference.embedder(encoder.model, batch, encoder.about["normalise"], runtime, calls)
+    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime, calls)
+
+
+def encode_files(
+    manifest: pd.DataFrame, target: str | Path, network: Path, made: Mapping[str, Any], workers: int
+) -> None:
+    """Write the features of image files into a file in the format of a feature store.
+
+    Args:
+        manifest: columns image_id, path, label and sha256, a row each.
+        target: the file to write.
+        network: the network of a run.
+        made: what a feature store of this network says about itself.
+        workers: threads.
+
+    Raises:
+        InputError: when the network is not the one that made that store, or an image cannot be read.
+    """
+    about = {key: value for key, value in made.items() if key in _OF_THE_ENCODER}
+    fingerprint, dimension = str(made["encoder_fingerprint"]), int(made["dimension"])
+    with tempfile.TemporaryDirectory() as folder:
+        shard = Path(folder) / "shard.h5"
+        encode_shard(
+            manifest,
+            shard,
+            fingerprint=fingerprint,
+            dimension=dimension,
+            batch=_BATCH,
+            make_embed=lambda: open_network(network, fingerprint, calls=workers),
+            workers=workers,
+        )
+        rows = read_rows([shard], list(manifest["sha256"]), fingerprint)
+        store.write(target, manifest, rows, dimension, about)
