@@ -36,7 +36,7 @@ test: lint
 
 # What is quick: all but the tests that run the workflow, a browser or a cluster, or that need a network.
 check: lint
-	$(PYTEST) -m "not network" --ignore tests/workflow --ignore tests/browser --ignore tests/cluster $(ARGS)
+	$(PYTEST) -m "not network" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

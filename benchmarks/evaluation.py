@@ -16,7 +16,7 @@ from peers import THREADS, VALUES, Work, measure, table, vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir.evaluation import metrics
+from cbir.evaluation.measure import all_metrics, is_of_rankings, per_query
 from cbir.retrieval import exact
 
 GALLERY, QUERIES, PART, K, REPEATS = 8250, 2750, 100, 3, 3
@@ -30,15 +30,7 @@ def data(queries: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def figures(relevance: np.ndarray, gtm: int) -> list[np.ndarray]:
     """Return all that this project's evaluation takes of rankings."""
-    return [
-        metrics.nmrr(relevance, gtm),
-        metrics.average_precision(relevance),
-        metrics.average_precision_at_r(relevance),
-        metrics.r_precision(relevance),
-        metrics.nmrr_at_k(relevance, K),
-        metrics.precision_at_k(relevance, K),
-        metrics.recall_at_k(relevance, K),
-    ]
+    return [per_query(metric, relevance, k=K, gtm=gtm) for metric in all_metrics().values() if is_of_rankings(metric)]
 
 
 def this_project(queries: int) -> Work:

@@ -21,8 +21,13 @@ import pandas as pd
 import yaml
 from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
-from cbir.collection.manifest import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS, SPLIT_COLUMNS
+from cbir.collection.columns import (
+    HASHES_COLUMNS,
+    IMAGE_COLUMNS,
+    NEAR_DUPLICATE_COLUMNS,
+    REJECTED_COLUMNS,
+    SPLIT_COLUMNS,
+)
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.files.tables import write_csv, write_json
@@ -32,9 +37,9 @@ REPOSITORY = Path(__file__).parents[1]
 METHOD = "pretrained"
 NAMES = [f"category{number:02d}" for number in range(CATEGORIES)]
 EVALUATION = {
-    **{name: f"{name}.json" for name in ("summary", "worst")},
-    **{name: f"{name}.csv" for name in ("categories", "queries", "neighbours", "confusion")},
-    **{f"{name}_picture": f"{name}.svg" for name in ("confusion", "categories")},
+    **{name: f"evaluation/{METHOD}/{name}.json" for name in ("summary", "worst")},
+    **{name: f"evaluation/{METHOD}/{name}.csv" for name in ("categories", "queries", "neighbours", "confusion")},
+    **{f"{name}_picture": f"evaluation/{METHOD}/{name}.svg" for name in ("confusion", "categories")},
 }
 DEFAULTS = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
 SETTINGS = configuration.check(
@@ -58,52 +63,43 @@ def make(counts: dict[str, int]) -> None:
         names = [f"{name}/{split}{row:06d}.jpg" for row, name in enumerate(category)]
         images = pd.DataFrame({"image_id": names, "path": names, "category": category, "label": label})
         splits[split] = images.assign(sha256=names, width=256, height=256, bytes=10_000)
-        store.write(f"{split}.h5", splits[split], [features], VALUES, {"method": METHOD})
-        write_csv(f"{split}.csv", splits[split][SPLIT_COLUMNS])
-    write_csv("images.csv", pd.concat(splits.values())[IMAGE_COLUMNS])
+        store.write(f"features/{METHOD}/{split}.h5", splits[split], [features], VALUES, {"method": METHOD})
+        write_csv(f"splits/{split}.csv", splits[split][SPLIT_COLUMNS])
+    write_csv("collection/images.csv", pd.concat(splits.values())[IMAGE_COLUMNS])
     numbered = {str(number): name for number, name in enumerate(NAMES)}
     write_json("names.json", {"index_to_category": numbered})
     write_json("encoders/pretrained.json", {"encoder": METHOD, "weights": "imagenet", "dimension": VALUES})
     for name, columns in {
         "rejected": REJECTED_COLUMNS,
         "hashes": HASHES_COLUMNS,
-        "near": NEAR_DUPLICATE_COLUMNS,
+        "near_duplicates": NEAR_DUPLICATE_COLUMNS,
         "suspects": SUSPECT_COLUMNS,
     }.items():
-        write_csv(f"{name}.csv", pd.DataFrame(columns=columns))
+        write_csv(f"collection/{name}.csv", pd.DataFrame(columns=columns))
 
 
 def jobs() -> dict[str, dict]:
     """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
-    index = {"tree": "index.pkl", "about": "index.json"}
-    evaluation = {name: f"evaluation/{file}" for name, file in EVALUATION.items()}
-    one = {"summaries": "summary", "categories": "categories", "confusions": "confusion", "worst": "worst"}
-    none = ("credits", "queries", "gains", "curves", "examples", "comparison", "histories", "trainings", "refinements")
-    params = {"methods": [METHOD], "queries": [], "simulated": [], "config": SETTINGS}
+    index = {"tree": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
+    train, test = f"features/{METHOD}/train.h5", f"features/{METHOD}/test.h5"
+    none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source")
+    names = {"split": ["train", "test"], "encoder": [METHOD], "method": [METHOD], **{name: [] for name in none}}
+    params = {"names": names, "config": SETTINGS, "asked": names | {"outside": [], "derived": []}}
     return {
         "index": {
-            "input": {"features": "train.h5"},
+            "input": {"features": train},
             "output": index,
             "params": {"leafsize": SETTINGS["index"]["leafsize"]},
         },
         "evaluate": {
-            "input": {"categories": "names.json", "train": "train.h5", "test": "test.h5", "tree": "index.pkl"},
-            "output": evaluation,
+            "input": {"categories": "names.json", "train": train, "test": test, "tree": index["tree"]},
+            "output": EVALUATION,
             "params": {"settings": json.dumps(SETTINGS["evaluation"])},
         },
         "report": {
-            "input": {
-                **{name: f"{name}.csv" for name in ("images", "rejected", "hashes", "suspects")},
-                **{name: [evaluation[single]] for name, single in one.items()},
-                **{name: [] for name in none},
-                "near_duplicates": "near.csv",
-                "splits": ["train.csv", "test.csv"],
-                "encoders": ["encoders/pretrained.json"],
-                "indexes": ["index.json"],
-                "galleries": ["train.h5"],
-            },
-            "output": {"page": "report.html", "configuration": "configuration.json"},
-            "params": {**{name: json.dumps(value) for name, value in params.items()}, "benchmarks": "benchmarks"},
+            "input": {},
+            "output": {"report": "report.html", "configuration": "configuration.json"},
+            "params": {name: json.dumps(value) for name, value in params.items()},
         },
     }
 

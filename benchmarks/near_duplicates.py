@@ -16,11 +16,12 @@ from peers import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
-from cbir.collection.splits import near_duplicates, split
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS
+from cbir.collection.protocols import random
+from cbir.collection.splits import near_duplicates
 from cbir.encoders.runtimes import Runtime, fingerprint
-from cbir.evaluation import metrics
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
 from cbir.features.shards import read_rows
 from cbir.files.tables import read_csv, read_json
 from cbir.retrieval import exact
@@ -39,12 +40,12 @@ def figures(images: pd.DataFrame, features: np.ndarray, tables: dict[str, pd.Dat
     for rows, order in exact.rankings(features[test], features[train]):
         relevance = labels[order] == wanted[rows, None]
         right.append(majority_vote(labels[order[:, :K]]) == wanted[rows])
-        nmrr.append(metrics.nmrr(relevance, gtm))
-        precision.append(metrics.average_precision(relevance))
+        nmrr.append(REGISTRY["anmrr"].per_query(relevance, gtm=gtm))
+        precision.append(REGISTRY["map"].per_query(relevance))
     return {
         "accuracy": float(np.mean(np.concatenate(right))),
-        "ANMRR": metrics.mean_defined(np.concatenate(nmrr)),
-        "MAP": metrics.mean_defined(np.concatenate(precision)),
+        "ANMRR": mean_defined(np.concatenate(nmrr)),
+        "MAP": mean_defined(np.concatenate(precision)),
     }
 
 
@@ -66,8 +67,8 @@ def main() -> None:
 
     rows, copies = [], []
     for seed in range(asked.seeds):
-        apart = split(images, settings, seed)
-        together = split(images, settings, seed, dict(zip(found["sha256"], found["group"], strict=True)))
+        groups = dict(zip(found["sha256"], found["group"], strict=True))
+        apart, together = (random.split(images, {**settings, "seed": seed}, kept) for kept in ({}, groups))
         rows.append((figures(images, features, apart), figures(images, features, together)))
         listed = near_duplicates(images, found, apart)
         across = listed[listed["across_splits"] == 1]

@@ -21,10 +21,11 @@ from peers import THREADS
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.encoders import devices, inference, networks
 from cbir.encoders.runtimes import RUNTIMES, Runtime
-from cbir.evaluation import metrics
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
 from cbir.features import shards
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
@@ -72,7 +73,7 @@ def main() -> None:
         rate = len(features) / (time.perf_counter() - start)
         gallery, queries = np.split(features, [len(train)])
         order = np.concatenate([order for _, order in exact.rankings(queries, gallery)])
-        nmrr = metrics.nmrr(train[order] == test[:, None], gtm)
+        nmrr = REGISTRY["anmrr"].per_query(train[order] == test[:, None], gtm=gtm)
         if reference is None:
             reference, reference_order = features, order
         lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(reference, axis=1)
@@ -80,7 +81,7 @@ def main() -> None:
         figures = [f"{np.abs(features - reference).max():.1g}", f"{cosine:.6f}"]
         figures.append(f"{(order[:, :K] != reference_order[:, :K]).mean():.2%}")
         figures.append(f"{(majority_vote(train[order[:, :K]]) == test).mean():.4f}")
-        figures += [f"{metrics.mean_defined(nmrr):.4f}", f"{rate:.0f}"]
+        figures += [f"{mean_defined(nmrr):.4f}", f"{rate:.0f}"]
         print(f"| {' '.join(runtime)} | {' | '.join(figures)} |", flush=True)
 
 

@@ -10,15 +10,16 @@ rule fetch:
     benchmark:
         "results/benchmarks/fetch/{source}.tsv"
     wildcard_constraints:
-        source="sample|digits|kaggle",
+        source=one_of([config["collection"]["source"]] if FETCHED else []),
     conda:
         "../envs/workflow.yaml"
     resources:
         mem_mb=grows(2000),
         runtime=grows(120),
     params:
-        code=code("fetch.py", "scripts/cbir/collection/sources/sample.csv"),
-        dataset=lambda wildcards: config["collection"]["dataset"] if wildcards.source == "kaggle" else "",
+        code=code("fetch.py", entries=[("collection/sources", config["collection"]["source"])]),
+        # A function, because a text in braces would be taken for a wildcard.
+        settings=lambda wildcards: settings({key: config["collection"][key] for key in SOURCE.SETTINGS}),
     script:
         "../scripts/fetch.py"
 
@@ -43,9 +44,10 @@ rule collect:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        code=code("collect.py"),
+        # The sentences of errors are data here: they are the reasons for which a file is rejected.
+        code=code("collect.py", entries=[("files", "errors")]),
         # Functions, because a text in braces would be taken for a wildcard.
-        folder=lambda wildcards: config["collection"]["path"] if config["collection"]["source"] == "folder" else "",
+        folder=lambda wildcards: "" if FETCHED else config["collection"]["path"],
         contents=collection_contents,
     script:
         "../scripts/collect.py"
@@ -121,7 +123,7 @@ rule split:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(20, per_mb=0.2),
     params:
-        code=code("split.py"),
+        code=code("split.py", entries=[("collection/protocols", config["split"]["protocol"])]),
         split=settings(config["split"]),
     script:
         "../scripts/split.py"

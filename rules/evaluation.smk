@@ -1,4 +1,7 @@
 # Every test image as a query, and methods side by side.
+from cbir.evaluation import metrics as cbir_metrics
+
+METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 
 rule evaluate:
@@ -14,18 +17,6 @@ rule evaluate:
         queries="results/evaluation/{method}/queries.csv",
         neighbours="results/evaluation/{method}/neighbours.csv",
         confusion="results/evaluation/{method}/confusion.csv",
-        confusion_picture=report(
-            "results/evaluation/{method}/confusion.svg",
-            caption="../report/confusion.rst",
-            category="Evaluation",
-            labels={"method": "{method}", "figure": "confusion matrix"},
-        ),
-        categories_picture=report(
-            "results/evaluation/{method}/categories.svg",
-            caption="../report/categories.rst",
-            category="Evaluation",
-            labels={"method": "{method}", "figure": "categories"},
-        ),
         worst="results/evaluation/{method}/worst.json",
     log:
         "results/logs/evaluate/{method}.log",
@@ -38,10 +29,41 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("evaluate.py"),
+        code=code("evaluate.py", entries=METRICS),
         settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"
+
+
+# A rule of its own, so that a changed picture evaluates nothing again.
+rule plot_evaluation:
+    input:
+        confusion="results/evaluation/{method}/confusion.csv",
+        categories="results/evaluation/{method}/categories.csv",
+    output:
+        confusion=report(
+            "results/evaluation/{method}/confusion.svg",
+            caption="../report/confusion.rst",
+            category="Evaluation",
+            labels={"method": "{method}", "figure": "confusion matrix"},
+        ),
+        categories=report(
+            "results/evaluation/{method}/categories.svg",
+            caption="../report/categories.rst",
+            category="Evaluation",
+            labels={"method": "{method}", "figure": "categories"},
+        ),
+    log:
+        "results/logs/plot_evaluation/{method}.log",
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000, per_mb=10),
+        runtime=grows(20, per_mb=0.1),
+    params:
+        code=code("plot_evaluation.py"),
+    script:
+        "../scripts/plot_evaluation.py"
 
 
 # The pairs are no setting of a comparison: another pair leaves the others as they are.
@@ -77,7 +99,7 @@ rule compare_methods:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("compare_methods.py"),
+        code=code("compare_methods.py", entries=METRICS),
         methods=settings(METHODS),
         settings=STATISTICS,
     script:
@@ -109,7 +131,7 @@ rule compare_pair:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(60, per_mb=1),
     params:
-        code=code("compare_pair.py"),
+        code=code("compare_pair.py", entries=METRICS),
         settings=STATISTICS,
     script:
         "../scripts/compare_pair.py"

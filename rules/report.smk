@@ -1,4 +1,4 @@
-# One page that shows everything.
+# One HTML file that shows everything.
 
 
 report: "../report/workflow.rst"
@@ -6,15 +6,14 @@ report: "../report/workflow.rst"
 
 rule report:
     input:
-        unpack(report_input),
+        report_input,
     output:
-        page=report(
+        report=report(
             "results/report.html",
-            caption="../report/page.rst",
+            caption="../report/report.rst",
             category="Report",
-            labels={"figure": "the whole report on one page"},
+            labels={"figure": "the whole report in one file"},
         ),
-        configuration="results/configuration.json",
     log:
         "results/logs/report.log",
     conda:
@@ -23,12 +22,18 @@ rule report:
         mem_mb=grows(3000, per_mb=10),
         runtime=grows(20, per_mb=0.1),
     params:
-        code=code("report.py", *TEMPLATES),
+        code=code(
+            "report.py",
+            *TEMPLATES,
+            entries=[
+                *METRICS,
+                *(("report/sections", name) for name in SECTIONS),
+                ("collection/sources", config["collection"]["source"]),
+            ],
+        ),
         # A function, because a text in braces would be taken for a wildcard.
         config=lambda wildcards: settings(config),
-        methods=settings(METHODS),
-        queries=settings(QUERIES),
-        simulated=settings(SIMULATED),
+        names=settings(REPORT_NAMES),
         asked=settings(ASKED),
     script:
         "../scripts/report.py"

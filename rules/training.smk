@@ -1,4 +1,12 @@
 # Networks that are trained on the collection.
+from cbir.evaluation import measure as cbir_measure
+from cbir.evaluation import metrics as cbir_metrics
+
+
+def validation_k(wildcards):
+    """How many results a validation looks at; None where the monitor does not depend on it."""
+    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
 
 
 rule train:
@@ -10,12 +18,6 @@ rule train:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
         history="results/encoders/{encoder}/history.csv",
-        picture=report(
-            "results/encoders/{encoder}/training.svg",
-            caption="../report/training.rst",
-            category="Training",
-            labels={"encoder": "{encoder}"},
-        ),
     log:
         "results/logs/train/{encoder}.log",
     benchmark:
@@ -30,8 +32,35 @@ rule train:
         runtime=grows_with_images(60, train_minutes, "train"),
         gpu=1,
     params:
-        code=code("train.py"),
+        code=lambda wildcards: code("train.py", entries=training_entries(wildcards)),
         row=encoder_row,
+        k=validation_k,
         weights=weights_content,
     script:
         "../scripts/train.py"
+
+
+# A rule of its own, so that a changed picture trains nothing again.
+rule plot_training:
+    input:
+        history="results/encoders/{encoder}/history.csv",
+    output:
+        picture=report(
+            "results/encoders/{encoder}/training.svg",
+            caption="../report/training.rst",
+            category="Training",
+            labels={"encoder": "{encoder}"},
+        ),
+    log:
+        "results/logs/plot_training/{encoder}.log",
+    wildcard_constraints:
+        encoder=one_of(TRAINED),
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
+    params:
+        code=code("plot_training.py"),
+    script:
+        "../scripts/plot_training.py"

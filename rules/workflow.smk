@@ -20,11 +20,13 @@ if f"{BASE}/scripts" not in sys.path:
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
 from cbir.collection import contents as cbir_contents
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import devices as cbir_devices
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.feedback.strategies import Weights
+from cbir.report.sections import REGISTRY as SECTIONS
 from cbir.files.atomic import date_back
 from cbir.files.hashes import sha256_file, sha256_json
 from cbir.encoders.runtimes import RUNTIMES, Runtime
@@ -53,7 +55,10 @@ try:
         given=given,
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )
-    if config["collection"]["source"] == "folder":
+    SOURCE = SOURCES.get_entry(config["collection"]["source"])
+    # Images of a person's own are read where they lie.
+    FETCHED = hasattr(SOURCE, "fetch")
+    if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
     cbir_config.require_weights(config)
 except InputError as error:
@@ -74,9 +79,7 @@ METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
-COMPARISON = [
-    f"results/comparison/{name}" for name in ("methods.csv", "methods.svg", "categories.svg", "best_worst.csv")
-]
+COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 # The encoder by which labels are doubted. Training draws even mislabelled images to their category.
 UNTRAINED = min(
@@ -94,10 +97,14 @@ def code(script, *data, entries=()):
         script: a file name in scripts/.
         data: further files, relative to the repository.
         entries: the entries of registries that the configuration names for this rule, as pairs such as
-            ("training/losses", "triplet").
+            ("training/losses", "triplet"). Data files beside an entry that are named as it is count, too.
     """
     files = tuple(BASE / "scripts/cbir" / registry / f"{name.replace('-', '_')}.py" for registry, name in entries)
     own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
+    beside = (
+        path for file in files for path in file.parent.glob(f"{file.stem}.*") if path.suffix not in (".py", ".pyc")
+    )
+    data = sorted({*data, *(path.relative_to(BASE).as_posix() for path in beside)})
     return sha256_json([own, *(sha256_file(BASE / path) for path in data)]) if data else own
 
 
@@ -164,7 +171,7 @@ def grows_with_images(base, per_thousand, manifest):
 
 def collection_contents(wildcards):
     """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
-    if config["collection"]["source"] != "folder":
+    if FETCHED:
         return config["collection"]["source"]
     try:
         hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
@@ -175,8 +182,7 @@ def collection_contents(wildcards):
 
 def collection_credits(wildcards):
     """Where the pictures of a source come from; a person's own folder has no such list."""
-    source = config["collection"]["source"]
-    return [] if source == "folder" else [f"results/sources/{source}/credits.csv"]
+    return [f"results/sources/{config['collection']['source']}/credits.csv"] if FETCHED else []
 
 
 def content_of(path):
@@ -196,6 +202,12 @@ def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
     return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+
+
+def training_entries(wildcards):
+    """The entries of registries that decide the weights: the loss, and the metric whose best epoch is the result."""
+    training = config["encoders"][wildcards.encoder]["training"]
+    return [("training/losses", training["loss"]), ("evaluation/metrics", training["monitor"])]
 
 
 def runtime_of(encoder):
@@ -331,44 +343,37 @@ def refine_settings(wildcards):
     return settings({"method": asked.method, "k": asked.k, **vars(asked.weights)} if asked else {})
 
 
+# What the wildcards of the report's inputs stand for; see `cbir.report.sections`.
+REPORT_NAMES = {
+    "split": SPLITS,
+    "encoder": sorted(config["encoders"]),
+    "trained": TRAINED,
+    "method": METHODS,
+    "simulated": SIMULATED,
+    "pair": PAIRS,
+    "comparison": COMPARISON if len(METHODS) > 1 else [],
+    "query": QUERIES,
+    "refinement": sorted(REFINEMENTS),
+    "source": [config["collection"]["source"]] if FETCHED else [],
+}
+
+
 def report_input(wildcards):
-    """Everything that the page shows."""
-    per_method = {
-        "summaries": "results/evaluation/{method}/summary.json",
-        "categories": "results/evaluation/{method}/categories.csv",
-        "confusions": "results/evaluation/{method}/confusion.csv",
-        "worst": "results/evaluation/{method}/worst.json",
-        "indexes": "results/index/{method}.json",
-        "galleries": "results/features/{method}/train.h5",
-        # The search page takes its images as queries.
-        "validation": "results/features/{method}/val.h5",
-    }
-    return {
-        "images": "results/collection/images.csv",
-        "rejected": "results/collection/rejected.csv",
-        "hashes": "results/collection/hashes.csv",
-        "near_duplicates": "results/collection/near_duplicates.csv",
-        "suspects": "results/collection/suspects.csv",
-        "splits": expand("results/splits/{split}.csv", split=SPLITS),
-        "credits": collection_credits(wildcards),
-        "encoders": expand("results/encoders/{encoder}.json", encoder=sorted(config["encoders"])),
-        **{name: expand(path, method=METHODS) for name, path in per_method.items()},
-        "queries": expand("results/queries/{method}/{query}.json", method=METHODS, query=QUERIES),
-        "comparison": COMPARISON if len(METHODS) > 1 else [],
-        "pairs": expand("results/comparison/{pair}.json", pair=PAIRS),
-        "pair_pictures": expand("results/comparison/{pair}.svg", pair=PAIRS),
-        "histories": expand("results/encoders/{encoder}/history.csv", encoder=TRAINED),
-        "trainings": expand("results/encoders/{encoder}/training.svg", encoder=TRAINED),
-        "gains": expand("results/feedback/simulated/{method}/gain.csv", method=SIMULATED),
-        "curves": expand("results/feedback/simulated/{method}/gain.svg", method=SIMULATED),
-        "examples": expand("results/feedback/simulated/{method}/example.json", method=SIMULATED),
-        "refinements": expand("results/feedback/{refinement}/rounds.json", refinement=REFINEMENTS),
-    }
+    """Everything that the report shows, and the validation images, which the search page offers as queries."""
+    # Here, so that only the process that builds the DAG imports the sections.
+    from cbir.report.build import inputs
+
+    files = inputs(REPORT_NAMES) + expand("features/{method}/val.h5", method=METHODS)
+    # What a person and the search page open, and the report does not.
+    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS)]
+    return [f"results/{file}" for file in files]
 
 
-# Data of the page, like code: as inputs, their paths would rerun the rule in a moved checkout.
+# Data of the report, like code: as inputs, their paths would rerun the rule in a moved checkout.
 TEMPLATES = sorted(
-    str(path.relative_to(BASE)) for path in (BASE / "report").rglob("*") if path.suffix in (".j2", ".css", ".js")
+    str(path.relative_to(BASE))
+    for path in (BASE / "scripts/cbir/report").rglob("*")
+    if path.suffix in (".j2", ".css", ".js")
 )
 
 
@@ -379,3 +384,22 @@ wildcard_constraints:
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",
     query="[A-Za-z0-9][A-Za-z0-9._-]*",
+
+
+# For those who read the results.
+rule configuration:
+    output:
+        "results/configuration.json",
+    log:
+        "results/logs/configuration.log",
+    # Before all others, so that the results of an unfinished run say what they are of, too.
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code("configuration.py"),
+        # A function, because a text in braces would be taken for a wildcard.
+        config=lambda wildcards: settings(config),
+    script:
+        "../scripts/configuration.py"

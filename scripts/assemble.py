@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.encoders.runtimes import Runtime, fingerprint
 from cbir.features import store
 from cbir.features.shards import read_rows

@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.collection.manifest import category_labels, collect, shard_of
+from cbir.collection.categories import category_labels
+from cbir.collection.manifest import collect, shard_of
 from cbir.files.tables import write_csv, write_json
 from cbir.workflow.job import run
 

@@ -1,14 +1,13 @@
-"""Evaluate a method: tables, figures, and pictures of them."""
+"""Evaluate a method: its figures and tables."""
 
 import json
 import logging
 from typing import Any
 
-from cbir.collection.manifest import read_categories
+from cbir.collection.categories import read_categories
 from cbir.evaluation.evaluate import evaluate
 from cbir.features import store
 from cbir.files.tables import write_csv, write_json
-from cbir.report import plots
 from cbir.retrieval import index
 from cbir.workflow.job import run
 
@@ -37,8 +36,6 @@ def work(job: Any) -> None:
     write_csv(job.output.queries, found.queries)
     write_csv(job.output.neighbours, found.neighbours)
     write_csv(job.output.confusion, found.confusion)
-    plots.confusion(found.confusion, job.output.confusion_picture)
-    plots.categories(found.categories, job.output.categories_picture)
     log.info("%s: accuracy %.4f, ANMRR %.4f", job.wildcards.method, found.summary["accuracy"], found.summary["anmrr"])
 
 

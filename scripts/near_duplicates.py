@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from cbir.collection.manifest import HASHES_COLUMNS
+from cbir.collection.columns import HASHES_COLUMNS
 from cbir.collection.near_duplicates import groups
 from cbir.files.tables import read_csv, write_csv
 from cbir.workflow.job import run

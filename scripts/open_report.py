@@ -8,6 +8,7 @@ import sys
 import webbrowser
 
 import arguments
+from cbir.evaluation import measure
 from cbir.workflow import summary
 
 
@@ -16,7 +17,7 @@ def main(given: list[str]) -> None:
     if asked.dryrun or asked.targets:
         return
     results = arguments.results(given)
-    print(summary.outcome(results, arguments.make("serve", given)))
+    print(summary.outcome(results, arguments.make("serve", given), measure.as_text))
     # Without a display a text browser would take over the terminal.
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open((results / "report.html").resolve().as_uri())

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cbir.collection import images
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.tables import write_csv
 from cbir.workflow.job import run

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, write_json

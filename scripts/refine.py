@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from cbir.collection.manifest import IMAGE_COLUMNS, read_categories
+from cbir.collection.categories import read_categories
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.feedback import records
 from cbir.feedback.refinement import locate_query, read

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.collection.manifest import IMAGE_COLUMNS, read_categories
+from cbir.collection.categories import read_categories
 from cbir.features import store
 from cbir.feedback import records
 from cbir.feedback.refinement import Refinement
@@ -15,7 +15,6 @@ from cbir.feedback.rounds import Search, refine
 from cbir.feedback.simulation import choose, judge_by_category, measure
 from cbir.feedback.strategies import Weights
 from cbir.files.tables import read_csv, write_csv, write_json
-from cbir.report import refinement_pictures
 from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
@@ -54,7 +53,6 @@ def work(job: Any) -> None:
             tables.append(table)
     table = pd.concat(tables, ignore_index=True)
     write_csv(job.output.gain, table)
-    refinement_pictures.gain(table, k, job.output.picture)
 
     # The slides' example. The image ranked in the middle of its category stands for it; the best would flatter.
     queries = read_csv(job.input.queries, ["image_id", "category", "nmrr"])
@@ -66,9 +64,7 @@ def work(job: Any) -> None:
     refinement = Refinement(query, method, k, "rocchio", weights, judged, "The example")
     results = refine(gallery, refinement, test.features[row], query, worst[0])
     record = records.record(refinement, query, worst[0], train, results)
-    paths = dict(read_csv(job.input.images, IMAGE_COLUMNS)[["image_id", "path"]].itertuples(index=False, name=None))
     write_json(job.output.example, record)
-    refinement_pictures.rounds(record, paths, job.output.example_picture)
 
 
 run(work, snakemake)

@@ -4,9 +4,9 @@ import json
 import logging
 from typing import Any
 
-from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
-from cbir.collection.splits import SPLITS, near_duplicates, split
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, SPLITS
+from cbir.collection.protocols import REGISTRY as PROTOCOLS
+from cbir.collection.splits import near_duplicates
 from cbir.files.tables import read_csv, write_csv
 from cbir.workflow.job import run
 
@@ -18,10 +18,9 @@ def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
-    tables = split(
+    tables = PROTOCOLS.get_entry(settings["protocol"]).split(
         images,
         settings,
-        settings["seed"],
         dict(zip(groups["sha256"], groups["group"], strict=True)) if together else {},
     )
     for name in SPLITS:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS
 from cbir.encoders.runtimes import Runtime, fingerprint
 from cbir.evaluation.suspects import suspects
 from cbir.features.shards import read_rows

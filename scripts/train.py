@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.encoders import devices, loading
 from cbir.files.atomic import sole_writer
 from cbir.files.tables import read_csv, write_text
@@ -35,7 +35,6 @@ def _work(job: Any) -> None:
     # Here, because it takes seconds.
     with loading.quickly():
         from cbir.encoders import networks
-    from cbir.report.training_curve import plot_history
     from cbir.training.settings import TrainingSettings
     from cbir.training.train import CHECKPOINT, train
 
@@ -46,8 +45,7 @@ def _work(job: Any) -> None:
     model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
     folder = Path(job.output.history).parent
     _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
-    train(model, _images(train_split), _images(val_split), settings, folder, job.threads)
-    plot_history(job.output.history, job.output.picture)
+    train(model, _images(train_split), _images(val_split), settings, folder, job.threads, job.params.k)
     networks.save(
         model,
         job.output.network,

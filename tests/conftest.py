@@ -19,14 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests go to one process of pytest-xdist together, and begin with those that take longest.
 
     A module's tests stay together, because they share what its fixtures make. The tests of the cluster share one SLURM,
-    those of the page one browser. A test of the workflow goes alone where its module does not say otherwise.
+    those of the search page one browser. A test of the workflow goes alone where its module does not say otherwise.
     """
     first = ["cluster", "workflow", "browser"]
     items.sort(key=lambda item: [*first, folder(item)].index(folder(item)))
     for item in items:
         if folder(item) in ("browser", "cluster"):
             item.add_marker(pytest.mark.xdist_group(folder(item)))
-        elif folder(item) != "workflow":
+        elif item.path.parent != TESTS / "workflow":
             item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
 
 

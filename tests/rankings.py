@@ -42,3 +42,13 @@ def random_case(seed: int, ties: bool) -> Case:
     queries = rng.integers(0, 9, size=QUERIES)
     distances = rng.integers(0, 6, size=(QUERIES, size)) if ties else rng.random((QUERIES, size)).argsort(axis=1)
     return Case(gallery, queries, distances)
+
+
+def ranking(*ranks: int, gallery: int = 20) -> NDArray[np.bool_]:
+    """Return the relevance, bool (1, gallery), of one query with relevant images at these ranks, counted from 1."""
+    relevance = np.zeros((1, gallery), dtype=bool)
+    relevance[0, np.array(ranks, dtype=int) - 1] = True
+    return relevance
+
+
+NONE = ranking()

@@ -55,7 +55,7 @@ def test_search_takes_an_image_file_and_a_folder_of_results(
         (["search", "sea/2.png", "--method", "tiny", "--results", "none"], "cbir search: The folder none does not"),
         (["encode", "none.jpg", "--encoder", "tiny", "--output", "x.h5"], "cbir encode: The image none.jpg cannot be"),
         (["serve", "--results", "none"], "cbir serve: The folder none does not exist"),
-        (["serve", "--port", "70000"], "cbir serve: The page cannot listen on 127.0.0.1, port 70000"),
+        (["serve", "--port", "70000"], "cbir serve: The search page cannot listen on 127.0.0.1, port 70000"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(

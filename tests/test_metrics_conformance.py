@@ -19,11 +19,20 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 from sklearn.neighbors import KNeighborsClassifier
 
-from cbir.evaluation import metrics
-from cbir.evaluation.metrics import Relevance, Values
+from cbir.evaluation.classification import confusion, precision_recall_f1
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import Relevance, Values, mean_defined
 from cbir.retrieval import exact
 from cbir.retrieval.voting import majority_vote
 from rankings import GALLERIES, QUERIES, Case, random_case
+
+average_precision = REGISTRY["map"].per_query
+average_precision_at_r = REGISTRY["map-at-r"].per_query
+nmrr = REGISTRY["anmrr"].per_query
+nmrr_at_k = REGISTRY["nmrr-at-k"].per_query
+precision_at_k = REGISTRY["precision-at-k"].per_query
+r_precision = REGISTRY["r-precision"].per_query
+recall_at_k = REGISTRY["recall-at-k"].per_query
 
 CUTOFFS = (1, 3, 5, 10, 45)
 
@@ -62,12 +71,12 @@ def test_agrees_with_trec_eval(cases: list[Case]) -> None:
     expected = trec_eval(cases)
     defined = np.concatenate([case.relevant.any(axis=1) for case in cases])
     ours = {
-        "map": [metrics.average_precision(case.relevance) for case in cases],
-        "Rprec": [metrics.r_precision(case.relevance) for case in cases],
+        "map": [average_precision(case.relevance) for case in cases],
+        "Rprec": [r_precision(case.relevance) for case in cases],
     }
     for k in CUTOFFS:
-        ours[f"P_{k}"] = [metrics.precision_at_k(case.relevance, k) for case in cases]
-        ours[f"recall_{k}"] = [metrics.recall_at_k(case.relevance, k) for case in cases]
+        ours[f"P_{k}"] = [precision_at_k(case.relevance, k) for case in cases]
+        ours[f"recall_{k}"] = [recall_at_k(case.relevance, k) for case in cases]
     assert ours.keys() == expected.keys()
     for name, values in ours.items():
         together = np.concatenate(values)
@@ -86,7 +95,7 @@ def test_average_precision_agrees_with_scikit_learn_without_ties() -> None:
             average_precision_score(relevant, -distances)
             for relevant, distances in zip(case.relevant[defined], case.distances[defined], strict=True)
         ]
-        np.testing.assert_allclose(metrics.average_precision(case.relevance)[defined], expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(average_precision(case.relevance)[defined], expected, rtol=0, atol=1e-12)
 
 
 GOLDEN = pd.read_csv(Path(__file__).parent / "golden" / "metrics.csv")
@@ -101,12 +110,12 @@ def golden(name: str, cases: list[Case]) -> NDArray[np.float64]:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [
-        ("map", metrics.average_precision),
-        ("r-precision", metrics.r_precision),
-        ("precision@3", lambda relevance: metrics.precision_at_k(relevance, 3)),
-        ("precision@45", lambda relevance: metrics.precision_at_k(relevance, 45)),
-        ("recall@3", lambda relevance: metrics.recall_at_k(relevance, 3)),
-        ("recall@45", lambda relevance: metrics.recall_at_k(relevance, 45)),
+        ("map", average_precision),
+        ("r-precision", r_precision),
+        ("precision@3", lambda relevance: precision_at_k(relevance, 3)),
+        ("precision@45", lambda relevance: precision_at_k(relevance, 45)),
+        ("recall@3", lambda relevance: recall_at_k(relevance, 3)),
+        ("recall@45", lambda relevance: recall_at_k(relevance, 45)),
     ],
 )
 def test_agrees_with_ranx(name: str, ours: Callable[[Relevance], Values], cases: list[Case]) -> None:
@@ -118,12 +127,12 @@ def test_agrees_with_ranx(name: str, ours: Callable[[Relevance], Values], cases:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [
-        ("r_precision", metrics.r_precision),
-        ("mean_average_precision_at_r", metrics.average_precision_at_r),
+        ("r_precision", r_precision),
+        ("mean_average_precision_at_r", average_precision_at_r),
     ],
 )
 def test_agrees_with_pytorch_metric_learning(name: str, ours: Callable[[Relevance], Values], cases: list[Case]) -> None:
-    means = [metrics.mean_defined(ours(case.relevance)) for case in cases]
+    means = [mean_defined(ours(case.relevance)) for case in cases]
     np.testing.assert_allclose(means, golden(f"pml {name}", cases), rtol=1e-6, atol=1e-9)
 
 
@@ -131,8 +140,8 @@ def test_precision_at_1_agrees_with_pytorch_metric_learning_where_something_is_r
     # It leaves a query with nothing relevant out of precision, too; here that is a 0, as to trec_eval and ranx.
     means = []
     for case in cases:
-        values = np.where(case.relevant.any(axis=1), metrics.precision_at_k(case.relevance, 1), np.nan)
-        means.append(metrics.mean_defined(values))
+        values = np.where(case.relevant.any(axis=1), precision_at_k(case.relevance, 1), np.nan)
+        means.append(mean_defined(values))
     np.testing.assert_allclose(means, golden("pml precision_at_1", cases), rtol=1e-6, atol=1e-9)
 
 
@@ -159,10 +168,10 @@ class TestPublishedExamples:
         # Rprec 0.9000, P_5 0.8000, P_10 0.9000, P_20 0.5000, P_30 0.3333 (Pollett, CS 267, San Jose State University,
         # lecture of 21 October 2019).
         relevance = np.array([[False] + 9 * [True] + [False, True]])
-        assert metrics.average_precision(relevance).round(4).tolist() == [0.7904]
-        assert metrics.r_precision(relevance).tolist() == [0.9]
+        assert average_precision(relevance).round(4).tolist() == [0.7904]
+        assert r_precision(relevance).tolist() == [0.9]
         printed = {5: 0.8, 10: 0.9, 15: 0.6667, 20: 0.5, 30: 0.3333}
-        assert {k: round(float(metrics.precision_at_k(relevance, k)[0]), 4) for k in printed} == printed
+        assert {k: round(float(precision_at_k(relevance, k)[0]), 4) for k in printed} == printed
 
 
 def ranks_of_relevant(row: list[bool]) -> list[int]:
@@ -206,7 +215,7 @@ def as_floats(values: list[Fraction | None]) -> list[float]:
 def test_map_at_r_agrees_with_the_definition(cases: list[Case]) -> None:
     for case in cases:
         expected = as_floats([slow_average_precision_at_r(row) for row in case.relevance.tolist()])
-        np.testing.assert_allclose(metrics.average_precision_at_r(case.relevance), expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(average_precision_at_r(case.relevance), expected, rtol=0, atol=1e-12)
 
 
 def test_nmrr_agrees_with_the_definition(cases: list[Case]) -> None:
@@ -214,7 +223,7 @@ def test_nmrr_agrees_with_the_definition(cases: list[Case]) -> None:
         gtm = int(case.relevant.sum(axis=1).max())
         # The query set's GTM, and that of a larger query set of which this is a block.
         for wider in (gtm, gtm + 3):
-            values = metrics.nmrr(case.relevance, wider)
+            values = nmrr(case.relevance, wider)
             expected = as_floats([slow_nmrr(row, wider) for row in case.relevance.tolist()])
             np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
             assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
@@ -223,7 +232,7 @@ def test_nmrr_agrees_with_the_definition(cases: list[Case]) -> None:
 @pytest.mark.parametrize("k", CUTOFFS)
 def test_nmrr_at_k_agrees_with_the_definition(cases: list[Case], k: int) -> None:
     for case in cases:
-        values = metrics.nmrr_at_k(case.relevance, k)
+        values = nmrr_at_k(case.relevance, k)
         expected = as_floats([slow_nmrr_at_k(row, k) for row in case.relevance.tolist()])
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
         assert ((values >= 0) & (values <= 1)).all()
@@ -236,8 +245,8 @@ def test_classification_agrees_with_scikit_learn_to_the_last_digit(seed: int) ->
     categories = int(random.integers(1, 30))
     truth, predicted = random.integers(0, categories, (2, int(random.integers(1, 100))))
     labels = np.arange(categories)
-    counts = metrics.confusion(truth, predicted, categories)
+    counts = confusion(truth, predicted, categories)
     np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted, labels=labels), strict=True)
     *expected, _ = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0)
-    for values, wanted in zip(metrics.precision_recall_f1(counts), expected, strict=True):
+    for values, wanted in zip(precision_recall_f1(counts), expected, strict=True):
         np.testing.assert_array_equal(values, wanted, strict=True)

@@ -10,7 +10,8 @@ from cbir.collection.manifest import collect
 from cbir.collection.sources import sample
 from cbir.encoders import networks, weights
 from cbir.encoders.inference import embedder
-from cbir.evaluation import metrics
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
 from cbir.retrieval import exact
 
 pytestmark = pytest.mark.network
@@ -31,7 +32,7 @@ def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     # Whatever stands where the image itself does is left out.
     others = np.array([row[row != query] for query, row in enumerate(order)])
     relevance = labels[others] == labels[:, None]
-    return float(relevance[:, 0].mean()), metrics.mean_defined(metrics.average_precision(relevance))
+    return float(relevance[:, 0].mean()), mean_defined(REGISTRY["map"].per_query(relevance))
 
 
 def encoded(source: str, photographs: np.ndarray, imagenet: Path | None = None) -> np.ndarray:

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
+from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.collection.images import ImageError
 from cbir.collection.manifest import IMAGE_COLUMNS
-from cbir.collection.splits import SPLIT_COLUMNS
 from cbir.evaluation.evaluate import Evaluation
 from cbir.features import store
 from cbir.features.store import FeatureStore

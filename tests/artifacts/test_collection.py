@@ -10,7 +10,9 @@ from PIL import Image
 
 from cbir.collection import images
 from cbir.collection import manifest as module
-from cbir.collection.manifest import IMAGE_COLUMNS, REJECTED_COLUMNS, category_labels, collect, shard_of
+from cbir.collection.categories import category_labels
+from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.manifest import collect, shard_of
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
 from conftest import picture, write_collection

@@ -1,4 +1,4 @@
-"""A real browser on the page of a real run."""
+"""A real browser on the search page of a real run."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A run of an encoder's method and of one derived from it, as far as the page needs it."""
+    """A run of an encoder's method and of one derived from it, as far as the search page needs it."""
     place = make(tmp_path_factory.mktemp("browser") / "place")
     place.configure(CONFIG | {"methods": CONFIG["methods"] | {"compact": COMPACT}})
     splits = [
@@ -61,7 +61,7 @@ COMPACT = {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False}
 
 @pytest.fixture(scope="session")
 def address(place: Workplace) -> Iterator[str]:
-    """Where the page is, served as a person serves it."""
+    """Where the search page is, served as a person serves it."""
     command = [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), "--port", "0"]
     log = place.folder / "serve.log"
     with (

@@ -1,4 +1,4 @@
-"""What a person does on the page, in a real browser, and what the workflow then makes of it."""
+"""What a person does on the search page, in a real browser, and what the workflow then makes of it."""
 
 import json
 import re

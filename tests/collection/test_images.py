@@ -229,7 +229,7 @@ def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> 
     (tmp_path / "bomb.png").write_bytes(bomb)
     code = (
         "import sys; from concurrent.futures import ThreadPoolExecutor\n"
-        "from cbir import images; from memory import peak\n"
+        "from cbir.collection import images; from memory import peak\n"
         "images._free = 20_000_000\n"
         "with ThreadPoolExecutor(8) as pool: print(len(list(pool.map(images.load, sys.argv[1:] * 8))))\n"
         "print(peak() // 1_000_000)"
@@ -255,7 +255,7 @@ def test_what_pillow_warns_of_fills_no_log() -> None:
     # A directory of tags that all claim more than there is.
     tags = b"".join(struct.pack(">HHII", number + 300, 2, 10**6, 8) for number in range(1000))
     exif = b"MM\0*" + struct.pack(">IH", 8, 1001) + struct.pack(">HHII", 274, 3, 1, 6 << 16) + tags + bytes(4)
-    code = "import sys; from cbir import images; print(images.decode(sys.stdin.buffer.read()).size)"
+    code = "import sys; from cbir.collection import images; print(images.decode(sys.stdin.buffer.read()).size)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=encoded(quadrants(32, 16), "PNG", exif=exif),

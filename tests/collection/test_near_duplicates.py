@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from cbir.collection import near_duplicates as module
-from cbir.collection.near_duplicates import GROUP_COLUMNS, groups
+from cbir.collection.columns import GROUP_COLUMNS
+from cbir.collection.near_duplicates import groups
 from cbir.collection.perceptual import HASH_COLUMNS, hashes
 from cbir.files.errors import InputError
 from scenes import scene

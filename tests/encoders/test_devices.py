@@ -14,7 +14,7 @@ from cbir.files.errors import InputError
 # Take one of two GPUs, say which, and keep it until standard input closes.
 HOLD = """
 import sys
-from cbir.devices import _claim
+from cbir.encoders.devices import _claim
 print(_claim(["0", "1"], 0.01), flush=True)
 sys.stdin.read()
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 PROGRAM = """
 import gc, sys
 sys.path.insert(0, sys.argv[1])
-from cbir import loading
+from cbir.encoders import loading
 
 with loading.quickly():
     import keras

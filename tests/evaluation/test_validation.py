@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from cbir.evaluation import validation
+from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.validation import retrieval_quality
+from cbir.files.errors import InputError
 from cbir.retrieval.exact import rankings
 
 
@@ -16,15 +18,35 @@ def test_quality_by_hand() -> None:
     # Query of category 1 at 0: order 0, 1, 2, 3, 10: ranks 2, 3, 4. AP = (1/2 + 2/3 + 3/4) / 3 = 0.638889.
     # NG 3, K = min(12, 6) = 6: AVR 3; (3 - 2) / (7.5 - 2) = 0.181818. The query of category 2 has nothing to find.
     gallery, labels = column(0, 10, 1, 2, 3), np.array([0, 0, 1, 1, 1])
-    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 1, 2]), gallery, labels)
+    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 1, 2]), gallery, labels, ["map", "anmrr"])
     assert quality["map"] == pytest.approx((0.7 + 0.6388889) / 2)
     assert quality["anmrr"] == pytest.approx((0.25 + 0.1818182) / 2)
+    assert list(quality) == ["map", "anmrr"]
+
+
+def test_metrics_at_k_and_of_the_vote_by_hand() -> None:
+    # As above; the nearest two of every query are of the categories 0 and 1. The vote is a tie, which the nearest, 0,
+    # wins: all three queries are taken for 0, and only the first is of it.
+    gallery, labels = column(0, 10, 1, 2, 3), np.array([0, 0, 1, 1, 1])
+    names = ["precision-at-k", "accuracy", "macro-f1"]
+    quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 1, 2]), gallery, labels, names, k=2)
+    # Hits among the first two: 1, 1, 0.
+    assert quality["precision_at_k"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
+    assert quality["accuracy"] == pytest.approx(1 / 3)
+    # F1 of category 0 is 2 * 1 / (1 + 3), of the others 0.
+    assert quality["macro_f1"] == pytest.approx(1 / 2 / 3)
+
+
+def test_a_metric_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InputError, match="The metric 'loss' does not exist: use one of accuracy, anmrr"):
+        retrieval_quality(column(0), np.array([0]), column(0), np.array([0]), ["loss"])
 
 
 def test_quality_does_not_depend_on_the_blocks_of_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     queries, gallery = generator.normal(size=(7, 3)), generator.normal(size=(9, 3))
     labels = np.arange(9) % 3
-    whole = retrieval_quality(queries, labels[:7], gallery, labels)
+    names = list(REGISTRY)
+    whole = retrieval_quality(queries, labels[:7], gallery, labels, names, k=3)
     monkeypatch.setattr(validation, "rankings", lambda q, g: rankings(q, g, block_bytes=1))
-    assert retrieval_quality(queries, labels[:7], gallery, labels) == pytest.approx(whole)
+    assert retrieval_quality(queries, labels[:7], gallery, labels, names, k=3) == pytest.approx(whole)

@@ -240,7 +240,7 @@ def test_a_full_disk_is_known_by_its_words_too(tmp_path: Path) -> None:
 
 WRITE = """
 import logging, sys
-from cbir.files import sole_writer
+from cbir.files.atomic import sole_writer
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 with sole_writer(sys.argv[1]):
     print("writes", flush=True)

@@ -3,10 +3,11 @@ import math
 import pytest
 
 from cbir.files.errors import InputError
-from cbir.training.collapse import STUCK_STEPS, check, is_collapsed
+from cbir.training.collapse import STUCK_STEPS, check
+from cbir.training.losses.triplet import build, is_collapsed
 from cbir.training.settings import TrainingSettings
 
-SETTINGS = TrainingSettings(margin=0.2)
+LOSS = build(TrainingSettings(margin=0.2), 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -27,20 +28,20 @@ def test_collapse_is_the_loss_at_the_margin_without_spread(loss: float, spread: 
 
 
 def test_a_few_stuck_steps_are_counted_and_forgiven() -> None:
-    stuck = check(0.2, 0.001, 0, STUCK_STEPS - 1, 1, SETTINGS)
+    stuck = check(0.2, 0.001, 0, STUCK_STEPS - 1, 1, 0.01, LOSS)
     assert stuck == STUCK_STEPS - 1
-    assert check(0.1, 0.3, stuck, 5, 2, SETTINGS) == 0
+    assert check(0.1, 0.3, stuck, 5, 2, 0.01, LOSS) == 0
 
 
 @pytest.mark.parametrize(
     ("mining", "remedy"), [("batch-hard", "semi-hard or random"), ("semi-hard", "to random"), ("random", ": change")]
 )
 def test_many_stuck_steps_end_with_what_to_change(mining: str, remedy: str) -> None:
-    settings = TrainingSettings.from_row({"mining": mining, "learning_rate": 0.01})
+    settings = TrainingSettings.from_row({"mining": mining})
     with pytest.raises(InputError, match=rf"collapsed: by epoch 4 .*{remedy}.*training.learning_rate, now 0.01\.$"):
-        check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, settings)
+        check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, 0.01, build(settings, 2, 4))
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
     with pytest.raises(InputError, match=r"loss became nan in epoch 1: lower training\.learning_rate"):
-        check(math.nan, 0.5, 0, 5, 1, SETTINGS)
+        check(math.nan, 0.5, 0, 5, 1, 0.01, LOSS)

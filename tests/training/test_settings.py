@@ -18,6 +18,7 @@ def test_a_row_overrides_defaults() -> None:
     [
         ({"minning": "random"}, "minning"),
         ({"augment": {"rotate": 5}}, "augment.rotate"),
+        ({"loss": "triplets"}, "loss"),
         ({"mining": "easy"}, "mining"),
         ({"schedule": "step"}, "schedule"),
         ({"monitor": "loss"}, "monitor"),

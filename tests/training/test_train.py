@@ -14,7 +14,7 @@ from PIL import Image
 from cbir.files.errors import InputError
 from cbir.training import train as training
 from cbir.training.batches import ImageSet, Photographs, PlainBatches
-from cbir.training.model import TripletModel, half_precision_twin
+from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.settings import TrainingSettings
 from cbir.training.train import train
 
@@ -122,7 +122,7 @@ def test_a_finished_training_is_not_trained_again(
 ) -> None:
     first = tiny_encoder()
     train(first, *photographs, settings(epochs=1), tmp_path)
-    monkeypatch.setattr(TripletModel, "fit", None)
+    monkeypatch.setattr(TrainingModel, "fit", None)
     again = tiny_encoder()
     train(again, *photographs, settings(epochs=1), tmp_path)
     assert same_weights(first, again)
@@ -167,6 +167,8 @@ def test_the_checkpoint_of_another_training_is_not_gone_on_from(
         ("map", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
         # Every epoch worse than before training: the initial weights stay.
         ("anmrr", [0.2, 0.3, 0.3, 0.1, 0.1], 0, 2),
+        ("precision-at-k", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
+        ("nmrr-at-k", [0.5, 0.3, 0.4, 0.3, 0.1], 1, 3),
     ],
 )
 def test_early_stopping_keeps_the_weights_of_the_best_validation(
@@ -183,10 +185,10 @@ def test_early_stopping_keeps_the_weights_of_the_best_validation(
 
     def quality(*_: Any) -> dict[str, float]:
         weights.append(encoder.get_weights())
-        return {"map": 0.5, "anmrr": 0.5, monitor: left.pop(0)}
+        return {"map": 0.5, "anmrr": 0.5, monitor.replace("-", "_"): left.pop(0)}
 
     monkeypatch.setattr(training, "retrieval_quality", quality)
-    history = train(encoder, *photographs, settings(monitor=monitor, patience=2), tmp_path)
+    history = train(encoder, *photographs, settings(monitor=monitor, patience=2), tmp_path, k=3)
     assert history["epoch"].iloc[-1] == epochs
     assert history["best"].tolist() == [int(epoch == best) for epoch in range(epochs + 1)]
     assert all(np.array_equal(a, b) for a, b in zip(encoder.get_weights(), weights[best], strict=True))
@@ -233,8 +235,8 @@ def test_the_model_normalises_only_where_asked(photographs: tuple[ImageSet, Imag
     batches = PlainBatches(Photographs(photographs[0].paths, (16, 16, 3)), 4, 1)
     encoder = tiny_encoder()
     plain = encoder.predict(batches, verbose=0)
-    raw = TripletModel(encoder, settings(normalise=False)).predict(batches, verbose=0)
-    unit = TripletModel(encoder, settings(normalise=True)).predict(batches, verbose=0)
+    raw = TrainingModel(encoder, None, settings(normalise=False)).predict(batches, verbose=0)
+    unit = TrainingModel(encoder, None, settings(normalise=True)).predict(batches, verbose=0)
     np.testing.assert_allclose(raw, plain, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(unit, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
 

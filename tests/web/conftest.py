@@ -1,4 +1,4 @@
-"""The page on a small run's results."""
+"""The search page on a small run's results."""
 
 from pathlib import Path
 

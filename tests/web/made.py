@@ -18,6 +18,16 @@ COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
 # As a name it may not break out of the page, nor turn the text around it.
 HOSTILE = 'leaf/<b>&"\u202eleaf.png'
 WIDTH = 5
+# Of the run's configuration, what the page reads.
+CONFIGURATION = {
+    "collection": {"source": "folder"},
+    "feedback": {"folder": "feedback/{source}", "alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10},
+}
+
+
+def configure(results: Path, **feedback: object) -> None:
+    """Write the configuration with other values of its section ``feedback``."""
+    write_json(results / "configuration.json", CONFIGURATION | {"feedback": CONFIGURATION["feedback"] | feedback})
 
 
 def embed(images: np.ndarray) -> np.ndarray:
@@ -52,6 +62,7 @@ def write_images(root: Path) -> pd.DataFrame:
 def write_results(root: Path) -> Path:
     """Write methods ``tiny`` (an encoder's) and ``unit`` (tiny at unit length): 18 gallery images, 3 test images."""
     results = root / "results"
+    write_json(results / "configuration.json", CONFIGURATION)
     table = write_images(root)
     write_csv(results / "collection" / "images.csv", table)
     number = np.arange(len(table)) % 8

@@ -1,4 +1,4 @@
-"""The pages and what they do."""
+"""What the search page shows and does."""
 
 import html
 import io
@@ -23,7 +23,7 @@ from cbir.files.tables import write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.state import image_key
-from web.made import HOSTILE, visitor
+from web.made import HOSTILE, configure, visitor
 
 SEARCH = "/search?method=tiny&query=sea/6.png&k=4"
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
@@ -80,7 +80,7 @@ def redo(library: Library, folder: Path, name: str):
 
 
 def test_the_runs_weights_and_k_are_searched_with_and_saved(results: Path, tmp_path: Path) -> None:
-    write_json(results / "configuration.json", {"feedback": {"alpha": 0.5, "beta": 2, "gamma": 1, "k": 4}})
+    configure(results, alpha=0.5, beta=2, gamma=1, k=4)
     library = Library(results)
     client = visitor(create_app(library, tmp_path / "feedback"))
     found = client.get("/?method=tiny&category=sea").text
@@ -238,7 +238,7 @@ def test_flags_kept_through_changes_are_saved_as_the_page_showed_them(
 
 
 def test_as_many_results_as_the_configuration_allows_can_be_shown(results: Path, tmp_path: Path) -> None:
-    write_json(results / "configuration.json", {"feedback": {"alpha": 1, "beta": 1, "gamma": 1, "k": 200}})
+    configure(results, k=200)
     random = np.random.default_rng(2)
     library = Library(results)
     # A gallery larger than that, of images of the collection.

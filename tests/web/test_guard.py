@@ -116,7 +116,7 @@ def test_another_sites_page_cannot_have_anything_fetched(
     for path in PATHS:
         response = client.get(path.format(held), headers=headers)
         assert response.status_code == 403
-        assert "does not come from the page itself" in response.text
+        assert "does not come from this page itself" in response.text
         assert says_nothing(response)
 
 
@@ -148,7 +148,7 @@ def test_a_write_from_another_site_is_refused(
 ) -> None:
     response = write(client, path, held, headers)
     assert response.status_code == 403
-    assert "does not come from the page itself" in response.text
+    assert "does not come from this page itself" in response.text
     assert says_nothing(response)
     assert not (tmp_path / "feedback").exists()
 

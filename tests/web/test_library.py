@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
-from cbir.files.tables import read_csv, write_csv, write_text
+from cbir.files.tables import read_csv, write_csv, write_json, write_text
 from cbir.web.library import Library
+from web.made import CONFIGURATION, configure
 
 
 def test_it_knows_methods_categories_and_images(library: Library, tmp_path: Path) -> None:
@@ -26,25 +27,10 @@ def test_queries_are_the_images_with_features_and_test_images_come_first(library
     assert "sea/7.png" not in queries
 
 
-@pytest.mark.parametrize(
-    ("root", "source"),
-    [
-        ("results/sources/sample/images/", "sample"),
-        ("results/sources/digits/images/", "digits"),
-        ("prefix/results/sources/digits/images/", "digits"),
-        ("results/sources/kaggle/images/", "kaggle"),
-        ("results/sources/../../", "folder"),
-        ("results/sources/../images/", "folder"),
-        ("results/sources/own/images/", "folder"),
-        ("results/sources/sample/images/inner/", "folder"),
-        ("my/results/", "folder"),
-        ("/somewhere/else/", "folder"),
-    ],
-)
-def test_the_source_is_told_by_where_the_images_lie(results: Path, root: str, source: str) -> None:
-    table = results / "collection" / "images.csv"
-    write_text(table, table.read_text().replace(",collection/", f",{root}").replace(',"collection/', f',"{root}'))
-    assert Library(results).source == source
+def test_source_and_folder_are_those_of_the_runs_configuration(results: Path, library: Library) -> None:
+    assert (library.source, library.folder) == ("folder", "feedback/folder")
+    write_json(results / "configuration.json", CONFIGURATION | {"collection": {"source": "digits"}})
+    assert (Library(results).source, Library(results).folder) == ("digits", "feedback/digits")
 
 
 @pytest.mark.parametrize("row", [0, 5, 23])
@@ -73,7 +59,7 @@ def test_a_path_that_leads_out_of_the_collection_is_refused(results: Path, row: 
 
 def test_weights_and_k_are_those_of_the_runs_configuration(results: Path, library: Library) -> None:
     assert (library.weights, library.k) == (Weights(1, 0.75, 0.15), 10)
-    write_text(results / "configuration.json", '{"feedback": {"alpha": 2, "beta": 0.5, "gamma": 0, "k": 7}}')
+    configure(results, alpha=2, beta=0.5, gamma=0, k=7)
     changed = Library(results)
     assert (changed.weights, changed.k) == (Weights(2, 0.5, 0), 7)
 
@@ -109,6 +95,14 @@ def _foreign_configuration(results: Path) -> None:
     write_text(results / "configuration.json", '{"feedback": null}')
 
 
+def _no_configuration(results: Path) -> None:
+    (results / "configuration.json").unlink()
+
+
+def _source_that_is_a_path(results: Path) -> None:
+    write_json(results / "configuration.json", CONFIGURATION | {"collection": {"source": "../../etc"}})
+
+
 def _other_images(results: Path) -> None:
     table = results / "collection" / "images.csv"
     write_text(table, table.read_text().replace("sea/6.png,", "sea/six.png,"))
@@ -123,6 +117,8 @@ def _other_images(results: Path) -> None:
         (_damaged_features, "test.h5 is damaged"),
         (_foreign_features, "is of the method 'tiny', not 'unit'"),
         (_foreign_configuration, "configuration.json is not the configuration of a run"),
+        (_no_configuration, "configuration.json does not exist: run the workflow"),
+        (_source_that_is_a_path, "is not the configuration of a run .*'../../etc' does not exist"),
         (_other_images, "'sea/6.png', which is not in"),
     ],
 )

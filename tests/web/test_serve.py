@@ -13,9 +13,8 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
-from cbir.files.tables import write_json
+from web.made import configure
 
-FEEDBACK = {"alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10}
 SERVE = Path(__file__).parents[2] / "scripts" / "serve.py"
 
 
@@ -87,7 +86,7 @@ def test_wherever_it_listens_its_own_address_is_answered(results: Path, host: st
             assert "Image search" in visit(address, "gpu-node.example:8000")
         server.terminate()
         warning = server.stderr.read()
-    assert ("other machines can reach the page" in warning and "ssh -L" in warning) == public
+    assert ("other machines can reach the search page" in warning and "ssh -L" in warning) == public
 
 
 def has_ipv6() -> bool:
@@ -99,7 +98,7 @@ def has_ipv6() -> bool:
 
 
 def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_path: Path) -> None:
-    write_json(results / "configuration.json", {"feedback": FEEDBACK | {"folder": "mine/{source}"}})
+    configure(results, folder="mine/{source}")
     run = ["--config", "collection={path: /data/birds}", "--directory", str(results.parent), "--cores", "2"]
     with start(tmp_path, *run, "--port", "0") as server:
         assert f"Refinements go to {results.parent}/mine/folder." in server.stdout.readline()

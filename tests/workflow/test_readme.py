@@ -179,6 +179,8 @@ def test_the_graph_is_that_of_the_rules(clone: Path) -> None:
     dot = plan(clone, clone, "--rulegraph", "--config", "queries={images: [collection/sea/1.png]}")
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
+    # Rules that draw what another one has computed would only clutter it.
+    edges = {edge for edge in edges if not any(name.startswith("plot_") for name in edge)}
     assert drawn <= edges
     assert reachable(drawn) == reachable(edges)
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cbir.collection.splits import SPLIT_COLUMNS, split
+from cbir.collection.columns import SPLIT_COLUMNS
+from cbir.collection.protocols import random
 from cbir.features import store
 from cbir.files.hashes import sha256_file
 from scenes import scene
@@ -20,9 +21,10 @@ from workplace import CONFIG, REPOSITORY, Workplace, check_out
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 # What stands behind every evaluation.
-AFTER_EVALUATION = {"query", "simulate", "report"}
+AFTER_EVALUATION = {"query", "simulate", "plot_evaluation", "plot_simulation", "report"}
 # What stands behind the splits, with the jobs of each.
 AFTER_SPLIT = {"assemble": 3, "index": 1, "evaluate": 1, "query": 3, "simulate": 1, "report": 1}
+AFTER_SPLIT |= {"plot_evaluation": 1, "plot_simulation": 1}
 
 
 def touch(folder: Path) -> None:
@@ -40,7 +42,8 @@ def new_pictures(path: Path) -> Iterator[str]:
 
 
 def splits_with(images: pd.DataFrame) -> dict[str, set[str]]:
-    return {name: set(table["sha256"]) for name, table in split(images[SPLIT_COLUMNS], SHARES, 0).items()}
+    tables = random.split(images[SPLIT_COLUMNS], SHARES | {"seed": 0}, {})
+    return {name: set(table["sha256"]) for name, table in tables.items()}
 
 
 def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> None:
@@ -78,13 +81,13 @@ def test_a_fresh_checkout_elsewhere_over_existing_results(workplace: Workplace) 
 
 
 def test_a_comment_edited_in_the_library(workplace: Workplace) -> None:
-    for path in (workplace.checkout / "scripts/cbir").glob("*.py"):
+    for path in (workplace.checkout / "scripts/cbir").rglob("*.py"):
         path.write_text(path.read_text() + "\n# Another comment.\n")
     assert not workplace.run().rules
 
 
 def test_a_library_function_changed(workplace: Workplace) -> None:
-    path = workplace.checkout / "scripts/cbir/querying.py"
+    path = workplace.checkout / "scripts/cbir/retrieval/queries.py"
     path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
     assert set(workplace.run().rules) == {"query", "report"}
 
@@ -92,7 +95,7 @@ def test_a_library_function_changed(workplace: Workplace) -> None:
 def test_k_changed(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
     run = workplace.run()
-    assert set(run.rules) - {"compare_methods"} == AFTER_EVALUATION | {"evaluate"}
+    assert set(run.rules) - {"compare_methods"} == AFTER_EVALUATION | {"evaluate", "configuration"}
 
 
 def test_the_keys_of_the_configuration_reordered(workplace: Workplace) -> None:
@@ -153,8 +156,8 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     assert workplace.run().status == 0
 
-    compared = {"compare_pair": 1, "compare_methods": 1, "report": 1}
-    of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1}
+    compared = {"configuration": 1, "compare_pair": 1, "compare_methods": 1, "report": 1}
+    of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1, "plot_evaluation": 1, "plot_simulation": 1}
     settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
     workplace.configure(settings)
     assert workplace.run().rules == compared | of_one | {"fit": 1, "derive": 3}
@@ -162,7 +165,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     # Other first weights: a training that so small a collection leaves at its first weights gives another network.
     trained["seed"] = 1
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"train": 1, "encode": 2, "assemble": 3}
+    assert workplace.run().rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
 
 
 def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:
@@ -191,7 +194,7 @@ def test_another_distance_of_near_duplicates(workplace: Workplace) -> None:
     # The same groups: all that follows the split is made again, and nothing is encoded.
     workplace.configure(CONFIG | {"split": {"near_duplicates": {"distance": 60}}})
     run = workplace.run()
-    assert run.rules == {"near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
+    assert run.rules == {"configuration": 1, "near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
     assert pd.read_csv(results / "near_duplicates.csv").equals(found)
     assert not workplace.run().rules
 
@@ -241,7 +244,7 @@ def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results
     # What is no longer asked for does not stay.
     (folder / "red.json").unlink()
     workplace.configure(settings | {"queries": {"images": []}})
-    assert workplace.run().rules == {"report": 1}
+    assert workplace.run().rules == {"configuration": 1, "report": 1}
     results = workplace.folder / "results"
     assert not (results / "feedback/red").exists()
     assert not list(results.rglob("outside-*"))

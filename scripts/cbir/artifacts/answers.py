@@ -8,7 +8,7 @@ import pandas as pd
 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results, read_object
-from cbir.collection.splits import SPLITS
+from cbir.collection.columns import SPLITS
 from cbir.features.store import FeatureStore
 from cbir.feedback import records
 from cbir.files.errors import InputError

@@ -9,8 +9,9 @@ import pandas as pd
 from cbir.artifacts.found import Found, pairs
 from cbir.artifacts.results import Results, read_object
 from cbir.collection import images as image_files
-from cbir.collection.manifest import IMAGE_COLUMNS, REJECTED_COLUMNS, category_labels, shard_of
-from cbir.collection.splits import SPLIT_COLUMNS, SPLITS
+from cbir.collection.categories import category_labels
+from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
+from cbir.collection.manifest import shard_of
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv

@@ -9,8 +9,8 @@ import pandas as pd
 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results, read_object
-from cbir.evaluation.comparison import FIGURES
-from cbir.evaluation.metrics import mean_defined
+from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
+from cbir.evaluation.relevance import mean_defined
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
 from cbir.retrieval.exact import euclidean
@@ -30,22 +30,26 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             f"features/{method}/{split}.h5 (features_sha256)",
             f"{path} was computed from other vectors than {results.path(f'features/{method}/{split}.h5')} holds",
         )
-    table = _numbers(results.table(_name(method, "queries.csv"), ["correct", "nmrr", "average_precision"]))
+    compared = compared_metrics()
+    table = _numbers(
+        results.table(_name(method, "queries.csv"), ["correct", *(metric.COLUMN for metric in compared.values())])
+    )
     found.require(
         len(table) == figures["queries"],
         "queries.csv",
         f"{path} and queries.csv beside it are of different numbers of queries",
     )
-    for figure in FIGURES:
-        _require_equal(
-            _number(figures[figure.key]), _mean(table[figure.column]), figure.key, path, "queries.csv", found
-        )
-    f1 = _mean(_categories(results, method)["f1"])
-    _require_equal(_number(figures["macro_f1"]), f1, "macro_f1", path, "categories.csv", found)
-    # These stand nowhere else.
-    for key in ("nmrr_at_k", "map_at_r", "r_precision", "precision_at_k", "recall_at_k"):
+    counts = results.table(_name(method, "confusion.csv"), []).iloc[:, 1:].to_numpy(np.int64)
+    for key, metric in all_metrics().items():
         value = _number(figures[key])
-        found.require(math.isnan(value) or 0 <= value <= 1, "itself", f"{path} says {key} {value:.6g}")
+        if metric.COLUMN is not None:
+            _require_equal(value, _mean(table[metric.COLUMN]), key, path, "queries.csv", found)
+        elif not is_of_rankings(metric):
+            _require_equal(value, overall(metric, None, counts), key, path, "confusion.csv", found)
+        else:
+            # It stands nowhere else.
+            least, most = metric.RANGE
+            found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
 
 
 def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
@@ -59,11 +63,12 @@ def _name(method: str, file: str) -> str:
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with empty cells as NaN in its columns of figures."""
+    measured = {metric.COLUMN for metric in compared_metrics().values()} - {"correct"}
     return table.assign(
         **{
             name: pd.to_numeric(table[name])
             for name in table.columns
-            if name in ("nmrr", "average_precision", "f1", "precision", "recall", "anmrr", "delta", "f1_a", "f1_b")
+            if name in {"f1", "precision", "recall", "anmrr", "delta", "f1_a", "f1_b", *measured}
         }
     )
 
@@ -104,7 +109,8 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
 
 def queries(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the test images, in their order."""
-    table = _numbers(read_csv(path, ["image_id", "category", "predicted", "correct", "nmrr", "average_precision"]))
+    measured = [metric.COLUMN for metric in compared_metrics().values()]
+    table = _numbers(read_csv(path, ["image_id", "category", "predicted", "correct", *measured]))
     found.count = f"{len(table):,} queries, {table['correct'].sum():,} of them right"
     found.rows = table
     found.require_known(table["predicted"], results.categories(), path, "categories.json")
@@ -209,7 +215,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
 
 def methods(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each method's figures with its summary."""
-    table = read_csv(path, ["method", *(figure.key for figure in FIGURES)])
+    table = read_csv(path, ["method", *compared_metrics()])
     found.count = f"{len(table)} methods"
     found.rows = table
     for row in table.to_dict("records"):
@@ -273,23 +279,24 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     found.count = f"{data['queries']:,} queries"
     found.source = {"settings": f"{data['confidence']:.0%} confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
+    k = results.json(_name(names["a"], "summary.json"))["k"]
     found.rows = pd.DataFrame(
         [
             {
-                "figure": figure.name,
+                "figure": metric.NAME.format(k=k),
                 names["a"]: row["a"],
                 names["b"]: row["b"],
                 "p": row["p_value"],
                 "real": row["real"],
             }
-            for figure in FIGURES
-            for row in (data[figure.key],)
+            for key, metric in compared_metrics().items()
+            for row in (data[key],)
         ]
     )
     for side in ("a", "b"):
         if data[side] != names[side]:
             raise InputError(f"{path} is of the method {data[side]!r}, not {names[side]!r}: remove it and run again.")
         name = _name(data[side], "summary.json")
-        for figure in FIGURES:
-            value, expected = _number(data[figure.key][side]), _number(results.json(name)[figure.key])
-            _require_equal(value, expected, f"{figure.key} of {data[side]}", path, name, found)
+        for key in compared_metrics():
+            value, expected = _number(data[key][side]), _number(results.json(name)[key])
+            _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)

@@ -1,4 +1,4 @@
-"""Looks at pictures, pages, logs and what the workflow remembers. They say little of what they were made from."""
+"""Looks at pictures, reports, logs and what the workflow remembers. They say little of what they were made from."""
 
 import re
 from importlib import resources
@@ -69,10 +69,10 @@ def configuration(results: Results, path: Path, names: dict[str, str], found: Fo
 
 
 def html(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """See that it is a whole page."""
+    """See that it is a whole HTML file."""
     text = _text(path)
     if "<html" not in text[:2000] or not text.rstrip().endswith("</html>"):
-        raise InputError(f"{path} is no whole page: remove it and run again.")
+        raise InputError(f"{path} is no whole HTML file: remove it and run again.")
     title = re.search("<title>([^<]*)</title>", text)
     found.count = f"{len(text):,} characters, {text.count('<img')} pictures, {text.count('<table')} tables"
     found.source = {"title": title[1].strip()} if title else {}

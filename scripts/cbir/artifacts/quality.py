@@ -4,10 +4,9 @@ from pathlib import Path
 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results
-from cbir.collection.manifest import HASHES_COLUMNS
-from cbir.collection.near_duplicates import GROUP_COLUMNS
-from cbir.collection.perceptual import HASH_COLUMNS, is_hashes
-from cbir.collection.splits import NEAR_DUPLICATE_COLUMNS, SPLITS, near_duplicates
+from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS, HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS, SPLITS
+from cbir.collection.perceptual import is_hashes
+from cbir.collection.splits import near_duplicates
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.files.tables import read_csv
 

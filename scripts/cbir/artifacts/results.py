@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.collection.manifest import IMAGE_COLUMNS, read_categories
-from cbir.collection.splits import SPLIT_COLUMNS
+from cbir.collection.categories import read_categories
+from cbir.collection.columns import IMAGE_COLUMNS, SPLIT_COLUMNS
 from cbir.features import store, transforms
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError

@@ -12,17 +12,17 @@ import pandas as pd
 import PIL
 
 from cbir.collection import images, perceptual
+from cbir.collection.categories import category_labels
+from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.contents import hash_folder
 from cbir.collection.images import ImageError
+from cbir.files import errors
 from cbir.files.atomic import sweep
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 from cbir.files.progress import Progress
-from cbir.files.tables import read_json, write_text
+from cbir.files.tables import write_text
 from cbir.workflow import code_hash
-
-IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
-REJECTED_COLUMNS = ["path", "reason"]
-HASHES_COLUMNS = ["sha256", *perceptual.HASH_COLUMNS]
 
 # Images between two saves of unfinished work.
 _SAVE_EVERY = 2000
@@ -131,15 +131,12 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def category_labels(categories: pd.Series) -> dict[str, int]:
-    """Return the label of each category: its position in the sorted list of names."""
-    return {category: label for label, category in enumerate(sorted(set(categories)))}
-
-
 def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) -> dict[str, dict]:
     """Decode what was never decoded before by this decoder; return findings by content hash."""
     root_of_code = Path(images.__file__).parents[2]
-    own = [code_hash.fingerprint(Path(str(module.__file__)), root_of_code) for module in (images, perceptual)]
+    # The sentences of errors are data here: they are the reasons for which a file is rejected.
+    modules = [Path(str(module.__file__)) for module in (images, perceptual, errors)]
+    own = [code_hash.fingerprint(path, root_of_code) for path in modules]
     decoder = " ".join([*own, f"pillow {PIL.__version__} imagehash {imagehash.__version__}"])
     findings = _read_findings(memory, decoder)
     first: dict[str, str] = {}
@@ -222,19 +219,6 @@ def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
             raise InputError(
                 f"The category folder {entry.path} holds no usable image: add images or remove the folder."
             )
-
-
-def read_categories(path: str | Path) -> list[str]:
-    """Read the categories' names in the order of their labels from ``categories.json``.
-
-    Raises:
-        InputError: when the file is missing or damaged.
-    """
-    names = read_json(path, {"index_to_category": dict})["index_to_category"]
-    found = [names.get(str(label)) for label in range(len(names))]
-    if not all(isinstance(name, str) for name in found):
-        raise InputError(f"{path} does not name the categories from 0 on: remove it and run again.")
-    return found
 
 
 def shard_of(sha256: str, shards: int) -> int:

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cbir.collection.perceptual import BITS, HASH_COLUMNS
+from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS
+from cbir.collection.perceptual import BITS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-
-GROUP_COLUMNS = ["sha256", "group", "nearest", "distance", "mirrored"]
 
 # Images compared at a time with as many others: a block of 16 MB.
 _BLOCK = 2048

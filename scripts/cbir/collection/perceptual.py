@@ -13,7 +13,8 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
-HASH_COLUMNS = ["phash", "dhash", "phash_mirrored", "dhash_mirrored"]
+from cbir.collection.columns import HASH_COLUMNS
+
 BITS = 256
 
 _SIDE = 16

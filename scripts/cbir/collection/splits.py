@@ -1,157 +1,8 @@
-"""Split a collection into train, validation and test images, by content."""
+"""Near-duplicates beside the splits that their images are in."""
 
-import hashlib
-import logging
-import math
-from collections.abc import Mapping
-from fractions import Fraction
-from itertools import pairwise
-
-import numpy as np
 import pandas as pd
 
-from cbir.files.errors import InputError
-
-SPLITS = ("train", "val", "test")
-SPLIT_COLUMNS = ["image_id", "path", "category", "label", "sha256"]
-NEAR_DUPLICATE_COLUMNS = [
-    "group",
-    "image_id",
-    "category",
-    "split",
-    "nearest",
-    "distance",
-    "mirrored",
-    "across_splits",
-    "across_categories",
-]
-
-Sizes = tuple[int, int, int]
-"""Images in train, val and test."""
-
-log = logging.getLogger("cbir")
-
-
-def split(
-    images: pd.DataFrame, shares: dict[str, float], seed: int, groups: Mapping[str, str] | None = None
-) -> dict[str, pd.DataFrame]:
-    """Split within each category, groups whole.
-
-    Each category's images are ordered by the SHA-256 of seed and content; the first are train, then val, then test.
-    The borders stand at the rounded sums of the shares, so an image more moves neither border by more than one place.
-    The order of the rows, file names and the platform play no part, and one image more or less moves at most one other
-    image across each border inside its own category.
-
-    A group stands, in all its categories, where its image with the smallest SHA-256 would stand without groups; if it
-    does not fit there, where there is most room for it. The other images then fill what is left, so that sizes differ
-    from the shares only where groups are larger than a split's share. A group that would leave nothing for a split of
-    one of its categories is not kept whole.
-
-    Args:
-        images: table with at least the columns ``SPLIT_COLUMNS``.
-        shares: share of train, val and test; they sum to 1, val may be 0.
-        seed: another seed gives another split.
-        groups: the group of each content (sha256) that has one; names of groups are arbitrary.
-
-    Returns:
-        A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id.
-
-    Raises:
-        InputError: when shares are no shares, or a category has too few images to serve every split.
-    """
-    exact = {name: Fraction(str(shares[name])) for name in SPLITS}
-    if sum(exact.values()) != 1 or exact["train"] <= 0 or exact["test"] <= 0 or exact["val"] < 0:
-        raise InputError(
-            "split.train, split.val and split.test must sum to 1, with train and test above 0: change them."
-        )
-    table = images.assign(_key=[_key(seed, digest) for digest in images["sha256"]]).sort_values(
-        "_key", ignore_index=True
-    )
-    targets = {
-        str(category): _sizes(str(category), len(group), exact)
-        for category, group in table.groupby("category", sort=True)
-    }
-    table["_split"] = _split_alone(table, targets, pd.Series(-1, table.index))
-    table["_split"] = _split_alone(table, targets, _place_groups(table, targets, groups or {}))
-    return {
-        name: table.loc[table["_split"] == number, SPLIT_COLUMNS].sort_values("image_id", ignore_index=True)
-        for number, name in enumerate(SPLITS)
-    }
-
-
-def _split_alone(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Series) -> pd.Series:
-    """Return each image's split (0, 1, 2): what is placed stays, the others (-1) fill up their category in order."""
-    found = placed.copy()
-    for category, rows in placed.groupby(table["category"], sort=False):
-        free = rows.index[rows == -1]
-        held = [int((rows == number).sum()) for number in range(len(SPLITS))]
-        sizes = _fill(targets[str(category)], held, len(free))
-        found[free] = np.repeat(range(len(SPLITS)), sizes)
-    return found
-
-
-def _fill(target: Sizes, held: list[int], free: int) -> list[int]:
-    """Return how many of the free images each split gets, so that it comes as near to its target as it can."""
-    room = [max(size - there, 0) for size, there in zip(target, held, strict=True)]
-    # What groups hold beyond a target is missing elsewhere, in proportion.
-    borders = [_round(Fraction(free * sum(room[:count]), max(sum(room), 1))) for count in range(len(room) + 1)]
-    sizes = [last - first for first, last in pairwise(borders)]
-    for number, size in enumerate(target):
-        if size and not held[number] and not sizes[number]:
-            givers = [other for other in range(len(sizes)) if sizes[other] > (held[other] == 0)]
-            largest = max(givers, key=lambda other: held[other] + sizes[other])
-            sizes[largest] -= 1
-            sizes[number] += 1
-    return sizes
-
-
-def _place_groups(table: pd.DataFrame, targets: dict[str, Sizes], groups: Mapping[str, str]) -> pd.Series:
-    """Return the split of each image in a group that is kept whole, -1 for all others."""
-    # In the order of contents, which does not depend on the seed.
-    members = table.assign(_group=table["sha256"].map(groups)).dropna(subset="_group").sort_values("sha256")
-    whole = {str(name): rows for name, rows in members.groupby("_group") if len(rows) > 1}
-    while True:
-        placed = _place(table, targets, whole)
-        spoilt = _without_room(table, targets, placed)
-        if not spoilt:
-            return placed
-        for category in sorted(spoilt):
-            touching = [name for name, rows in whole.items() if (rows["category"] == category).any()]
-            # None is left where the same group spoils two categories.
-            for name in sorted(touching, key=lambda name: (-len(whole[name]), name))[:1]:
-                log.warning(
-                    "A group of %d near-duplicates is not kept in one split: nothing would be left for another split "
-                    "of %s.",
-                    len(whole.pop(name)),
-                    category,
-                )
-
-
-def _place(table: pd.DataFrame, targets: dict[str, Sizes], groups: dict[str, pd.DataFrame]) -> pd.Series:
-    """Place each group, the largest first, since it finds room least easily."""
-    placed = pd.Series(-1, table.index)
-    room = {category: list(sizes) for category, sizes in targets.items()}
-    for rows in sorted(groups.values(), key=lambda rows: (-len(rows), rows["sha256"].iloc[0])):
-        counts = rows["category"].value_counts()
-        spare = [
-            min(room[str(name)][number] - count for name, count in counts.items()) for number in range(len(SPLITS))
-        ]
-        wanted = int(rows["_split"].iloc[0])
-        number = wanted if spare[wanted] >= 0 else spare.index(max(spare))
-        placed[rows.index] = number
-        for name, count in counts.items():
-            room[str(name)][number] -= count
-    return placed
-
-
-def _without_room(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Series) -> set[str]:
-    """Return the categories whose free images cannot give each split at least one."""
-    spoilt = set()
-    for category, rows in placed.groupby(table["category"], sort=False):
-        empty = [number for number, size in enumerate(targets[str(category)]) if size and not (rows == number).any()]
-        if len(empty) > (rows == -1).sum():
-            spoilt.add(str(category))
-    return spoilt
+from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS
 
 
 def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -160,7 +11,7 @@ def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str
     Args:
         images: columns image_id, category, sha256.
         groups: see `cbir.collection.near_duplicates.groups`.
-        tables: see `split`.
+        tables: the images of each split, see `cbir.collection.protocols`.
 
     Returns:
         Columns ``NEAR_DUPLICATE_COLUMNS``, a row an image. ``group`` counts from 1; ``nearest`` is the image_id of the
@@ -177,25 +28,3 @@ def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str
     table = table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)
     table["group"] = pd.factorize(table["group"])[0] + 1
     return table[NEAR_DUPLICATE_COLUMNS]
-
-
-def _key(seed: int, sha256: str) -> str:
-    return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
-
-
-def _sizes(category: str, count: int, shares: dict[str, Fraction]) -> Sizes:
-    """Return how many images are train, val and test: at least one where the share is not 0."""
-    least_val = int(shares["val"] > 0)
-    needed = 2 + least_val
-    if count < needed:
-        raise InputError(
-            f"The category {category!r} has {count} usable image{'s' * (count != 1)}, fewer than the split needs "
-            f"({needed} or more): add images or remove its folder."
-        )
-    train = min(max(_round(count * shares["train"]), 1), count - least_val - 1)
-    before_test = min(max(_round(count * (1 - shares["test"])), train + least_val), count - 1)
-    return train, before_test - train, count - before_test
-
-
-def _round(value: Fraction) -> int:
-    return math.floor(value + Fraction(1, 2))

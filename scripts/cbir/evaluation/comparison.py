@@ -3,35 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation.measure import Metrics, compared_metrics, written
 from cbir.evaluation.significance import bootstrap_interval, mcnemar, paired_permutation_test
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 
 LISTED = 5
 """Best and worst categories listed for each method."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure whose differences are tested: its name in the summary, its column in queries.csv, its name in words."""
-
-    key: str
-    column: str
-    name: str
-    more_is_better: bool
-
-
-FIGURES = (
-    Figure("accuracy", "correct", "accuracy", True),
-    Figure("anmrr", "nmrr", "ANMRR", False),
-    Figure("map", "average_precision", "MAP", True),
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +27,7 @@ class Evaluated:
         method: its name.
         summary: its figures.
         categories: category, f1, support and anmrr, best F1 first.
-        queries: image_id, correct, nmrr and average_precision, sorted by image_id, so that rows of two methods match.
+        queries: image_id and the column of each compared metric, sorted by image_id, so that rows of two methods match.
     """
 
     method: str
@@ -64,14 +49,15 @@ def read(method: str, summary: str, categories: str, queries: str) -> Evaluated:
         InputError: when a file is missing or damaged, or the summary is another method's.
     """
     figures = read_json(summary)
-    needed = ["method", "k", *(figure.key for figure in FIGURES)]
+    needed = ["method", "k", *compared_metrics()]
     missing = [key for key in needed if not isinstance(figures, dict) or key not in figures]
     if missing:
         raise InputError(f"{summary} lacks {missing[0]!r}: remove it and run again.")
     if figures["method"] != method:
         raise InputError(f"{summary} is of the method {figures['method']!r}, not {method!r}: remove it and run again.")
     table = _read_table(categories, ["category", "support"], ["f1", "anmrr"])
-    per_query = _read_table(queries, ["image_id", "correct"], ["nmrr", "average_precision"])
+    measured = [metric.COLUMN for metric in compared_metrics().values() if metric.COLUMN != "correct"]
+    per_query = _read_table(queries, ["image_id", "correct"], measured)
     if per_query["correct"].dtype != np.bool_:
         raise InputError(f"{queries} has something else than True and False as correct: remove it and run again.")
     return Evaluated(method, figures, table, per_query.sort_values("image_id", ignore_index=True))
@@ -109,7 +95,7 @@ def require_same_queries(evaluated: Sequence[Evaluated]) -> None:
 
 
 def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int, seed: int) -> pd.DataFrame:
-    """Return a row a method, best ANMRR first: the summary's figures and the intervals of accuracy, ANMRR and MAP.
+    """Return a row a method, best ANMRR first: the summary's figures and the intervals of the compared metrics.
 
     Args:
         evaluated: the methods, on the same queries.
@@ -118,22 +104,23 @@ def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int
         seed: of the draws.
 
     Returns:
-        The single values of the summaries; behind each figure of ``FIGURES`` its ``_low`` and ``_high`` (percentile
+        The single values of the summaries; behind each compared metric its ``_low`` and ``_high`` (percentile
         bootstrap over the queries).
     """
     rows = [
         {key: value for key, value in item.summary.items() if not isinstance(value, dict | list)} for item in evaluated
     ]
     # A figure that is not defined is null in the summary.
-    table = pd.DataFrame(rows).astype({figure.key: np.float64 for figure in FIGURES})
-    for figure in FIGURES:
+    metrics = compared_metrics()
+    table = pd.DataFrame(rows).astype(dict.fromkeys(metrics, np.float64))
+    for key, metric in metrics.items():
         intervals = [
-            bootstrap_interval(_values(item, figure), seed=seed, confidence=confidence, resamples=resamples)
+            bootstrap_interval(_values(item, metric), seed=seed, confidence=confidence, resamples=resamples)
             for item in evaluated
         ]
-        place = list(table.columns).index(figure.key) + 1
-        table.insert(place, f"{figure.key}_low", [interval.low for interval in intervals])
-        table.insert(place + 1, f"{figure.key}_high", [interval.high for interval in intervals])
+        place = list(table.columns).index(key) + 1
+        table.insert(place, f"{key}_low", [interval.low for interval in intervals])
+        table.insert(place + 1, f"{key}_high", [interval.high for interval in intervals])
     return table.sort_values(["anmrr", "accuracy", "method"], ascending=[True, False, True], ignore_index=True)
 
 
@@ -182,9 +169,9 @@ def compare(a: Evaluated, b: Evaluated, *, confidence: float, resamples: int, se
     """Compare two methods over the same queries: how large each difference is, how sure, and whether it is real.
 
     A difference is real when equally good methods would show one as large in at most 1 - confidence of all cases, by
-    McNemar's test for accuracy and a paired permutation test for ANMRR and MAP. Queries count as independent draws;
-    another split or another training is not part of the uncertainty, and the three tests are not corrected for being
-    three.
+    McNemar's test where a query is right or wrong (accuracy) and a paired permutation test for the other compared
+    metrics. Queries count as independent draws; another split or another training is not part of the uncertainty, and
+    the tests are not corrected for being several.
 
     Args:
         a: one method.
@@ -194,55 +181,56 @@ def compare(a: Evaluated, b: Evaluated, *, confidence: float, resamples: int, se
         seed: of both.
 
     Returns:
-        Plain data without NaN: ``a``, ``b``, ``queries`` and the settings; for each figure of ``FIGURES`` its values
+        Plain data without NaN: ``a``, ``b``, ``queries`` and the settings; for each compared metric its values
         ``a`` and ``b``, ``difference`` = a - b with its bootstrap interval ``low`` to ``high``, ``test``, ``p_value``
-        and ``real`` (None where the figure is not defined), for accuracy also ``only_a`` and ``only_b``, the queries
+        and ``real`` (None where the metric is not defined), for accuracy also ``only_a`` and ``only_b``, the queries
         that one method alone got right; ``words``, the findings in one to three sentences.
     """
     found: dict[str, Any] = {"a": a.method, "b": b.method, "queries": len(a.queries)}
     found |= {"confidence": confidence, "resamples": resamples, "seed": seed}
-    for figure in FIGURES:
-        ours, theirs = _values(a, figure), _values(b, figure)
+    metrics = compared_metrics()
+    for key, metric in metrics.items():
+        ours, theirs = _values(a, metric), _values(b, metric)
         interval = bootstrap_interval(ours - theirs, seed=seed, confidence=confidence, resamples=resamples)
         row: dict[str, Any] = {
-            "a": a.summary[figure.key],
-            "b": b.summary[figure.key],
+            "a": a.summary[key],
+            "b": b.summary[key],
             "difference": interval.mean,
             "low": interval.low,
             "high": interval.high,
         }
-        if figure.key == "accuracy":
-            test = mcnemar(a.queries["correct"].to_numpy(), b.queries["correct"].to_numpy())
+        if a.queries[metric.COLUMN].dtype == np.bool_:
+            test = mcnemar(a.queries[metric.COLUMN].to_numpy(), b.queries[metric.COLUMN].to_numpy())
             row |= {"test": "McNemar", "only_a": test.only_a, "only_b": test.only_b, "p_value": test.p_value}
         else:
             p_value = paired_permutation_test(ours, theirs, seed=seed, resamples=resamples).p_value
             row |= {"test": "paired permutation", "p_value": p_value}
         # Rounded, because 1 - 0.95 is a little more than 0.05 and 1 - 0.9 a little less than 0.1.
         row["real"] = None if math.isnan(row["p_value"]) else row["p_value"] <= round(1 - confidence, 12)
-        found[figure.key] = {
-            key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()
+        found[key] = {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()
         }
-    return found | {"words": words(found)}
+    return found | {"words": _words(found, metrics, a.summary["k"])}
 
 
-def words(found: Mapping[str, Any]) -> str:
+def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
     """Say which of the differences that `compare` found are real, and which may be chance."""
     better: dict[str, list[str]] = {}
     chance, undefined = [], []
-    for figure in FIGURES:
-        row = found[figure.key]
+    for key, metric in metrics.items():
+        row, name = found[key], metric.NAME.format(k=k)
         if row["real"] is None:
-            undefined.append(figure.name)
+            undefined.append(name)
             continue
-        values = {found["a"]: _written(figure, row["a"]), found["b"]: _written(figure, row["b"])}
+        values = {found["a"]: written(metric, row["a"]), found["b"]: written(metric, row["b"])}
         probability = "p < 0.0001" if row["p_value"] < 0.0001 else f"p = {row['p_value']:.3g}"
         if not row["real"]:
             pair = ", ".join(f"{method} {value}" for method, value in values.items())
-            chance.append(f"{figure.name} ({pair}, {probability})")
+            chance.append(f"{name} ({pair}, {probability})")
             continue
-        ordered = ("a", "b") if (row["difference"] > 0) == figure.more_is_better else ("b", "a")
+        ordered = ("a", "b") if (row["difference"] > 0) == metric.HIGHER_IS_BETTER else ("b", "a")
         winner, loser = (found[side] for side in ordered)
-        better.setdefault(winner, []).append(f"{figure.name} ({values[winner]} against {values[loser]}, {probability})")
+        better.setdefault(winner, []).append(f"{name} ({values[winner]} against {values[loser]}, {probability})")
     sentences = []
     if better:
         claims = " and ".join(f"{winner} is better in {_listed(items)}" for winner, items in better.items())
@@ -257,12 +245,8 @@ def words(found: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _values(item: Evaluated, figure: Figure) -> NDArray[np.float64]:
-    return item.queries[figure.column].to_numpy(np.float64)
-
-
-def _written(figure: Figure, value: float) -> str:
-    return f"{100 * value:.1f} %" if figure.key == "accuracy" else f"{value:.3f}"
+def _values(item: Evaluated, metric: ModuleType) -> NDArray[np.float64]:
+    return item.queries[metric.COLUMN].to_numpy(np.float64)
 
 
 def _listed(items: Sequence[str]) -> str:

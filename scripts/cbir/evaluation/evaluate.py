@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from cbir.evaluation import metrics
+from cbir.evaluation import measure
+from cbir.evaluation.classification import confusion, precision_recall_f1
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
 from cbir.features.store import FeatureStore
 from cbir.files import threads
 from cbir.files.errors import InputError
@@ -56,7 +59,7 @@ def evaluate(
         queries: its test features.
         categories: the name of each label.
         tree: the gallery's KD-tree, which must agree with the exact search on a sample of the queries.
-        k: neighbours that vote, and results that the "at k" figures look at.
+        k: neighbours that vote, and results that the metrics "at k" look at.
         neighbours: how many neighbours of each query are listed.
         worst_images: test images of the worst category looked at closely (the seed chooses which).
         worst_retrieved: results retrieved for each of them.
@@ -64,8 +67,9 @@ def evaluate(
         block_bytes: memory for a block of rankings.
 
     Returns:
-        ``summary``, one figure a name; ``categories``, best F1 first; ``queries``, one row each; ``neighbours``, rank
-        from 1; ``confusion``, rows true, columns predicted; ``worst``, the category with the lowest F1.
+        ``summary``, with every metric by its key; ``categories``, best F1 first; ``queries``, one row each;
+        ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted; ``worst``, the category with the
+        lowest F1.
 
     Raises:
         InputError: when the gallery is empty, there is no query, a label has no category, or the KD-tree disagrees.
@@ -82,28 +86,13 @@ def evaluate(
     gtm = int(max(np.count_nonzero(gallery.label == label) for label in np.unique(queries.label)))
     found = np.empty((len(queries.features), listed))
     places = np.empty((len(queries.features), listed), np.int64)
-    figures: dict[str, np.ndarray] = {
-        name: np.empty(len(queries.features))
-        for name in (
-            "nmrr",
-            "average_precision",
-            "map_at_r",
-            "r_precision",
-            "nmrr_at_k",
-            "precision_at_k",
-            "recall_at_k",
-        )
-    }
+    metrics = measure.all_metrics()
+    values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
     progress = Progress("queries ranked", len(queries.features))
     for rows, order in exact.rankings(queries.features, gallery.features, block_bytes):
         relevance = gallery.label[order] == queries.label[rows, None]
-        figures["nmrr"][rows] = metrics.nmrr(relevance, gtm)
-        figures["average_precision"][rows] = metrics.average_precision(relevance)
-        figures["map_at_r"][rows] = metrics.average_precision_at_r(relevance)
-        figures["r_precision"][rows] = metrics.r_precision(relevance)
-        figures["nmrr_at_k"][rows] = metrics.nmrr_at_k(relevance, k)
-        figures["precision_at_k"][rows] = metrics.precision_at_k(relevance, k)
-        figures["recall_at_k"][rows] = metrics.recall_at_k(relevance, k)
+        for key, of_queries in values.items():
+            of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
         places[rows] = order[:, :listed]
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
@@ -114,24 +103,17 @@ def evaluate(
     correct = predicted == queries.label
     per_query["predicted"] = [categories[label] for label in predicted]
     per_query["correct"] = correct
-    per_query["nmrr"] = figures["nmrr"]
-    per_query["average_precision"] = figures["average_precision"]
-    counts = metrics.confusion(queries.label, predicted, len(categories))
-    table = _categories(categories, counts, queries.label, figures["nmrr"])
+    for key, of_queries in values.items():
+        if metrics[key].COLUMN is not None:
+            per_query[metrics[key].COLUMN] = of_queries
+    counts = confusion(queries.label, predicted, len(categories))
+    table = _categories(categories, counts, queries.label, values["anmrr"])
     worst_category = str(table["category"].iloc[-1])
     summary = {
         "method": gallery.about.get("method"),
         "k": k,
         "queries": len(correct),
-        "accuracy": float(correct.mean()),
-        "anmrr": metrics.mean_defined(figures["nmrr"]),
-        "nmrr_at_k": metrics.mean_defined(figures["nmrr_at_k"]),
-        "map": metrics.mean_defined(figures["average_precision"]),
-        "map_at_r": metrics.mean_defined(figures["map_at_r"]),
-        "r_precision": metrics.mean_defined(figures["r_precision"]),
-        "precision_at_k": metrics.mean_defined(figures["precision_at_k"]),
-        "recall_at_k": metrics.mean_defined(figures["recall_at_k"]),
-        "macro_f1": float(table["f1"].mean()),
+        **{key: measure.overall(metric, values.get(key), counts) for key, metric in metrics.items()},
         "worst_category": worst_category,
         "gallery": len(gallery.features),
         "features_sha256": {
@@ -164,7 +146,7 @@ def _require_agreement(tree: KDTree, queries: FeatureStore, found: np.ndarray, s
 
 def _categories(categories: list[str], counts: np.ndarray, truth: np.ndarray, nmrr: np.ndarray) -> pd.DataFrame:
     labels = np.unique(truth)
-    precision, recall, f1 = (values[labels] for values in metrics.precision_recall_f1(counts))
+    precision, recall, f1 = (values[labels] for values in precision_recall_f1(counts))
     table = pd.DataFrame(
         {
             "category": [categories[label] for label in labels],
@@ -172,7 +154,7 @@ def _categories(categories: list[str], counts: np.ndarray, truth: np.ndarray, nm
             "recall": recall,
             "f1": f1,
             "support": counts.sum(axis=1)[labels],
-            "anmrr": [metrics.mean_defined(nmrr[truth == label]) for label in labels],
+            "anmrr": [mean_defined(nmrr[truth == label]) for label in labels],
         }
     )
     return table.sort_values(["f1", "anmrr", "category"], ascending=[False, True, True], ignore_index=True)
@@ -215,7 +197,7 @@ def _worst(
     rows = np.flatnonzero(per_query["category"] == category)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(images, len(rows)), replace=False))
     relevance = gallery.label[places[chosen, :retrieved]] == queries.label[chosen, None]
-    values = metrics.nmrr_at_k(relevance, retrieved)
+    values = REGISTRY["nmrr-at-k"].per_query(relevance, k=retrieved)
     wrong = per_query.loc[rows[per_query["predicted"].iloc[rows] != category], "predicted"].value_counts()
     strangers = pd.Series(
         [categories[label] for label in gallery.label[places[chosen, :retrieved]][~relevance]]

@@ -1,6 +1,6 @@
 """How sure a figure is, and whether two methods differ on the same queries.
 
-All three take the queries as independent draws. NaN marks an undefined query (see ``cbir.evaluation.metrics``) and is
+All three take the queries as independent draws. NaN marks an undefined query (see ``cbir.evaluation.relevance``) and is
 left out; in a paired test, the pair is.
 """
 

@@ -1,10 +1,15 @@
 """How well the validation split finds its own categories in the train split."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.evaluation import metrics
+from cbir.evaluation import measure
+from cbir.evaluation.classification import confusion
+from cbir.evaluation.metrics import REGISTRY
 from cbir.retrieval.exact import rankings
+from cbir.retrieval.voting import majority_vote
 
 
 def retrieval_quality(
@@ -12,26 +17,36 @@ def retrieval_quality(
     query_labels: NDArray[np.int64],
     gallery: NDArray[np.float32],
     gallery_labels: NDArray[np.int64],
+    names: Iterable[str],
+    k: int | None = None,
 ) -> dict[str, float]:
-    """Return ``map`` (1 is best) and ``anmrr`` (0 is best) of queries against a gallery.
+    """Return some metrics of queries against a gallery, by their keys.
 
     Args:
         queries: (q, d).
         query_labels: int64 (q,), 0 and above.
         gallery: (g, d).
         gallery_labels: int64 (g,), 0 and above.
+        names: the metrics, as the configuration calls them.
+        k: how many results are looked at and vote, at least 1; None suffices for metrics that do not depend on it.
 
     Returns:
-        Means over the queries whose category stands in the gallery; NaN where there is none.
+        NaN where no query's category stands in the gallery and the metric is not defined without.
+
+    Raises:
+        InputError: when there is no metric of a name.
     """
-    counts = np.bincount(gallery_labels, minlength=query_labels.max() + 1)
-    gtm = int(counts[query_labels].max())
-    precision, rank = [], []
+    metrics = {measure.key(name): REGISTRY.get_entry(name) for name in names}
+    values = {key: np.empty(len(queries)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
+    voted = len(values) < len(metrics)
+    predicted = np.zeros(len(queries), np.int64)
+    categories = int(max(query_labels.max(), gallery_labels.max())) + 1
+    gtm = int(np.bincount(gallery_labels, minlength=categories)[query_labels].max())
     for rows, order in rankings(queries, gallery):
-        relevance = gallery_labels[order] == query_labels[rows, None]
-        precision.append(metrics.average_precision(relevance))
-        rank.append(metrics.nmrr(relevance, gtm))
-    return {
-        "map": metrics.mean_defined(np.concatenate(precision)),
-        "anmrr": metrics.mean_defined(np.concatenate(rank)),
-    }
+        labels = gallery_labels[order]
+        for key, of_queries in values.items():
+            of_queries[rows] = measure.per_query(metrics[key], labels == query_labels[rows, None], k=k, gtm=gtm)
+        if voted:
+            predicted[rows] = majority_vote(labels[:, :k])
+    counts = confusion(query_labels, predicted, categories)
+    return {key: measure.overall(metric, values.get(key), counts) for key, metric in metrics.items()}

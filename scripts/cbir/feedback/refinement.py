@@ -1,7 +1,7 @@
 """Refinements as JSON: read, checked, written.
 
-A refinement comes from a person, the page or the simulated user, so nothing in it is trusted. Every mistake becomes one
-sentence that names the file and the key.
+A refinement comes from a person, the search page or the simulated user, so nothing in it is trusted. Every mistake
+becomes one sentence that names the file and the key.
 """
 
 import json

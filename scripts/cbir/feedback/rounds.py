@@ -1,6 +1,6 @@
 """The rounds of a refinement: a ranking, judgements of its results, the next ranking.
 
-The workflow, the page and the simulated user all call ``Search``, so all get the same results to the last digit.
+The workflow, the search page and the simulated user all call ``Search``, so all get the same results to the last digit.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.evaluation.metrics import mean_defined, nmrr
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import RoundResult, Search, judge_all, start_all
 from cbir.files.progress import Progress
@@ -102,7 +103,7 @@ def measure(searches: Sequence[Search], rounds: int, gtm: int) -> Gain:
     Args:
         searches: one a query of one gallery, its category known.
         rounds: how many rounds are judged.
-        gtm: GTM of the whole query set on the whole gallery (see ``cbir.evaluation.metrics.nmrr``). It stays the same
+        gtm: GTM of the whole query set on the whole gallery (see ``cbir.evaluation.metrics.anmrr``). It stays the same
             over the rounds and over any choice of queries, so that their figures compare.
     """
     table = np.empty((6, len(searches), rounds + 1))
@@ -124,13 +125,14 @@ def _figures(
     pairs = list(zip(searches, first, results, strict=True))
     refined = _residual((search, result, result) for search, _, result in pairs)
     before = _residual(pairs)
+    nmrr = REGISTRY["anmrr"].per_query
     return np.array(
         [
             [result.precision for result in results],
             [result.residual_precision for result in results],
             [row[: search.k].sum() / search.k for search, row in zip(searches, before, strict=True)],
-            nmrr(refined, gtm),
-            nmrr(before, gtm),
+            nmrr(refined, gtm=gtm),
+            nmrr(before, gtm=gtm),
             [result.relevant.size + result.irrelevant.size for result in results],
         ]
     )

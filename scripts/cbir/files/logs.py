@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cbir.files.atomic import open_file, unwritable
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 
 
 class PrintableFormatter(logging.Formatter):

@@ -36,9 +36,7 @@ class Registry(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in alphabetical order, without importing anything."""
-        return iter(
-            sorted(path.stem.replace("_", "-") for path in self.folder.glob("*.py") if not path.stem.startswith("_"))
-        )
+        return iter(words(self.folder))
 
     def __len__(self) -> int:
         """Return how many entries there are."""
@@ -57,6 +55,19 @@ class Registry(Mapping[str, Any]):
     def path(self, name: str) -> Path:
         """Return the file of an entry, which the code hash of a rule that uses it covers."""
         return self.folder / f"{_module(name)}.py"
+
+
+def words(folder: Path) -> list[str]:
+    """Return the names of the entries in the folder of a registry, in alphabetical order, without importing anything.
+
+    Raises:
+        FileNotFoundError: when there is no such folder.
+    """
+    return sorted(
+        path.stem.replace("_", "-")
+        for path in folder.iterdir()
+        if path.suffix == ".py" and not path.stem.startswith("_")
+    )
 
 
 def _module(name: str) -> str:

@@ -13,8 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cbir.collection.images import ImageError, thumbnail
+from cbir.evaluation import measure
 from cbir.files.atomic import atomic
-from cbir.files.errors import InputError, printable
+from cbir.files.errors import InputError
+from cbir.files.printable import printable
 
 matplotlib.use("Agg")
 # File names may hold "$", which would be taken for mathematics.
@@ -151,17 +153,19 @@ _BLUE, _ORANGE = "#0072b2", "#b35900"
 
 
 def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> None:
-    """Draw accuracy, ANMRR and MAP of each method with their intervals, methods from top to bottom.
+    """Draw the compared metrics of each method with their intervals, methods from top to bottom.
 
     Args:
-        table: columns method, and accuracy, anmrr and map, each with ``_low`` and ``_high``.
+        table: columns method, k, and of each compared metric its key, also with ``_low`` and ``_high``.
         confidence: of the intervals.
         path: an SVG or PNG file.
     """
     places = np.arange(len(table))
-    titles = {"accuracy": "accuracy (more is better)", "anmrr": "ANMRR (less is better)", "map": "MAP (more is better)"}
-    figure, grid = plt.subplots(1, 3, figsize=(9, 0.32 * len(table) + 1.3), sharey=True, layout="constrained")
-    for axes, (key, title) in zip(grid, titles.items(), strict=True):
+    metrics = measure.compared_metrics()
+    size = (3 * len(metrics), 0.32 * len(table) + 1.3)
+    figure, grid = plt.subplots(1, len(metrics), figsize=size, sharey=True, layout="constrained")
+    for axes, (key, metric) in zip(grid, metrics.items(), strict=True):
+        title = f"{metric.NAME.format(k=table['k'].iloc[0])} ({measure.better(metric)} is better)"
         axes.hlines(places, table[f"{key}_low"], table[f"{key}_high"], color=_BLUE, linewidth=2)
         axes.scatter(table[key], places, color=_BLUE, zorder=3)
         for place, value in zip(places, table[key], strict=True):
@@ -169,7 +173,8 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
         axes.set_title(title, fontsize=9)
         axes.margins(x=0.15)
         left, right = axes.get_xlim()
-        axes.set_xlim(max(left, -0.03), min(right, 1.03))
+        least, most = metric.RANGE
+        axes.set_xlim(max(left, least - 0.03), min(right, most + 0.03))
         axes.grid(axis="x", alpha=0.3)
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(places, [shorten(str(name)) for name in table["method"]])

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from cbir.report import plots
 
 # A colour, a line and a sign each, so that any one of them is enough.

@@ -1,16 +1,19 @@
 """Draw the history of a training."""
 
+import math
 from pathlib import Path
+from types import ModuleType
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cbir.evaluation import measure
 from cbir.files import tables
 from cbir.report import plots
 
-_PANELS = (
+_PANELS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Loss", {"loss": "mean hinge"}),
-    ("Validation retrieval quality", {"map": "MAP (1 is best)", "anmrr": "ANMRR (0 is best)"}),
+    ("Validation retrieval quality", {}),
     ("Share of active triplets", {"active": "triplets that miss the margin"}),
     ("Spread of the embeddings", {"spread": "r.m.s. distance to their mean"}),
 )
@@ -27,10 +30,12 @@ def plot_history(history_csv: str | Path, svg_path: str | Path) -> None:
         InputError: when the history is missing or lacks a column.
     """
     history = tables.read_csv(history_csv, ["epoch", "best", *(name for _, lines in _PANELS for name in lines)])
+    metrics = measure.all_metrics()
+    measured = {name: _label(metrics[name]) for name in history.columns if name in metrics}
     best = history["epoch"][history["best"].astype(bool)]
     figure = Figure(figsize=(9, 6), layout="constrained")
     for axes, (title, lines) in zip(figure.subplots(2, 2, sharex=True).flat, _PANELS, strict=True):
-        for name, label in lines.items():
+        for name, label in (lines or measured).items():
             axes.plot(history["epoch"], history[name].replace("", "nan").astype(float), marker=".", label=label)
         for epoch in best:
             axes.axvline(epoch, color="grey", linestyle=":", label="weights kept")
@@ -40,3 +45,9 @@ def plot_history(history_csv: str | Path, svg_path: str | Path) -> None:
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
     plots.save(figure, svg_path)
+
+
+def _label(metric: ModuleType) -> str:
+    best = metric.RANGE[metric.HIGHER_IS_BETTER]
+    meant = f"{best} is best" if math.isfinite(best) else f"{measure.better(metric)} is better"
+    return f"{metric.NAME.format(k='k')} ({meant})"

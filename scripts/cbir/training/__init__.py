@@ -1,1 +1,1 @@
-"""Training an encoder with a triplet loss."""
+"""Training an encoder."""

@@ -1,6 +1,6 @@
 """Images as the network takes them: decoded once where memory allows, then batch by batch in threads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from cbir.collection import images
 from cbir.encoders.architectures import scale
 from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
-from cbir.training.mining import random_partners
 from cbir.training.settings import AugmentSettings
 
 CACHE_BYTES = 1_000_000_000  # Decoded training and validation images that are kept in memory, each split.
+Targets = dict[str, NDArray[Any]]
+
 QUEUE = 4  # Batches made ahead, each of some 20 MB.
 
 
@@ -72,7 +73,7 @@ class Photographs:
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """The batches of one epoch: varied images, with labels and the partners that random mining takes.
+    """The batches of one epoch: varied images, with the targets that the loss takes.
 
     Each batch depends on seed, epoch and its number alone, so threads may make them in any order.
 
@@ -81,6 +82,8 @@ class TrainingBatches(keras.utils.PyDataset):
         labels: int64 (n,).
         batches: positions (steps, batch), see `cbir.training.sampler.epoch_batches`.
         augment_settings: how images are varied.
+        targets: makes a batch's targets from its labels and a random generator, see
+            `cbir.training.losses._loss.Loss.targets`.
         seed: of the whole training.
         epoch: its number.
         workers: threads.
@@ -92,24 +95,23 @@ class TrainingBatches(keras.utils.PyDataset):
         labels: NDArray[np.int64],
         batches: NDArray[np.int64],
         augment_settings: AugmentSettings,
+        targets: Callable[[NDArray[np.int64], np.random.Generator], Targets],
         seed: int,
         epoch: int,
         workers: int,
     ) -> None:
         super().__init__(workers=workers, max_queue_size=QUEUE)
         self.photographs, self.labels, self.batches = photographs, labels, batches
-        self.augment_settings, self.seed, self.epoch = augment_settings, seed, epoch
+        self.augment_settings, self.targets, self.seed, self.epoch = augment_settings, targets, seed, epoch
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.int64]]]:
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], Targets]:
         generator = np.random.default_rng([self.seed, self.epoch, 1, step])
         chosen = self.batches[step]
         varied = [augment(self.photographs[i], self.augment_settings, generator) for i in chosen]
-        labels = self.labels[chosen]
-        positives, negatives = random_partners(labels, generator)
-        return scale(np.stack(varied)), {"labels": labels, "positives": positives, "negatives": negatives}
+        return scale(np.stack(varied)), self.targets(self.labels[chosen], generator)
 
 
 class PlainBatches(keras.utils.PyDataset):

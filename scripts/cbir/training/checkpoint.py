@@ -27,6 +27,7 @@ class State:
         best: the epoch with the best validation so far.
         stuck: steps since the embeddings last were apart, see `cbir.training.collapse`.
         weights: the encoder's.
+        objective: the loss's variables; most losses have none.
         optimizer: its variables.
         best_weights: the encoder's at the best epoch.
     """
@@ -36,6 +37,7 @@ class State:
     best: int = 0
     stuck: int = 0
     weights: Arrays = field(default_factory=list)
+    objective: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     best_weights: Arrays = field(default_factory=list)
 
@@ -45,7 +47,7 @@ class State:
         return len(self.history) - 1
 
 
-_ARRAYS = ("weights", "optimizer", "best_weights")
+_ARRAYS = ("weights", "objective", "optimizer", "best_weights")
 
 
 def save(path: Path, state: State) -> None:

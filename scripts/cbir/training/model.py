@@ -1,28 +1,28 @@
-"""An encoder with what its training adds: normalisation, mining, loss."""
+"""An encoder with what its training adds: normalisation and a loss."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from cbir.training import losses, mining
 from cbir.training.settings import TrainingSettings
 
 
-class TripletModel(keras.Model):
-    """Wraps an encoder for `fit`; its output is what the loss and the validation's search see.
+class TrainingModel(keras.Model):
+    """Wraps an encoder and a loss for `fit`; its output is what the loss and the validation's search see.
 
-    Targets are a dictionary of integers (n,): ``labels``, and ``positives`` and ``negatives`` from
-    `cbir.training.mining.random_partners`. The metrics ``active`` and ``spread`` are those of `cbir.training.losses`.
+    The targets of a batch are those of the loss, see `cbir.training.losses._loss.Loss.targets`. The metric
+    ``active`` is the loss's share of active terms, ``spread`` is that of `spread`.
 
     Args:
         encoder: maps images to vectors; it is trained in place.
-        settings: mining, margin, normalise and batch_norm are used here.
+        objective: the `cbir.training.losses._loss.Loss`; its variables are trained with the encoder's.
+        settings: normalise and batch_norm are used here.
     """
 
-    def __init__(self, encoder: Any, settings: TrainingSettings) -> None:
-        super().__init__(name="triplet")
-        self.encoder, self.settings = encoder, settings
+    def __init__(self, encoder: Any, objective: Any, settings: TrainingSettings) -> None:
+        super().__init__(name="training")
+        self.encoder, self.objective, self.settings = encoder, objective, settings
         self.active = keras.metrics.Mean(name="active")
         self.spread = keras.metrics.Mean(name="spread")
 
@@ -36,18 +36,17 @@ class TripletModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Return the loss of a batch and note its share of active triplets and its spread."""
-        distances = mining.squared_distances(y_pred)
-        if self.settings.mining == "random":
-            triplets = mining.random_triplets(distances, y["positives"], y["negatives"])
-        elif self.settings.mining == "semi-hard":
-            triplets = mining.semi_hard_triplets(distances, y["labels"])
-        else:
-            triplets = mining.batch_hard_triplets(distances, y["labels"])
-        loss, active = losses.triplet_loss(*triplets, self.settings.margin)
+        """Return the loss of a batch and note its share of active terms and its spread."""
+        loss, active = self.objective(y_pred, y)
         self.active.update_state(active)
-        self.spread.update_state(losses.spread(y_pred))
+        self.spread.update_state(spread(y_pred))
         return loss
+
+
+def spread(embeddings: Any) -> Any:
+    """Return the root mean square distance of ``embeddings`` (n, d) to their mean: 0 when all are the same."""
+    centred = embeddings - ops.mean(embeddings, axis=0, keepdims=True)
+    return ops.sqrt(ops.mean(ops.sum(centred * centred, axis=1)))
 
 
 def half_precision_twin(encoder: Any) -> Any:

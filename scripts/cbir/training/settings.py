@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.files.errors import InputError
+from cbir.training import losses
 
 Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]
-Monitor = Literal["anmrr", "map"]
 BatchNorm = Literal["frozen", "moving"]
 
 
@@ -32,7 +33,8 @@ class TrainingSettings:
     """One training.
 
     Attributes:
-        mining: how triplets are chosen within a batch, see `cbir.training.mining`.
+        loss: an entry of `cbir.training.losses`.
+        mining: how the triplet loss chooses triplets within a batch.
         margin: of the triplet loss, in squared distances.
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
         batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
@@ -45,12 +47,13 @@ class TrainingSettings:
         schedule: ``cosine`` falls to 0 at the last epoch, ``constant`` stays.
         warmup_epochs: over which the rate rises from 0 before.
         patience: epochs without a better validation after which training stops.
-        monitor: what makes a validation better, and its best epoch the result.
+        monitor: the metric (of `cbir.evaluation.metrics`) of a validation whose best epoch is the result.
         mixed_precision: compute in float16 and keep weights in float32; for GPUs.
         augment: how training images are varied.
         seed: of batches and augmentation.
     """
 
+    loss: str = "triplet"
     mining: Mining = "batch-hard"
     margin: float = 0.2
     normalise: bool = True
@@ -63,7 +66,7 @@ class TrainingSettings:
     schedule: Schedule = "cosine"
     warmup_epochs: int = 0
     patience: int = 3
-    monitor: Monitor = "anmrr"
+    monitor: str = "anmrr"
     mixed_precision: bool = False
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
@@ -74,7 +77,7 @@ class TrainingSettings:
         Raises:
             InputError: naming the key.
         """
-        for name, choices in _CHOICES.items():
+        for name, choices in ({"loss": tuple(losses.REGISTRY)} | _CHOICES).items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), "one of " + ", ".join(choices))
         for name, least in _AT_LEAST.items():
@@ -109,7 +112,7 @@ class TrainingSettings:
 _CHOICES = {
     "mining": get_args(Mining),
     "schedule": get_args(Schedule),
-    "monitor": get_args(Monitor),
+    "monitor": METRICS,
     "batch_norm": get_args(BatchNorm),
 }
 _AT_LEAST = {

@@ -1,4 +1,4 @@
-"""Train an encoder with a triplet loss, epoch by epoch, so that it can be stopped and resumed at any time."""
+"""Train an encoder epoch by epoch, so that it can be stopped and resumed at any time."""
 
 import hashlib
 import logging
@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation import measure
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.evaluation.validation import retrieval_quality
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-from cbir.training import checkpoint, collapse
+from cbir.training import checkpoint, collapse, losses
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
-from cbir.training.model import TripletModel, half_precision_twin
+from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.sampler import epoch_batches
-from cbir.training.schedule import WarmupSchedule
 from cbir.training.settings import TrainingSettings
 
 log = logging.getLogger("cbir")
@@ -29,18 +30,26 @@ log = logging.getLogger("cbir")
 EMBED_BATCH = 64
 CHECKPOINT = "checkpoint.npz"
 HISTORY = "history.csv"
+SHOWN = ("map", "anmrr")
+"""Metrics of the validation that every history shows, beside the one that decides (``training.monitor``)."""
 
 
 def train(
-    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, folder: Path, workers: int = 1
+    encoder: Any,
+    train_set: ImageSet,
+    val_set: ImageSet,
+    settings: TrainingSettings,
+    folder: Path,
+    workers: int = 1,
+    k: int | None = None,
 ) -> pd.DataFrame:
     """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
 
     After every epoch the validation split is searched in the train split, and ``checkpoint.npz`` and ``history.csv``
     are written to ``folder``. A training that finds its own checkpoint there goes on after that epoch and ends with the
     same weights as one that was never stopped. History has a row an epoch, from epoch 0, the state before training:
-    epoch, images (trained on so far), loss, active (share of triplets), spread (of the embeddings), map, anmrr, best
-    (1 for the epoch whose weights are the result).
+    epoch, images (trained on so far), loss, active (share of the loss's terms, such as triplets), spread (of the
+    embeddings), map, anmrr, the monitor where it is another metric, best (1 for the epoch whose weights are kept).
 
     Args:
         encoder: a functional `keras.Model` with its initial weights.
@@ -49,6 +58,7 @@ def train(
         settings: of the training.
         folder: where checkpoint and history are kept.
         workers: threads that decode and vary images.
+        k: results looked at in a validation; None suffices for a monitor that does not depend on it.
 
     Returns:
         The history.
@@ -58,7 +68,7 @@ def train(
     """
     _check(train_set, val_set)
     _make_deterministic(settings.seed)
-    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers)
+    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers, k)
     try:
         return trainer.run()
     except Exception:
@@ -77,20 +87,28 @@ class _Trainer:
         settings: TrainingSettings,
         folder: Path,
         workers: int,
+        k: int | None,
     ) -> None:
+        self.k = k
+        self.metrics = list(dict.fromkeys([*SHOWN, settings.monitor]))
         self.encoder, self.settings, self.folder, self.workers = encoder, settings, folder, workers
         self.train_set, self.val_set = train_set, val_set
-        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings)
+        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings, k)
         shape = encoder.input_shape[1:]
         self.train_photographs = Photographs(train_set.paths, shape)
         self.val_photographs = Photographs(val_set.paths, shape)
         self.steps = len(self._batches(epoch=1))
-        self.model = TripletModel(half_precision_twin(encoder) if settings.mixed_precision else encoder, settings)
+        # Labels are indices for a loss that has variables for each category.
+        self.objective = losses.REGISTRY.get_entry(settings.loss).build(
+            settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1]
+        )
+        computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
+        self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)
         # XLA is several times slower on CPUs, and TensorFlow has no deterministic one.
         jit = False if keras.config.backend() == "tensorflow" else "auto"
         self.model.compile(optimizer=self.optimizer, jit_compile=jit)
-        self.optimizer.build(self.model.encoder.trainable_variables)
+        self.optimizer.build(self.model.trainable_variables)
 
     def run(self) -> pd.DataFrame:
         state = self._resume() or self._begin()
@@ -100,10 +118,10 @@ class _Trainer:
             self._save(state)
             left = (time.monotonic() - started) / (state.epoch - first) * (self.settings.epochs - state.epoch)
             log.info(
-                "epoch %d of %d: loss %.4f, %.0f %% of triplets active, spread %.3f, MAP %.4f, ANMRR %.4f "
+                "epoch %d of %d: loss %.4f, %.0f %% of its terms active, spread %.3f, %s "
                 "(best: epoch %d), %.1f images a second, %.0f s left",
                 *(state.epoch, self.settings.epochs, figures["loss"], 100 * figures["active"], figures["spread"]),
-                *(figures["map"], figures["anmrr"], state.best, rate, left),
+                *(self._measured(figures), state.best, rate, left),
             )
         if state.epoch < self.settings.epochs:
             log.info("no better validation for %d epochs: training ends", self.settings.patience)
@@ -121,6 +139,7 @@ class _Trainer:
             return None
         log.info("training goes on after epoch %d of %d", state.epoch, self.settings.epochs)
         self.model.encoder.set_weights(state.weights)
+        self.objective.set_weights(state.objective)
         for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
         tables.write_csv(self.folder / HISTORY, _history(state))
@@ -130,9 +149,10 @@ class _Trainer:
         """Tell whether a checkpoint, which may be damaged or of somebody else, has the parts that `_save` saves."""
         weights = _layout(self.model.encoder.get_weights())
         optimizer = _layout([keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables])
-        figures = {"epoch", "images", "loss", "active", "spread", "map", "anmrr"}
+        figures = {"epoch", "images", "loss", "active", "spread", *map(measure.key, self.metrics)}
         return (
             _layout(state.weights) == _layout(state.best_weights) == weights
+            and _layout(state.objective) == _layout(self.objective.get_weights())
             and _layout(state.optimizer) == optimizer
             and all(isinstance(row, dict) and row.keys() == figures for row in state.history)
             and all(isinstance(value, int | float) for row in state.history for value in row.values())
@@ -152,6 +172,7 @@ class _Trainer:
             self.train_set.labels,
             self._batches(epoch),
             self.settings.augment,
+            self.objective.targets,
             self.settings.seed,
             epoch,
             self.workers,
@@ -163,7 +184,15 @@ class _Trainer:
         logs = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[progress]).history
         seconds = time.monotonic() - start
         figures = {name: float(logs[name][-1]) for name in ("loss", "active", "spread")}
-        state.stuck = collapse.check(figures["loss"], figures["spread"], state.stuck, self.steps, epoch, self.settings)
+        state.stuck = collapse.check(
+            figures["loss"],
+            figures["spread"],
+            state.stuck,
+            self.steps,
+            epoch,
+            self.settings.learning_rate,
+            self.objective,
+        )
         row = {
             "epoch": epoch,
             "images": state.history[-1]["images"] + batches.batches.size,
@@ -177,7 +206,10 @@ class _Trainer:
 
     def _validate(self) -> dict[str, float]:
         gallery, queries = self._embed(self.train_photographs), self._embed(self.val_photographs)
-        return retrieval_quality(queries, self.val_set.labels, gallery, self.train_set.labels)
+        return retrieval_quality(queries, self.val_set.labels, gallery, self.train_set.labels, self.metrics, self.k)
+
+    def _measured(self, row: dict[str, Any]) -> str:
+        return ", ".join(f"{METRICS[name].NAME.format(k=self.k)} {row[measure.key(name)]:.4f}" for name in self.metrics)
 
     def _embed(self, photographs: Photographs) -> NDArray[np.float32]:
         batches = PlainBatches(photographs, EMBED_BATCH, self.workers)
@@ -186,7 +218,8 @@ class _Trainer:
 
     def _better(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
         monitor = self.settings.monitor
-        return bool(row[monitor] < best[monitor] if monitor == "anmrr" else row[monitor] > best[monitor])
+        value, so_far = row[measure.key(monitor)], best[measure.key(monitor)]
+        return bool(value > so_far if METRICS[monitor].HIGHER_IS_BETTER else value < so_far)
 
     def _batches(self, epoch: int) -> NDArray[np.int64]:
         choice = self.settings
@@ -201,6 +234,7 @@ class _Trainer:
 
     def _save(self, state: checkpoint.State) -> None:
         state.weights = self.model.encoder.get_weights()
+        state.objective = self.objective.get_weights()
         state.optimizer = [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables]
         tables.write_csv(self.folder / HISTORY, _history(state))
         checkpoint.save(self.folder / CHECKPOINT, state)
@@ -244,11 +278,22 @@ def _make_deterministic(seed: int) -> None:
 
 
 def _optimizer(settings: TrainingSettings, steps: int) -> Any:
-    rate = WarmupSchedule(
-        settings.schedule, settings.learning_rate, settings.warmup_epochs * steps, settings.epochs * steps
-    )
-    adam = keras.optimizers.Adam(rate)
+    adam = keras.optimizers.Adam(_rate(settings, steps))
     return keras.optimizers.LossScaleOptimizer(adam) if settings.mixed_precision else adam
+
+
+def _rate(settings: TrainingSettings, steps: int) -> Any:
+    """Return the learning rate as a function of the step, counted from 0; an epoch has ``steps`` steps."""
+    warmup = settings.warmup_epochs * steps
+    peak = float(settings.learning_rate)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else peak,
+        settings.epochs * steps - warmup,
+        # The share of the peak at which the cosine ends.
+        alpha=1.0 if settings.schedule == "constant" else 0.0,
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
 
 
 def _history(state: checkpoint.State) -> pd.DataFrame:
@@ -257,10 +302,12 @@ def _history(state: checkpoint.State) -> pd.DataFrame:
     return table
 
 
-def _fingerprint(encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings) -> str:
+def _fingerprint(
+    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None
+) -> str:
     """Return what a checkpoint must agree with to be gone on from."""
     weights = hashlib.sha256()
     for array in encoder.get_weights():
         weights.update(array.tobytes())
     versions = [keras.config.backend(), keras.__version__, np.__version__]
-    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions])
+    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions, k])

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from cbir.collection import images
 from cbir.feedback.rounds import RoundResult
 from cbir.feedback.strategies import STRATEGIES
-from cbir.files.errors import InputError
-from cbir.report import html
+from cbir.files.errors import InputError, printable
+from cbir.report import filters, rendering
 from cbir.web import guard, saving
 from cbir.web.library import Image, Library
 from cbir.web.outside import MAX_BYTES, OutsideImages
@@ -26,7 +26,6 @@ from cbir.web.state import IRRELEVANT, MAX_ROUNDS, RELEVANT, State, image_key, p
 
 log = logging.getLogger("cbir")
 
-_REPORT_STYLE = Path(__file__).parents[3] / "report" / "page.css"
 # Pixels; sharp at the size of a result on a dense screen.
 _THUMBNAIL = 384
 _THUMBNAILS_KEPT = 2048
@@ -49,11 +48,11 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
-        "finalize": lambda value: html.visible(value) if type(value) is str else value,
+        "finalize": lambda value: printable(value) if type(value) is str else value,
         "trim_blocks": True,
         "lstrip_blocks": True,
     }
-    app.jinja_env.filters.update(plural=html.plural, amount=html.amount)
+    app.jinja_env.filters.update(plural=filters.plural, amount=filters.amount)
     app.jinja_env.globals.update(
         run=run,
         megabytes=MAX_BYTES // 10**6,
@@ -104,7 +103,7 @@ class _Pages:
         self.app.add_url_rule("/", "home", self.home)
         self.app.add_url_rule("/search", "search", self.search)
         self.app.add_url_rule("/thumbnails/<sha256>.webp", "thumbnail", self.thumbnail)
-        self.app.add_url_rule("/report.css", "report_style", lambda: send_file(_REPORT_STYLE, "text/css"))
+        self.app.add_url_rule("/report.css", "report_style", lambda: send_file(rendering.STYLE, "text/css"))
         self.app.add_url_rule("/upload", "upload", self.upload, methods=["POST"])
         self.app.add_url_rule("/save", "save", self.save, methods=["POST"])
         self.app.register_error_handler(InputError, self.input_error)
@@ -270,7 +269,7 @@ class _Pages:
             saving.save(self.feedback, name, refinement, self.library.methods, upload)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
-        # Flags not yet acted upon are saved too, so the page goes on to what they make.
+        # Flags not yet acted upon are saved too, so the search page goes on to what they make.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **shown.arguments(), saved=name), 303)
 
@@ -286,9 +285,9 @@ class _Pages:
         return self.sentence(text, error.code or 500)
 
     def fault(self, error: Exception) -> tuple[str, int]:
-        log.error("A page failed; this is a fault of the program, please report it:", exc_info=error)
+        log.error("The search page failed; this is a fault of the program, please report it:", exc_info=error)
         return self.sentence(
-            "The page failed; this is a fault of the program, and the server's terminal tells more.", 500
+            "The search page failed; this is a fault of the program, and the server's terminal tells more.", 500
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:

@@ -1,8 +1,8 @@
-"""Who may use the page: whoever has its key, and no other web site.
+"""Who may use the search page: whoever has its key, and no other web site.
 
 Every start of the server makes a new random key, and prints an address that holds it. The first visit to that address
 turns the key into a cookie, as Jupyter does; without the cookie nothing is answered. Other users of the machine do not
-have the key. Neither has a web site: the cookie belongs to the host name that the page was opened under, so that
+have the key. Neither has a web site: the cookie belongs to the host name that the search page was opened under, so that
 another name pointed at this server (DNS rebinding) comes without it, and SameSite=Strict keeps the browser from
 sending it with requests that another site starts. Browsers take all ports of a host for one site, so requests from
 another server on the same host are told apart by their own headers.
@@ -23,7 +23,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # "no-referrer" would also hide the origin of the page's own forms.
+    # "no-referrer" would also hide the origin of the search page's own forms.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -70,10 +70,10 @@ def keyless(request: Request, key: str) -> str:
 
 
 def foreign(request: Request) -> str:
-    """Return why a request is refused for where it comes from; empty if the page itself or a person sent it.
+    """Return why a request is refused for where it comes from; empty if the search page itself or a person sent it.
 
     A link on another site may lead here, and only as the whole page of a tab. What changes a file must come from the
-    page itself.
+    search page itself.
     """
     headers = request.headers
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
@@ -83,7 +83,7 @@ def foreign(request: Request) -> str:
     else:
         own = f"{request.scheme}://{request.host}"
         refused = site not in (None, "same-origin") or origin not in (None, own) or site is origin is None
-    return "This request does not come from the page itself, so it is refused." if refused else ""
+    return "This request does not come from this page itself, so it is refused." if refused else ""
 
 
 def _cookie(request: Request) -> str:

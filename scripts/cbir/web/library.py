@@ -1,6 +1,5 @@
-"""What the page shows: the images and methods of a finished run, read and checked once, at the start."""
+"""What the search page shows: the images and methods of a finished run, read and checked once, at the start."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.features import store
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
@@ -18,10 +18,6 @@ from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 from cbir.web.state import image_key
-
-# Where the workflow keeps images that it fetched; any other folder is a person's own. Known names only, because
-# the name becomes a part of the path where refinements are saved.
-_FETCHED = re.compile(r"(?:^|.*/)results/sources/(sample|digits|kaggle)/images/")
 
 # Test images first: the gallery does not hold them, so they make the more honest queries.
 _SPLITS = ("test", "val", "train")
@@ -57,7 +53,8 @@ class Library:
 
     Attributes:
         results: their folder.
-        source: what the collection was made from, a name as in ``collection.source``.
+        source: what the collection was made from, ``collection.source`` of the run's configuration.
+        folder: where the run reads refinements from, ``feedback.folder``; a relative one starts beside the results.
         weights: Rocchio's, of the run's configuration.
         k: results of a round, of the run's configuration.
         images: by image_id.
@@ -81,7 +78,7 @@ class Library:
             )
         manifest = self.results / "collection" / "images.csv"
         table = read_csv(manifest, IMAGE_COLUMNS)
-        root = _root(manifest, table)
+        _require_one_folder(manifest, table)
         # The workflow names files relative to the folder that the results lie in.
         home = self.results.absolute().parent
         rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
@@ -92,14 +89,12 @@ class Library:
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
-        fetched = _FETCHED.fullmatch(root)
-        self.source = fetched[1] if fetched else "folder"
         names = sorted(path.parent.name for path in self.results.glob("features/*/train.h5"))
         if not names:
             raise InputError(
                 f"The folder {self.results / 'features'} holds no method's features: run the workflow first."
             )
-        self.weights, self.k = _feedback(self.results / "configuration.json")
+        self.source, self.folder, self.weights, self.k = _configuration(self.results / "configuration.json")
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
 
@@ -130,10 +125,12 @@ class Library:
         """Check that the features are still those that were read.
 
         Raises:
-            InputError: when a run has made them anew, so that the page no longer shows what the workflow has.
+            InputError: when a run has made them anew, so that the search page no longer shows what the workflow has.
         """
         if any(not path.exists() or _stamp(path) != stamp for path, stamp in self._read.items()):
-            raise InputError("The workflow has made the results anew since this page was started: start it again.")
+            raise InputError(
+                "The workflow has made the results anew since the search page was started: start it again."
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -141,21 +138,25 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _feedback(path: Path) -> tuple[Weights, int]:
-    """Return Rocchio's weights and k of the run's configuration; before the first report there is none."""
+def _configuration(path: Path) -> tuple[str, str, Weights, int]:
+    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights and k."""
     if not path.exists():
-        return Weights(), 10
+        raise InputError(f"{path} does not exist: run the workflow, which writes it first.")
     try:
-        asked = read_json(path)["feedback"]
+        settings = read_json(path)
+        source, asked = settings["collection"]["source"], settings["feedback"]
+        if source not in set(SOURCES):
+            raise ValueError(f"the source {source!r} does not exist")
+        folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
         k = int(asked["k"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
-    return weights, k
+    return source, folder, weights, k
 
 
-def _root(manifest: Path, table: pd.DataFrame) -> str:
-    """Return the collection's folder, as the paths of its images have it.
+def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:
+    """Refuse a collection whose images lie in several folders.
 
     Raises:
         InputError: naming an image whose path does not lead into the one folder of all others.
@@ -168,4 +169,3 @@ def _root(manifest: Path, table: pd.DataFrame) -> str:
                 f"{manifest}: the image {image_id!r} has the path {path!r}, which is not in one folder with the other "
                 "images of the collection: run the workflow again, and open no results of somebody you do not trust."
             )
-    return root

@@ -1,6 +1,6 @@
 """Images from outside the collection: held in memory, turned into features by a thread of its own.
 
-TensorFlow takes seconds to load. The thread loads it when the first image comes, while the page goes on answering.
+TensorFlow takes seconds to load. The thread loads it when the first image comes, while the server goes on answering.
 """
 
 import hashlib

@@ -70,7 +70,7 @@ def save(folder: Path, name: str, refinement: Refinement, methods: Collection[st
         if path.exists() or path.is_symlink():
             raise InputError(f"There is already a refinement {name!r}: choose another name.")
         if upload is not None:
-            # The bytes as they came, so that the workflow decodes what the page decoded.
+            # The bytes as they came, so that the workflow decodes what the search page decoded.
             image = folder / refinement.query
             make_folder(image.parent)
             with atomic(image) as temporary:

@@ -16,8 +16,8 @@ from werkzeug.sansio.request import Request
 from cbir.files.errors import InputError
 from cbir.web import guard
 
-# Above the largest image that the page takes, so that it can refuse a larger one with a sentence; from here on the
-# connection is cut.
+# Above the largest image that the search page takes, so that it can refuse a larger one with a sentence; from here on
+# the connection is cut.
 _LARGEST_REQUEST = 40_000_000
 
 
@@ -50,7 +50,7 @@ class Server:
             )
         except (OSError, ValueError) as error:
             raise InputError(
-                f"The page cannot listen on {host}, port {port} ({error}): choose another by --host or --port."
+                f"The search page cannot listen on {host}, port {port} ({error}): choose another by --host or --port."
             ) from None
         # A name may stand for several addresses, each with a socket of its own.
         listening = [server for server in sockets.values() if isinstance(server, TcpWSGIServer)]

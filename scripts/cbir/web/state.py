@@ -121,7 +121,7 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
     """Read a state from an address.
 
     Raises:
-        InputError: naming the argument that no link of the page has.
+        InputError: naming the argument that no link of the search page has.
     """
     method = arguments.get("method", "")
     if method not in methods:
@@ -135,11 +135,11 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
     k = _number(arguments.get("k", "10"), "k", 1, MAX_K)
     flags = tuple(arguments.get("rounds", "").split("_"))
     if len(flags) > MAX_ROUNDS + 1:
-        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, the most that the page makes: step back.")
+        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, the most that is kept: step back.")
     if not all(map(_ROUND.fullmatch, flags)):
-        raise InputError("The address has flags that no link of the page has: start again from the query.")
+        raise InputError("The address has flags that no link of the search page has: start again from the query.")
     if sum(map(len, flags)) > MAX_FLAGS * (1 + _DIGITS):
-        raise InputError(f"More than {MAX_FLAGS:,} images are flagged, the most that the page keeps: step back.")
+        raise InputError(f"More than {MAX_FLAGS:,} images are flagged, the most that the search page keeps: step back.")
     flags = tuple(_write(verdicts(given)) for given in flags)
     at = _number(arguments.get("at", "0"), "at", 0, len(flags) - 1)
     return State(method, query, upload, k, strategy, flags, at)

@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
 from cbir.files.errors import InputError
+from cbir.files.registry import words
 
+_PACKAGE = Path(__file__).parents[1]
 _is_type = jsonschema.Draft202012Validator.TYPE_CHECKER.is_type
 
 
@@ -31,7 +34,7 @@ def check(
 
     Args:
         config: what config.yaml, ``--configfile`` files and ``--config`` give together.
-        schema: the JSON schema (draft 2020-12).
+        schema: the JSON schema (draft 2020-12); in it ``registry`` stands for the names of entries, see `with_words`.
         given: what ``--configfile`` files and ``--config`` alone give. Everything else is a default, and a default that
             needs a row that is switched off is left out with it. None if that is unknown: then it is an error.
         tell: takes a sentence about each thing that is left out.
@@ -42,6 +45,7 @@ def check(
     Raises:
         InputError: naming the key and what is allowed there.
     """
+    schema = with_words(schema)
     config = _read(config, schema)
     _require_plain(config, "")
     validator = jsonschema.Draft202012Validator(schema)
@@ -54,6 +58,28 @@ def check(
     complete = _complete(config, schema)
     _check_references(complete)
     return complete
+
+
+def with_words(schema: Any) -> Any:
+    """Return a schema with the words of registries filled in, so that the schema does not list them a second time.
+
+    A key with ``registry: training/losses`` admits the names of the entries in that folder of the package `cbir` (see
+    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does.
+
+    Args:
+        schema: the JSON schema or a part of it.
+
+    Raises:
+        FileNotFoundError: when there is no such registry.
+    """
+    if isinstance(schema, list):
+        return [with_words(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    filled = {name: with_words(part) for name, part in schema.items()}
+    if isinstance(filled.get("registry"), str):
+        filled["enum"] = words(_PACKAGE / filled["registry"]) + [None] * ("null" in _types(filled))
+    return filled
 
 
 def _read(value: Any, schema: Any) -> Any:

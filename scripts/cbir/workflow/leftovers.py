@@ -24,10 +24,12 @@ _FILES = (
     "logs/(assemble|derive)/{method}/{split}.log",
     "logs/fit/{derived}.log",
     "(logs|benchmarks)/(index|evaluate)/{method}.(log|tsv)",
+    "logs/plot_evaluation/{method}.log",
     "logs/compare_pair/{pair}.log",
     "logs/query/{method}/{query}.log",
     "logs/refine/{refinement}.log",
     "(logs|benchmarks)/simulate/{simulated}.(log|tsv)",
+    "logs/plot_simulation/{simulated}.log",
 )
 _NAMES = {"pair": ".+_vs_.+", "outside": "outside-[0-9a-f]{8}", "comparison": "methods|categories|best_worst"}
 _PATTERNS = [

@@ -2,47 +2,48 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from cbir.files.errors import printable
+from cbir.files.printable import printable
 from cbir.files.tables import read_csv
 
 _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
 
 
-def outcome(results: str | Path, serve: str) -> str:
+def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any]], dict[str, str]]) -> str:
     """Return the images used, the figures of each method and where the report is, as lines for a terminal.
 
     Args:
         results: the folder of a finished run's results.
         serve: the command that serves it.
+        figures: returns the figures to show of a method's summary, as text by name, as
+            `cbir.evaluation.measure.as_text` does.
     """
     results = Path(results)
     images = read_csv(results / "collection/images.csv", ["category"])
     rejected = len(read_csv(results / "collection/rejected.csv", ["path"]))
     doubtful = len(read_csv(results / "collection/suspects.csv", ["image_id"]))
     configuration = json.loads((results / "configuration.json").read_text(encoding="utf-8"))
-    rows = [("method", "accuracy", "ANMRR", "MAP")]
-    for method in configuration["methods"]:
-        figures = json.loads((results / f"evaluation/{method}/summary.json").read_text(encoding="utf-8"))
-        rows.append((method, *(_figure(figures[name], name) for name in ("accuracy", "anmrr", "map"))))
-    width = max(len(row[0]) for row in rows)
+    shown = {
+        method: figures(json.loads((results / f"evaluation/{method}/summary.json").read_text(encoding="utf-8")))
+        for method in configuration["methods"]
+    }
+    rows = [["method", *next(iter(shown.values()))], *([method, *row.values()] for method, row in shown.items())]
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = [
         "",
         f"Images used: {len(images):,}, in {images['category'].nunique():,} categories; files rejected: {rejected:,} "
         f"(rejected.csv); labels in doubt: {doubtful:,} (suspects.csv)",
-        *(f"  {name:{width}}  {accuracy:>8}  {anmrr:>5}  {mean:>5}" for name, accuracy, anmrr, mean in rows),
+        *(
+            "  ".join([f"  {name:{first}}", *(f"{cell:>{width}}" for cell, width in zip(row, others, strict=True))])
+            for name, *row in rows
+        ),
         f"Report: {(results / 'report.html').resolve()}",
         f"Search: {serve}",
     ]
     return "\n".join(map(printable, lines))
-
-
-def _figure(value: float | None, name: str) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f} %" if name == "accuracy" else f"{value:.3f}"
 
 
 def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:

@@ -13,7 +13,7 @@ from cbir.collection.sources import digits
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("digits")
-    return folder, digits.write(folder)
+    return folder, digits.fetch(folder, {})
 
 
 def test_every_digit_stands_in_the_folder_of_its_label(written: tuple[Path, pd.DataFrame]) -> None:

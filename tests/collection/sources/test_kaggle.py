@@ -34,7 +34,7 @@ def test_finds_the_categories_below_whatever_stands_around_them(downloads: Downl
         "readme.txt", "cover.jpg", "mammals/labels.csv", "mammals/logo.png", "mammals/red panda/2.JPG",
         "mammals/red panda/1.jpeg", "mammals/red panda/notes.txt", "mammals/moose/1.png", "mammals/élan/1.webp",
     )  # fmt: skip
-    table = kaggle.fetch(tmp_path / "out", "someone/mammals")
+    table = kaggle.fetch(tmp_path / "out", {"dataset": "someone/mammals"})
     assert list(table.file) == ["moose/1.png", "red panda/1.jpeg", "red panda/2.JPG", "élan/1.webp"]
     assert (tmp_path / "out/red panda/2.JPG").read_text() == "mammals/red panda/2.JPG"
     assert len(list((tmp_path / "out").rglob("*.*"))) == 4
@@ -44,7 +44,7 @@ def test_finds_the_categories_below_whatever_stands_around_them(downloads: Downl
 
 def test_the_categories_may_be_the_download_itself(downloads: Downloads, tmp_path: Path) -> None:
     downloads("cat/1.jpg", "dog/1.jpg")
-    assert list(kaggle.fetch(tmp_path / "out", "a/b").file) == ["cat/1.jpg", "dog/1.jpg"]
+    assert list(kaggle.fetch(tmp_path / "out", {"dataset": "a/b"}).file) == ["cat/1.jpg", "dog/1.jpg"]
 
 
 def test_takes_the_folder_with_most_images_and_says_what_it_leaves(
@@ -52,17 +52,17 @@ def test_takes_the_folder_with_most_images_and_says_what_it_leaves(
 ) -> None:
     downloads("test/cat/9.jpg", "train/cat/1.jpg", "train/dog/1.jpg", "__MACOSX/train/cat/._1.jpg")
     with caplog.at_level(logging.WARNING, "cbir"):
-        table = kaggle.fetch(tmp_path / "out", "a/b")
+        table = kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
     assert list(table.file) == ["cat/1.jpg", "dog/1.jpg"]
     assert caplog.messages == ["a/b: 2 images are used from train, 1 elsewhere are not"]
 
 
 def test_running_again_mends_the_links(downloads: Downloads, tmp_path: Path) -> None:
     cache = downloads("cat/1.jpg", "dog/1.jpg")
-    kaggle.fetch(tmp_path / "out", "a/b")
+    kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
     (tmp_path / "out/cat/1.jpg").unlink()
     (tmp_path / "out/cat/1.jpg").symlink_to(tmp_path / "gone.jpg")
-    kaggle.fetch(tmp_path / "out", "a/b")
+    kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
     assert (tmp_path / "out/cat/1.jpg").resolve() == (cache / "cat/1.jpg").resolve()
 
 
@@ -72,7 +72,7 @@ def test_a_data_set_without_folders_of_images_is_one_sentence(
 ) -> None:
     downloads(*names)
     with pytest.raises(InputError, match="The Kaggle data set 'a/b' has no folders of images: choose another"):
-        kaggle.fetch(tmp_path / "out", "a/b")
+        kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_failed_download_is_one_sentence_with_a_remedy(
 
     monkeypatch.setattr(kagglehub, "dataset_download", fail)
     with pytest.raises(InputError, match=f"'a/b' cannot be downloaded .*{reason}") as error:
-        kaggle.fetch(tmp_path / "out", "a/b")
+        kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
     assert "KAGGLE_API_TOKEN" in str(error.value)
     assert "`collection: {source: folder, path: DIR}`" in str(error.value)
     assert "\n" not in str(error.value)
@@ -100,11 +100,11 @@ def test_a_failed_download_is_one_sentence_with_a_remedy(
 
 def test_a_name_that_is_no_data_sets_name_is_refused_without_the_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'nonsense' cannot be downloaded"):
-        kaggle.fetch(tmp_path / "out", "nonsense")
+        kaggle.fetch(tmp_path / "out", {"dataset": "nonsense"})
 
 
 def test_a_folder_that_cannot_take_links_is_one_sentence(downloads: Downloads, tmp_path: Path) -> None:
     downloads("cat/1.jpg", "dog/1.jpg")
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="cannot take links"):
-        kaggle.fetch(tmp_path / "out", "a/b")
+        kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})

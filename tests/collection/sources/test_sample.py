@@ -140,11 +140,11 @@ def program(path: Path, script: str) -> None:
 class TestDownload:
     def test_a_machine_without_apt_is_told_what_to_write(self, tools: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="this machine has no apt-get") as error:
-            sample.fetch(tmp_path / "out")
+            sample.fetch(tmp_path / "out", {})
         assert REMEDY in str(error.value)
         program(tools / "apt-get", "exit 0")
         with pytest.raises(InputError, match="this machine has no dpkg-deb") as error:
-            sample.fetch(tmp_path / "out")
+            sample.fetch(tmp_path / "out", {})
         assert REMEDY in str(error.value)
         with pytest.raises(InputError, match="This machine has no dpkg-deb") as error:
             sample.unpack(tmp_path / "some.deb", tmp_path / "out")

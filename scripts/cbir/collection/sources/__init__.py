@@ -1,8 +1,24 @@
-"""Where the images of a collection come from: one module a source, each filling a folder with a sub-folder a category.
+"""Sources: where the images of a collection come from. A file an entry.
 
-Each returns a table of the pictures it wrote, with at least ``file`` (category/filename), ``author``, ``licence`` and
-``source`` (where the original stands).
+An entry, named as ``collection.source``, defines:
+
+``DESCRIPTION``
+    A sentence for the report. Keys of the section ``collection`` may stand in it in braces, such as ``{dataset}``.
+``SETTINGS``
+    A tuple of the keys of the section ``collection`` that decide what is fetched. Other values there fetch the same.
+``fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame``
+    Writes the images as ``<folder>/<category>/<filename>``; ``settings`` are the ``SETTINGS`` with their values.
+    Returns a row a picture with at least ``file`` (category/filename), ``author``, ``licence`` and ``source`` (where
+    the original stands). Raises `InputError` when the images cannot be had. A source whose images lie on this machine
+    already does not define it: they are read from ``collection.path``.
+
+Packages that take long to load are imported inside ``fetch``, because the workflow asks each run for the other two.
+Files beside an entry that are named as it is, such as ``sample.csv``, count as its code.
 """
+
+from cbir.files.registry import Registry
+
+REGISTRY = Registry(__name__, __path__[0], "source of images")
 
 INSTEAD = "write `collection: {source: digits}` or `collection: {source: folder, path: DIR}` in the config instead"
 """The remedy when a source cannot be reached from this machine."""

@@ -2,21 +2,25 @@
 
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from cbir.files import atomic
 from cbir.files.progress import Progress
+
+DESCRIPTION = "Handwritten digits that come with scikit-learn."
+SETTINGS = ()
 
 SCALE = 4
 """Each of the 8x8 values becomes a square of this many pixels a side, so that a person sees something in the report."""
 
 
-def write(folder: str | Path) -> pd.DataFrame:
+def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Write the 1,797 digits of scikit-learn's copy of UCI's test set as 32x32 8-bit grey PNGs.
 
     The same bytes are written on every machine. Nearest-neighbour enlarging keeps the 17 grey levels exactly:
@@ -24,6 +28,7 @@ def write(folder: str | Path) -> pd.DataFrame:
 
     Args:
         folder: where the folders ``0`` to ``9`` go; files are named by index in the data set, ``0/0000.png``.
+        settings: empty.
 
     Returns:
         One row a picture, in the data set's order: ``file``, ``author``, ``licence``, ``source``.
@@ -31,13 +36,16 @@ def write(folder: str | Path) -> pd.DataFrame:
     Raises:
         InputError: when the folder cannot be written.
     """
+    # Here, because scikit-learn takes a second to load.
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     progress = Progress("digits written", len(digits.target))
     names = []
     for index, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         grey = np.rint(image * (255 / 16)).astype(np.uint8)
         name = f"{label}/{index:04}.png"
-        with atomic.atomic(Path(folder) / name) as temporary:
+        with atomic.atomic(folder / name) as temporary:
             temporary.write_bytes(_png(grey.repeat(SCALE, axis=0).repeat(SCALE, axis=1)))
         names.append(name)
         progress.advance()

@@ -2,9 +2,10 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import kagglehub
 import pandas as pd
 
 from cbir.collection.sources import INSTEAD
@@ -12,10 +13,13 @@ from cbir.files.errors import InputError
 
 log = logging.getLogger("cbir")
 
+DESCRIPTION = "The Kaggle data set {dataset}."
+SETTINGS = ("dataset",)
+
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
-def fetch(folder: str | Path, dataset: str) -> pd.DataFrame:
+def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Download a Kaggle data set and lay out its images as ``<folder>/<category>/<filename>``.
 
     The images are symbolic links into kagglehub's cache: a data set of gigabytes stands on the disk once, and outlives
@@ -23,7 +27,7 @@ def fetch(folder: str | Path, dataset: str) -> pd.DataFrame:
 
     Args:
         folder: where the folders of the categories go.
-        dataset: ``owner/name`` or ``owner/name/versions/N``.
+        settings: ``dataset``, which is ``owner/name`` or ``owner/name/versions/N``.
 
     Returns:
         One row an image, sorted: ``file``, ``author``, ``licence``, ``source``. Kaggle's downloads state no author or
@@ -33,6 +37,10 @@ def fetch(folder: str | Path, dataset: str) -> pd.DataFrame:
         InputError: when the data set cannot be downloaded or has no folder of categories, or the folder cannot be
             written.
     """
+    # Here, because it takes a second to load.
+    import kagglehub
+
+    dataset = settings["dataset"]
     try:
         downloaded = Path(kagglehub.dataset_download(dataset))
     # kagglehub's errors have no base class of their own, and each is one that a person can mend.
@@ -46,7 +54,7 @@ def fetch(folder: str | Path, dataset: str) -> pd.DataFrame:
     names = [image.relative_to(image.parent.parent).as_posix() for image in images]
     try:
         for name, image in zip(names, images, strict=True):
-            link = Path(folder) / name
+            link = folder / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(image)

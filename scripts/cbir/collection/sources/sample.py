@@ -14,7 +14,9 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +27,9 @@ from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 
 log = logging.getLogger("cbir")
+
+DESCRIPTION = "The sample: photographs out of Debian's package gcompris-qt-data."
+SETTINGS = ()
 
 PACKAGE = "gcompris-qt-data"
 """The Debian package that holds the photographs."""
@@ -49,13 +54,14 @@ Acquire::https::Timeout "30";
 """
 
 
-def fetch(folder: str | Path) -> pd.DataFrame:
+def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Download the package with apt and write its photographs as ``<folder>/<category>/<name>.webp``.
 
     Needs no root and leaves the system's package lists and caches alone.
 
     Args:
         folder: where the folders of the categories go.
+        settings: empty.
 
     Returns:
         One row a photograph, as `unpack` returns it.

@@ -1,5 +1,5 @@
-// The server renders every state of the page at an address of its own. This script follows the page's links and sends its
-// forms without leaving the page, and adds keys and dropping of files. Without it everything but those works.
+// The server renders every state of the search page at an address of its own. This script follows its links and sends its
+// forms without loading a new page, and adds keys and dropping of files. Without it everything but those works.
 
 const main = document.getElementById("main");
 const status = document.getElementById("status");

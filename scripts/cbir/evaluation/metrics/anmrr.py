@@ -1,0 +1,41 @@
+"""Average normalised modified retrieval rank (ANMRR) of MPEG-7."""
+
+import numpy as np
+
+from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
+
+NAME = "ANMRR"
+MEANING = (
+    "Average normalised modified retrieval rank (MPEG-7): how far down the ranking the right images stand. 0 is "
+    "perfect, 1 the worst."
+)
+HIGHER_IS_BETTER = False
+RANGE = (0, 1)
+FORMAT = "decimal"
+ORDER = 20
+COLUMN = "nmrr"
+
+
+def per_query(relevance: Relevance, gtm: int) -> Values:
+    """Return the normalised modified retrieval rank (NMRR). 0 is best, 1 is worst.
+
+    With K = min(4 NG, 2 GTM), Rank* = rank if rank <= K else 1.25 K, and AVR the mean of Rank* over all NG relevant
+    images: NMRR = (AVR - (1 + NG) / 2) / (1.25 K - (1 + NG) / 2). NaN where NG = 0. Source: Manjunath, Ohm, Vasudevan
+    and Yamada, "Color and texture descriptors", IEEE Trans. Circuits and Systems for Video Technology 11(6), 2001.
+
+    Args:
+        relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; any block of the query set.
+        gtm: GTM, the largest NG of the WHOLE query set. It stays the same for every block of queries and in a mean
+            over one category.
+    """
+    require(relevance)
+    relevant = count(relevance)
+    if gtm < relevant.max(initial=0):
+        raise ValueError(f"gtm is {gtm}, but a query has {relevant.max()} relevant images")
+    window = np.minimum(4 * relevant, 2 * gtm)
+    query, rank, _ = hits(relevance, relevant)
+    penalised = np.where(rank <= window[query], rank, 1.25 * window[query])
+    average_rank = divide(np.bincount(query, weights=penalised, minlength=len(relevance)), relevant)
+    ideal = (1 + relevant) / 2
+    # Where NG = 0 the numerator is NaN already; elsewhere K >= 2 NG keeps the denominator above 0.
+    return (average_rank - ideal) / (1.25 * window - ideal)

@@ -1,0 +1,30 @@
+"""Mean average precision (MAP)."""
+
+import numpy as np
+
+from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
+
+NAME = "MAP"
+MEANING = (
+    "Mean average precision: precision at the rank of each right image, averaged over all right images, then over the "
+    "queries."
+)
+HIGHER_IS_BETTER = True
+RANGE = (0, 1)
+FORMAT = "decimal"
+ORDER = 40
+COLUMN = "average_precision"
+
+
+def per_query(relevance: Relevance) -> Values:
+    """Return the mean, over the NG relevant images, of the precision at their ranks; NaN where NG = 0.
+
+    The whole ranking counts and the denominator is NG, as trec_eval's ``map``. No interpolation.
+
+    Args:
+        relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
+    """
+    require(relevance)
+    relevant = count(relevance)
+    query, rank, found = hits(relevance, relevant)
+    return divide(np.bincount(query, weights=found / rank, minlength=len(relevance)), relevant)

@@ -1,0 +1,28 @@
+"""Recall at k."""
+
+from cbir.evaluation.relevance import Relevance, Values, count, divide, require
+
+NAME = "recall at {k}"
+MEANING = (
+    "Share of all right images that the first {k} results bring; small wherever a category has many more than {k} "
+    "images."
+)
+HIGHER_IS_BETTER = True
+RANGE = (0, 1)
+FORMAT = "decimal"
+ORDER = 80
+COLUMN = None
+
+
+def per_query(relevance: Relevance, k: int) -> Values:
+    """Return the hits in the first ``k`` ranks over NG, as trec_eval's ``recall_k``; NaN where NG = 0.
+
+    This is the recall of information retrieval: the share of the relevant images found. It is not the "recall@k" of the
+    metric learning literature, which is 1 as soon as any of the first ``k`` is relevant.
+
+    Args:
+        relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
+        k: how many results are looked at, at least 1; it may exceed the gallery.
+    """
+    require(relevance, k)
+    return divide(count(relevance[:, :k]), count(relevance))

@@ -1,0 +1,53 @@
+"""The collection: images of each category and split, and the files that were not used."""
+
+from typing import Any
+
+import pandas as pd
+
+from cbir.collection.columns import REJECTED_COLUMNS
+from cbir.collection.sources import REGISTRY as SOURCES
+from cbir.report import filters
+from cbir.report.results import Results, records
+
+TITLE = "Collection"
+ORDER = 10
+INPUTS = ("collection/rejected.csv",)
+MAX_REJECTED = 200
+"""Rows of the table of rejected files."""
+
+
+def gather(results: Results) -> dict[str, Any]:
+    """Counts of each category and split, and the files that were not used."""
+    config = results.config["collection"]
+    counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
+    counts = counts.reindex(sorted(set(results.images["category"]))).fillna(0).astype(int)
+    rejected = results.table(INPUTS[0], REJECTED_COLUMNS)
+    totals = counts.sum(axis=1)
+    return {
+        "source": SOURCES.get_entry(config["source"]).DESCRIPTION.format(**config),
+        "images": len(results.images),
+        "splits": {name: len(table) for name, table in results.splits.items()},
+        "split_words": [f"{len(table):,} {name}" for name, table in results.splits.items()],
+        "rows": [
+            {"category": str(category), "counts": list(map(int, row)), "total": int(sum(row))}
+            for category, row in zip(counts.index, counts.to_numpy(), strict=True)
+        ],
+        "smallest": {"category": str(totals.idxmin()), "count": int(totals.min())},
+        "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
+        "rejected": records(rejected.head(MAX_REJECTED)),
+        "rejected_count": len(rejected),
+        "rejected_file": str(results.root / INPUTS[0]),
+        "reasons": _reasons(rejected["reason"]),
+    }
+
+
+def _reasons(reasons: pd.Series) -> list[str]:
+    duplicates = int(reasons.str.startswith("duplicate of ").sum())
+    conflicts = int(reasons.str.startswith("conflict: ").sum())
+    unusable = len(reasons) - duplicates - conflicts
+    parts = [
+        (duplicates, filters.plural(duplicates, "exact duplicate")),
+        (conflicts, f"{conflicts:,} with the same image in another category"),
+        (unusable, f"{unusable:,} that cannot be used"),
+    ]
+    return [text for count, text in parts if count]

@@ -1,0 +1,46 @@
+"""The methods side by side, beside published figures if the configuration has some, and in pairs."""
+
+from typing import Any
+
+from cbir.report.results import Results, records
+
+TITLE = "Comparison"
+ORDER = 40
+INPUTS = (
+    "comparison/{comparison}",
+    "comparison/{pair}.json",
+    "comparison/{pair}.svg",
+)
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """The methods side by side, beside the figures of ``report.study``, and which differences in pairs are real."""
+    if not results.names["comparison"]:
+        return None
+    figures = ["accuracy", "anmrr", "map"]
+    numbers = [name for figure in figures for name in (figure, f"{figure}_low", f"{figure}_high")]
+    table = results.table("comparison/methods.csv", ["method", *numbers], numbers)
+    best_worst = results.table("comparison/best_worst.csv", ["method", "place", "rank", "category", "f1"])
+    study = results.config["report"]["study"]
+    rows = [{**row, "study": study.get(row["method"])} for row in records(table[["method", *numbers]])]
+    # Methods of the study that this run does not have.
+    rows += [
+        {"method": name, **dict.fromkeys(numbers), "study": study[name]}
+        for name in study
+        if name not in set(table["method"])
+    ]
+    return {
+        "rows": rows,
+        "study": bool(study),
+        "confidence": results.config["comparison"]["confidence"],
+        "methods_picture": results.vector("comparison/methods.svg"),
+        "categories_picture": results.vector("comparison/categories.svg"),
+        "places": [
+            {"method": method, "place": place, "categories": records(rows)}
+            for (method, place), rows in best_worst.groupby(["method", "place"], sort=False)
+        ],
+        "pairs": [
+            {**results.json(f"comparison/{pair}.json"), "picture": results.vector(f"comparison/{pair}.svg")}
+            for pair in results.names["pair"]
+        ],
+    }

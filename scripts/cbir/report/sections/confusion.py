@@ -1,0 +1,44 @@
+"""The confusion matrix of each method, and its most frequent confusions."""
+
+from typing import Any
+
+import numpy as np
+
+from cbir.report.results import Results
+
+TITLE = "Confusion"
+ORDER = 70
+INPUTS = ("evaluation/{method}/confusion.csv",)
+MAX_CONFUSIONS = 10
+"""Rows of the table of most frequent confusions."""
+
+
+def gather(results: Results) -> dict[str, Any]:
+    """Each method's confusion matrix as shares of the true category, and its most frequent confusions."""
+    return {method.name: _confusion(*results.confusion(method.name)) for method in results.methods}
+
+
+def _confusion(names: list[str], counts: np.ndarray) -> dict[str, Any]:
+    supports = counts.sum(axis=1)
+    shares = counts / np.maximum(supports, 1)[:, None]
+    wrong = [
+        {
+            "true": names[row],
+            "predicted": names[column],
+            "count": int(counts[row, column]),
+            "support": int(supports[row]),
+            "share": float(shares[row, column]),
+        }
+        for row, column in zip(*np.nonzero(counts), strict=True)
+        if row != column
+    ]
+    wrong.sort(key=lambda item: (-item["count"], -item["share"], item["true"], item["predicted"]))
+    return {
+        "names": names,
+        "counts": counts.tolist(),
+        "shares": shares.tolist(),
+        "supports": supports.tolist(),
+        "frequent": wrong[:MAX_CONFUSIONS],
+        "errors": sum(item["count"] for item in wrong),
+        "queries": int(supports.sum()),
+    }

@@ -1,0 +1,31 @@
+"""Authors and licences of the images, where the source states them."""
+
+from typing import Any
+
+from cbir.report.results import Results, expand
+
+TITLE = "Credits"
+ORDER = 130
+INPUTS = ("sources/{source}/credits.csv",)
+MAX_FILES = 5
+"""Files named in one row of the credits."""
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """Authors and licences of the images; images with the same credit share a row."""
+    if not results.names["source"]:
+        return None
+    [file] = expand(INPUTS, results.names)
+    table = results.table(file, ["file", "author", "licence", "source"]).astype(str)
+    columns = [name for name in table.columns if name != "file"]
+    rows = [
+        {"files": list(group["file"].head(MAX_FILES)), "more": max(0, len(group) - MAX_FILES), "cells": list(key)}
+        for key, group in table.groupby(columns, sort=False)
+    ]
+    return {
+        "columns": columns,
+        "rows": rows,
+        "licences": table["licence"].value_counts().sort_index().sort_values(ascending=False, kind="stable").to_dict(),
+        "count": len(table),
+        "file": str(results.root / file),
+    }

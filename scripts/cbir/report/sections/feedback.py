@@ -1,0 +1,87 @@
+"""Relevance feedback: what the simulated user gained, and each refinement round by round."""
+
+from typing import Any
+
+import pandas as pd
+
+from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.report.results import Results, records
+
+TITLE = "Relevance feedback"
+ORDER = 100
+INPUTS = (
+    "feedback/simulated/{simulated}/gain.csv",
+    "feedback/simulated/{simulated}/gain.svg",
+    "feedback/simulated/{simulated}/example.json",
+    "feedback/{refinement}/rounds.json",
+)
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """What the simulated user gained with each method, and the rounds of each refinement."""
+    simulated, refinements = results.names["simulated"], results.names["refinement"]
+    if not simulated and not refinements:
+        return None
+    simulations = {method: _simulation(results, method) for method in simulated}
+    return {
+        "settings": results.config["feedback"],
+        # The best ranking method first, as everywhere.
+        "methods": [
+            {"name": method.name, **method.summary} for method in results.methods if method.name in simulations
+        ],
+        "simulations": simulations,
+        "refinements": [
+            {"name": name, **_refinement(results, results.json(f"feedback/{name}/rounds.json"))} for name in refinements
+        ],
+    }
+
+
+def _simulation(results: Results, method: str) -> dict[str, Any]:
+    keys = ["scope", "category", "strategy"]
+    folder = f"feedback/simulated/{method}"
+    table = results.table(f"{folder}/gain.csv", [*keys, "round"])
+    figures = table.columns.difference(keys)
+    # A figure that is not defined is an empty cell.
+    table[figures] = table[figures].apply(pd.to_numeric, errors="coerce")
+    rows = [
+        {
+            **dict(zip(keys, map(str, key), strict=True)),
+            "queries": int(rounds["queries"].max()),
+            "rounds": records(rounds),
+        }
+        for key, rounds in table.groupby(keys, sort=False)
+    ]
+    # The strategies beside each other, what many queries say before what few do; a stable sort keeps the rest.
+    places = {key: place for place, key in enumerate(dict.fromkeys((row["scope"], row["category"]) for row in rows))}
+    rows.sort(key=lambda row: (row["scope"] == "category", places[row["scope"], row["category"]]))
+    return {
+        "curve": results.vector(f"{folder}/gain.svg"),
+        "rounds": sorted(set(table["round"].astype(int))),
+        "rows": rows,
+        "example": _refinement(results, results.json(f"{folder}/example.json")),
+    }
+
+
+def _refinement(results: Results, record: dict[str, Any]) -> dict[str, Any]:
+    rounds = []
+    for round in record["rounds"][:SHOWN_ROUNDS]:
+        given = flags(round)
+        cards = [
+            results.card(
+                item["image_id"],
+                distance=item["distance"],
+                right=item["of_category"],
+                flag=given.get(item["image_id"]),
+                judged=item["judged"],
+            )
+            for item in round["results"][:SHOWN_RESULTS]
+        ]
+        elsewhere = len(given) - sum(item["image_id"] in given for item in round["results"])
+        rounds.append({**round, "results": cards, "elsewhere": elsewhere})
+    return {
+        **record["refinement"],
+        "query": results.card(record["query"], category=record["category"]),
+        "rounds": rounds,
+        "all_rounds": len(record["rounds"]),
+        "shown": len(rounds[0]["results"]),
+    }

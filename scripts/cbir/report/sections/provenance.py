@@ -1,0 +1,69 @@
+"""What the results were made from: encoders, methods, library versions and the configuration."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from typing import Any
+
+import yaml
+
+from cbir.features import store
+from cbir.report.results import Results
+
+TITLE = "Provenance"
+ORDER = 120
+INPUTS = (
+    "encoders/{encoder}.json",
+    "features/{method}/train.h5",
+    "index/{method}.json",
+)
+
+
+def gather(results: Results) -> dict[str, Any]:
+    """Encoders, methods, library versions and the configuration."""
+    libraries: dict[str, str] = {}
+    methods = []
+    for method in results.methods:
+        index = results.json(f"index/{method.name}.json")
+        features = store.about(results.root / f"features/{method.name}/train.h5", method.name)
+        libraries |= json.loads(features.get("libraries", "{}"))
+        libraries |= {name: index[name] for name in ("numpy", "scipy") if name in index}
+        methods.append(
+            {
+                "name": method.name,
+                "row": _flow(results.config["methods"][method.name]),
+                **{key: index.get(key) for key in ("dimension", "rows", "kind", "features_sha256")},
+            }
+        )
+    here = {"Python": platform.python_version(), "snakemake": _version("snakemake")}
+    return {
+        "encoders": [
+            {"name": name, **_encoder(results.json(f"encoders/{name}.json"))} for name in results.names["encoder"]
+        ],
+        "methods": methods,
+        "libraries": sorted({**libraries, **{name: value for name, value in here.items() if value}}.items()),
+        "machine": f"{platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs",
+        "config": yaml.safe_dump(results.config, sort_keys=False, allow_unicode=True, width=96).splitlines(),
+    }
+
+
+def _flow(row: dict[str, Any]) -> str:
+    return yaml.safe_dump(row, default_flow_style=True, allow_unicode=True, width=10**6).strip().strip("{}")
+
+
+def _encoder(about: dict[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in about.items() if key != "encoder"}
+    return {
+        "rows": [
+            (key, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else value)
+            for key, value in plain.items()
+        ]
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None

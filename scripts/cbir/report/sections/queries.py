@@ -1,0 +1,31 @@
+"""Example queries and their nearest images."""
+
+from typing import Any
+
+from cbir.report.results import Results
+
+TITLE = "Example queries"
+ORDER = 90
+INPUTS = ("queries/{method}/{query}.json",)
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """Each method's example queries with their nearest images."""
+    if not results.names["query"]:
+        return None
+    chosen = results.config["queries"]["choose"]
+    return {
+        method.name: [
+            {
+                "chosen": name if name in chosen else None,
+                "query": results.card(data["query"], category=data["category"]),
+                "results": [
+                    results.card(item["image_id"], right=item["right"], distance=item["distance"])
+                    for item in data["neighbours"]
+                ],
+            }
+            for name in results.names["query"]
+            for data in [results.json(f"queries/{method.name}/{name}.json")]
+        ]
+        for method in results.methods
+    }

@@ -1,0 +1,47 @@
+"""The category with the lowest F1 of each method."""
+
+from typing import Any
+
+import numpy as np
+
+from cbir.report.results import Results
+
+TITLE = "The weakest category"
+ORDER = 80
+INPUTS = (
+    "evaluation/{method}/worst.json",
+    "evaluation/{method}/confusion.csv",
+)
+
+
+def gather(results: Results) -> dict[str, Any]:
+    """Each method's category with the lowest F1: some of its test images, what they retrieve, what it is taken for."""
+    return {method.name: _worst(results, method.name) for method in results.methods}
+
+
+def _worst(results: Results, method: str) -> dict[str, Any]:
+    found = results.json(f"evaluation/{method}/worst.json")
+    names, counts = results.confusion(method)
+    place = names.index(found["category"])
+    column = counts[:, place].copy()
+    column[place] = 0
+    taken = [{"category": names[row], "count": int(column[row])} for row in np.flatnonzero(column)]
+    return {
+        **{key: found[key] for key in ("category", "precision", "recall", "f1", "retrieved", "anmrr_at_retrieved")},
+        "support": int(counts[place].sum()),
+        "taken_for": found["taken_for"],
+        "taken_for_it": sorted(taken, key=lambda item: (-item["count"], item["category"])),
+        "rows": [
+            {
+                "query": results.card(item["image_id"]),
+                "nmrr": item["nmrr"],
+                "results": [_answer(results, image_id, found["category"]) for image_id in item["retrieved"]],
+            }
+            for item in found["images"]
+        ],
+    }
+
+
+def _answer(results: Results, image_id: str, category: str) -> dict[str, Any]:
+    card = results.card(image_id)
+    return {**card, "right": card["category"] == category}

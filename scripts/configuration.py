@@ -1,0 +1,14 @@
+"""Write the checked configuration of the run, before anything else."""
+
+import json
+from typing import Any
+
+from cbir.files.tables import write_json
+from cbir.workflow.job import run
+
+
+def work(job: Any) -> None:
+    write_json(job.output[0], json.loads(job.params.config))
+
+
+run(work, snakemake)

@@ -1,0 +1,110 @@
+"""Write the table of all configuration keys in docs/configuration.md, from the schema.
+
+Takes no arguments; run it after each change of scripts/cbir/workflow/config.schema.yaml.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cbir.files.tables import write_text
+from cbir.workflow.configuration import with_words
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/configuration.md"
+SCHEMA = ROOT / "scripts/cbir/workflow/config.schema.yaml"
+BEGIN = "<!-- Begin of what scripts/document_configuration.py writes. -->\n"
+END = "<!-- End of what scripts/document_configuration.py writes. -->\n"
+
+
+def document(page: str, schema: dict[str, Any]) -> str:
+    """Return the page with the tables between its two marks written anew.
+
+    Args:
+        page: its text, in which `BEGIN` and `END` stand once each.
+        schema: the schema of the configuration.
+    """
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{tables(schema)}{END}{after}"
+
+
+def tables(schema: dict[str, Any]) -> str:
+    """Return a table a section, with a row a key: type and bounds, default, description."""
+    text = ""
+    for section, part in with_words(schema)["properties"].items():
+        text += f"\n### {section}\n\n{part['description']}\n\n{_HEAD}"
+        for name, key in _keys(part, section):
+            default = _code(json.dumps(key["default"], ensure_ascii=False)) if "default" in key else ""
+            cells = (_code(name), _value(key), default, key["description"])
+            text += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return text + "\n"
+
+
+def _keys(part: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the full name of each key below a part of the schema, and its part; NAME stands for the name of a row."""
+    row = part.get("additionalProperties")
+    if isinstance(row, dict):
+        yield from _keys(row, f"{above}.NAME")
+    for name, key in part.get("properties", {}).items():
+        yield f"{above}.{name}", key
+        yield from _keys(key, f"{above}.{name}")
+
+
+_HEAD = "| key | value | default | meaning |\n| --- | --- | --- | --- |\n"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _value(key: dict[str, Any]) -> str:
+    """Return in words which values a key admits."""
+    if "enum" in key:
+        return ", ".join(_code(json.dumps(word) if word is None else str(word)) for word in key["enum"])
+    kinds = [key["type"]] if isinstance(key.get("type"), str) else list(key.get("type", []))
+    words = " or ".join(_KINDS[kind] for kind in kinds)
+    if key.get("format") == "path":
+        words = words.replace("text", "path")
+    bounds = [
+        f"{name} {_code(str(key[keyword]))}"
+        for keyword, name in _BOUNDS.items()
+        if keyword in key and (keyword, key[keyword]) != _ANY
+    ]
+    if isinstance(key.get("items"), dict):
+        words += f" of: {_value(key['items'])}"
+    return ", ".join([words, *bounds])
+
+
+_KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+    "array": "list",
+    "object": "keys",
+}
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+    "minItems": "entries: at least",
+    "maxItems": "entries: at most",
+    "minLength": "characters: at least",
+    "pattern": "like",
+}
+_ANY = ("minLength", 1)
+
+
+if __name__ == "__main__":
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
+    if BEGIN not in page or END not in page:
+        sys.exit(f"{PAGE} lacks one of the marks {BEGIN.strip()} and {END.strip()}: put both where the table belongs.")
+    write_text(PAGE, document(page, schema))

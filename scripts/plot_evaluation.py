@@ -1,0 +1,21 @@
+"""Draw the confusion matrix and the categories of an evaluation."""
+
+from typing import Any
+
+import pandas as pd
+
+from cbir.files.tables import read_csv
+from cbir.report import plots
+from cbir.workflow.job import run
+
+
+def work(job: Any) -> None:
+    plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion)
+    figures = ["precision", "recall", "f1"]
+    categories = read_csv(job.input.categories, ["category", *figures])
+    # A figure that is not defined is an empty cell.
+    categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
+    plots.categories(categories, job.output.categories)
+
+
+run(work, snakemake)

@@ -1,0 +1,25 @@
+"""Draw what a simulated user's judgements gain, and the rounds of the example."""
+
+from typing import Any
+
+import pandas as pd
+
+from cbir.collection.columns import IMAGE_COLUMNS
+from cbir.files.tables import read_csv, read_json
+from cbir.report import refinement_pictures
+from cbir.workflow.job import run
+
+
+def work(job: Any) -> None:
+    record = read_json(job.input.example)
+    gain = read_csv(job.input.gain, ["strategy", "scope", "round"])
+    # A figure that is not defined is an empty cell.
+    figures = gain.columns.drop(["strategy", "scope", "category"])
+    gain[figures] = gain[figures].apply(pd.to_numeric, errors="coerce")
+    refinement_pictures.gain(gain, record["refinement"]["k"], job.output.gain)
+    images = read_csv(job.input.images, IMAGE_COLUMNS)
+    paths = dict(images[["image_id", "path"]].itertuples(index=False, name=None))
+    refinement_pictures.rounds(record, paths, job.output.example)
+
+
+run(work, snakemake)

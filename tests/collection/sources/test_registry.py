@@ -1,0 +1,29 @@
+import pytest
+
+from cbir.collection import protocols
+from cbir.collection.sources import REGISTRY
+from cbir.files.errors import InputError
+
+COLLECTION = {"path": "/photographs", "dataset": "owner/name", "shards": 1}
+
+
+def test_the_sources_are_the_files_of_the_folder() -> None:
+    assert list(REGISTRY) == ["digits", "folder", "kaggle", "sample"]
+    assert list(protocols.REGISTRY) == ["random"]
+    with pytest.raises(InputError, match="source of images 'web' does not exist: use one of digits, folder, kaggle, s"):
+        REGISTRY.get_entry("web")
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_a_source_describes_itself_and_names_what_it_depends_on(name: str) -> None:
+    source = REGISTRY[name]
+    described = source.DESCRIPTION.format(**COLLECTION)
+    assert described.endswith(".")
+    assert set(source.SETTINGS) <= set(COLLECTION)
+    # What is described is among what the images depend on.
+    for key in COLLECTION:
+        assert ("{" + key + "}" in source.DESCRIPTION) == (key in source.SETTINGS)
+
+
+def test_a_source_without_fetch_reads_a_folder() -> None:
+    assert [name for name, source in REGISTRY.items() if not hasattr(source, "fetch")] == ["folder"]

@@ -1,0 +1,18 @@
+"""R-precision against values worked by hand; cases say what wrong variants would give."""
+
+import numpy as np
+import pytest
+
+from cbir.evaluation.metrics import REGISTRY
+from rankings import NONE, ranking
+
+r_precision = REGISTRY["r-precision"].per_query
+
+
+def test_looks_at_as_many_ranks_as_are_relevant() -> None:
+    # NG = 3: ranks 1 and 3 are inside (rank 3 just so), rank 4 is not.
+    assert r_precision(ranking(1, 3, 4)) == pytest.approx([2 / 3])
+
+
+def test_is_undefined_when_nothing_is_relevant() -> None:
+    assert np.isnan(r_precision(NONE)).tolist() == [True]

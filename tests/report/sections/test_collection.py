@@ -1,0 +1,26 @@
+import pandas as pd
+
+from report_run import Run
+
+
+def test_rejected_files_are_counted_by_reason_and_the_table_is_cut(run: Run) -> None:
+    conflict = "conflict: the same image in another category (x)"
+    reasons = ["duplicate of cat/1.png"] * 201 + [conflict] * 2 + ["empty file"]
+    table = pd.DataFrame({"path": [f"photos/{number}.png" for number in range(204)], "reason": reasons})
+    run.csv("collection/rejected.csv", table)
+    part = run.section("collection")
+    assert "201 exact duplicates, 2 with the same image in another category and 1 that cannot be used." in part.text
+    assert "The first 200 of 204" in part.text and "rejected.csv" in part.text
+    assert len(part.all("table")[1].cells()) == 201
+
+
+def test_counts_of_each_category_and_split(run: Run) -> None:
+    part = run.section("collection")
+    assert "No file was rejected." in part.text
+    assert part.one("table").cells() == [
+        ["Category", "train", "val", "test", "all"],
+        ["cat", "6", "0", "4", "10"],
+        ["dog", "6", "0", "4", "10"],
+        ["fish", "6", "0", "4", "10"],
+        ["all", "18", "0", "12", "30"],
+    ]

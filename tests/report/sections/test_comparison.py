@@ -1,0 +1,43 @@
+import base64
+
+from report_run import Run
+
+METHOD = ["Method", "Accuracy", "ANMRR", "MAP"]
+
+
+def test_one_method_is_not_compared(run: Run) -> None:
+    assert not run.report().all("section", id="comparison")
+
+
+def test_methods_pairs_and_categories(run: Run) -> None:
+    run.compare()
+    part = run.section("comparison")
+    methods, places = part.all("table")
+    assert methods.cells() == [
+        METHOD,
+        ["one", "75.0 % 70.0 % to 80.0 %", "0.250 0.200 to 0.300", "0.625 0.600 to 0.650"],
+        ["two", "50.0 % 40.0 % to 60.0 %", "0.500 0.450 to 0.550", "0.375 – to –"],
+    ]
+    assert places.cells()[1:] == [["one", "best", "cat 0.88, dog 0.50"], ["two", "worst", "fish 0.25"]]
+    assert "one and two . No difference is real." in part.text
+    pictures = [base64.b64decode(image.attrs["src"].split(",")[1]).decode() for image in part.all("img")]
+    assert pictures == ["<svg>methods</svg>", "<svg>one_vs_two</svg>", "<svg>categories</svg>"]
+
+
+def test_a_study_is_shown_where_the_configuration_has_one(run: Run) -> None:
+    run.compare()
+    assert "study" not in run.section("comparison").text.lower()
+    run.config["report"]["study"] = {
+        "two": {"accuracy": 0.8709, "anmrr": 0.39},
+        "three": {"accuracy": 0.1214, "anmrr": 0.88},
+    }
+    part = run.section("comparison")
+    head, *rows = part.all("table")[0].cells()
+    assert head == [*METHOD, "Study: accuracy", "Study: ANMRR"]
+    assert [[row[0], *row[-2:]] for row in rows] == [
+        ["one", "–", "–"],
+        ["two", "87.09 %", "0.39"],
+        # A method of the study alone.
+        ["three", "12.14 %", "0.88"],
+    ]
+    assert "published figures" in part.text

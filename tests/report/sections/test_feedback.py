@@ -1,0 +1,57 @@
+"""The report's section on feedback, over small results written by hand, read back from it."""
+
+import base64
+
+from report_run import Run
+
+
+def test_without_feedback_there_is_no_section(run: Run) -> None:
+    assert not run.report().all("section", id="feedback")
+
+
+def test_the_gain_stands_in_tables_and_as_a_curve(run: Run) -> None:
+    run.simulate()
+    part = run.section("feedback")
+    curve = part.one("img", class_="curve")
+    assert base64.b64decode(curve.attrs["src"].split(",")[1]) == b"<svg>a curve</svg>"
+    precision, unjudged, anmrr = part.all("table")
+    # The strategies of what many queries say first.
+    assert precision.cells()[0] == ["Queries", "Strategy", "plain", "round 1"]
+    assert precision.cells()[1] == ["worst categories (4)", "rocchio", "0.500", "0.750"]
+    assert [row[:2] for row in precision.cells()[2:]] == [
+        ["worst categories (4)", "linear"],
+        ["sample of all (4)", "rocchio"],
+        ["sample of all (4)", "linear"],
+        [f"{run.categories[1]} (4)", "rocchio"],
+        [f"{run.categories[1]} (4)", "linear"],
+    ]
+    assert unjudged.cells()[1][2:] == ["0.250", "0.250 (0.125)"]
+    assert "without feedback" in unjudged.one("caption").text and "without" not in precision.one("caption").text
+    # Nothing was left to find.
+    assert anmrr.cells()[1][2:] == ["0.750", "– (–)"]
+
+
+def test_a_refinement_shows_its_rounds_with_what_was_judged(run: Run) -> None:
+    run.names["refinement"] = ["mine<i>"]
+    run.json("feedback/mine<i>/rounds.json", run.rounds())
+    part = run.section("feedback")
+    assert "simulated" not in part.text
+    assert part.one("h3").text == "Refinement mine<i>"
+    cards = [figure.one("figcaption").text for figure in part.all("figure")]
+    assert cards == [
+        "query dog 8.png",
+        "+ relevant dog 2.png distance 1.250 right",
+        "fish 3.png distance 1.250 wrong",
+        "dog 2.png distance 1.250 right, relevant before",
+        "fish 3.png distance 1.250 wrong",
+    ]
+    assert "2 images beyond these results were judged as well" in part.text
+    assert "Round 1, after 1 relevant and 0 irrelevant precision 0.500; 0.250 over images not judged" in part.text
+
+
+def test_a_long_refinement_is_shown_in_part(run: Run) -> None:
+    run.names["refinement"] = ["long"]
+    run.json("feedback/long/rounds.json", run.rounds(k=1000, rounds=101))
+    part = run.section("feedback")
+    assert "the first 2 of 1,000 results and the first 11 of 101 rankings" in part.text
+    assert len(part.all("figure")) == 1 + 11 * 2

@@ -1,0 +1,19 @@
+from report_run import FIGURES, Run
+
+
+def test_each_figure_marks_its_best_method_in_its_own_direction(run: Run) -> None:
+    run.methods(alpha=0.3, beta=0.2)
+    run.method("alpha", accuracy=0.9, anmrr=0.3)
+    run.method("beta", accuracy=0.8, anmrr=0.2)
+    head, *rows = run.section("figures").one("table").cells()
+    assert head == ["Figure", "Better", "beta", "alpha"]
+    found = {row[0].split()[0]: row[1:] for row in rows}
+    assert found["Accuracy"] == ["higher ↑", "80.0 %", "90.0 % best"]
+    assert found["ANMRR"] == ["lower ↓", "0.200 best", "0.300"]
+    assert len(rows) == len(FIGURES)
+
+
+def test_one_method_is_not_called_best(run: Run) -> None:
+    page = run.report()
+    assert "best" not in page.one("section", id="figures").one("table").text.split()
+    assert not page.all("details", class_="method")

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from report_run import Run
+
+
+def test_a_query_from_outside_has_neither_right_nor_wrong(run: Run) -> None:
+    outside = run.folder / "elsewhere.png"
+    Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(outside)
+    run.names["query"] = ["elsewhere-1a"]
+    run.query("plain", "elsewhere-1a", str(outside), None)
+    part = run.section("queries")
+    assert str(outside) in part.text
+    assert [card.one("figcaption").text for card in part.all("figure")] == [
+        "query from outside elsewhere.png",
+        "cat 2.png distance 0.250",
+        "fish 5.png distance 0.500",
+    ]
+    assert len(part.all("img")) == 3
+
+
+def test_a_picture_that_is_gone_leaves_a_note(run: Run) -> None:
+    Path(run.images["path"][8]).unlink()
+    part = run.section("queries")
+    assert part.one("div", **{"class": "gone"}).text == "picture cannot be read"
+    assert len(part.all("img")) == 2

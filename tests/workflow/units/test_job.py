@@ -1,0 +1,134 @@
+"""A job is run in a process of its own, as Snakemake does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cbir.workflow import job
+
+CODE = """
+import logging, sys
+import numpy, threadpoolctl
+from types import SimpleNamespace
+from cbir.workflow import job
+from cbir.files.errors import InputError
+
+def work(snakemake):
+    logging.getLogger("cbir").info("working")
+    {}
+
+job.run(work, SimpleNamespace(log=[sys.argv[1]], threads=1, rule="encode", input=sys.argv[2:]))
+print("done")
+"""
+
+
+def run(body: str, log: Path, *inputs: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(body), str(log), *map(str, inputs)],
+        env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_job_that_works_logs_to_its_file_and_to_the_terminal(tmp_path: Path) -> None:
+    done = run("pass", tmp_path / "logs" / "a.log")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert "INFO working" in done.stderr
+    assert (tmp_path / "logs" / "a.log").read_text() == done.stderr
+
+
+def test_what_libraries_write_goes_to_the_log_file_alone(tmp_path: Path) -> None:
+    noise = "import os; os.write(1, b'noise 1 ' + bytes([10])); os.system('echo noise 2 >&2'); print('noise 3'); "
+    noise += "logging.basicConfig(); logging.getLogger('cbir').info('told'); logging.getLogger('absl').error('noise 4')"
+    done = run(noise, tmp_path / "a.log")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert [line.split(" ", 1)[1] for line in done.stderr.splitlines()] == ["INFO working", "INFO told"]
+    text = (tmp_path / "a.log").read_text()
+    assert text.count("told") == 1
+    assert all(f"noise {number}" in text for number in (1, 2, 3, 4))
+
+
+def test_what_a_person_can_mend_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    done = run("raise InputError('The image x is broken: replace it.')", tmp_path / "a.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    log = (tmp_path / "a.log").read_text()
+    assert log.splitlines()[-1].endswith("ERROR The image x is broken: replace it.")
+    assert "Traceback" not in log + done.stderr
+    assert "is broken" in done.stderr
+
+
+def test_a_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
+    done = run(
+        "raise InputError('The image ' + bytes([255]).decode('utf-8', 'surrogateescape') + ' is broken.')",
+        tmp_path / "a",
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "The image \\udcff is broken." in (tmp_path / "a").read_text(encoding="utf-8")
+
+
+HOSTILE = "a\\x1b[31m\\n12:00:00 ERROR forged\\u202e\\r\\udcff.png"
+
+
+def test_names_in_log_lines_are_printable_and_forge_no_line(tmp_path: Path) -> None:
+    done = run(f"job.log.info('from %s on', '{HOSTILE}')", tmp_path / "a.log")
+    assert done.returncode == 0
+    for text in ((tmp_path / "a.log").read_text(encoding="utf-8"), done.stderr):
+        first, second = text.split("\n")[:-1]
+        assert "INFO working" in first
+        assert second.endswith(f"INFO from {HOSTILE} on")
+
+
+def test_a_name_in_a_traceback_forges_no_line(tmp_path: Path) -> None:
+    done = run(f"raise OSError('{HOSTILE}')", tmp_path / "a.log")
+    assert done.returncode == 1
+    for text in ((tmp_path / "a.log").read_text(encoding="utf-8"), done.stderr):
+        lines = text.split("\n")[:-1]
+        assert all(line.isprintable() for line in lines)
+        assert [line for line in lines if line.startswith("12:00:00 ERROR")] == []
+        assert any(line.startswith("  OSError: a\\x1b[31m") for line in lines)
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "a.log").symlink_to("precious")
+    done = run("pass", tmp_path / "a.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert f"{tmp_path}/a.log is a link or no regular file, and is not written to: remove it." in done.stderr
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_log_holds_the_last_job_alone(tmp_path: Path) -> None:
+    for word in ("first", "second"):
+        run(f"job.log.info('{word}')", tmp_path / "a.log")
+    log = (tmp_path / "a.log").read_text()
+    assert "second" in log and "first" not in log
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
+    done = run("{}['missing']", tmp_path / "a.log")
+    assert done.returncode == 1
+    log = (tmp_path / "a.log").read_text()
+    assert "The rule encode failed" in log
+    assert "Traceback" in log
+    assert "KeyError: 'missing'" in log
+
+
+def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) -> None:
+    about = tmp_path / "results/encoders/small.json"
+    about.parent.mkdir(parents=True)
+    image = tmp_path / "image.png"
+    image.touch()
+    about.write_text("[]")
+    done = run("{}['missing']", tmp_path / "a.log", image, about)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"ERROR {about} holds no JSON object: remove it and run again." in done.stderr
+
+
+def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:
+    body = "assert [pool['num_threads'] for pool in threadpoolctl.threadpool_info()] == [1]"
+    assert run(body, tmp_path / "a.log").returncode == 0
