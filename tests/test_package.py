@@ -72,11 +72,12 @@ def test_an_installed_package_finds_its_data(installed: Path, tmp_path: Path) ->
 from cbir.artifacts import pages
 from cbir.collection.sources import sample
 from cbir.feedback import refinement
-print(pages._SCHEMA.is_file(), refinement.SCHEMA.is_file(), sample.TABLE.is_file())
+from cbir.report import rendering
+print(pages._SCHEMA.is_file(), refinement.SCHEMA.is_file(), sample.TABLE.is_file(), rendering.STYLE.is_file())
 """
     command = [sys.executable, "-c", ALONE + code, str(installed), str(REPOSITORY / "scripts")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["True"] * 3, done.stderr
+    assert done.stdout.split() == ["True"] * 4, done.stderr
 
 
 def test_the_command_searches(installed: Path, tmp_path: Path) -> None:
