@@ -108,7 +108,7 @@ def metrics(results: Path) -> None:
     right = queries["category"] == queries["image_id"].map(category)
     assert list(queries["reciprocal_rank"] == 1) == list(right)
     assert summary["reciprocal_rank"] == pytest.approx(queries["reciprocal_rank"].mean())
-    assert "mean reciprocal rank" in (results / "report.html").read_text()
+    assert "One divided by the rank of the first image" in (results / "report.html").read_text()
 
 
 def strategies(results: Path) -> None:
