@@ -50,7 +50,7 @@ SETTINGS = configuration.check(
         "feedback": DEFAULTS["feedback"]
         | {"method": METHOD, "simulation": DEFAULTS["feedback"]["simulation"] | {"methods": []}},
     },
-    yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text()),
+    yaml.safe_load((REPOSITORY / "scripts/cbir/workflow/config.schema.yaml").read_text()),
 )
 
 

@@ -46,7 +46,7 @@ try:
     update_config(config, given)
     config = cbir_config.check(
         config,
-        yaml.safe_load((BASE / "schemas/config.schema.yaml").read_text()),
+        yaml.safe_load((BASE / "scripts/cbir/workflow/config.schema.yaml").read_text()),
         given=given,
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )
@@ -360,7 +360,8 @@ def strategies_of(*names):
 def refine_code(wildcards):
     """Content hash of what can change a refinement's results, its strategy among it."""
     asked = REFINEMENTS[wildcards.refinement].refinement
-    return code("refine.py", "schemas/refinement.schema.json", entries=strategies_of(asked.strategy) if asked else ())
+    schema = "scripts/cbir/feedback/refinement.schema.json"
+    return code("refine.py", schema, entries=strategies_of(asked.strategy) if asked else ())
 
 
 def refine_settings(wildcards):

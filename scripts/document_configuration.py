@@ -1,6 +1,6 @@
 """Write the table of all configuration keys in docs/configuration.md, from the schema.
 
-Takes no arguments; run it after each change of schemas/config.schema.yaml.
+Takes no arguments; run it after each change of scripts/cbir/workflow/config.schema.yaml.
 """
 
 import json
@@ -16,7 +16,7 @@ from cbir.workflow.configuration import with_words
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/configuration.md"
-SCHEMA = ROOT / "schemas/config.schema.yaml"
+SCHEMA = ROOT / "scripts/cbir/workflow/config.schema.yaml"
 BEGIN = "<!-- Begin of what scripts/document_configuration.py writes. -->\n"
 END = "<!-- End of what scripts/document_configuration.py writes. -->\n"
 

@@ -364,7 +364,7 @@ def configuration(seed: int) -> str:
     """Check a damaged configuration; return the outcome."""
     chosen = random.Random(seed)
     whole = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    schema = yaml.safe_load((REPOSITORY / "schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((REPOSITORY / "scripts/cbir/workflow/config.schema.yaml").read_text())
     for _ in range(chosen.choice([1, 1, 2, 4])):
         whole = damaged_data(chosen, whole)
     return apart(lambda: config.check(whole, schema), Path(tempfile.gettempdir()))

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
-PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "report", "envs")
+PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "profiles", "report", "envs")
 # One small network with random weights: no download, no training.
 CONFIG = {
     "collection": {"source": "folder", "path": "collection", "shards": 2},

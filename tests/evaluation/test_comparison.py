@@ -303,7 +303,8 @@ class TestConfiguration:
     def check(self) -> Callable[..., dict[str, Any]]:
         root = Path(__file__).parents[2]
         schema, default = (
-            yaml.safe_load((root / name).read_text()) for name in ("schemas/config.schema.yaml", "config.yaml")
+            yaml.safe_load((root / name).read_text())
+            for name in ("scripts/cbir/workflow/config.schema.yaml", "config.yaml")
         )
         return lambda **changes: configuration.check(
             {**default, **{key: {**default[key], **changes[key]} for key in changes}}, schema

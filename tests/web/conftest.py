@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cbir.web import outside
+from cbir.retrieval import outside
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from web.made import embed, visitor, write_results
@@ -26,7 +26,7 @@ def library(results: Path) -> Library:
 def network(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Puts `embed` in the place of networks; the list tells which were opened."""
     opened: list[Path] = []
-    monkeypatch.setattr(outside, "_open", lambda path, fingerprint: (opened.append(path), embed)[1])
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint: (opened.append(path), embed)[1])
     return opened
 
 

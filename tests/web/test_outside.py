@@ -13,7 +13,7 @@ from cbir.collection import images
 from cbir.features import transforms
 from cbir.files.errors import InputError
 from cbir.files.tables import write_json
-from cbir.web import outside
+from cbir.retrieval import outside
 from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
 from web.made import embed
@@ -97,7 +97,9 @@ def test_an_image_is_encoded_once_for_all_methods_of_an_encoder(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = []
-    monkeypatch.setattr(outside, "_open", lambda path, fingerprint: lambda pixels: (runs.append(1), embed(pixels))[1])
+    monkeypatch.setattr(
+        outside, "open_network", lambda path, fingerprint: lambda pixels: (runs.append(1), embed(pixels))[1]
+    )
     held = OutsideImages(library)
     digest = held.add(png(), "x.png")
     for method in ("unit", "tiny"):
@@ -107,7 +109,7 @@ def test_an_image_is_encoded_once_for_all_methods_of_an_encoder(
 
 def test_while_the_network_loads_nobody_waits(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = threading.Event()
-    monkeypatch.setattr(outside, "_open", lambda path, fingerprint: (loaded.wait(60), embed)[1])
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint: (loaded.wait(60), embed)[1])
     held = OutsideImages(library)
     digest = held.add(png(), "x.png")
     assert held.vector("tiny", digest, 0) is None
@@ -139,7 +141,7 @@ def test_a_fault_is_told_without_its_inside(library: Library, monkeypatch: pytes
     def fail(path: Path, fingerprint: str) -> None:
         raise RuntimeError("/secret")
 
-    monkeypatch.setattr(outside, "_open", fail)
+    monkeypatch.setattr(outside, "open_network", fail)
     held = OutsideImages(library)
     with pytest.raises(InputError, match="the server's terminal tells why") as caught:
         held.vector("tiny", held.add(png(), "x.png"), 60)

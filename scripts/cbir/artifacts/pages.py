@@ -1,6 +1,7 @@
 """Looks at pictures, reports, logs and what the workflow remembers. They say little of what they were made from."""
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from cbir.collection.images import MAX_BYTES, ImageError, decode, read_bytes
 from cbir.files.errors import InputError
 from cbir.workflow import configuration as config
 
-_SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+_SCHEMA = resources.files("cbir.workflow") / "config.schema.yaml"
 
 
 def png(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from jsonschema.exceptions import ValidationError
 from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files.errors import InputError
 
-SCHEMA = Path(__file__).parents[3] / "schemas" / "refinement.schema.json"
+SCHEMA = resources.files(__package__) / "refinement.schema.json"
 
 # Ten thousand judgements, and nothing to run out of memory with.
 MAX_BYTES = 1_000_000
@@ -45,7 +46,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Refinement:
-    """One query refined over rounds; see schemas/refinement.schema.json. ``source`` names it in messages."""
+    """One query refined over rounds; see refinement.schema.json beside this module. ``source`` names it in messages."""
 
     query: str
     method: str

@@ -5,33 +5,25 @@ TensorFlow takes seconds to load. The thread loads it when the first image comes
 
 import hashlib
 import io
-import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from cbir.collection import images
-from cbir.encoders.runtimes import Embed, made_by
 from cbir.files.errors import InputError
-from cbir.files.tables import read_json
+from cbir.retrieval.outside import OutsideEncoder
 from cbir.web.library import Library
 
 log = logging.getLogger("cbir")
 
 MAX_BYTES = 20_000_000
 _HELD = 16
-
-# The configuration's own default. A network run at the shape of the workflow gives its features bit by bit on most
-# machines; a batch of another size differs in the last bits.
-_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -48,18 +40,19 @@ class OutsideImages:
 
     def __init__(self, library: Library) -> None:
         """Make an empty collection; nothing is loaded yet."""
-        self._library = library
+        self._encoder = OutsideEncoder(library.results, {name: held.about for name, held in library.methods.items()})
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
-        # These two are the thread's own.
-        self._networks: dict[str, Embed] = {}
-        self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
         # One image is decoded at a time: a few large ones at once could exhaust the memory.
         self._decoding = threading.Lock()
+        # Its one thread is the only one that uses the encoder.
         self._worker = ThreadPoolExecutor(1, "encoder")
-        self.stage = ""
-        """What the thread is at."""
+
+    @property
+    def stage(self) -> str:
+        """What the thread is doing, as a sentence."""
+        return self._encoder.stage
 
     def add(self, data: bytes, name: str) -> str:
         """Take an image in.
@@ -120,7 +113,7 @@ class OutsideImages:
         with self._lock:
             future = self._vectors.get(key)
             if future is None:
-                future = self._vectors[key] = self._worker.submit(self._features, method, digest, upload.data)
+                future = self._vectors[key] = self._worker.submit(self._encoder.features, method, upload.data)
                 while len(self._vectors) > 8 * _HELD:
                     self._vectors.popitem(last=False)
         try:
@@ -138,47 +131,3 @@ class OutsideImages:
     def _forget(self, key: tuple[str, str]) -> None:
         with self._lock:
             self._vectors.pop(key, None)
-
-    def _features(self, method: str, digest: str, data: bytes) -> NDArray[np.float32]:
-        """Return the features (d,) as the workflow makes them: by an encoder, or from those of the method's parts."""
-        if method not in self._library.methods:
-            raise InputError(f"The features of the method {method!r} are missing: run the workflow again.")
-        about = self._library.methods[method].about
-        if "encoder" in about:
-            return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), digest, data)
-        from cbir.features import transforms
-
-        path = self._library.results / "transforms" / f"{method}.h5"
-        fitted, made_from = transforms.read(path)
-        if made_from.get("fingerprint") != about.get("transform_fingerprint"):
-            raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
-        parts = [self._features(part, digest, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(fitted, parts)[0]
-
-    def _encode(self, encoder: str, fingerprint: str, digest: str, data: bytes) -> NDArray[np.float32]:
-        key = (encoder, digest)
-        if key not in self._encoded:
-            embed = self._network(encoder, fingerprint)
-            self.stage = "The image is being encoded."
-            self._encoded[key] = embed(np.asarray(images.decode(data, images.NETWORK_SIZE))[None])[0]
-            while len(self._encoded) > 8 * _HELD:
-                self._encoded.popitem(last=False)
-        return self._encoded[key]
-
-    def _network(self, encoder: str, fingerprint: str) -> Embed:
-        if encoder not in self._networks:
-            self.stage = f"The network {encoder} is loading; this takes some seconds, once."
-            path = self._library.results / "encoders" / f"{encoder}.keras"
-            self._networks[encoder] = _open(path, fingerprint)
-        return self._networks[encoder]
-
-
-def _open(path: Path, fingerprint: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    runtime = made_by(read_json(path.with_suffix(".json")).get("fingerprint"), fingerprint)
-    if runtime is None:
-        raise InputError(f"The network {path} is not the one that made the features: run the workflow again.")
-    # Here, not above: it imports TensorFlow.
-    from cbir.encoders import inference, networks
-
-    encoder = networks.open_encoder(path)
-    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime)

@@ -16,7 +16,7 @@ from cbir.workflow import configuration as module
 ROOT = Path(module.__file__).parents[3]
 TEXT = (ROOT / "config.yaml").read_text(encoding="utf-8")
 SHIPPED: dict[str, Any] = yaml.safe_load(TEXT)
-SCHEMA: dict[str, Any] = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = yaml.safe_load((ROOT / "scripts/cbir/workflow/config.schema.yaml").read_text(encoding="utf-8"))
 
 PCA = {"transform": "pca", "of": "pretrained", "dimension": 4, "whiten": True}
 

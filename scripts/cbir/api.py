@@ -1,0 +1,234 @@
+"""A run's results as arrays and frames, for notebooks and scripts: what `cbir.open` returns."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.collection import images
+from cbir.collection.columns import SPLIT_COLUMNS
+from cbir.collection.images import ImageError
+from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.evaluation.evaluate import Evaluation
+from cbir.features import store
+from cbir.features.store import FeatureStore
+from cbir.files import threads
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, read_json
+from cbir.retrieval import exact
+from cbir.retrieval.outside import OutsideEncoder, encode_files
+
+log = logging.getLogger("cbir")
+
+# Test images first, because most queries are among them.
+_SPLITS = ("test", "train", "val")
+
+
+class Results:
+    """The results of a run.
+
+    Files are read when they are asked for, and TensorFlow is loaded when an image must be encoded. What was read is
+    kept: after another run, open the results again.
+
+    Attributes:
+        folder: the folder of the results.
+        methods: the names of the methods, in alphabetical order.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """See `cbir.open`."""
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"The folder {self.folder} does not exist: run the workflow first, or name its results.")
+        self.methods = sorted(path.parent.name for path in self.folder.glob("features/*/train.h5"))
+        if not self.methods:
+            raise InputError(f"The folder {self.folder / 'features'} holds no method's features: run the workflow.")
+        self._stores: dict[tuple[str, str], FeatureStore] = {}
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """The usable images of the collection, a row each.
+
+        Columns: image_id, path (absolute), category, label, sha256, width, height (pixels) and bytes.
+        """
+        table = read_csv(self.folder / "collection" / "images.csv", IMAGE_COLUMNS)
+        # The workflow names files relative to the folder that the results are in.
+        home = os.path.dirname(os.path.abspath(self.folder))
+        return table.assign(path=[os.path.join(home, path) for path in table["path"]])
+
+    def features(self, method: str, split: str = "train") -> FeatureStore:
+        """Return the features of a method: ``features`` (n, d) float32, and ``image_id`` and ``label`` of each row.
+
+        Args:
+            method: a name in ``methods``.
+            split: ``train`` (the gallery), ``test`` (the queries) or ``val``.
+
+        Raises:
+            InputError: when there is no such method or split, or the file is damaged.
+        """
+        self._require(method)
+        if split not in _SPLITS:
+            raise InputError(f"There is no split {split!r}: use one of train, test, val.")
+        key = (method, split)
+        if key not in self._stores:
+            self._stores[key] = store.read(self.folder / "features" / method / f"{split}.h5", method)
+        return self._stores[key]
+
+    def evaluation(self, method: str) -> Evaluation:
+        """Return the evaluation of a method.
+
+        Returns:
+            ``summary`` and ``worst`` as dictionaries; ``categories``, ``queries``, ``neighbours`` and ``confusion`` as
+            frames with the columns of the files.
+
+        Raises:
+            InputError: when there is no such method, or a file is missing or damaged.
+        """
+        self._require(method)
+        folder = self.folder / "evaluation" / method
+        return Evaluation(
+            summary=read_json(folder / "summary.json"),
+            categories=read_csv(folder / "categories.csv", ["category"]),
+            queries=read_csv(folder / "queries.csv", ["image_id"]),
+            neighbours=read_csv(folder / "neighbours.csv", ["query", "image_id"]),
+            confusion=read_csv(folder / "confusion.csv", ["category"]).set_index("category"),
+            worst=read_json(folder / "worst.json"),
+        )
+
+    def comparison(self) -> pd.DataFrame:
+        """Return the metrics of all methods, a row each, indexed by method.
+
+        Raises:
+            InputError: when the file is missing, because the run has a single method, or damaged.
+        """
+        return read_csv(self.folder / "comparison" / "methods.csv", ["method"]).set_index("method")
+
+    def search(self, query: str | os.PathLike[str], method: str, k: int = 5) -> pd.DataFrame:
+        """Return the k images of the gallery that are nearest to a query.
+
+        Args:
+            query: an image_id of the collection, or else an image file. An image of the gallery is no result of itself.
+            method: whose features are compared, a name in ``methods``.
+            k: how many results; a smaller gallery gives all its images.
+
+        Returns:
+            Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space) and path; nearest
+            first, images at the same distance in the order of the gallery.
+
+        Raises:
+            InputError: when there is no such image or method, k is not positive, or the image cannot be encoded.
+        """
+        self._require(method)
+        if k < 1:
+            raise InputError(f"k is {k}, but a search gives at least 1 image: raise it.")
+        gallery = self.features(method)
+        vector = self._vector(os.fspath(query), method)
+        distances, rows = exact.nearest(vector[None], gallery.features, k + 1)
+        other = gallery.image_id[rows[0]] != os.fspath(query)
+        image_ids, distances = gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
+        known = self.images.set_index("image_id").loc[image_ids]
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(image_ids) + 1),
+                "image_id": image_ids,
+                "category": known["category"].to_numpy(),
+                "distance": distances,
+                "path": known["path"].to_numpy(),
+            }
+        )
+
+    def encode(self, paths: Iterable[str | os.PathLike[str]], encoder: str, output: str | os.PathLike[str]) -> int:
+        """Write the features of image files into an HDF5 file in the format of a feature store.
+
+        Its datasets are ``features`` (n, d) float32, ``image_id`` (the path as it was found), ``label`` (-1) and
+        ``sha256``.
+
+        Args:
+            paths: image files, and folders whose image files are taken, those of sub-folders too. In a folder, a file
+                that is no usable image is left out with a warning in the log; hidden files are passed over.
+            encoder: one of the run's encoders.
+            output: the file to write.
+
+        Returns:
+            The number of images.
+
+        Raises:
+            InputError: when a named file cannot be used, no image is found, or no method uses the encoder.
+        """
+        about = self._encoder(encoder)
+        rows = [row for path in map(Path, paths) for row in _found(path)]
+        if not rows:
+            raise InputError("No image was found to encode: name image files, or folders that hold some.")
+        manifest = pd.DataFrame([(path, path, "", -1, digest) for path, digest in rows], columns=SPLIT_COLUMNS)
+        network = self.folder / "encoders" / f"{encoder}.keras"
+        encode_files(manifest, os.fspath(output), network, about, threads.count())
+        return len(manifest)
+
+    def _require(self, method: str) -> None:
+        if method not in self.methods:
+            raise InputError(f"The results have no method {method!r}: use one of {', '.join(self.methods)}.")
+
+    @cached_property
+    def _about(self) -> dict[str, dict[str, Any]]:
+        paths = {method: self.folder / "features" / method / "train.h5" for method in self.methods}
+        return {method: store.about(path, method) for method, path in paths.items()}
+
+    @cached_property
+    def _outside(self) -> OutsideEncoder:
+        return OutsideEncoder(self.folder, self._about)
+
+    def _encoder(self, encoder: str) -> dict[str, Any]:
+        """Return what a feature store of the encoder says about itself."""
+        known = {str(about["encoder"]): about for about in self._about.values() if "encoder" in about}
+        if encoder not in known:
+            raise InputError(f"No method of the results uses an encoder {encoder!r}: use one of {', '.join(known)}.")
+        return known[encoder]
+
+    def _vector(self, query: str, method: str) -> NDArray[np.float32]:
+        """Return the features (d,) of an image of the collection or of an image file."""
+        row = self.images[self.images["image_id"] == query]
+        if row.empty and not os.path.lexists(query):
+            raise InputError(f"{query!r} is neither an image_id of the collection nor an image file: correct it.")
+        if not row.empty:
+            for split in _SPLITS:
+                # A run makes the validation features of those methods alone that need them.
+                if (self.folder / "features" / method / f"{split}.h5").exists():
+                    held = self.features(method, split)
+                    if query in held.image_id:
+                        return held.features[held.row(query)]
+        path = query if row.empty else row["path"].iloc[0]
+        try:
+            return self._outside.features(method, images.read_bytes(path))
+        except ImageError as error:
+            raise InputError(f"The query image {path} cannot be used: {error}; choose another one.") from None
+
+
+def _found(path: Path) -> list[tuple[str, str]]:
+    """Return path and SHA-256 of an image file, or of all usable ones below a folder, sorted by path."""
+    if not path.is_dir():
+        try:
+            return [(str(path), _inspected(path))]
+        except ImageError as error:
+            raise InputError(f"The image {path} cannot be used: {error}; leave it out.") from None
+    found = []
+    for file in sorted(path.rglob("*")):
+        if file.is_dir() or any(part.startswith(".") for part in file.relative_to(path).parts):
+            continue
+        try:
+            found.append((str(file), _inspected(file)))
+        except ImageError as error:
+            log.warning("%s is left out: %s", file, error)
+    return found
+
+
+def _inspected(path: Path) -> str:
+    data = images.read_bytes(path)
+    images.inspect(data)
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,127 @@
+"""The command `cbir`: search, serve, inspect and encode with the results of a run.
+
+Exit status: 0, or 1 with a sentence on standard error, or 2 for arguments that cannot be understood.
+"""
+
+import argparse
+import logging
+import shlex
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from cbir.files import logs
+from cbir.files.errors import InputError, printable
+
+RESULTS = Path("results")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    Args:
+        arguments: those of the command line if none are given.
+    """
+    asked = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return int(asked.do(asked) or 0)
+    except InputError as error:
+        print(f"cbir {asked.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cbir serve` but for ``--results``; `make serve` takes the same ones."""
+    parser.add_argument(
+        "--feedback", type=Path, help="where refinements are saved (default: the run's feedback.folder)"
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 takes all)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
+    )
+
+
+def _serve(asked: argparse.Namespace) -> None:
+    # Here, like other imports below, so that a search does not wait for what only the server needs.
+    from cbir.web.serving import serve
+
+    folder = asked.results.parent
+    run = "make run" if folder == Path() else f"make run {shlex.quote(shlex.join(['ARGS=--directory', str(folder)]))}"
+    serve(asked.results, asked.feedback, asked.host, asked.port, run)
+
+
+def _inspect(asked: argparse.Namespace) -> int:
+    from cbir.artifacts.__main__ import main as inspect
+
+    return inspect(["--", *map(str, asked.path or [RESULTS])])
+
+
+def _search(asked: argparse.Namespace) -> None:
+    from cbir.api import Results
+
+    print(_table(Results(asked.results).search(asked.image, asked.method, asked.k)))
+
+
+def _table(found: pd.DataFrame) -> str:
+    """Return the results of a search as lines of text: rank, distance, category and image_id."""
+    names = [printable(name) for name in found["category"]]
+    width = max(map(len, [*names, "category"]))
+    lines = [f"rank  distance  {'category':<{width}}  image_id"]
+    for rank, distance, name, image_id in zip(found["rank"], found["distance"], names, found["image_id"], strict=True):
+        lines.append(f"{rank:>4}  {distance:>8.4f}  {name:<{width}}  {printable(image_id)}")
+    return "\n".join(lines)
+
+
+def _encode(asked: argparse.Namespace) -> None:
+    from cbir.api import Results
+
+    results = Results(asked.results)
+    count = results.encode(asked.path, asked.encoder, asked.output)
+    print(printable(f"{asked.output}: the features of {count:,} images by the encoder {asked.encoder}"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cbir", description="Search, serve, inspect and encode with the results of a run.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help: str, results: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
+        if results:
+            added.add_argument(
+                "--results", type=Path, default=RESULTS, help="the folder of the run's results (default: results)"
+            )
+        return added
+
+    search = add("search", "print the images of the gallery that are nearest to an image")
+    search.add_argument("image", metavar="IMAGE", help="an image_id of the collection, or an image file")
+    search.add_argument("--method", required=True, help="whose features are compared, such as pretrained")
+    search.add_argument("-k", type=int, default=5, help="number of results (default: 5)")
+    search.set_defaults(do=_search)
+
+    served = add("serve", "serve the search page: search, judge results, save refinements")
+    add_serve_arguments(served)
+    served.set_defaults(do=_serve)
+
+    inspected = add("inspect", "say what files of the results are, and whether they belong to each other", False)
+    inspected.add_argument("path", metavar="PATH", nargs="*", help="a file or folder of the results (default: results)")
+    inspected.set_defaults(do=_inspect)
+
+    encoded = add("encode", "write the features of images into an HDF5 file")
+    encoded.add_argument("path", metavar="PATH", nargs="+", help="an image file, or a folder of images")
+    encoded.add_argument("--encoder", required=True, help="an encoder of the run, such as pretrained")
+    encoded.add_argument("--output", required=True, metavar="FILE", help="the HDF5 file to write")
+    encoded.set_defaults(do=_encode)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

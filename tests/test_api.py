@@ -1,0 +1,193 @@
+"""`cbir.open`: a run's results as arrays and frames."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+import cbir
+from cbir.api import Results
+from cbir.files.errors import InputError
+from cbir.files.tables import write_json
+from cbir.retrieval import outside
+from web.made import embed, write_results
+
+SCRIPTS = Path(cbir.__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Results of the methods ``tiny``, an encoder's, and ``unit``, derived from it."""
+    return write_results(tmp_path)
+
+
+@pytest.fixture
+def results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, calls=1: embed)
+    return cbir.open(folder)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "lion.png"
+    Image.new("RGB", (30, 20), (200, 30, 90)).save(path)
+    return path
+
+
+# What `embed` gives for the photo.
+PHOTO = np.array([200, 30, 90, 170, 1], np.float32)
+
+
+def by_hand(vector: np.ndarray, gallery: np.ndarray) -> tuple[list[int], list[float]]:
+    """Gallery rows by their distance, and the distances."""
+    distances = [float(np.sqrt(np.square(np.float64(vector) - row).sum())) for row in np.float64(gallery)]
+    order = sorted(range(len(distances)), key=lambda row: (distances[row], row))
+    return order, [distances[row] for row in order]
+
+
+def test_methods_images_and_features(results: Results, tmp_path: Path) -> None:
+    assert results.methods == ["tiny", "unit"]
+    assert len(results.images) == 24
+    assert set(results.images["category"]) == {"apple", "leaf", "sea"}
+    assert all(Path(path).is_file() for path in results.images["path"])
+    train, test = results.features("tiny"), results.features("tiny", "test")
+    assert (train.features.shape, test.features.shape) == ((18, 5), (3, 5))
+    assert list(test.image_id) == ["apple/6.png", "leaf/6.png", "sea/6.png"]
+
+
+def test_an_image_file_is_encoded_and_its_nearest_images_are_found(results: Results, photo: Path) -> None:
+    found = results.search(photo, "tiny", k=3)
+    gallery = results.features("tiny")
+    order, distances = by_hand(PHOTO, gallery.features)
+    assert list(found.columns) == ["rank", "image_id", "category", "distance", "path"]
+    assert list(found["rank"]) == [1, 2, 3]
+    assert list(found["image_id"]) == [gallery.image_id[row] for row in order[:3]]
+    np.testing.assert_allclose(found["distance"], distances[:3], rtol=1e-12)
+    assert [Path(path).parent.name for path in found["path"]] == list(found["category"])
+
+
+def test_a_derived_method_takes_the_features_of_its_parts(results: Results, photo: Path) -> None:
+    found = results.search(photo, "unit", k=2)
+    order, distances = by_hand(PHOTO / np.float32(77901**0.5), results.features("unit").features)
+    assert list(found["image_id"]) == [results.features("unit").image_id[row] for row in order[:2]]
+    np.testing.assert_allclose(found["distance"], distances[:2], rtol=1e-5)
+
+
+def test_an_image_of_the_gallery_is_no_result_of_itself(results: Results) -> None:
+    found = results.search("sea/2.png", "tiny", k=17)
+    assert len(found) == 17
+    assert "sea/2.png" not in set(found["image_id"])
+    # A smaller gallery gives all that it has.
+    assert len(results.search("sea/2.png", "tiny", k=100)) == 17
+
+
+def test_an_image_of_the_test_split_takes_its_stored_features(results: Results, folder: Path) -> None:
+    found = results.search("leaf/6.png", "tiny", k=18)
+    order, distances = by_hand(results.features("tiny", "test").features[1], results.features("tiny").features)
+    assert list(found["image_id"]) == [results.features("tiny").image_id[row] for row in order]
+    np.testing.assert_allclose(found["distance"], distances, rtol=1e-12)
+
+
+def test_an_image_without_stored_features_is_encoded(results: Results, folder: Path) -> None:
+    path = folder.parent / "collection" / "sea" / "7.png"
+    assert "sea/7.png" not in results.features("tiny", "test").image_id
+    by_name, by_file = results.search("sea/7.png", "tiny"), results.search(path, "tiny")
+    assert list(by_name["image_id"]) == list(by_file["image_id"])
+    assert list(by_name["distance"]) == list(by_file["distance"])
+
+
+def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(folder.parent)
+    relative = cbir.open()
+    expected = relative.search("sea/2.png", "tiny")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert cbir.open(folder).search("sea/2.png", "tiny").equals(expected)
+    assert all(Path(path).is_absolute() for path in expected["path"])
+
+
+@pytest.mark.parametrize(
+    ("query", "method", "k", "told"),
+    [
+        ("sea/2.png", "other", 5, "no method 'other': use one of tiny, unit"),
+        ("sea/2.png", "../tiny", 5, r"no method '../tiny'"),
+        ("sea/2.png", "tiny", 0, "k is 0"),
+        ("sea/9.png", "tiny", 5, "'sea/9.png' is neither an image_id of the collection nor an image file"),
+        ("results/collection/images.csv", "tiny", 5, "cannot be used: not an image in a supported format"),
+        ("results", "tiny", 5, "cannot be used: not a regular file"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(
+    results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, told: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(InputError, match=told):
+        results.search(query, method, k)
+
+
+def test_results_that_cannot_be_opened(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none does not exist: run the workflow first"):
+        cbir.open(tmp_path / "none")
+    shutil.rmtree(folder / "features")
+    with pytest.raises(InputError, match="holds no method's features"):
+        cbir.open(folder)
+
+
+def test_a_network_other_than_that_of_the_features_is_refused(folder: Path, photo: Path) -> None:
+    write_json(folder / "encoders" / "tiny.json", {"fingerprint": "other"})
+    for method in ("tiny", "unit"):
+        with pytest.raises(InputError, match=r"tiny\.keras is not the one that made the features"):
+            cbir.open(folder).search(photo, method)
+
+
+def test_images_and_folders_are_encoded_into_a_store(
+    results: Results, photo: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = tmp_path / "more"
+    (more / "deep").mkdir(parents=True)
+    shutil.copy(photo, more / "deep/b.png")
+    Image.new("RGB", (10, 10), (1, 2, 3)).save(more / "a.png")
+    (more / "notes.txt").write_text("no image")
+    (more / ".hidden.png").write_bytes(photo.read_bytes())
+    with caplog.at_level(logging.WARNING):
+        assert results.encode([photo, more], "tiny", tmp_path / "out.h5") == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{more}/notes.txt is left out: not an image in a supported format"
+    ]
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert list(file["image_id"].asstr()) == [str(photo), f"{more}/a.png", f"{more}/deep/b.png"]
+        np.testing.assert_array_equal(file["features"], [PHOTO, [1, 2, 3, -1, 1], PHOTO])
+        assert list(file["label"]) == [-1, -1, -1]
+
+
+def test_what_cannot_be_encoded(results: Results, photo: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for paths, encoder, told in (
+        ([tmp_path / "empty"], "tiny", "No image was found"),
+        ([tmp_path / "none.png"], "tiny", r"none\.png cannot be used: does not exist"),
+        ([folder / "collection/images.csv"], "tiny", "not an image in a supported format"),
+        ([photo], "unit", "No method of the results uses an encoder 'unit': use one of tiny"),
+    ):
+        with pytest.raises(InputError, match=told):
+            results.encode(paths, encoder, tmp_path / "out.h5")
+        assert not (tmp_path / "out.h5").exists()
+
+
+def test_importing_and_opening_load_no_network(folder: Path) -> None:
+    code = f"""
+import sys, json
+sys.path.insert(0, {str(SCRIPTS)!r})
+import cbir
+light = sorted({{"numpy", "pandas", "h5py", "flask", "keras", "tensorflow"}} & set(sys.modules))
+cbir.open({str(folder)!r}).search("sea/2.png", "unit")
+print(json.dumps([light, sorted({{"flask", "keras", "tensorflow", "matplotlib"}} & set(sys.modules))]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout) == [[], []], done.stderr
