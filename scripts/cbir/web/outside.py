@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from cbir.collection import images
-from cbir.encoders.runtimes import Embed, made_by
+from cbir.encoders.runtimes import made_by
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 from cbir.web.library import Library
 
 log = logging.getLogger("cbir")
+
+# From the bytes of an image file to its features (d,).
+_Encode = Callable[[bytes], NDArray[np.float32]]
 
 MAX_BYTES = 20_000_000
 _HELD = 16
@@ -52,7 +55,7 @@ class OutsideImages:
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
         # These two are the thread's own.
-        self._networks: dict[str, Embed] = {}
+        self._networks: dict[str, _Encode] = {}
         self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
         # One image is decoded at a time: a few large ones at once could exhaust the memory.
@@ -158,14 +161,14 @@ class OutsideImages:
     def _encode(self, encoder: str, fingerprint: str, digest: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, digest)
         if key not in self._encoded:
-            embed = self._network(encoder, fingerprint)
+            encode = self._network(encoder, fingerprint)
             self.stage = "The image is being encoded."
-            self._encoded[key] = embed(np.asarray(images.decode(data, images.NETWORK_SIZE))[None])[0]
+            self._encoded[key] = encode(data)
             while len(self._encoded) > 8 * _HELD:
                 self._encoded.popitem(last=False)
         return self._encoded[key]
 
-    def _network(self, encoder: str, fingerprint: str) -> Embed:
+    def _network(self, encoder: str, fingerprint: str) -> _Encode:
         if encoder not in self._networks:
             self.stage = f"The network {encoder} is loading; this takes some seconds, once."
             path = self._library.results / "encoders" / f"{encoder}.keras"
@@ -173,7 +176,7 @@ class OutsideImages:
         return self._networks[encoder]
 
 
-def _open(path: Path, fingerprint: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def _open(path: Path, fingerprint: str) -> _Encode:
     runtime = made_by(read_json(path.with_suffix(".json")).get("fingerprint"), fingerprint)
     if runtime is None:
         raise InputError(f"The network {path} is not the one that made the features: run the workflow again.")
@@ -181,4 +184,5 @@ def _open(path: Path, fingerprint: str) -> Callable[[NDArray[np.uint8]], NDArray
     from cbir.encoders import inference, networks
 
     encoder = networks.open_encoder(path)
-    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime)
+    embed = inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime)
+    return lambda data: embed(np.asarray(images.decode(data, encoder.size))[None])[0]

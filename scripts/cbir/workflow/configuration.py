@@ -1,6 +1,7 @@
 """Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
 
 import copy
+import importlib
 import json
 import math
 import os
@@ -232,9 +233,9 @@ def _check_references(config: dict[str, Any]) -> None:
         if not config[kind]:
             raise InputError(f"config: {kind} has no row that is switched on; give it one.")
     for name, row in config["encoders"].items():
-        if row["weights"] == "imagenet" and row["architecture"] != "mobilenetv2":
+        if row["weights"] in _all_sources() - _sources(row["architecture"]):
             raise InputError(
-                f"config: encoders.{name}.weights is imagenet, which there are none of for the architecture "
+                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
                 f"{row['architecture']}: make it random or a weights file."
             )
         if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
@@ -271,6 +272,20 @@ def _check_references(config: dict[str, Any]) -> None:
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 
 
+def _architectures() -> Any:
+    # Imported by name, because packages of later stages may not be imported here.
+    return importlib.import_module("cbir.encoders.architectures").REGISTRY
+
+
+def _sources(architecture: str) -> set[str]:
+    """Return the words for the published weights of an architecture, such as ``imagenet``."""
+    return set(_architectures()[architecture].SOURCES)
+
+
+def _all_sources() -> set[str]:
+    return set().union(*(_sources(architecture) for architecture in _architectures()))
+
+
 def require_weights(config: dict[str, Any]) -> None:
     """Refuse an encoder's weights file that is not there.
 
@@ -278,10 +293,11 @@ def require_weights(config: dict[str, Any]) -> None:
         InputError: naming the key and the file.
     """
     for name, row in config["encoders"].items():
-        if row["weights"] not in ("imagenet", "random") and not os.path.isfile(row["weights"]):
+        words = sorted({"random"} | _sources(row["architecture"]))
+        if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
                 f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
-                f"{os.path.abspath(row['weights'])}: make it imagenet, random or the path of a weights file (a "
+                f"{os.path.abspath(row['weights'])}: make it {', '.join(words)} or the path of a weights file (a "
                 "relative one starts in the folder of the run)."
             )
 
