@@ -56,7 +56,7 @@ try:
     )
     if config["collection"]["source"] == "folder":
         cbir_contents.require_folder(config["collection"]["path"])
-    cbir_config.require_weights(config)
+    cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
 

@@ -1,12 +1,11 @@
 """Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
 
 import copy
-import importlib
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -233,11 +232,6 @@ def _check_references(config: dict[str, Any]) -> None:
         if not config[kind]:
             raise InputError(f"config: {kind} has no row that is switched on; give it one.")
     for name, row in config["encoders"].items():
-        if row["weights"] in _all_sources() - _sources(row["architecture"]):
-            raise InputError(
-                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
-                f"{row['architecture']}: make it random or a weights file."
-            )
         if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
             raise InputError(
                 f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
@@ -272,28 +266,24 @@ def _check_references(config: dict[str, Any]) -> None:
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 
 
-def _architectures() -> Any:
-    # Imported by name, because packages of later stages may not be imported here.
-    return importlib.import_module("cbir.encoders.architectures").REGISTRY
+def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str]]) -> None:
+    """Refuse an encoder's weights that are not there: published ones of another architecture, or a missing file.
 
-
-def _sources(architecture: str) -> set[str]:
-    """Return the words for the published weights of an architecture, such as ``imagenet``."""
-    return set(_architectures()[architecture].SOURCES)
-
-
-def _all_sources() -> set[str]:
-    return set().union(*(_sources(architecture) for architecture in _architectures()))
-
-
-def require_weights(config: dict[str, Any]) -> None:
-    """Refuse an encoder's weights file that is not there.
+    Args:
+        config: the complete configuration.
+        sources: the words for the published weights of each architecture, such as ``imagenet``.
 
     Raises:
         InputError: naming the key and the file.
     """
     for name, row in config["encoders"].items():
-        words = sorted({"random"} | _sources(row["architecture"]))
+        own = sources[row["architecture"]]
+        if row["weights"] not in own and any(row["weights"] in words for words in sources.values()):
+            raise InputError(
+                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
+                f"{row['architecture']}: make it random or a weights file."
+            )
+        words = sorted({"random", *own})
         if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
                 f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
