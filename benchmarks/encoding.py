@@ -37,13 +37,13 @@ def keras_predict(folder: Path) -> Work:
 
     from cbir.encoders.architectures import mobilenetv2
 
-    model = mobilenetv2()
+    model = mobilenetv2.build(mobilenetv2.SIZE)
 
     def run() -> None:
         images = keras.utils.image_dataset_from_directory(
             folder, labels=None, image_size=(224, 224), shuffle=False, verbose=False
         )
-        model.predict(images.map(lambda x: x / 127.5 - 1).prefetch(2), verbose=0)
+        model.predict(images.prefetch(2), verbose=0)
 
     return run
 
@@ -56,14 +56,14 @@ def openvino_float32(folder: Path) -> Work:
 
     from cbir.encoders.architectures import mobilenetv2
 
-    model = mobilenetv2()
+    model = mobilenetv2.build(mobilenetv2.SIZE)
     function = tf.function(lambda x: model(x, training=False), [tf.TensorSpec([BATCH, 224, 224, 3], tf.float32)])
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(openvino.convert_model(function), "CPU", settings)
 
     def load(path: Path) -> np.ndarray:
         image = Image.open(path).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
-        return np.asarray(image, np.float32) / 127.5 - 1
+        return np.asarray(image, np.float32)
 
     def run() -> None:
         paths = sorted(folder.rglob("*.jpg"))
@@ -87,12 +87,13 @@ def workflow(folder: Path, *runtime: str) -> Work:
     """How the rule `encode` works in a runtime."""
     import pandas as pd
 
-    from cbir.encoders import architectures, devices, inference
+    from cbir.encoders import devices, inference
+    from cbir.encoders.architectures import mobilenetv2
     from cbir.encoders.runtimes import Runtime
     from cbir.features import shards
 
     devices.limit_threads(1, THREADS)
-    embed = inference.embedder(architectures.mobilenetv2(), BATCH, False, Runtime(*runtime), THREADS)
+    embed = inference.embedder(mobilenetv2.build(mobilenetv2.SIZE), BATCH, False, Runtime(*runtime), THREADS)
 
     # The rule is given it.
     rows = [
@@ -103,7 +104,7 @@ def workflow(folder: Path, *runtime: str) -> Work:
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as out:
-            shards.encode_shard(collection, Path(out) / "0.h5", "", 1280, BATCH, lambda: embed, THREADS)
+            shards.encode_shard(collection, Path(out) / "0.h5", "", 1280, (224, 224), BATCH, lambda: embed, THREADS)
 
     return run
 

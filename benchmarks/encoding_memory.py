@@ -44,7 +44,7 @@ def measure(count: int) -> tuple[float, float, float]:
         def embed(pixels: np.ndarray) -> np.ndarray:
             return np.repeat(pixels[:, :1, 0, 0].astype(np.float32), VALUES, axis=1)
 
-        encode_shard(images, Path(name) / "0.h5", "", VALUES, BATCH, lambda: embed, THREADS)
+        encode_shard(images, Path(name) / "0.h5", "", VALUES, (224, 224), BATCH, lambda: embed, THREADS)
         peak = peak_mb()
     return before, peak, count * VALUES * 4 / 1e6
 

@@ -41,7 +41,7 @@ def encode(encoder: networks.Encoder, runtime: Runtime, table: pd.DataFrame) -> 
     embed = inference.embedder(encoder.model, BATCH, encoder.about["normalise"], runtime, THREADS)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "0.h5"
-        shards.encode_shard(table, shard, "", encoder.about["dimension"], BATCH, lambda: embed, THREADS)
+        shards.encode_shard(table, shard, "", encoder.about["dimension"], encoder.size, BATCH, lambda: embed, THREADS)
         return np.concatenate(list(shards.read_rows([shard], list(table["sha256"]), "")))
 
 

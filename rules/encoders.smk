@@ -4,15 +4,18 @@
 # Here and not on a cluster's node, which often reaches no registry.
 rule weights:
     output:
-        weights="results/weights/imagenet.keras",
-        about="results/weights/imagenet.json",
+        weights="results/weights/{architecture}-{source}.keras",
+        about="results/weights/{architecture}-{source}.json",
     log:
-        "results/logs/weights.log",
+        "results/logs/weights/{architecture}-{source}.log",
+    wildcard_constraints:
+        architecture=one_of(ARCHITECTURES),
+        source="[a-z0-9-]+",
     localrule: True
     conda:
         "../envs/tensorflow.yaml"
     params:
-        code=code("weights.py"),
+        code=lambda wildcards: code("weights.py", entries=[("encoders/architectures", wildcards.architecture)]),
     script:
         "../scripts/weights.py"
 
@@ -35,7 +38,7 @@ rule encoder:
         mem_mb=grows(4000),
         runtime=grows(30),
     params:
-        code=code("encoder.py"),
+        code=lambda wildcards: code("encoder.py", entries=architecture_entry(wildcards)),
         row=encoder_row,
         weights=weights_content,
     script:

@@ -21,7 +21,7 @@ rule encode:
         runtime=grows_with_images(30, 1, "images"),
         gpu=1,
     params:
-        code=code("encode.py"),
+        code=lambda wildcards: code("encode.py", entries=architecture_entry(wildcards)),
         batch=lambda wildcards: config["encoders"][wildcards.encoder]["batch"],
     script:
         "../scripts/encode.py"

@@ -21,6 +21,7 @@ from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
 from cbir.collection import contents as cbir_contents
 from cbir.collection.sources import REGISTRY as SOURCES
+from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
 from cbir.features import chains as cbir_chains
 from cbir.workflow import lock as cbir_lock
@@ -55,7 +56,7 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
-    cbir_config.require_weights(config)
+    cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -73,6 +74,7 @@ SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
@@ -206,10 +208,19 @@ def encoder_row(wildcards):
     return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
 
 
+def architecture_entry(wildcards):
+    """The entry of an encoder's architecture."""
+    return [("encoders/architectures", config["encoders"][wildcards.encoder]["architecture"])]
+
+
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the loss, and the metric whose best epoch is the result."""
+    """The entries of registries that decide the weights: the architecture, the loss, and the metric whose best epoch is the result."""
     training = config["encoders"][wildcards.encoder]["training"]
-    return [("training/losses", training["loss"]), ("evaluation/metrics", training["monitor"])]
+    return [
+        *architecture_entry(wildcards),
+        ("training/losses", training["loss"]),
+        ("evaluation/metrics", training["monitor"]),
+    ]
 
 
 def runtime_of(encoder):
@@ -224,15 +235,17 @@ def train_minutes(wildcards):
 
 
 def weights_file(wildcards):
-    """The file of an encoder's first weights, if it is the one that was fetched."""
-    source = config["encoders"][wildcards.encoder]["weights"]
-    return {"imagenet": "results/weights/imagenet.keras"} if source == "imagenet" else {}
+    """The file of an encoder's first weights, if they are published ones, which are fetched."""
+    row = config["encoders"][wildcards.encoder]
+    architecture, source = row["architecture"], row["weights"]
+    is_published = source in cbir_architectures.REGISTRY[architecture].SOURCES
+    return {"fetched": f"results/weights/{architecture}-{source}.keras"} if is_published else {}
 
 
 def weights_content(wildcards):
     """The content of a weights file that a person named; "" for other weights."""
     source = config["encoders"][wildcards.encoder]["weights"]
-    return "" if source in ("imagenet", "random") else content_of(source)
+    return "" if source == "random" or weights_file(wildcards) else content_of(source)
 
 
 def shard_manifest(wildcards):

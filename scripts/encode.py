@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from cbir.encoders import loading
+from cbir.encoders import architectures, loading
 from cbir.encoders.runtimes import Embed, Runtime, fingerprint
 from cbir.features.shards import encode_shard
 from cbir.files.atomic import sole_writer
@@ -14,7 +14,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    about = read_json(job.input.about, {"fingerprint": str, "dimension": int, "normalise": bool})
+    about = read_json(job.input.about, {"architecture": str, "fingerprint": str, "dimension": int, "normalise": bool})
     runtime = Runtime.parse(job.wildcards.runtime)
 
     def make_embed() -> Embed:
@@ -33,6 +33,7 @@ def work(job: Any) -> None:
             job.output[0],
             fingerprint=fingerprint(about["fingerprint"], runtime),
             dimension=about["dimension"],
+            size=architectures.REGISTRY.get_entry(about["architecture"]).SIZE,
             batch=job.params.batch,
             make_embed=make_embed,
             workers=job.threads,

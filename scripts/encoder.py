@@ -17,7 +17,7 @@ def work(job: Any) -> None:
 
     devices.take(0)
     row = json.loads(job.params.row)
-    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
+    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("fetched"))
     networks.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
     log.info(
         "encoder %s: %s, %d parameters, weights from %s",

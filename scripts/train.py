@@ -42,7 +42,7 @@ def _work(job: Any) -> None:
     devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
-    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("imagenet"))
+    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("fetched"))
     folder = Path(job.output.history).parent
     _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
     train(model, _images(train_split), _images(val_split), settings, folder, job.threads, job.params.k)

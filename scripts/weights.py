@@ -1,4 +1,4 @@
-"""Obtain the ImageNet weights, once for all encoders."""
+"""Obtain published weights of an architecture, once for all encoders."""
 
 import logging
 from typing import Any
@@ -14,7 +14,8 @@ def work(job: Any) -> None:
     with loading.quickly():
         from cbir.encoders import weights
 
-    log.info("ImageNet weights from %s", weights.fetch(job.output.weights))
+    architecture, source = job.wildcards.architecture, job.wildcards.source
+    log.info("%s weights of %s from %s", source, architecture, weights.fetch(architecture, source, job.output.weights))
 
 
 if __name__ == "__main__":

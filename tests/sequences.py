@@ -254,18 +254,18 @@ def load(checkout: Path) -> None:
     __import__("snakemake.executors.local")
     import keras
 
-    from cbir.encoders import architectures
+    from cbir.encoders.architectures import siamese
     from cbir.workflow import code_hash
 
-    def tiny() -> keras.Model:
-        inputs = keras.Input(architectures.INPUT_SHAPE, name="image")
+    def tiny(size: tuple[int, int]) -> keras.Model:
+        inputs = keras.Input((size[1], size[0], 3), name="image")
         x = keras.layers.AveragePooling2D(28)(inputs)
         x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(x)
         x = keras.layers.BatchNormalization()(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
         return keras.Model(inputs, keras.layers.Dense(16)(x), name="siamese")
 
-    architectures.NETWORKS["siamese"] = tiny
+    siamese.build = tiny
     Figure.savefig = _sketch  # type: ignore[method-assign]
     for script in (checkout / "scripts").glob("*.py"):
         code_hash.fingerprint(script, checkout / "scripts")

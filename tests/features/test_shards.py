@@ -66,7 +66,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def encode(images: pd.DataFrame, path: Path, network: Network, fingerprint: str = "f", workers: int = 1) -> int:
-    return encode_shard(images, path, fingerprint, 3, BATCH, network.make, workers)
+    return encode_shard(images, path, fingerprint, 3, (224, 224), BATCH, network.make, workers)
 
 
 def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) ->
     assert stored.dtype == np.float32
     by_digest = dict(zip(digests, stored, strict=True))
     for path, digest in images[["path", "sha256"]].to_numpy():
-        assert np.array_equal(by_digest[digest], features(load(path)[None])[0])
+        assert np.array_equal(by_digest[digest], features(load(path, (224, 224))[None])[0])
     assert sorted(os.listdir(tmp_path)) == ["0.h5", "in"]
 
 
@@ -172,7 +172,7 @@ def test_a_valid_image_in_place_of_another_is_refused_too(images: pd.DataFrame, 
 
 
 def test_features_that_are_not_finite_are_refused_by_name(images: pd.DataFrame, tmp_path: Path) -> None:
-    bad = features(load(images["path"][5])[None])
+    bad = features(load(images["path"][5], (224, 224))[None])
 
     def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         found = features(pixels)
@@ -180,7 +180,7 @@ def test_features_that_are_not_finite_are_refused_by_name(images: pd.DataFrame, 
         return found
 
     with pytest.raises(InputError, match=r"no finite features for .*in/5\.png"):
-        encode_shard(images, tmp_path / "0.h5", "f", 3, BATCH, lambda: embed, 2)
+        encode_shard(images, tmp_path / "0.h5", "f", 3, (224, 224), BATCH, lambda: embed, 2)
     assert not (tmp_path / "0.h5").exists()
 
 
@@ -188,7 +188,7 @@ def test_a_content_wanted_twice_is_encoded_once(images: pd.DataFrame, tmp_path: 
     assert encode(pd.concat([images[:3], images[:3]]), tmp_path / "0.h5", Network()) == 3
     wanted = list(images["sha256"][[2, 0, 2, 1, 0]])
     [block] = read_rows([tmp_path / "0.h5"], wanted, "f")
-    expected = [features(load(images["path"][number])[None])[0] for number in (2, 0, 2, 1, 0)]
+    expected = [features(load(images["path"][number], (224, 224))[None])[0] for number in (2, 0, 2, 1, 0)]
     assert np.array_equal(block, expected)
 
 
@@ -208,7 +208,7 @@ def test_rows_come_in_the_order_wanted_from_several_shards(images: pd.DataFrame,
     shuffled = images.sample(frac=1, random_state=1)
     blocks = list(read_rows([tmp_path / "0.h5", tmp_path / "1.h5"], list(shuffled["sha256"]), "f"))
     assert [len(block) for block in blocks] == [10, 10, 2]
-    expected = [features(load(path)[None])[0] for path in shuffled["path"]]
+    expected = [features(load(path, (224, 224))[None])[0] for path in shuffled["path"]]
     assert np.array_equal(np.concatenate(blocks), expected)
     assert blocks[0].dtype == np.float32
 
@@ -294,5 +294,5 @@ def test_threads_encode_at_the_same_time_and_rows_stay_in_order(images: pd.DataF
         second.set()
         return features(pixels)
 
-    assert encode_shard(images, tmp_path / "1.h5", "f", 3, BATCH, lambda: embed, workers=2) == 22
+    assert encode_shard(images, tmp_path / "1.h5", "f", 3, (224, 224), BATCH, lambda: embed, workers=2) == 22
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "0.h5").read_bytes()

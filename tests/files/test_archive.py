@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from cbir.encoders import architectures, networks, weights
+from cbir.encoders import networks, weights
+from cbir.encoders.architectures import REGISTRY
 from cbir.files import archive
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
@@ -31,7 +32,7 @@ def path(saved: Path, tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("name", architectures.NETWORKS)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_the_same_network_gives_the_same_bytes_and_its_fingerprint(name: str, tmp_path: Path) -> None:
     hashes = set()
     for number in range(2):

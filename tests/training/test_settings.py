@@ -50,7 +50,9 @@ def test_no_number_of_steps_means_one_pass() -> None:
 
 
 def test_what_a_row_leaves_out_is_what_the_schema_of_the_configuration_fills_in() -> None:
-    schema = yaml.safe_load((Path(__file__).parents[2] / "scripts/cbir/workflow/config.schema.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load(
+        (Path(__file__).parents[2] / "scripts/cbir/workflow/config.schema.yaml").read_text(encoding="utf-8")
+    )
     row = schema["properties"]["encoders"]["additionalProperties"]["properties"]["training"]["properties"]
     augment = {name: key["default"] for name, key in row["augment"]["properties"].items()}
     defaults = {name: key["default"] for name, key in row.items()} | {"augment": augment}

@@ -11,6 +11,7 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
+from cbir.encoders.architectures._layers import from_minus_one_to_one
 from cbir.files.errors import InputError
 from cbir.training import train as training
 from cbir.training.batches import ImageSet, Photographs, PlainBatches
@@ -36,7 +37,8 @@ def settings(**changes: Any) -> TrainingSettings:
 def tiny_encoder(seed: int = 0) -> Any:
     """All kinds of layers of the real networks, on pictures of 16 x 16."""
     inputs = keras.Input((16, 16, 3), name="image")
-    x = layers.Conv2D(8, 3, activation="relu", kernel_initializer=keras.initializers.HeNormal(seed=seed))(inputs)
+    x = from_minus_one_to_one(inputs)
+    x = layers.Conv2D(8, 3, activation="relu", kernel_initializer=keras.initializers.HeNormal(seed=seed))(x)
     x = layers.BatchNormalization(momentum=0.5)(x)
     x = layers.GlobalAveragePooling2D()(x)
     outputs = layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))(x)
@@ -209,7 +211,9 @@ def test_an_epoch_is_logged_with_rate_and_time_left(
 def test_a_collapsed_embedding_ends_with_what_to_change(photographs: tuple[ImageSet, ImageSet], tmp_path: Path) -> None:
     inputs = keras.Input((16, 16, 3))
     # Every image maps to the bias, and no gradient can part them: the kernel of a dead unit stays.
-    dead = layers.Conv2D(4, 1, activation="relu", bias_initializer=keras.initializers.Constant(-100))(inputs)
+    dead = layers.Conv2D(4, 1, activation="relu", bias_initializer=keras.initializers.Constant(-100))(
+        from_minus_one_to_one(inputs)
+    )
     outputs = layers.Dense(4, bias_initializer="ones")(layers.GlobalAveragePooling2D()(dead))
     with pytest.raises(InputError, match=r"collapsed: by epoch 20 .* set training.mining to semi-hard or random"):
         # 3 steps an epoch, 60 steps until it is sure.
@@ -226,7 +230,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics_and_learns_scale_and_of
         # The best epoch may be the state before training, so look at the last state.
         with np.load(tmp_path / mode / "checkpoint.npz") as stored:
             encoder.set_weights([stored[f"weights/{i}"] for i in range(len(encoder.get_weights()))])
-        pairs = zip(encoder.layers[2].variables, before.layers[2].variables, strict=True)
+        pairs = zip(encoder.layers[4].variables, before.layers[4].variables, strict=True)
         changed[mode] = {a.name: not np.array_equal(a, b) for a, b in pairs}
     assert changed["frozen"] == {"gamma": True, "beta": True, "moving_mean": False, "moving_variance": False}
     assert changed["moving"] == {"gamma": True, "beta": True, "moving_mean": True, "moving_variance": True}
@@ -249,6 +253,8 @@ def test_mixed_precision_trains_a_twin_and_leaves_the_encoder_in_float32(
     twin = half_precision_twin(encoder)
     assert same_weights(twin, encoder)
     assert twin(np.zeros((1, 16, 16, 3), dtype=np.float32)).dtype == "float16"
+    # In float16, 1 / 127.5 - 1 would be 4e-5 off.
+    assert [layer.compute_dtype for layer in twin.layers[1:4]] == ["float32", "float32", "float16"]
     assert {variable.dtype for variable in twin.variables} == {"float32"}
 
     train(encoder, *photographs, settings(mixed_precision=True, epochs=2, learning_rate=0.05), tmp_path)

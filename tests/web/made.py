@@ -79,5 +79,5 @@ def write_results(root: Path) -> Path:
         unit = transforms.transform(fitted, [features[chosen]])
         about = {"method": "unit", "transform_fingerprint": "t"}
         store.write(results / "features" / "unit" / f"{split}.h5", rows, [unit], WIDTH, about)
-    write_json(results / "encoders" / "tiny.json", {"fingerprint": "f"})
+    write_json(results / "encoders" / "tiny.json", {"fingerprint": "f", "architecture": "siamese"})
     return results

@@ -17,8 +17,6 @@ from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
 from cbir.files.errors import InputError
 
-# What every network takes: (width, height).
-NETWORK_SIZE = (224, 224)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
@@ -183,8 +181,8 @@ def inspect(data: bytes) -> ImageInfo:
     return ImageInfo(image.width, image.height)
 
 
-def load(path: str | Path, size: tuple[int, int] = NETWORK_SIZE) -> NDArray[np.uint8]:
-    """Read an image file as the networks take it.
+def load(path: str | Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read an image file as a network takes it.
 
     Args:
         path: the file.

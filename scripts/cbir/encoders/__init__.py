@@ -1,1 +1,5 @@
 """Networks that map an image to a feature vector: architectures, weights, runtimes and devices."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Read once, when TensorFlow is imported.

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.encoders.architectures import scale
 from cbir.encoders.folding import fold
 from cbir.encoders.runtimes import TENSORFLOW, Embed, Runtime
 from cbir.files.errors import InputError
@@ -28,7 +27,7 @@ def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime =
     sharing each operation among them.
 
     Args:
-        model: the network; it takes pixels scaled by `scale`.
+        model: the network; it takes pixels from 0 to 255 as float32.
         batch: images at a time.
         normalise: scale each feature vector to unit length (a zero vector stays zero).
         runtime: what runs the network.
@@ -60,7 +59,7 @@ def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime =
 
 
 def _generic(model: keras.Model) -> Forward:
-    return lambda images: keras.ops.convert_to_numpy(model(scale(images), training=False))
+    return lambda images: keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
 
 
 def _one_at_a_time(forward: Forward) -> Forward:
@@ -96,7 +95,7 @@ def _traced(model: keras.Model, batch: int) -> Any:
 
     @tf.function(input_signature=[tf.TensorSpec([batch, *model.input_shape[1:]], tf.uint8)], autograph=False)
     def forward(images):  # type: ignore[no-untyped-def]
-        return model(tf.cast(images, tf.float32) / 127.5 - 1.0, training=False)
+        return model(tf.cast(images, tf.float32), training=False)
 
     return forward
 

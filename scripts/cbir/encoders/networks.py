@@ -6,20 +6,22 @@ from typing import Any
 
 import keras
 
-from cbir.collection.images import NETWORK_SIZE
 from cbir.encoders import architectures, weights
 from cbir.files import archive
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 from cbir.files.tables import read_json, write_json
 
-# Part of every encoder's fingerprint: features made with another preprocessing do not fit.
-PREPROCESSING = {
-    "decode": "Pillow RGB, EXIF upright, on white, JPEG draft, bilinear squash",
-    "size": list(NETWORK_SIZE),
-    "scale": "x / 127.5 - 1",
-    "network": "batch normalisation folded into convolutions",
-}
+
+def preprocessing(architecture: str) -> dict[str, Any]:
+    """Return what happens to an image before its features; part of an encoder's fingerprint."""
+    entry = architectures.REGISTRY.get_entry(architecture)
+    return {
+        "decode": "Pillow RGB, EXIF upright, on white, JPEG draft, bilinear squash",
+        "size": list(entry.SIZE),
+        "scale": entry.PREPROCESSING,
+        "network": "batch normalisation folded into convolutions",
+    }
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,21 @@ class Encoder:
     model: keras.Model
     about: dict[str, Any]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels of the images that the network takes."""
+        _, height, width, _ = self.model.input_shape
+        return width, height
 
-def build(architecture: str, source: str, seed: int, imagenet: str | Path | None = None) -> tuple[keras.Model, str]:
+
+def build(architecture: str, source: str, seed: int, fetched: str | Path | None = None) -> tuple[keras.Model, str]:
     """Build a network and give it its first weights.
 
     Args:
-        architecture: a name in ``networks.NETWORKS``.
-        source: ``imagenet``, ``random`` or the path of a weights file.
+        architecture: an entry of `cbir.encoders.architectures`.
+        source: one of the entry's ``SOURCES``, ``random`` or the path of a weights file.
         seed: for random weights.
-        imagenet: the file that `weights.fetch` wrote, which the source ``imagenet`` needs.
+        fetched: the file that `weights.fetch` wrote, which one of the ``SOURCES`` needs.
 
     Returns:
         The model and where its weights came from.
@@ -46,13 +54,14 @@ def build(architecture: str, source: str, seed: int, imagenet: str | Path | None
         InputError: when the weights cannot be had or do not fit.
     """
     keras.utils.set_random_seed(seed)
-    model = architectures.NETWORKS[architecture]()
+    entry = architectures.REGISTRY.get_entry(architecture)
+    model = entry.build(entry.SIZE)
     if source == "random":
         return model, f"random, seed {seed}"
-    if source == "imagenet":
-        if imagenet is None:
-            raise ValueError("the source imagenet needs the file of its weights")
-        return model, weights.imagenet(model, imagenet)
+    if source in entry.SOURCES:
+        if fetched is None:
+            raise ValueError(f"the source {source} needs the file of its weights")
+        return model, weights.load_fetched(model, fetched, entry.SOURCES[source])
     weights.load(model, source)
     return model, f"file {source}"
 
@@ -61,13 +70,14 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
     """Save a network as ``path`` (.keras) and what it is beside it (.json).
 
     Args:
-        model: the network, of one of the architectures in `networks.NETWORKS`.
+        model: the network, of an architecture in `cbir.encoders.architectures`, after which it is named.
         path: where the network goes.
         encoder: its name.
         source: where its weights came from.
         normalise: whether its output is scaled to unit length when it encodes.
     """
     path = Path(path)
+    steps = preprocessing(model.name)
     about = {
         "encoder": encoder,
         "architecture": model.name,
@@ -76,8 +86,8 @@ def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, nor
         "weights": source,
         "weights_fingerprint": weights.fingerprint(model),
         "normalise": normalise,
-        "preprocessing": PREPROCESSING,
-        "preprocessing_fingerprint": sha256_json(PREPROCESSING),
+        "preprocessing": steps,
+        "preprocessing_fingerprint": sha256_json(steps),
     }
     about["fingerprint"] = sha256_json([about["weights_fingerprint"], about["preprocessing_fingerprint"], normalise])
     archive.save(model, path)
@@ -96,11 +106,12 @@ def open_encoder(path: str | Path) -> Encoder:
     path = Path(path)
     side = path.with_suffix(".json")
     about = read_json(side, {"architecture": str, "weights_fingerprint": str})
-    if about["architecture"] not in architectures.NETWORKS:
+    if about["architecture"] not in architectures.REGISTRY:
         raise InputError(
             f"{side} names an architecture, {about['architecture']!r}, that is not known here: remove it and run again."
         )
-    model = architectures.NETWORKS[about["architecture"]]()
+    entry = architectures.REGISTRY.get_entry(about["architecture"])
+    model = entry.build(entry.SIZE)
     try:
         held = archive.unpack(path, weights.shapes(model))
     # A damaged archive raises nearly anything.

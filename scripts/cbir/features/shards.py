@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.images import NETWORK_SIZE, ImageError, decode, read_bytes
+from cbir.collection.images import ImageError, decode, read_bytes
 from cbir.encoders import runtimes
 from cbir.encoders.runtimes import Embed
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
@@ -35,6 +35,7 @@ def encode_shard(
     path: str | Path,
     fingerprint: str,
     dimension: int,
+    size: tuple[int, int],
     batch: int,
     make_embed: Callable[[], Embed],
     workers: int,
@@ -51,9 +52,10 @@ def encode_shard(
             ``fingerprint`` and ``features_sha256``.
         fingerprint: the encoder's; rows of another one are not reused.
         dimension: length of a feature vector.
+        size: (width, height) in pixels to which images are squashed.
         batch: images a call.
-        make_embed: returns the function from images (n, 224, 224, 3) uint8 to features, which several threads call at
-            the same time; called only if an image must be encoded, so that no network loads when none is.
+        make_embed: returns the function from images (n, height, width, 3) uint8 to features, which several threads call
+            at the same time; called only if an image must be encoded, so that no network loads when none is.
         workers: threads, each of which decodes and encodes a batch at a time.
 
     Returns:
@@ -76,7 +78,7 @@ def encode_shard(
         embed = make_embed()
         progress = Progress("images encoded", len(missing))
         step = max(_SAVE_ROWS // batch, 1) * batch
-        batches = _embedded([(wanted[digest], digest) for digest in missing], batch, embed, workers)
+        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
             # Whatever ends this job, the last line of its log says where it was.
@@ -128,7 +130,9 @@ def _finished(parts: Path) -> list[Path]:
     return sorted(part for part in parts.glob("*.h5") if part.stem.isdecimal())
 
 
-def _embedded(rows: list[tuple[str, str]], batch: int, embed: Embed, workers: int) -> Iterator[NDArray[np.float32]]:
+def _embedded(
+    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int
+) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
     Each thread takes whole batches, from file to features: a processor is then never without work, and threads that
@@ -137,7 +141,7 @@ def _embedded(rows: list[tuple[str, str]], batch: int, embed: Embed, workers: in
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
     def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
-        return embed(np.stack([_load_verified(*row) for row in chosen]))
+        return embed(np.stack([_load_verified(*row, size) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
         # Twice as many as threads, so that none waits while the results of the first are taken.
@@ -151,11 +155,11 @@ def _embedded(rows: list[tuple[str, str]], batch: int, embed: Embed, workers: in
                 future.cancel()
 
 
-def _load_verified(path: str, digest: str) -> NDArray[np.uint8]:
+def _load_verified(path: str, digest: str, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         data = read_bytes(path)
         if hashlib.sha256(data).hexdigest() == digest:
-            return np.asarray(decode(data, NETWORK_SIZE))
+            return np.asarray(decode(data, size))
     except ImageError as error:
         log.debug("%s: %s", path, error)
     raise InputError(f"The image {path} has changed since the collection was read: run again.")

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
+from cbir.encoders import architectures
 from cbir.encoders.runtimes import Embed, made_by
 from cbir.features import store, transforms
 from cbir.features.shards import encode_shard, read_rows
@@ -85,7 +86,7 @@ class OutsideEncoder:
         if key not in self._encoded:
             embed = self._network(encoder, fingerprint)
             self.stage = "The image is being encoded."
-            self._encoded[key] = embed(np.asarray(images.decode(data, images.NETWORK_SIZE))[None])[0]
+            self._encoded[key] = embed(np.asarray(images.decode(data, image_size(self._path(encoder))))[None])[0]
             while len(self._encoded) > _KEPT:
                 self._encoded.popitem(last=False)
         return self._encoded[key]
@@ -93,9 +94,22 @@ class OutsideEncoder:
     def _network(self, encoder: str, fingerprint: str) -> Embed:
         if encoder not in self._networks:
             self.stage = f"The network {encoder} is loading; this takes some seconds, once."
-            path = self._results / "encoders" / f"{encoder}.keras"
-            self._networks[encoder] = open_network(path, fingerprint)
+            self._networks[encoder] = open_network(self._path(encoder), fingerprint)
         return self._networks[encoder]
+
+    def _path(self, encoder: str) -> Path:
+        return self._results / "encoders" / f"{encoder}.keras"
+
+
+def image_size(network: Path) -> tuple[int, int]:
+    """Return the size (width, height) in pixels of the images that a network of a run takes.
+
+    Raises:
+        InputError: when its side file is missing or names no known architecture.
+    """
+    about = read_json(network.with_suffix(".json"), {"architecture": str})
+    size: tuple[int, int] = architectures.REGISTRY.get_entry(about["architecture"]).SIZE
+    return size
 
 
 def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
@@ -143,6 +157,7 @@ def encode_files(
             shard,
             fingerprint=fingerprint,
             dimension=dimension,
+            size=image_size(network),
             batch=_BATCH,
             make_embed=lambda: open_network(network, fingerprint, calls=workers),
             workers=workers,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.encoders.architectures import scale
 from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
@@ -111,7 +110,7 @@ class TrainingBatches(keras.utils.PyDataset):
         generator = np.random.default_rng([self.seed, self.epoch, 1, step])
         chosen = self.batches[step]
         varied = [augment(self.photographs[i], self.augment_settings, generator) for i in chosen]
-        return scale(np.stack(varied)), self.targets(self.labels[chosen], generator)
+        return np.stack(varied).astype(np.float32), self.targets(self.labels[chosen], generator)
 
 
 class PlainBatches(keras.utils.PyDataset):
@@ -132,7 +131,7 @@ class PlainBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32]]:
         positions = range(number * self.batch, min((number + 1) * self.batch, len(self.photographs)))
-        return (scale(np.stack([self.photographs[i] for i in positions])),)
+        return (np.stack([self.photographs[i] for i in positions]).astype(np.float32),)
 
 
 def identity(*sets: ImageSet) -> list[Any]:

@@ -50,10 +50,16 @@ def spread(embeddings: Any) -> Any:
 
 
 def half_precision_twin(encoder: Any) -> Any:
-    """Return a copy of a functional encoder, weights too, that computes in float16 and keeps its weights in float32."""
+    """Return a copy of a functional encoder, weights too, that computes in float16 and keeps its weights in float32.
+
+    The layers before the first one with weights, which preprocess pixels, compute in float32.
+    """
+    names = [layer.name for layer in encoder.layers]
+    first = next(number for number, layer in enumerate(encoder.layers) if layer.weights)
 
     def clone(layer: Any) -> Any:
-        return layer.__class__.from_config({**layer.get_config(), "dtype": "mixed_float16"})
+        half = {"dtype": "mixed_float16"} if layer.name in names[first:] else {}
+        return layer.__class__.from_config(layer.get_config() | half)
 
     twin = keras.models.clone_model(encoder, clone_function=clone)
     twin.set_weights(encoder.get_weights())

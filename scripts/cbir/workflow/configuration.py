@@ -5,7 +5,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -259,11 +259,6 @@ def _check_references(config: dict[str, Any]) -> None:
         if not config[kind]:
             raise InputError(f"config: {kind} has no row that is switched on; give it one.")
     for name, row in config["encoders"].items():
-        if row["weights"] == "imagenet" and row["architecture"] != "mobilenetv2":
-            raise InputError(
-                f"config: encoders.{name}.weights is imagenet, which there are none of for the architecture "
-                f"{row['architecture']}: make it random or a weights file."
-            )
         if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
             raise InputError(
                 f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
@@ -298,17 +293,28 @@ def _check_references(config: dict[str, Any]) -> None:
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 
 
-def require_weights(config: dict[str, Any]) -> None:
-    """Refuse an encoder's weights file that is not there.
+def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str]]) -> None:
+    """Refuse an encoder's weights that are not there: published ones of another architecture, or a missing file.
+
+    Args:
+        config: the complete configuration.
+        sources: the words for the published weights of each architecture, such as ``imagenet``.
 
     Raises:
         InputError: naming the key and the file.
     """
     for name, row in config["encoders"].items():
-        if row["weights"] not in ("imagenet", "random") and not os.path.isfile(row["weights"]):
+        own = sources[row["architecture"]]
+        if row["weights"] not in own and any(row["weights"] in words for words in sources.values()):
+            raise InputError(
+                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
+                f"{row['architecture']}: make it random or a weights file."
+            )
+        words = sorted({"random", *own})
+        if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
                 f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
-                f"{os.path.abspath(row['weights'])}: make it imagenet, random or the path of a weights file (a "
+                f"{os.path.abspath(row['weights'])}: make it {', '.join(words)} or the path of a weights file (a "
                 "relative one starts in the folder of the run)."
             )
 

@@ -345,9 +345,11 @@ def test_the_home_folder_in_paths(path: str, value: Any, meant: str, monkeypatch
 def test_a_weights_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=re.escape(f"there is no file {tmp_path}/w.keras")):
-        module.require_weights(check("encoders.siamese.weights", "w.keras"))
+        module.require_weights(
+            check("encoders.siamese.weights", "w.keras"), {"siamese": [], "mobilenetv2": ["imagenet"]}
+        )
     (tmp_path / "w.keras").touch()
-    module.require_weights(check("encoders.siamese.weights", "w.keras"))
+    module.require_weights(check("encoders.siamese.weights", "w.keras"), {"siamese": [], "mobilenetv2": ["imagenet"]})
 
 
 def given(changes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -1,0 +1,29 @@
+"""Architectures of networks, an entry a file; the configuration names one by ``encoders: ROW: architecture:``.
+
+An entry defines
+
+``SIZE``
+    (width, height) in pixels to which images are squashed before the network takes them.
+``PREPROCESSING``
+    What the network itself does to pixel values first, as a text such as ``x / 127.5 - 1``. It is part of the
+    encoder's side file and fingerprint.
+``SOURCES``
+    Published first weights by the word that names them in the configuration (``weights: imagenet``), each with the
+    SHA-256 over all weights (float32, in Keras's order). ``{}`` where there are none. ``random``, and the path of a
+    file, exist for every architecture.
+``build(size)``
+    Returns the network for images of ``size`` (width, height): a functional `keras.Model` with random weights, named as
+    the entry. It takes pixels from 0 to 255 as float32 (n, height, width, 3) and gives features (n, d); layers inside
+    it, without weights, do the preprocessing. Every layer has a name of its own choice or of a fixed one, because Keras
+    numbers layers without a name, so that a second network in the same process had other names.
+``download(source, model)``
+    Only where ``SOURCES`` is not empty: gives a network of ``build`` the published weights and returns a text that says
+    where they came from; raises `InputError` when they cannot be had. What it loaded is compared with ``SOURCES``.
+
+This package and the top level of an entry import no Keras, because the configuration is checked by the names and the
+constants of entries before Keras is needed; functions import it.
+"""
+
+from cbir.files.registry import Registry
+
+REGISTRY = Registry(__name__, __path__[0], "architecture")
