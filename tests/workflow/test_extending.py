@@ -36,12 +36,6 @@ CONFIG = workplace.CONFIG | {
 }
 
 
-def there(heading: str) -> bool:
-    """Tell whether the library has the registries of a section."""
-    packages = [(REPOSITORY / path).parent / "__init__.py" for path in SECTIONS[heading][0]]
-    return all(path.exists() and "REGISTRY = Registry(" in path.read_text() for path in packages)
-
-
 @pytest.fixture(scope="session")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a run that uses every example."""
@@ -49,7 +43,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def fill(root: Path) -> None:
         place = workplace.make(root)
         config = json.loads(json.dumps(CONFIG))
-        for files, change in (SECTIONS[heading] for heading in SECTIONS if there(heading)):
+        for files, change in SECTIONS.values():
             for path, text in files.items():
                 assert not (place.checkout / path).exists()
                 (place.checkout / path).write_text(text, encoding="utf-8")
@@ -142,8 +136,4 @@ def test_every_registry_has_an_example() -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_an_example_works(check, request: pytest.FixtureRequest) -> None:
-    (heading,) = [name for name, (files, _) in SECTIONS.items() if f"/{check.__name__}/" in next(iter(files))]
-    # TODO: delete with `there` once all registries are merged.
-    if not there(heading):
-        pytest.skip("the library does not have this registry yet")
     check(request.getfixturevalue("extended"))

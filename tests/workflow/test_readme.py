@@ -29,16 +29,6 @@ DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
 )
-# TODO: delete with its uses once the branches that bring these are merged; until then, what needs them waits.
-COMING = {
-    "configs/pretrained.yaml": (REPOSITORY / "configs/pretrained.yaml").exists(),
-    "security.md": (REPOSITORY / "docs/security.md").exists(),
-    "make check": "\ncheck:" in (REPOSITORY / "Makefile").read_text(),
-    "siamese: null": (REPOSITORY / "configs/pretrained.yaml").exists(),
-    "evaluation='{": (REPOSITORY / "configs/pretrained.yaml").exists(),
-    "module cbir": "current_basedir" in (REPOSITORY / "rules/workflow.smk").read_text(),
-}
-WAITING = [text for text, there in COMING.items() if not there]
 # Real commands on a clone, but: nothing is installed, runs are planned, and of other targets make prints the commands.
 PRELUDE = """
 make() {
@@ -64,7 +54,6 @@ def blocks(*languages: str) -> list:
         for number, match in enumerate(BLOCK.finditer(path.read_text()), 1):
             if match["language"] in languages:
                 marks = [pytest.mark.skip(reason=match["reason"])] if match["reason"] else []
-                marks += [pytest.mark.skip(reason=f"waits for {text}") for text in WAITING if text in match["code"]]
                 name = f"{path.relative_to(REPOSITORY)}:{number}"
                 found.append(pytest.param(match["code"], id=name, marks=marks))
     return found
@@ -118,7 +107,7 @@ def test_configurations(code: str) -> None:
     whole, schema = (yaml.safe_load((REPOSITORY / name).read_text()) for name in ("config.yaml", CONFIG_SCHEMA))
     update_config(whole, changes)
     # What is given tells defaults that may be left out from what a person asks for.
-    configuration.check(whole, schema, **({"given": changes} if COMING["siamese: null"] else {}))
+    configuration.check(whole, schema, given=changes)
 
 
 @pytest.mark.parametrize("code", blocks("json"))
@@ -212,4 +201,4 @@ def test_links_and_paths_lead_somewhere(path: Path) -> None:
     for name in re.findall(rf"`(?:python )?((?:{folders})/[^`*{{\s]*)(?=[`\s])", text):
         if not (REPOSITORY / name).exists():
             dead.append(name)
-    assert [name for name in dead if not any(text in name for text in WAITING)] == []
+    assert dead == []

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from cbir.artifacts import evaluation as looks
 from cbir.artifacts.found import Found
@@ -26,6 +25,7 @@ from cbir.files.errors import InputError
 from cbir.files.tables import write_csv, write_json
 from cbir.report import plots, training_curve
 from cbir.report.sections import REGISTRY as SECTIONS
+from cbir.retrieval import index
 from cbir.training.settings import TrainingSettings
 
 CATEGORIES = ["category", "fish", "tool"]
@@ -72,7 +72,7 @@ def main(root: Path) -> None:
             gallery,
             queries,
             CATEGORIES,
-            KDTree(gallery.features),
+            index.over(gallery.features, leafsize=32),
             k=3,
             neighbours=3,
             worst_images=1,
