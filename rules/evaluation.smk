@@ -1,5 +1,4 @@
 # Every test image as a query, and methods side by side.
-from cbir.evaluation import metrics as cbir_metrics
 
 METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 

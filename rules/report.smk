@@ -4,6 +4,25 @@
 report: "../report/workflow.rst"
 
 
+# For those who read the results.
+rule configuration:
+    output:
+        "results/configuration.json",
+    log:
+        "results/logs/configuration.log",
+    # Before all others, so that the results of an unfinished run say what they are of, too.
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code("configuration.py"),
+        # A function, because a text in braces would be taken for a wildcard.
+        config=lambda wildcards: settings(config),
+    script:
+        "../scripts/configuration.py"
+
+
 rule report:
     input:
         report_input,

@@ -1,19 +1,4 @@
 # Networks that are trained on the collection.
-from cbir.evaluation import measure as cbir_measure
-from cbir.evaluation import metrics as cbir_metrics
-from cbir.training.settings import SHOWN
-
-
-def validation_k(wildcards):
-    """How many results a validation looks at; None where the monitor does not depend on it."""
-    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
-
-
-def shown_metrics(wildcards):
-    """The metrics that a history shows."""
-    names = [*SHOWN, config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return [("evaluation/metrics", name) for name in dict.fromkeys(names)]
 
 
 rule train:

@@ -23,6 +23,8 @@ from cbir.collection import contents as cbir_contents
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
+from cbir.evaluation import measure as cbir_measure
+from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
@@ -229,6 +231,18 @@ def runtime_of(encoder):
     return str(Runtime(row["runtime"], row["precision"]))
 
 
+def validation_k(wildcards):
+    """How many results a validation looks at; None where the monitor does not depend on it."""
+    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
+
+
+def shown_metrics(wildcards):
+    """The metrics that a history shows."""
+    names = [*SHOWN, config["encoders"][wildcards.encoder]["training"]["monitor"]]
+    return [("evaluation/metrics", name) for name in dict.fromkeys(names)]
+
+
 def train_minutes(wildcards):
     """Minutes that a training may take for each thousand images of the train split: one for each epoch, at most."""
     return config["encoders"][wildcards.encoder]["training"]["epochs"]
@@ -424,22 +438,3 @@ wildcard_constraints:
     split=f"train|val|test|{one_of(OUTSIDE)}",
     shard=f"[0-9]+|{one_of(OUTSIDE)}",
     query="[A-Za-z0-9][A-Za-z0-9._-]*",
-
-
-# For those who read the results.
-rule configuration:
-    output:
-        "results/configuration.json",
-    log:
-        "results/logs/configuration.log",
-    # Before all others, so that the results of an unfinished run say what they are of, too.
-    priority: 100
-    localrule: True
-    conda:
-        "../envs/workflow.yaml"
-    params:
-        code=code("configuration.py"),
-        # A function, because a text in braces would be taken for a wildcard.
-        config=lambda wildcards: settings(config),
-    script:
-        "../scripts/configuration.py"
