@@ -29,6 +29,7 @@ from cbir.features import chains as cbir_chains
 from cbir.workflow import lock as cbir_lock
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
+from cbir.training.settings import SHOWN
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
 from cbir.retrieval import indexes as cbir_indexes
