@@ -75,7 +75,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A place where everything was made here, in peace; its jobs save unfinished work often, and can be held."""
     place = Workplace(tmp_path_factory.mktemp("undisturbed") / "place")
     workplace.check_out(place.checkout)
-    encoding, files = (place.checkout / f"scripts/cbir/{name}.py" for name in ("encoding", "files"))
+    encoding, files = (place.checkout / f"scripts/cbir/{name}.py" for name in ("features/shards", "files/atomic"))
     encoding.write_text(encoding.read_text().replace("_SAVE_ROWS = 1024", f"_SAVE_ROWS = {BATCH}"))
     files.write_text(files.read_text() + HOLD)
     for label, category in enumerate(("apple", "leaf", "sea")):
