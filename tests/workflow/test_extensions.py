@@ -46,7 +46,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         done = place.run()
         assert done.status == 0, done.output
 
-    return Workplace(sharing.once(tmp_path_factory, "extended", fill))
+    return Workplace(sharing.once(tmp_path_factory, "extensions", fill))
 
 
 def test_the_whole_workflow_uses_them(extended: Workplace) -> None:
