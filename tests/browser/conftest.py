@@ -51,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     splits = [
         f"results/features/{method}/{split}.h5" for method in ("siamese", "compact") for split in ("train", "test")
     ]
-    done = place.run(*splits)
+    done = place.run("results/configuration.json", *splits)
     assert done.status == 0, done.output
     return place
 
