@@ -4,7 +4,6 @@ import sys
 import threading
 from pathlib import Path
 
-from cbir.files.tables import read_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.server import Server
@@ -24,7 +23,7 @@ def serve(results: Path, feedback: Path | None, host: str, port: int, run: str) 
         InputError: when the results cannot be used, or the address cannot be had.
     """
     library = Library(results)
-    feedback = feedback or results.parent / _configured(results, library.source)
+    feedback = feedback or results.parent / library.folder
     server = Server(create_app(library, feedback, run), host, port)
     # scikit-learn takes a second to load; the first round of the linear strategy need not wait for it.
     threading.Thread(target=lambda: __import__("sklearn.svm"), daemon=True).start()
@@ -38,10 +37,3 @@ def serve(results: Path, feedback: Path | None, host: str, port: int, run: str) 
             flush=True,
         )
     server.run()
-
-
-def _configured(results: Path, source: str) -> Path:
-    """Return the folder that the run reads refinements from; before its first report, the default."""
-    path = results / "configuration.json"
-    folder = read_json(path)["feedback"].get("folder") if path.exists() else None
-    return Path((folder or "feedback/{source}").replace("{source}", source))
