@@ -21,7 +21,7 @@ pytestmark = pytest.mark.network
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
     """The sample as the networks take it (n, 224, 224, 3) uint8, and its labels."""
     folder = tmp_path_factory.mktemp("sample")
-    sample.fetch(folder / "images")
+    sample.fetch(folder / "images", {})
     table, _, _ = collect(folder / "images", folder / "memory", workers=2)
     return np.stack([load(Path(path), (224, 224)) for path in table["path"]]), table["label"].to_numpy()
 
