@@ -76,6 +76,13 @@ if workflow.is_main_process and IS_MAIN:
 SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
+# How the collection is read, and what of the split decides whether it can be used.
+COLLECTED = {
+    "exclude": config["collection"]["exclude"],
+    "layout": "parts" if config["split"]["from"] == "folders" else "categories",
+    **{key: config["split"][key] for key in ("protocol", "small")},
+    "val": math.ceil(config["split"]["val"]),
+}
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
 ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
@@ -181,7 +188,9 @@ def collection_contents(wildcards):
     if FETCHED:
         return config["collection"]["source"]
     try:
-        hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
+        hashes = cbir_contents.hash_folder(
+            config["collection"]["path"], RESULTS / "collection/memory/contents.json", config["collection"]["exclude"]
+        )
     except InputError as error:
         raise WorkflowError(str(error))
     return cbir_contents.fingerprint(hashes)

@@ -49,6 +49,7 @@ def _expression(pattern: str) -> str:
 KINDS = (
     Kind("collection/images.csv", "the usable images of the collection", collection.images),
     Kind("collection/rejected.csv", "files of the collection that could not be used, and why", collection.rejected),
+    Kind("collection/notes.csv", "what is odd about images that are used", collection.notes),
     Kind("collection/categories.json", "the label of each category", collection.categories),
     Kind("collection/hashes.csv", "perceptual hashes of each content, as it is and mirrored", quality.hashes),
     Kind("collection/groups.csv", "which contents are near-duplicates", quality.groups),

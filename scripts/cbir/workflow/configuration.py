@@ -56,6 +56,7 @@ def check(
     if given is not None:
         config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
+    _choose_given_split(complete, given or {})
     _check_references(complete)
     return complete
 
@@ -198,6 +199,19 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
         for name, item in filled.items()
         if item is not None or name in known
     }
+
+
+def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
+    """Let ``split.from`` choose the protocol ``given``; another one that a person named is an error."""
+    split, asked = config["split"], (given.get("split") or {}).get("protocol", "given")
+    if split["from"] is None:
+        return
+    if asked != "given":
+        raise InputError(
+            f"config: split.from is {split['from']}, which is for split.protocol given, but split.protocol is {asked}: "
+            "take one of the two out."
+        )
+    split["protocol"] = "given"
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

@@ -4,14 +4,15 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.collection.columns import REJECTED_COLUMNS
+from cbir.collection.columns import NOTE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.exclusions import EXCLUDED, SYSTEM
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.report import filters
 from cbir.report.results import Results, records
 
 TITLE = "Collection"
 ORDER = 10
-INPUTS = ("collection/rejected.csv",)
+REJECTED, NOTES = INPUTS = ("collection/rejected.csv", "collection/notes.csv")
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
 
@@ -21,7 +22,7 @@ def gather(results: Results) -> dict[str, Any]:
     config = results.config["collection"]
     counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
     counts = counts.reindex(sorted(set(results.images["category"]))).fillna(0).astype(int)
-    rejected = results.table(INPUTS[0], REJECTED_COLUMNS)
+    rejected = results.table(REJECTED, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
         "source": SOURCES.get_entry(config["source"]).DESCRIPTION.format(**config),
@@ -36,18 +37,27 @@ def gather(results: Results) -> dict[str, Any]:
         "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
-        "rejected_file": str(results.root / INPUTS[0]),
+        "rejected_file": str(results.root / REJECTED),
         "reasons": _reasons(rejected["reason"]),
+        "notes": [
+            {"note": str(note), "count": len(rows), "first": str(rows["path"].iloc[0])}
+            for note, rows in results.table(NOTES, NOTE_COLUMNS).groupby("note", sort=True)
+        ],
+        "notes_file": str(results.root / NOTES),
     }
 
 
 def _reasons(reasons: pd.Series) -> list[str]:
     duplicates = int(reasons.str.startswith("duplicate of ").sum())
     conflicts = int(reasons.str.startswith("conflict: ").sum())
-    unusable = len(reasons) - duplicates - conflicts
+    system = int(reasons.str.contains(f"^(?:folder|file) {SYSTEM}").sum())
+    excluded = int(reasons.str.startswith(EXCLUDED).sum())
+    unusable = len(reasons) - duplicates - conflicts - system - excluded
     parts = [
         (duplicates, filters.plural(duplicates, "exact duplicate")),
         (conflicts, f"{conflicts:,} with the same image in another category"),
+        (system, f"{system:,} {SYSTEM}"),
+        (excluded, f"{excluded:,} {EXCLUDED}"),
         (unusable, f"{unusable:,} that cannot be used"),
     ]
     return [text for count, text in parts if count]
