@@ -64,7 +64,8 @@ if workflow.is_main_process:
 
 rule near_duplicates:
     input:
-        "results/collection/hashes.csv",
+        hashes="results/collection/hashes.csv",
+        images="results/collection/images.csv",
     output:
         "results/collection/groups.csv",
     log:
