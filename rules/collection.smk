@@ -46,8 +46,7 @@ rule collect:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        # The sentences of errors are data here: they are the reasons for which a file is rejected.
-        code=code("collect.py", entries=[("files", "errors"), ("collection/protocols", config["split"]["protocol"])]),
+        code=code("collect.py", entries=COLLECT_ENTRIES),
         # Functions, because a text in braces would be taken for a wildcard.
         folder=lambda wildcards: "" if FETCHED else config["collection"]["path"],
         contents=collection_contents,

@@ -9,6 +9,7 @@ from cbir.collection.categories import category_labels
 from cbir.collection.manifest import collect, require_categories, shard_of
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.reasons import count_reasons
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.files.tables import write_csv, write_json
 from cbir.workflow.job import run
 
@@ -20,7 +21,10 @@ def work(job: Any) -> None:
     folder = job.params.folder or Path(job.input[0]).parent / "images"
     memory = Path(job.output.images).parent / "memory"
     settings = json.loads(job.params.settings)
-    how = {"exclude": settings["exclude"], "layout": settings["layout"]}
+    how: dict[str, Any] = {"exclude": settings["exclude"], "layout": settings["layout"]}
+    source = SOURCES.get_entry(settings["source"])
+    if hasattr(source, "read"):
+        how["rows"], folder = source.read(folder), Path(folder).parent
     found = collect(folder, memory, workers=job.threads, **how)
     # A log: Snakemake keeps it if the job fails, and it says why.
     write_csv(job.log.rejected, found.rejected)

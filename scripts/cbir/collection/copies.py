@@ -42,6 +42,8 @@ _HOPELESS = 2.7
 # Sides of the coarser images by which one image is fitted to the other, and steps on each.
 _LEVELS = (48, 96, 192, 384)
 _STEPS = 12
+# The side at which it is decided whether to go on.
+_DECIDING = 192
 # The correlation below which coarse images are not of one picture.
 _LIKE = 0.8
 # The largest scaling and shift, as shares of the side: what needs more is another picture.
@@ -152,6 +154,9 @@ def _fits(a: Grey, b: Grey) -> Iterator[Fit]:
                 return
             if np.abs(step).max() < 0.02 / max(shape):
                 break
+        # What is far from agreeing in coarse images will not agree in fine ones, which take most of the time.
+        if side == _DECIDING and _compared(small_a, *_moved(small_b, fit, order=1)) >= _HOPELESS:
+            return
         if factor == 1:
             break
     yield fit

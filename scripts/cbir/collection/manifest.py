@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ import PIL
 from cbir.collection import images, perceptual
 from cbir.collection.categories import category_labels
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.contents import hash_folder
-from cbir.collection.exclusions import Exclusions
+from cbir.collection.contents import hash_files, hash_folder
+from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
 from cbir.collection.layout import are_parts, likely_root, place, spellings, split_of
 from cbir.collection.reasons import count_reasons
@@ -31,6 +31,9 @@ from cbir.files.printable import printable
 from cbir.files.progress import Progress
 from cbir.files.tables import write_text
 from cbir.workflow import code_hash
+
+IGNORED = "ignore"
+"""The split of an image that a list excludes."""
 
 log = logging.getLogger("cbir")
 
@@ -53,6 +56,7 @@ def collect(
     workers: int = 1,
     exclude: Sequence[str] = (),
     layout: str = "categories",
+    rows: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Collected:
     """Read every file below a folder once and say which can be used as images.
 
@@ -68,6 +72,8 @@ def collect(
         workers: threads that decode.
         exclude: patterns of further files that are no part of the collection.
         layout: what the folders name, see `cbir.collection.layout`; with ``parts`` the images have a column ``split``.
+        rows: what a list says of each image by its path relative to the folder (see `sources.manifest`): ``category``,
+            and further columns, which the images get. Only these files are read, and folders name nothing.
 
     Returns:
         Four tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, ``HASHES_COLUMNS``
@@ -80,8 +86,16 @@ def collect(
     """
     root, memory = Path(folder), Path(memory)
     exclusions = Exclusions(exclude)
-    hashes = hash_folder(root, memory / "contents.json", exclude)
-    misplaced = {name: _misplaced(name, exclusions, layout) for name in hashes}
+    if rows is None:
+        hashes = hash_folder(root, memory / "contents.json", exclude)
+        misplaced = {name: _misplaced(name, exclusions, layout) for name in hashes}
+        known = {name: dict(zip(("category", "split"), place(name, layout), strict=True)) for name in hashes}
+        columns = ["split"] * (layout == "parts")
+    else:
+        hashes = hash_files(root, sorted(rows), memory / "contents.json")
+        misplaced = {name: _unlisted(name, exclusions, rows[name]) for name in hashes}
+        known = {name: dict(row) for name, row in rows.items()}
+        columns = [name for name in next(iter(known.values()), {}) if name != "category"]
     findings = _decode_new(
         root, {name: digest for name, digest in hashes.items() if not misplaced[name]}, memory / "decoded.json", workers
     )
@@ -96,7 +110,7 @@ def collect(
         if reason:
             rejected[name] = reason
         else:
-            owners.setdefault(digest, {}).setdefault(place(name, layout)[0], []).append(name)
+            owners.setdefault(digest, {}).setdefault(known[name]["category"], []).append(name)
     for digest, categories in owners.items():
         if len(categories) > 1:
             for names in categories.values():
@@ -114,17 +128,16 @@ def collect(
             {
                 "image_id": names[0],
                 "path": os.path.join(root, names[0]),
+                **{column: known[names[0]][column] for column in columns},
                 "category": category,
                 "sha256": digest,
                 "width": finding["width"],
                 "height": finding["height"],
                 "bytes": finding["bytes"],
-                "split": place(names[0], layout)[1],
             }
         )
-    columns = [*IMAGE_COLUMNS, "split"]
+    columns = [*IMAGE_COLUMNS, *columns]
     table = pd.DataFrame(kept, columns=columns).sort_values("image_id", ignore_index=True)
-    columns = columns if layout == "parts" else IMAGE_COLUMNS
     table["label"] = table["category"].map(category_labels(table["category"]))
     refused = pd.DataFrame(
         [
@@ -153,6 +166,14 @@ def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
     if place(name, layout)[0]:
         return ""
     return "not in a category folder" if layout == "categories" else "not in a category folder of a part such as train"
+
+
+def _unlisted(name: str, exclusions: Exclusions, row: Mapping[str, str]) -> str:
+    """Return why a file that is listed is none of the collection's; empty if it may be."""
+    if row.get("split") == IGNORED:
+        return "ignored by the list"
+    reason = exclusions.reason(name)
+    return reason if reason.startswith(EXCLUDED) else ""
 
 
 def _is_utf8(name: str) -> bool:
@@ -261,6 +282,7 @@ def require_categories(
     listed: str | Path,
     exclude: Sequence[str] = (),
     layout: str = "categories",
+    rows: Mapping[str, Mapping[str, str]] | None = None,
     least: int = 1,
 ) -> None:
     """Refuse a collection whose evaluation would say nothing; log what is odd about another one.
@@ -271,6 +293,7 @@ def require_categories(
         listed: the file of the rejected files, for the sentences.
         exclude: see `collect`.
         layout: see `collect`.
+        rows: see `collect`.
         least: images that a category needs.
 
     Raises:
@@ -281,6 +304,8 @@ def require_categories(
     counts = table["category"].value_counts()
     because = "; ".join(count_reasons(found.rejected["reason"]))
     why = f" ({because}; see {listed})" if because else ""
+    if table.empty and rows is not None:
+        raise InputError(f"The list in {root} names no usable image{why}: correct collection.path or the list's paths.")
     if table.empty:
         inside = "a category folder" if layout == "categories" else "folders such as train/CATEGORY and test/CATEGORY"
         raise InputError(
@@ -288,7 +313,7 @@ def require_categories(
             "sub-folder a category."
         )
     names = list(table["image_id"])
-    if layout == "categories" and are_parts(names):
+    if layout == "categories" and rows is None and are_parts(names):
         parts = ", ".join(sorted({name.split("/")[0] for name in names}))
         raise InputError(
             f"The folders of {root} ({parts}) are parts of a split, which hold the categories: set split.from to "
@@ -299,14 +324,14 @@ def require_categories(
         with_split = ", and split.from to folders" if parts_below else ""
         hint = (
             f"set collection.path to {root / below}{with_split}, which holds several folders"
-            if below and layout == "categories"
-            else "give each category a sub-folder of its own"
+            if below and layout == "categories" and rows is None
+            else "give each category a sub-folder, or a name in the list, of its own"
         )
         raise InputError(
             f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
             f"count as right: {hint}."
         )
-    if empty := sorted(_category_folders(root, exclude, layout) - set(counts.index)):
+    if rows is None and (empty := sorted(_category_folders(root, exclude, layout) - set(counts.index))):
         several = len(empty) > 1
         raise InputError(
             f"The category folder{'s' * several} {listed_names(str(root / name) for name in empty)} "
@@ -319,8 +344,8 @@ def require_categories(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
             ", ".join(f"{printable(name)} ({_encoding(name, group)}{counts[name]} images)" for name in group),
         )
-    for note, rows in found.notes.groupby("note", sort=True):
-        log.warning("%d images: %s", len(rows), note)
+    for note, noted in found.notes.groupby("note", sort=True):
+        log.warning("%d images: %s", len(noted), note)
 
 
 def _encoding(name: str, group: list[str]) -> str:

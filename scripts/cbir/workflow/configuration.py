@@ -258,9 +258,16 @@ def _with_value(name: str, option: dict[str, Any]) -> str:
 
 def _check_references(config: dict[str, Any]) -> None:
     source, path = config["collection"]["source"], config["collection"]["path"]
-    if source == "folder" and path is None:
-        raise InputError("config: collection.path is not set; with source: folder it must name the folder of images.")
-    if source != "folder" and path is not None:
+    own = {"folder": "the folder of images", "manifest": "the CSV file that lists them"}
+    if source in own and path is None:
+        raise InputError(f"config: collection.path is not set; with source: {source} it must name {own[source]}.")
+    if config["split"]["from"] == "manifest" and source != "manifest":
+        raise InputError(f"config: split.from is manifest, but collection.source is {source}: set it to manifest.")
+    if config["split"]["from"] == "folders" and source == "manifest":
+        raise InputError(
+            "config: split.from is folders, but collection.source is manifest: set split.from to manifest."
+        )
+    if source not in own and path is not None:
         raise InputError(
             f"config: collection.path is {os.path.abspath(path)}, but collection.source is {source}, which does not "
             "read it: set collection.source to folder, or collection.path to null."

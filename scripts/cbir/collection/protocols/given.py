@@ -30,7 +30,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     if "split" not in images.columns:
         raise InputError(
             "split.protocol is given, but the collection names no split: set split.from to folders where there are "
-            "folders named train, val and test, or split.protocol to random."
+            "folders named train, val and test, add the column split to a manifest, or set split.protocol to random."
         )
     rows = images.sort_values("image_id", ignore_index=True)
     tables = {name: rows.loc[rows["split"] == name, SPLIT_COLUMNS].reset_index(drop=True) for name in SPLITS}
