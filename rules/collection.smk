@@ -46,7 +46,8 @@ rule collect:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        code=code("collect.py", entries=COLLECT_ENTRIES),
+        # The sentences of errors are data here: they are the reasons for which a file is rejected.
+        code=code("collect.py", entries=[("files", "errors"), *COLLECT_ENTRIES]),
         # Functions, because a text in braces would be taken for a wildcard.
         folder=lambda wildcards: "" if FETCHED else config["collection"]["path"],
         contents=collection_contents,

@@ -83,9 +83,7 @@ COLLECTED = {
     **{key: config["split"][key] for key in ("protocol", "small")},
     "val": math.ceil(config["split"]["val"]),
 }
-# The sentences of errors are data there: they are the reasons for which a file is rejected.
 COLLECT_ENTRIES = [
-    ("files", "errors"),
     ("collection/sources", config["collection"]["source"]),
     ("collection/protocols", config["split"]["protocol"]),
 ]
