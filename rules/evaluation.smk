@@ -64,7 +64,6 @@ rule plot_evaluation:
         "../scripts/plot_evaluation.py"
 
 
-# The pairs are no setting of a comparison: another pair leaves the others as they are.
 STATISTICS = settings({key: config["comparison"][key] for key in ("confidence", "resamples", "seed")})
 
 
@@ -104,11 +103,26 @@ rule compare_methods:
         "../scripts/compare_methods.py"
 
 
+def other_pairs(wildcards):
+    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
+
+
+def methods_of_pairs(wildcards):
+    """The methods of this pair and of the others, each once."""
+    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
+
+
+def evaluated(file):
+    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
+
+
 rule compare_pair:
     input:
-        summaries=["results/evaluation/{a}/summary.json", "results/evaluation/{b}/summary.json"],
-        categories=["results/evaluation/{a}/categories.csv", "results/evaluation/{b}/categories.csv"],
-        queries=["results/evaluation/{a}/queries.csv", "results/evaluation/{b}/queries.csv"],
+        summaries=evaluated("summary.json"),
+        categories=evaluated("categories.csv"),
+        queries=evaluated("queries.csv"),
     output:
         deltas="results/comparison/{a}_vs_{b}.csv",
         differences="results/comparison/{a}_vs_{b}.json",
@@ -130,6 +144,8 @@ rule compare_pair:
         runtime=grows(60, per_mb=1),
     params:
         code=code("compare_pair.py", entries=METRICS),
+        methods=lambda wildcards: settings(methods_of_pairs(wildcards)),
+        others=lambda wildcards: settings(other_pairs(wildcards)),
         settings=STATISTICS,
     script:
         "../scripts/compare_pair.py"

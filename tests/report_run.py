@@ -229,10 +229,11 @@ class Run:
             "comparison": ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"],
         }
         figures = [
-            ["one", 0.75, 0.7, 0.8, 0.25, 0.2, 0.3, 0.625, 0.6, 0.65],
-            ["two", 0.5, 0.4, 0.6, 0.5, 0.45, 0.55, 0.375, "", ""],
+            ["one", 0.75, 0.7, 0.8, 0.65, 0.85, 0.25, 0.2, 0.3, 0.15, 0.35, 0.625, 0.6, 0.65, 0.575, 0.675],
+            ["two", 0.5, 0.4, 0.6, 0.3, 0.7, 0.5, 0.45, 0.55, 0.4, 0.6, 0.375, "", "", "", ""],
         ]
-        names = [f"{figure}{end}" for figure in ("accuracy", "anmrr", "map") for end in ("", "_low", "_high")]
+        ends = ("", "_low", "_high", "_categories_low", "_categories_high")
+        names = [f"{figure}{end}" for figure in ("accuracy", "anmrr", "map") for end in ends]
         self.csv("comparison/methods.csv", pd.DataFrame(figures, columns=["method", *names]))
         places = [["one", "best", 1, "cat", 0.875], ["one", "best", 2, "dog", 0.5], ["two", "worst", 1, "fish", 0.25]]
         self.csv(

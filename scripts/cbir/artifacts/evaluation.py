@@ -9,6 +9,7 @@ import pandas as pd
 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results, read_object
+from cbir.evaluation import comparison
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
 from cbir.evaluation.relevance import mean_defined
 from cbir.files.errors import InputError
@@ -276,8 +277,8 @@ def pair_table(results: Results, path: Path, names: dict[str, str], found: Found
 def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each method's figures with its summary."""
     data = read_object(path)
-    found.count = f"{data['queries']:,} queries"
-    found.source = {"settings": f"{data['confidence']:.0%} confidence, {data['resamples']:,} resamples, seed "
+    found.count = f"{data['queries']:,} queries in {data['categories']:,} categories, {data['tests']:,} tests"
+    found.source = {"settings": f"{100 * data['confidence']:g} % confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
     k = results.json(_name(names["a"], "summary.json"))["k"]
     found.rows = pd.DataFrame(
@@ -286,8 +287,10 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
                 "figure": metric.NAME.format(k=k),
                 names["a"]: row["a"],
                 names["b"]: row["b"],
-                "p": row["p_value"],
-                "real": row["real"],
+                "p": row["p_corrected"],
+                "new images": row["verdict"],
+                "p ": row["categories"]["p_corrected"],
+                "new categories": row["categories"]["verdict"],
             }
             for key, metric in compared_metrics().items()
             for row in (data[key],)
@@ -300,3 +303,30 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         for key in compared_metrics():
             value, expected = _number(data[key][side]), _number(results.json(name)[key])
             _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)
+    pairs = [(names["a"], names["b"]), *data["others"]]
+    read = {method: _evaluated(results, method) for pair in pairs for method in pair}
+    (a, b), *others = [(read[one], read[other]) for one, other in pairs]
+    settings = {name: data[name] for name in ("confidence", "resamples", "seed")}
+    again = comparison.compare(a, b, others=others, **settings)
+    for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
+        found.require(
+            _alike(data[key], again[key]),
+            "queries.csv of all pairs",
+            f"{path} says something else of {key} than the tests of these methods find",
+        )
+
+
+def _evaluated(results: Results, method: str) -> comparison.Evaluated:
+    files = (results.path(_name(method, file)) for file in ("summary.json", "categories.csv", "queries.csv"))
+    return comparison.read(method, *map(str, files))
+
+
+def _alike(value: Any, other: Any) -> bool:
+    """Tell whether plain data are the same, numbers up to rounding."""
+    if isinstance(other, dict):
+        return (
+            isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)
+        )
+    if isinstance(other, float) and isinstance(value, int | float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == other)
