@@ -8,6 +8,8 @@ rule evaluate:
         **INDEX_FILES,
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
+        # A gallery that no network was trained on.
+        val="results/features/{method}/val.h5",
         categories="results/collection/categories.json",
     output:
         summary="results/evaluation/{method}/summary.json",

@@ -171,7 +171,7 @@ class Run:
         for name, value in anmrr.items():
             self.method(name, anmrr=value)
 
-    def method(self, name: str, **figures: float) -> None:
+    def method(self, name: str, **figures: Any) -> None:
         """Add a method with its results, or write them again with other figures."""
         if name not in self.names["method"]:
             self.names["method"].append(name)
@@ -186,7 +186,15 @@ class Run:
             **{key: CATEGORIES[key][1] for key in ("precision", "recall", "f1")},
             "retrieved": 2,
             "anmrr_at_retrieved": 0.25,
-            "images": [{"image_id": self.image(1, 7), "nmrr": 0.25, "retrieved": [self.image(1, 1), self.image(2, 3)]}],
+            "images": [
+                {"image_id": self.image(1, 7), "nmrr_at_k": 0.25, "retrieved": [self.image(1, 1), self.image(2, 3)]}
+            ],
+            "resamples": 999,
+            "lowest_in": [
+                {"category": self.categories[1], "share": 0.56},
+                {"category": self.categories[0], "share": 0.4},
+                {"category": self.categories[2], "share": 0.051},
+            ],
             "taken_for": [{"category": self.categories[2], "count": 2}],
         }
         folder = f"evaluation/{name}"

@@ -10,8 +10,10 @@ import pandas as pd
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results, read_object
 from cbir.evaluation import comparison
+from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
 from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
 from cbir.retrieval.exact import euclidean
@@ -51,6 +53,13 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             # It stands nowhere else.
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
+    if "val" in figures["features_sha256"]:
+        unseen = unseen_gallery(*(results.store(method, split) for split in ("train", "val", "test")))
+        found.require(
+            _alike(figures["unseen_gallery"], unseen),
+            f"features/{method}/val.h5 (unseen_gallery)",
+            f"{path} says something else of unseen_gallery than the vectors of {results.path('features')} give",
+        )
 
 
 def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
@@ -179,7 +188,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.count = f"{len(data['images'])} images of {data['category']!r}, {data['retrieved']} results each"
     found.rows = pd.DataFrame(
         [
-            {"image_id": item["image_id"], "nmrr": item["nmrr"], "nearest": item["retrieved"][0]}
+            {"image_id": item["image_id"], "nmrr_at_k": item["nmrr_at_k"], "nearest": item["retrieved"][0]}
             for item in data["images"]
         ]
     )
@@ -191,7 +200,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     )
     for figure in ("precision", "recall", "f1"):
         _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
-    mean = float(np.mean([_number(item["nmrr"]) for item in data["images"]]))
+    mean = float(np.mean([_number(item["nmrr_at_k"]) for item in data["images"]]))
     _require_equal(_number(data["anmrr_at_retrieved"]), mean, "anmrr_at_retrieved", path, "its images", found)
     queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
     wrong = queries[(queries["category"] == data["category"]) & (queries["predicted"] != data["category"])]
@@ -200,6 +209,11 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         {item["category"]: item["count"] for item in data["taken_for"]} == counts,
         "queries.csv",
         f"{path} counts other predictions than queries.csv beside it",
+    )
+    confusion = results.table(_name(names["method"], "confusion.csv"), []).iloc[:, 1:].to_numpy(np.int64)
+    again = lowest_in(confusion, results.categories(), data["seed"])
+    found.require(
+        _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
     )
     found.require_known(
         [item["image_id"] for item in data["images"]], results.split("test")["image_id"], path, "splits/test.csv"
@@ -323,6 +337,8 @@ def _evaluated(results: Results, method: str) -> comparison.Evaluated:
 
 def _alike(value: Any, other: Any) -> bool:
     """Tell whether plain data are the same, numbers up to rounding."""
+    if isinstance(other, list):
+        return isinstance(value, list) and len(value) == len(other) and all(map(_alike, value, other))
     if isinstance(other, dict):
         return (
             isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)

@@ -209,9 +209,9 @@ def compare(
 
     Returns:
         Plain data without NaN: ``a``, ``b``, the numbers of ``queries`` and ``categories``, the settings, ``others``,
-        and ``tests``, how many were corrected together in each scope; for each compared metric its values ``a`` and ``b``,
-        ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the queries that one method alone got
-        right, and the finding for new images:
+        and ``tests``, how many were corrected together in each scope; for each compared metric its values ``a`` and
+        ``b``, ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the queries that one method alone
+        got right, and the finding for new images:
 
         * ``low`` to ``high``, the interval of the difference: Newcombe's for accuracy, else a bootstrap;
         * ``test`` and ``units``, how many queries (or categories) had a difference to test;
