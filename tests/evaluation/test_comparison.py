@@ -240,8 +240,8 @@ SITUATIONS = {
         evaluated("b", correct=[False] * 5, nmrr=[0.5] * 5),
         "For new images of these categories: 5 queries are too few to tell whether the differences in accuracy "
         "(a 100.0 %, b 0.0 %, p = 0.188), ANMRR (a 0.250, b 0.500, p = 0.188) and MAP (a 0.750, b 0.500, p = 0.188) "
-        "are real. For new categories: 1 category is too few to tell whether the differences in accuracy (p = 1), ANMRR "
-        "(p = 1) and MAP (p = 1) are real.",
+        "are real. For new categories: 1 category is too few to tell whether the differences in accuracy (p = 1), "
+        "ANMRR (p = 1) and MAP (p = 1) are real.",
     ),
     # All twenty queries that differ are of two of the ten categories: 2 of 2^2.
     "real by query only": (

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cbir.artifacts.found import Found
 from cbir.artifacts.results import Results, read_object
+from cbir.collection.columns import SPLITS
 from cbir.evaluation import comparison
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
@@ -54,7 +55,8 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
     if "val" in figures["features_sha256"]:
-        unseen = unseen_gallery(*(results.store(method, split) for split in ("train", "val", "test")))
+        train, val, test = (results.store(method, split) for split in SPLITS)
+        unseen = unseen_gallery(train, val, test)
         found.require(
             _alike(figures["unseen_gallery"], unseen),
             f"features/{method}/val.h5 (unseen_gallery)",

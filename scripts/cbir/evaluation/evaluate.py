@@ -114,7 +114,7 @@ def evaluate(
     counts = confusion(queries.label, predicted, len(categories))
     table = _categories(categories, counts, queries.label, values["anmrr"])
     worst_category = str(table["category"].iloc[-1])
-    summary = {
+    summary: dict[str, Any] = {
         "method": gallery.about.get("method"),
         "k": k,
         "queries": len(correct),

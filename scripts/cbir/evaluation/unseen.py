@@ -28,9 +28,9 @@ def unseen_gallery(
         block_bytes: memory for a block of rankings.
 
     Returns:
-        ``gallery``, how many images either gallery has: of each category as many as both splits have, the first by their
-        SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's category is in
-        the gallery.
+        ``gallery``, how many images either gallery has: of each category as many as both splits have, the first by
+        their SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's
+        category is in the gallery.
     """
     most = 1 + int(max(store.label.max(initial=-1) for store in (train, val, test)))
     counts = np.minimum(*(np.bincount(store.label, minlength=most) for store in (train, val)))

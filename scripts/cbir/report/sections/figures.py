@@ -32,14 +32,14 @@ def gather(results: Results) -> dict[str, Any]:
 
 def _unseen(results: Results) -> list[dict[str, Any]]:
     """Return the rows of a gallery that no network was trained on, where the evaluation has them."""
-    found = [method.summary.get("unseen_gallery") for method in results.methods]
-    if not all(found):
+    found = [method.summary["unseen_gallery"] for method in results.methods if "unseen_gallery" in method.summary]
+    if len(found) < len(results.methods):
         return []
-    count = found[0]["gallery"]
     meanings = {
-        "anmrr": f"The gallery is {count:,} validation images. No network was trained on them; they chose its best epoch.",
-        "anmrr_train": "The gallery is as many train images of each category. What a trained network gains from the row "
-        "above to this one, it gains by having seen the images.",
+        "anmrr": f"The gallery is {found[0]['gallery']:,} validation images. No network was trained on them; "
+        "they chose its best epoch.",
+        "anmrr_train": "The gallery is as many train images of each category. What a trained network gains from the "
+        "row above to this one, it gains by having seen the images.",
     }
     return [
         {
@@ -47,7 +47,7 @@ def _unseen(results: Results) -> list[dict[str, Any]]:
             "meaning": meaning,
             "more_is_better": False,
             "written": "decimal",
-            "cells": [{"value": row[key], "best": False} for row in found if row],
+            "cells": [{"value": row[key], "best": False} for row in found],
         }
         for key, meaning in meanings.items()
     ]
