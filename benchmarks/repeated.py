@@ -13,6 +13,7 @@ for all pairs and figures of the table.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -142,7 +143,8 @@ def main() -> None:
         for row in differences(found, pairs, keys, confidence).itertuples():
             cells = [f"`{row.a}` - `{row.b}`", names[keys.index(row.figure)], row.repetitions, f"{row.difference:+.3f}"]
             cells += [f"{row.low:+.3f} to {row.high:+.3f}", f"{row.p_value:.3g}", f"{row.p_corrected:.3g}"]
-            rows.append([str(cell) for cell in cells])
+            # Without any spread there is no test.
+            rows.append([re.sub(r"\+?nan( to \+nan)?", "-", str(cell)) for cell in cells])
         table(head, rows)
 
 

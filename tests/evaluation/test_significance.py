@@ -379,7 +379,8 @@ class TestCorrectedResampledT:
         assert p_value == pytest.approx(ttest_1samp(differences, 0).pvalue)
 
     def test_what_has_no_spread(self) -> None:
-        for differences in ([0.5], [0.5, 0.5], []):
+        # 0.1 + 0.2 is not quite 0.3.
+        for differences in ([0.5], [0.5, 0.5], [0.1 + 0.2, 0.3, 0.3], []):
             interval, p_value = corrected_resampled_t_test(np.array(differences), 0.25)
             assert np.isnan([interval.low, interval.high, p_value]).all()
 

@@ -311,7 +311,8 @@ def corrected_resampled_t_test(
     if differences.ndim != 1 or not test_share > 0:
         raise ValueError(f"differences must be (J,), not {differences.shape}, and test_share above 0: {test_share}")
     mean = float(differences.mean()) if len(differences) else np.nan
-    if len(differences) < 2 or not differences.std():
+    # Differences equal on paper may differ by rounding.
+    if len(differences) < 2 or np.allclose(differences, differences[0], rtol=1e-9, atol=1e-12):
         return Interval(mean, np.nan, np.nan), np.nan
     error = math.sqrt((1 / len(differences) + test_share) * differences.var(ddof=1))
     student = stats.t(len(differences) - 1)

@@ -38,8 +38,8 @@ def _unseen(results: Results) -> list[dict[str, Any]]:
     meanings = {
         "anmrr": f"The gallery is {found[0]['gallery']:,} validation images. No network was trained on them; "
         "they chose its best epoch.",
-        "anmrr_train": "The gallery is as many train images of each category. What a trained network gains from the "
-        "row above to this one, it gains by having seen the images.",
+        "anmrr_train": "The gallery is as many train images of each category. A network that was trained on them does "
+        "better here than in the row above, because it has seen them; of one that was not, the two differ by chance.",
     }
     return [
         {
