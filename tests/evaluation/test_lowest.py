@@ -1,6 +1,5 @@
 """Shares of resamples against all draws, enumerated in exact fractions."""
 
-from collections import Counter
 from fractions import Fraction
 from itertools import product
 
@@ -12,14 +11,16 @@ from cbir.evaluation.lowest import lowest_f1_shares
 
 def exact(queries: list[tuple[int, int]], categories: int) -> list[float]:
     """The probability that each category is the lowest, over all draws of the queries (true, predicted)."""
-    lowest: Counter[int] = Counter()
+    lowest = [Fraction(0)] * categories
     for drawn in product(queries, repeat=len(queries)):
         f1 = {}
         for label in {true for true, _ in drawn}:
             right = sum(pair == (label, label) for pair in drawn)
             f1[label] = Fraction(2 * right, sum((true == label) + (said == label) for true, said in drawn))
-        lowest.update(label for label, value in f1.items() if value == min(f1.values()))
-    return [lowest[label] / len(queries) ** len(queries) for label in range(categories)]
+        ties = [label for label, value in f1.items() if value == min(f1.values())]
+        for label in ties:
+            lowest[label] += Fraction(1, len(ties))
+    return [float(share / len(queries) ** len(queries)) for share in lowest]
 
 
 @pytest.mark.parametrize(
@@ -28,8 +29,8 @@ def exact(queries: list[tuple[int, int]], categories: int) -> list[float]:
         # Both the first: it is alone. Else the second is drawn, whose F1 is 0.
         ([(0, 0), (1, 0)], [1 / 4, 3 / 4]),
         ([(0, 0), (0, 1), (1, 1), (1, 1), (3, 0)], None),
-        # All right: all categories that are drawn are the lowest.
-        ([(0, 0), (1, 1)], [3 / 4, 3 / 4]),
+        # All right: a draw of both is shared.
+        ([(0, 0), (1, 1)], [1 / 2, 1 / 2]),
     ],
 )
 def test_shares(queries: list[tuple[int, int]], expected: list[float] | None) -> None:

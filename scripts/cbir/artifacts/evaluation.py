@@ -290,6 +290,10 @@ def pair_table(results: Results, path: Path, names: dict[str, str], found: Found
     found.require(table["delta"].is_monotonic_decreasing, "its order", f"{path} is not sorted by delta")
 
 
+MAX_RESAMPLES = 1_000_000
+"""As in the configuration's schema."""
+
+
 def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each method's figures with its summary."""
     data = read_object(path)
@@ -319,7 +323,15 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         for key in compared_metrics():
             value, expected = _number(data[key][side]), _number(results.json(name)[key])
             _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)
-    pairs = [(names["a"], names["b"]), *data["others"]]
+    pairs = [(names["a"], names["b"]), *(tuple(map(str, pair)) for pair in data["others"])]
+    evaluated = [folder.name for folder in results.path("evaluation").iterdir()]
+    found.require_known([name for pair in pairs for name in pair], evaluated, path, "evaluation")
+    # More would take for ever; the configuration admits no more either.
+    found.require(
+        len(set(pairs)) == len(pairs) and data["resamples"] <= MAX_RESAMPLES,
+        "itself",
+        f"{path} repeats a pair or says {data['resamples']!r} resamples",
+    )
     read = {method: _evaluated(results, method) for pair in pairs for method in pair}
     (a, b), *others = [(read[one], read[other]) for one, other in pairs]
     settings = {name: data[name] for name in ("confidence", "resamples", "seed")}

@@ -12,7 +12,7 @@ _BLOCK = 1_000_000
 
 
 def lowest_f1_shares(counts: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
-    """Return in what share of resamples each category has the lowest F1, alone or beside others.
+    """Return in what share of resamples each category has the lowest F1; categories that tie share theirs equally.
 
     A resample draws as many queries as there are, with replacement; each keeps the category that it was taken for. The
     shares say how far the choice of the lowest depends on which images happened to be queries: Hall and Miller, "Using
@@ -25,8 +25,8 @@ def lowest_f1_shares(counts: NDArray[np.int64], *, seed: int, resamples: int = R
         resamples: how many there are.
 
     Returns:
-        float64 (categories,), 0 where a category has no query. A category without a query in a resample is not the
-        lowest of it.
+        float64 (categories,), together 1; 0 where a category has no query. A category without a query in a resample is
+        not the lowest of it.
     """
     true, predicted = np.nonzero(counts)
     cells = counts[true, predicted]
@@ -48,5 +48,6 @@ def lowest_f1_shares(counts: NDArray[np.int64], *, seed: int, resamples: int = R
         # With no query F1 is not defined; with one the denominator is above 0.
         f1 = np.full((len(drawn), len(counts)), np.inf)
         np.divide(2 * (drawn @ right), drawn @ both, out=f1, where=drawn @ by_true > 0)
-        lowest += (f1 == f1.min(axis=1, keepdims=True)).sum(axis=0)
+        ties = f1 == f1.min(axis=1, keepdims=True)
+        lowest += (ties / ties.sum(axis=1, keepdims=True)).sum(axis=0)
     return lowest / resamples
