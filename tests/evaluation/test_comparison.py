@@ -172,6 +172,16 @@ class TestMethods:
         assert row[["accuracy_low", "accuracy_high"]].tolist() == bounds
         assert row[["accuracy_categories_low", "accuracy_categories_high"]].tolist() == bounds
 
+    def test_nor_are_perfect_rankings(self) -> None:
+        item = evaluated("a", correct=[True] * 31, nmrr=[0.0] * 30 + [np.nan], categories_of=7)
+        row = comparison.methods([item], **SETTINGS).iloc[0]
+        least = 30 / (30 + 1.959964**2)
+        assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0, 1 - least])
+        assert row[["map_categories_low", "map_categories_high"]].tolist() == pytest.approx([least, 1])
+        # As two methods that are both right everywhere: the bounds are as far from 0 as these from 1.
+        found = comparison.compare(item, item, **SETTINGS)
+        assert (found["map"]["low"], found["map"]["high"]) == pytest.approx((least - 1, 1 - least))
+
     def test_an_undefined_figure_stands_last(self, tmp_path: Path) -> None:
         item = evaluated("a", nmrr=[np.nan] * 3)
         undefined = Evaluated("a", {**item.summary, "anmrr": None, "map": None}, item.categories, item.queries)

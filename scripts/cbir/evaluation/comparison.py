@@ -293,10 +293,12 @@ def _interval(
     """Return the interval of a method's mean, or of the difference of two."""
     values = _values(a, metric) - (0 if b is None else _values(b, metric))
     groups = None if scope == "queries" else a.queries["category"].to_numpy(str)
-    # A bootstrap of values that are all alike is empty, as if they could not be otherwise.
+    # Of values that are all 0 or all 1 a bootstrap is empty, as if they could not be otherwise. Bounded values spread
+    # no more than outcomes of the same mean, so the interval of these is no shorter than theirs.
     closed = None
-    if _is_counted(a, metric):
-        right = [_values(item, metric) == 1 for item in (a, b) if item is not None]
+    of_methods = [_values(item, metric)[~np.isnan(values)] for item in (a, b) if item is not None]
+    if _is_counted(a, metric) or all(len(own) and (own == own[0]).all() and own[0] in (0, 1) for own in of_methods):
+        right = [own == 1 for own in of_methods]
         closed = (wilson_interval if b is None else newcombe_interval)(*right, confidence=confidence)
         if groups is None:
             return closed
