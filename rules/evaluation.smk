@@ -105,26 +105,11 @@ rule compare_methods:
         "../scripts/compare_methods.py"
 
 
-def other_pairs(wildcards):
-    """The pairs that are compared beside this one; their tests are corrected together with its."""
-    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
-
-
-def methods_of_pairs(wildcards):
-    """The methods of this pair and of the others, each once."""
-    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
-
-
-def evaluated(file):
-    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
-    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
-
-
 rule compare_pair:
     input:
-        summaries=evaluated("summary.json"),
-        categories=evaluated("categories.csv"),
-        queries=evaluated("queries.csv"),
+        summaries=evaluations("summary.json"),
+        categories=evaluations("categories.csv"),
+        queries=evaluations("queries.csv"),
     output:
         deltas="results/comparison/{a}_vs_{b}.csv",
         differences="results/comparison/{a}_vs_{b}.json",
