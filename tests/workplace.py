@@ -1,11 +1,14 @@
 """Run the real workflow, from a copy of the checkout, on a handful of pictures."""
 
+import atexit
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+import forked
+
 REPOSITORY = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "profiles", "report", "envs")
 # One small network with random weights: no download, no training.
 CONFIG = {
@@ -61,34 +67,48 @@ class Workplace:
         (self.folder / "my.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
 
     def command(self, *arguments: str) -> list[str]:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
+        command = [*SNAKEMAKE, "--snakefile", str(self.checkout / "Snakefile"), *arguments]
         return [*command, "--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a run in a process group of its own."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.checkout,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *arguments: str, **environment: str) -> forked.Started:
+        """Start a run in a process group of its own, as a fork."""
+        return _server().start(self.command(*arguments)[3:], self.checkout, os.environ | environment)
 
     def run(self, *arguments: str, **environment: str) -> Run:
+        """Run as a fork, which takes a fifth of the time."""
         process = self.start(*arguments, **environment)
         output, _ = process.communicate()
         return Run(process.returncode, output)
+
+    def run_anew(self, *arguments: str, **environment: str) -> Run:
+        """Run as a person does, with a new interpreter for the run and for each job."""
+        return _run(self.command(*arguments), self.checkout, os.environ | environment)
 
     def copy(self, root: Path) -> "Workplace":
         shutil.copytree(self.root, root, symlinks=True)
         return Workplace(root)
 
 
+@functools.cache
+def _server() -> forked.Server:
+    server = forked.Server()
+    atexit.register(server.close)
+    return server
+
+
 def run(command: list[str], folder: Path) -> Run:
-    """Run a command in a folder."""
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    """Run a command in a folder; Snakemake as a fork."""
+    if command[:3] == SNAKEMAKE:
+        process = _server().start(command[3:], folder, os.environ)
+        output, _ = process.communicate()
+        return Run(process.returncode, output)
+    return _run(command, folder, os.environ)
+
+
+def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Run:
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return Run(done.returncode, done.stdout)
 
 
