@@ -1,9 +1,9 @@
 """Runs of the workflow as forks of a process that has imported the libraries, which they need not import again.
 
-A run is Snakemake as its command line starts it, and its jobs are the scripts that it writes for them. A process is a fork
-instead of a new interpreter, so that a whole run on a few pictures takes a fifth of its CPU time; and Snakemake does not
-measure the jobs. ``python tests/forked.py SOCKET`` serves runs for `Server`. The project itself is not imported there: each
-run imports that of its own checkout.
+A run is Snakemake as its command line starts it, and its jobs are the scripts that it writes for them. A process is a
+fork instead of a new interpreter, so that a whole run on a few pictures takes a fifth of its CPU time; and Snakemake
+does not measure the jobs. ``python tests/forked.py SOCKET`` serves runs for `Server`. The project itself is not
+imported there: each run imports that of its own checkout.
 """
 
 import atexit

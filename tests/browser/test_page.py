@@ -28,7 +28,7 @@ def pick(page: Page, category: str = "sea") -> None:
 
 
 def choose_method(page: Page, name: str) -> None:
-    """Click a method's link and wait for its page: that of the first method is marked as current before the click too."""
+    """Click a method's link and wait for its page; the first method is marked as current before the click too."""
     page.get_by_role("link", name=name).click()
     expect(page).to_have_url(re.compile(rf"[?&]method={name}(&|$)"))
     expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "true")
