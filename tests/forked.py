@@ -95,7 +95,6 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     os.dup2(output, 2)
     os.close(output)
     os.chdir(folder)
-    _begin(["-m", "snakemake", *arguments])
     server = socket.socket(socket.AF_UNIX)
     address = f"\0cbir-jobs-{os.getpid()}"
     server.bind(address)
@@ -104,6 +103,7 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     if not os.fork():
         _serve_jobs(server)
     server.close()
+    _begin(["-m", "snakemake", *arguments])
 
     from snakemake import cli
     from snakemake.script import PythonScript
@@ -169,7 +169,8 @@ class Server:
     def __init__(self) -> None:
         self._address = f"\0cbir-runs-{os.getpid()}-{id(self)}"
         command = [sys.executable, __file__, self._address[1:]]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # TensorFlow speaks when it is imported.
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
