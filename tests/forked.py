@@ -164,25 +164,42 @@ def _as_job(connection: socket.socket) -> None:
 
 
 class Server:
-    """A process that serves runs, started when the first run is asked for, as long as this object lives."""
+    """A process that serves runs.
 
-    def __init__(self) -> None:
+    Args:
+        environment: what its interpreter starts with, beside the environment of this process.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._address = f"\0cbir-runs-{os.getpid()}-{id(self)}"
+        self._environment = environment or {}
         command = [sys.executable, __file__, self._address[1:]]
-        # TensorFlow speaks when it is imported.
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            # TensorFlow speaks when it is imported.
+            stderr=subprocess.DEVNULL,
+            env=os.environ | self._environment,
+        )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
-    def start(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> "Started":
-        """Start a run; see `run`."""
+    def start(self, arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> "Started":
+        """Start a run, see `run`, with an environment beside the server's."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._address)
         reader, writer = os.pipe()
-        asked = json.dumps({"arguments": arguments, "folder": str(folder), "environment": dict(environment)}).encode()
+        all_of_it = {**os.environ, **self._environment, **(environment or {})}
+        asked = json.dumps({"arguments": arguments, "folder": str(folder), "environment": all_of_it}).encode()
         socket.send_fds(connection, [asked + b"\n"], [writer])
         os.close(writer)
         return Started(connection, reader)
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._process.kill()
