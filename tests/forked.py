@@ -133,7 +133,7 @@ def _begin(arguments: list[str]) -> None:
         if folder and folder not in sys.path:
             sys.path.insert(1, folder)
             if (customized := Path(folder) / "sitecustomize.py").exists():
-                runpy.run_path(str(customized), run_name="sitecustomize")
+                exec(compile(customized.read_text(), customized, "exec"), {"__name__": "sitecustomize"})
 
 
 def _serve_jobs(server: socket.socket) -> NoReturn:
