@@ -2,13 +2,11 @@
 
 import importlib
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -45,7 +43,7 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
-    with _libraries_write_to(file.stream.fileno()) as console:
+    with logs.libraries_write_to(file.stream.fileno(), (1, 2)) as console:
         for handler in (file, logs.handler(console)):
             log.addHandler(handler)
         try:
@@ -60,28 +58,6 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
                 sys.exit(1)
             log.exception("The rule %s failed; this is a fault of the program, please report it:", snakemake.rule)
             sys.exit(1)
-
-
-@contextmanager
-def _libraries_write_to(file: int) -> Iterator[TextIO]:
-    """Let what is written to standard output and error meanwhile, by compiled code too, go to an open file descriptor.
-
-    Yields a stream that still leads where standard error led.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
-    for number in kept:
-        os.dup2(file, number)
-    try:
-        with os.fdopen(os.dup(kept[2]), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as console:
-            yield console
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, original in kept.items():
-            os.dup2(original, number)
-            os.close(original)
 
 
 def _damaged(paths: Iterable[str]) -> str:
