@@ -43,6 +43,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from workplace import contents
+
 REPOSITORY = Path(__file__).parents[1]
 _SMALL = {"architecture": "siamese", "weights": "random"}
 _TRAINING = {"categories_per_batch": 2, "images_per_category": 2, "epochs": 1, "steps_per_epoch": 1}
@@ -404,24 +406,6 @@ def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | byt
 
 
 # What tells times, and what is remembered of the files as they lie on this disk.
-_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
-
-
-def contents(results: Path) -> dict[str, str | bytes]:
-    """Every file below results/, without the times that it tells."""
-    found: dict[str, str | bytes] = {}
-    for path in sorted(results.rglob("*")):
-        name = str(path.relative_to(results))
-        # A lock of `files.sole_writer` stays, held by nobody.
-        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
-            continue
-        if name == "report.html":
-            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
 @dataclass
 class Outcome:
     """What a sequence showed.
