@@ -4,7 +4,7 @@ import time
 
 import arguments as cbir_arguments
 from cbir.evaluation import measure as cbir_measure
-from cbir.workflow import summary as cbir_summary
+from cbir.report import summary as cbir_summary
 
 STARTED = time.time()
 

@@ -59,6 +59,9 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
+    # The kind of index, as an entry of the registry, and its options.
+    INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+    INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
     cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
@@ -81,9 +84,7 @@ ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
-# The kind of index, as an entry of the registry, its options, and the files of a method's index.
-INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
-INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+# The files of a method's index.
 INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
 INDEX_FILES = {"about": "results/index/{method}.json"}
 if INDEX_ENDINGS[config["index"]["kind"]]:
@@ -336,7 +337,7 @@ SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
 # An entry that is the path of a file comes from outside the collection.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
-# What the results may hold; the rest is removed, see `cbir.workflow.leftovers`.
+# What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
     "outside": sorted(OUTSIDE),
@@ -344,7 +345,6 @@ ASKED = {
     "derived": sorted(set(METHODS) - set(ENCODED)),
     "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
-    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,

@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.report import build
+from cbir.report import build, leftovers
 from cbir.report.results import Results
 from cbir.retrieval.indexes import REGISTRY as INDEXES
-from cbir.workflow import leftovers
 from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")

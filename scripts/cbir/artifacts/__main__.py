@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cbir.artifacts.found import WIDTH, Found, belongs, describe
 from cbir.artifacts.registry import locate
-from cbir.artifacts.results import Results
 from cbir.files import logs
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
+from cbir.results import Results
 
 
 def main(arguments: list[str] | None = None) -> int:

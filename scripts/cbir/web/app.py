@@ -200,7 +200,7 @@ class _Pages:
             name=name,
             saved=saved,
             folder=str(self.feedback),
-            results=str(self.library.results),
+            results=str(self.library.files.folder),
         )
 
     def query(self, state: State) -> _Query:
