@@ -1,4 +1,4 @@
-"""Looks at answered queries and at relevance feedback."""
+"""Checks of answered queries and of relevance feedback."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
 
 
 def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarray:
-    """Return the query's features, wherever they stand."""
+    """Return the query's features from the store that holds them."""
     for _, names in results.find(FEATURES, method=method):
         if (names["split"] in SPLITS) == inside:
             held = results.store(method, names["split"])
@@ -92,7 +92,7 @@ def rounds(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 
 def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: list[str], path: Path) -> None:
-    """Require what follows from the results' images and the flags to be as it follows from them."""
+    """Compute what follows from the images and flags of each round again, and compare it with the record."""
     category = data["category"]
     judged: dict[str, str] = {}
     for number, round in enumerate(data["rounds"]):
@@ -148,7 +148,7 @@ def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -
         with opened(path) as file:
             held = dataset(file, "vectors", np.float64, 2)[:]
             about = {name: str(value) for name, value in attributes(file, _ABOUT).items()}
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
     found.count = f"{held.shape[0]} vectors of {held.shape[1]} values"

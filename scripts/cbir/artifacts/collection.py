@@ -1,4 +1,4 @@
-"""Looks at the collection and its splits."""
+"""Checks of the collection and its splits."""
 
 import hashlib
 from collections import Counter

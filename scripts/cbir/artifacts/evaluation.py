@@ -1,4 +1,4 @@
-"""Looks at evaluations and comparisons."""
+"""Checks of evaluations and comparisons."""
 
 import math
 from pathlib import Path
@@ -47,7 +47,7 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         elif not is_of_rankings(metric):
             _require_equal(value, overall(metric, None, counts), key, path, "confusion.csv", found)
         else:
-            # It stands nowhere else.
+            # No other file holds it.
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
 

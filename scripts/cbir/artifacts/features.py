@@ -1,4 +1,4 @@
-"""Looks at feature stores, transforms and indexes."""
+"""Checks of feature stores, transforms and indexes."""
 
 import json
 from pathlib import Path

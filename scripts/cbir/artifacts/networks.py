@@ -1,4 +1,4 @@
-"""Looks at networks, their trainings and what they encoded. No network is loaded, so no code in one can run."""
+"""Checks of networks, their trainings and encoded shards. No network is loaded, so no code in one can run."""
 
 import json
 import re
@@ -124,7 +124,7 @@ def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found
             state = json.loads(str(stored["state"]))
             arrays = len(stored.files) - 1
         found.count = f"epoch {len(state['history']) - 1}, {arrays} arrays"
-    # NumPy raises many kinds on damaged files.
+    # NumPy raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The checkpoint {path} is damaged ({error}): remove it and run again.") from error
     found.source = {"best epoch": state["best"], "fingerprint": state["fingerprint"]}
@@ -174,7 +174,7 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
             digests = list(texts(dataset(file, "sha256", "S", 1)))
             own = str(attributes(file, ["fingerprint"])["fingerprint"])
             values = dataset(file, "features", np.float32, 2).shape[1]
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The encoded shard {path} is damaged ({error}): remove it and run again.") from error
     found.count = f"{len(digests):,} contents, {values} values each"

@@ -1,4 +1,4 @@
-"""Looks at what was found out about the quality of the collection: near-duplicates and doubtful labels."""
+"""Checks of the tables about the quality of the collection: near-duplicates and doubtful labels."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The kinds of artifacts: where each stands, what it is, and the function that looks at it."""
+"""The kinds of artifacts: the name of the file, what it is, and the function that checks it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Kind:
         pattern: its name, of `cbir.results`.
         what: what it is, in a line.
         look: fills a `Found`, given the results, the file and what the names of the pattern stand for; it raises
-            `InputError` when the file is damaged or does not belong to what stands beside it.
+            `InputError` when the file is damaged or does not fit the files beside it.
         folder: it is a folder, which counts as one.
     """
 
@@ -105,10 +105,10 @@ KINDS = (
 
 
 def locate(path: Path) -> tuple[Path, Kind, dict[str, str]]:
-    """Return the results that a file stands in, its kind, and what the names in the kind's pattern stand for.
+    """Return the results that a file belongs to, its kind, and what the wildcards of the kind's pattern stand for.
 
-    Results are known by their folder ``collection``; a file that was carried away from them by the most of its path
-    that fits.
+    A folder of results is recognised by its folder ``collection``. For a file that was copied out of its results, the
+    longest part of its path that fits a pattern counts.
 
     Raises:
         InputError: when the file is none that the workflow makes.

@@ -1,4 +1,4 @@
-"""Looks at pictures and reports, which say little of what they were made from."""
+"""Checks of pictures and reports, which hold little about what they were made from."""
 
 import re
 from pathlib import Path

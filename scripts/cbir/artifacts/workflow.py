@@ -1,4 +1,4 @@
-"""Looks at what the workflow says of a run: its configuration, logs, benchmarks, and what it remembers of files."""
+"""Checks of what the workflow writes about a run: configuration, logs, benchmarks, and remembered hashes of files."""
 
 from importlib import resources
 from pathlib import Path

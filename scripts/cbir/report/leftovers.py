@@ -1,4 +1,4 @@
-"""Results of what the configuration no longer asks for: methods, queries and refinements that were taken out."""
+"""Remove results that the configuration no longer asks for: of methods, queries and refinements that were taken out."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The last words of a run: what came out of it, or what failed."""
+"""The summary at the end of a run: its results, or the jobs that failed."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -46,7 +46,7 @@ def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:
 
     Args:
         jobs: what each job is called, and the path of its log file.
-        since: when the run began, in seconds since 1970; what a log file says of an earlier run is passed over.
+        since: when the run began, in seconds since 1970; lines that a log file has from an earlier run are ignored.
     """
     said = [f"  {name}: {_sentence(Path(log), since)}" for name, log in sorted(jobs)]
     head = f"{len(said)} {'job' if len(said) == 1 else 'jobs'} failed:" if said else "The run was interrupted."

@@ -24,8 +24,8 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 from cbir.results import NETWORK, TRANSFORM, Results
 
-# Images at a time, for a single image: the default of the configuration. At this shape a network gives the features of
-# the workflow bit by bit on most machines, and in a batch of another size all but the last bits.
+# The batch in which a single image is encoded: the default of the configuration. With the batch size of the workflow a
+# network gives the same features bit for bit on most machines; with another one they differ in the last bits.
 _BATCH = 2
 # Features of the newest images are kept, because several methods may use one encoder.
 _KEPT = 128

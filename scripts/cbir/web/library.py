@@ -17,7 +17,7 @@ from cbir.files.errors import InputError
 from cbir.results import CONFIGURATION, FEATURES, IMAGES, Results
 from cbir.web.state import image_key
 
-# Test images first: the gallery does not hold them, so they make the more honest queries.
+# Test images first: the gallery does not hold them, so they are the fairer queries.
 _SPLITS = ("test", "val", "train")
 
 

@@ -1,4 +1,4 @@
-"""What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
+"""What every job of the workflow does around its own work: logging, threads, and errors as one sentence."""
 
 import importlib
 import logging
@@ -22,8 +22,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
 
     Log lines go to the job's log file and to standard error; whatever else is written there or to standard output, as
     TensorFlow does of its own accord, goes to the log file alone. An `InputError` ends the job with its sentence,
-    without a traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and
-    keeps its traceback in both places.
+    without a traceback. After any other error the inputs are checked. If one is damaged, the sentence names it; if none
+    is, the program is at fault, and both places get the traceback.
 
     Args:
         work: takes the job object.
@@ -40,7 +40,7 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     log.setLevel(logging.INFO)
     # Libraries give the root logger handlers of their own, which would write each line again.
     log.propagate = False
-    # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
+    # On a full disk each line would otherwise print a traceback about the log file on the terminal.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     with logs.libraries_write_to(file.stream.fileno(), (1, 2)) as console:
@@ -62,7 +62,7 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
 
 def _damaged(paths: Iterable[str]) -> str:
     """Return the sentence why one of these files is not as the workflow writes it; empty when all are."""
-    # By name: no rule is to run again because this module, which only explains, has changed.
+    # Imported dynamically to keep it out of the code hash: it only words the error.
     inspect = importlib.import_module("cbir.artifacts.__main__")
     known: dict[Path, Any] = {}
     reasons = (inspect.look(Path(path), known)[2] for path in paths if inspect.is_artifact(Path(path)))

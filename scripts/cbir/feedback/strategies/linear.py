@@ -27,7 +27,6 @@ def rank(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, we
     Tong and Chang, "Support vector machine active learning for image retrieval", ACM Multimedia 2001.
     """
     if not irrelevant.size:
-        # Imported, so that the code hash of this strategy covers that one: its results are part of this one's.
         return rocchio.rank(features, query, relevant, irrelevant, weights)
     # Here, so that a plain search need not wait a second for scikit-learn.
     from sklearn import config_context
