@@ -89,7 +89,8 @@ INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_in
 INDEX_FILES = {"about": "results/index/{method}.json"}
 if INDEX_ENDINGS[config["index"]["kind"]]:
     INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
-# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+# The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
+# training moves even mislabelled images towards the others of their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
     key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
@@ -200,7 +201,7 @@ def content_of(path):
     wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
     """
     try:
-        # Some of the kernel's own files claim no size and never end.
+        # Some files of /proc and /sys have the size 0 and never end.
         return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
     except OSError:
         return ""
@@ -329,7 +330,7 @@ def read_refinements():
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
-# The methods are no setting of a simulation: another one leaves the others as they are.
+# Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
 SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
 SIMULATED = config["feedback"]["simulation"]["methods"]
