@@ -64,7 +64,7 @@ rule plot_evaluation:
         "../scripts/plot_evaluation.py"
 
 
-# Without the pairs, so that one more pair reruns no other comparison.
+# The pairs are no setting of a comparison: another pair leaves the others as they are.
 STATISTICS = settings({key: config["comparison"][key] for key in ("confidence", "resamples", "seed")})
 
 

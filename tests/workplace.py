@@ -86,17 +86,9 @@ class Workplace:
         return Workplace(root)
 
 
-def run(command: list[str], folder: Path, **environment: str) -> Run:
+def run(command: list[str], folder: Path) -> Run:
     """Run a command in a folder."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return Run(done.returncode, done.stdout)
 
 

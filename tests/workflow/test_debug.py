@@ -4,21 +4,28 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from workplace import Workplace, run
 
 
-def debug(place: Workplace, outputs: Path, *arguments: str) -> tuple[int, str]:
+def debug(place: Workplace, *arguments: str) -> tuple[int, str]:
     settings = ["--directory", str(place.folder), "--configfile", str(place.folder / "my.yaml")]
     command = [sys.executable, str(place.checkout / "scripts/debug.py"), *arguments, *settings]
-    # What it computes is left there for a person to look at.
-    done = run(command, place.root, TMPDIR=str(outputs))
+    done = run(command, place.root)
     return done.status, done.output
 
 
-def test_a_job_computes_the_same_beside_the_results(finished: Workplace, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outputs stay where they are written, so that a person can look at them."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def test_a_job_computes_the_same_beside_the_results(finished: Workplace) -> None:
     folder = finished.folder / "results/evaluation/siamese"
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
-    status, output = debug(finished, tmp_path, "evaluate", "method=siamese")
+    status, output = debug(finished, "evaluate", "method=siamese")
     assert status == 0, output
     [made] = re.findall(r"The outputs go to (\S+)", output)
     computed = {path.name: path.read_bytes() for path in Path(made).iterdir()}
@@ -29,10 +36,10 @@ def test_a_job_computes_the_same_beside_the_results(finished: Workplace, tmp_pat
     }
 
 
-def test_a_job_that_the_run_does_not_have(finished: Workplace, tmp_path: Path) -> None:
-    status, output = debug(finished, tmp_path, "query", "method=siamese")
+def test_a_job_that_the_run_does_not_have(finished: Workplace) -> None:
+    status, output = debug(finished, "query", "method=siamese")
     assert status == 1
     told = "3 jobs of this run are query method=siamese: name one of query method=siamese query=best; query method"
     assert told in output
-    status, output = debug(finished, tmp_path, "evaluate", "method=other")
+    status, output = debug(finished, "evaluate", "method=other")
     assert "No jobs of this run are evaluate method=other: name one of evaluate method=siamese." in output

@@ -21,12 +21,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
 
-# Pixels that all threads together may decode at a time. A pixel of a transparent image takes up to 22 bytes.
+# Threads decode as many pixels at a time; one takes up to 22 bytes, where an image is transparent.
 _ROOM_PIXELS = 150_000_000
-# Decoding a progressive JPEG passes over its pixels once a scan; photographs have about ten scans.
+# A progressive JPEG is worked through once a scan; photographs have some ten.
 _MAX_SCANNED = 30 * MAX_PIXELS
 
-# Blocks of this size go back to the system when they are freed; the allocator keeps smaller ones for each thread.
+# Blocks so large that the system gets them back; the allocator keeps smaller ones for each thread.
 Image.core.set_block_size(2**28)
 # Size is checked below, before anything is decoded; what else Pillow warns of spoils nothing or ends in an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -89,11 +89,11 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
             _refuse_many_scans(image, data, stream.tell())
             if size is not None:
                 image.draft("RGB", size)
-            # libjpeg holds the whole of a progressive image in memory even if it decodes to a smaller scale.
+            # libjpeg holds a progressive image whole even where it gives a small one.
             with _room(pixels if image.info.get("progressive") else image.width * image.height):
                 image.load()
                 rgb = _to_rgb(_upright(image))
-                # A copy is independent of the file.
+                # A copy no longer hangs on its file.
                 return rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
     except ImageError:
         raise

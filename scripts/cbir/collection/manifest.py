@@ -35,12 +35,12 @@ def collect(
 
     A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
     in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
-    Hidden files and folders (a dot in front) are left behind by programs and are no images.
+    Hidden files and folders (a dot in front) are what programs leave behind, and no images.
 
     Args:
         folder: the collection.
-        memory: folder in which findings are kept by content, so that only new images are decoded, also after an
-            interruption.
+        memory: folder for what was found before: results are remembered by content, so that only new images are
+            decoded, also after an interruption.
         workers: threads that decode.
 
     Returns:
@@ -152,7 +152,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
             data = images.read_bytes(root / name)
         except ImageError:
             return None
-        # Findings are kept by the hash of the content, so the bytes that were read must have that hash.
+        # What is found is remembered by content: it must be found in that content.
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             return None
         try:
@@ -171,7 +171,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
                 progress.advance()
             # Saved as it goes, so that a killed run does not decode again.
             _save_findings(memory, decoder, findings)
-    # Findings of removed files are dropped, so that the file does not depend on what was there before.
+    # Of contents that are gone nothing is kept, so that the file does not depend on what was there before.
     current = {digest: findings[digest] for digest in sorted(set(hashes.values()) & findings.keys())}
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)

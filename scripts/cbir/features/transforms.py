@@ -67,7 +67,7 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Part]:
 def _fit(chain: list[tuple[str, dict[str, Any]]], rows: NDArray[np.float64]) -> Part:
     dimension, fitted = rows.shape[1], list[Step]()
     for name, options in chain:
-        # The result of the last step is not needed for fitting.
+        # Of the last step nobody needs the result.
         if fitted:
             rows = fitted[-1].apply(rows, is_gallery=True)
         entry = REGISTRY.get_entry(name)
@@ -137,7 +137,7 @@ def read(path: str | Path) -> tuple[list[Part], dict[str, str]]:
             if attributes(file, ["steps_sha256"]) != {"steps_sha256": _sha256(fitted)}:
                 raise ValueError("its checksum is of other steps")
             return fitted, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
-    # h5py raises many types of exception on damaged files.
+    # h5py raises many kinds on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error
 

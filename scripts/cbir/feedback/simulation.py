@@ -1,8 +1,8 @@
 """A simulated user, who judges the first k results by their category, and what the judgements gain.
 
-The next ranking puts images judged relevant first, which is no gain. So gains are measured over the residual
-collection: the judged images are left out of the ranking and of the relevant images. As that also leaves out the
-easiest ones, a round is compared with the plain ranking over the SAME residual collection, not with the round before.
+Judged images would flatter the next ranking, so gains are measured over the residual collection: the judged images are
+taken out of the ranking and of the relevant images. As that also takes out the easiest ones, a round is compared with
+the plain ranking over the SAME residual collection, not with the round before.
 """
 
 import hashlib
@@ -141,7 +141,7 @@ def _figures(
 def _residual(rankings: Iterable[tuple[Search, RoundResult, RoundResult]]) -> NDArray[np.bool_]:
     """Return the relevance, bool (queries, images), of rankings without the images judged before another round.
 
-    Rows are padded with irrelevant images at the end, which change none of the metrics used.
+    A row is filled up with images that are not relevant, which no figure tells from none.
     """
     rows = []
     for search, ranked, judged in rankings:

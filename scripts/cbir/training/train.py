@@ -44,7 +44,7 @@ def train(
     """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
 
     After every epoch the validation split is searched in the train split, and ``checkpoint.npz`` and ``history.csv``
-    are written to ``folder``. A training that finds its own checkpoint there resumes after that epoch and ends with the
+    are written to ``folder``. A training that finds its own checkpoint there goes on after that epoch and ends with the
     same weights as one that was never stopped. History has a row an epoch, from epoch 0, the state before training:
     epoch, images (trained on so far), loss, active (share of the loss's terms, such as triplets), spread (of the
     embeddings), map, anmrr, the monitor where it is another metric, best (1 for the epoch whose weights are kept).
@@ -103,7 +103,7 @@ class _Trainer:
         computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
         self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)
-        # XLA is several times slower on CPUs, and TensorFlow's is not deterministic.
+        # XLA is several times slower on CPUs, and TensorFlow has no deterministic one.
         jit = False if keras.config.backend() == "tensorflow" else "auto"
         self.model.compile(optimizer=self.optimizer, jit_compile=jit)
         self.optimizer.build(self.model.trainable_variables)
@@ -177,7 +177,7 @@ class _Trainer:
         )
         progress = _StepProgress(epoch, batches.batches.shape)
         start = time.monotonic()
-        # A call for each epoch, so that no batch of the next epoch is made ahead, and the rest is plain code around it.
+        # One epoch a call, so that no batch of the next epoch is made ahead, and all else is plain code around it.
         # Keras would shuffle the batches by global random numbers, which a resumed training does not repeat.
         logs = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[progress]).history
         seconds = time.monotonic() - start
@@ -242,12 +242,12 @@ def _layout(arrays: list[NDArray[Any]]) -> list[tuple[tuple[int, ...], np.dtype[
     return [(array.shape, array.dtype) for array in arrays]
 
 
-# Epoch 0, before training, has no loss and no triplets.
+# Nothing has been lost or mined in epoch 0.
 _UNTRAINED = {"loss": math.nan, "active": math.nan, "spread": math.nan}
 
 
 class _StepProgress(keras.callbacks.Callback):
-    """Log progress within long epochs."""
+    """Say within long epochs how far they have come."""
 
     def __init__(self, epoch: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -303,7 +303,7 @@ def _history(state: checkpoint.State) -> pd.DataFrame:
 def _fingerprint(
     encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None
 ) -> str:
-    """Return the fingerprint that a checkpoint must have for the training to resume from it."""
+    """Return what a checkpoint must agree with to be gone on from."""
     weights = hashlib.sha256()
     for array in encoder.get_weights():
         weights.update(array.tobytes())

@@ -24,14 +24,14 @@ def fit(gallery: NDArray[np.float64], *, dimension: int, whiten: bool) -> Arrays
             f"config: a transform asks for {dimension} principal components, but {gallery.shape[0]} train images with "
             f"{gallery.shape[1]} features have at most {most}: lower its dimension."
         )
-    # Imported here, because applying a transform does not need it.
+    # Here, so that whoever only applies a transform waits for no import.
     from sklearn.decomposition import PCA
 
     found = PCA(dimension, svd_solver="full").fit(gallery)
     projection = found.components_.T
     if whiten:
         deviation = np.sqrt(found.explained_variance_)
-        # A component without variance holds rounding errors only, which whitening must not enlarge.
+        # A direction without spread is noise of the arithmetic; it is not blown up.
         projection = projection / np.where(deviation > 1e-9 * deviation[0], deviation, np.inf)
     return {"mean": found.mean_, "projection": projection}
 
