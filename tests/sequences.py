@@ -39,6 +39,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 import forked
+from workplace import contents
 
 REPOSITORY = Path(__file__).parents[1]
 _SMALL = {"architecture": "siamese", "weights": "random"}
@@ -316,24 +317,6 @@ def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | byt
 
 
 # What tells times, and what is remembered of the files as they lie on this disk.
-_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
-
-
-def contents(results: Path) -> dict[str, str | bytes]:
-    """Every file below results/, without the times that it tells."""
-    found: dict[str, str | bytes] = {}
-    for path in sorted(results.rglob("*")):
-        name = str(path.relative_to(results))
-        # A lock of `files.sole_writer` stays, held by nobody.
-        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
-            continue
-        if name == "report.html":
-            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
 @dataclass
 class Outcome:
     """What a sequence showed.

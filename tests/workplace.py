@@ -135,3 +135,21 @@ def make(root: Path) -> Workplace:
             photograph(label, number).save(place.folder / "collection" / category / f"{number}.png")
     place.configure(CONFIG)
     return place
+
+
+_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
+
+
+def contents(results: Path) -> dict[str, str | bytes]:
+    """Every file below results/, without the times that it tells."""
+    found: dict[str, str | bytes] = {}
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        # A lock of `files.sole_writer` stays, held by nobody.
+        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
+            continue
+        if name == "report.html":
+            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
+        else:
+            found[name] = path.read_bytes()
+    return found
