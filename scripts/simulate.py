@@ -57,7 +57,7 @@ def work(job: Any) -> None:
     table = pd.concat(tables, ignore_index=True)
     write_csv(job.output.gain, table)
 
-    # The slides' example. The image ranked in the middle of its category stands for it; the best would flatter.
+    # The example: the image with the median rank of its category, because the best one would look too good.
     queries = read_csv(job.input.queries, ["image_id", "category", "nmrr"])
     ranked = queries[queries["category"] == worst[0]].sort_values(["nmrr", "image_id"])
     row = test.row(ranked["image_id"].iloc[len(ranked) // 2])

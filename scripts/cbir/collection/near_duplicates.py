@@ -42,7 +42,7 @@ def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
     table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
     count = len(table)
     labels = np.arange(count)
-    # Distance, then whether mirrored, then the row: one number that orders neighbours.
+    # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
     for rows, others, distances, mirrored in _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance):

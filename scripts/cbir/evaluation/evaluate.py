@@ -22,8 +22,8 @@ from cbir.retrieval.voting import majority_vote
 
 log = logging.getLogger("cbir")
 
-# Queries for which the index is asked as well, and images that it looks at for them, at most: all would take longer
-# than everything else.
+# The index is compared with the exact search for at most so many queries, and for so many gallery images in total.
+# Comparing all queries would take longer than the whole evaluation.
 _CHECKED_QUERIES = 100
 _CHECKED_IMAGES = 1_000_000
 

@@ -148,7 +148,7 @@ def shorten(text: str) -> str:
     return line if len(line) <= _TEXT_LENGTH else f"…{line[-(_TEXT_LENGTH - 1) :]}"
 
 
-# These two stay apart for people who see colours differently.
+# Two colours that colour-blind people can tell apart.
 _BLUE, _ORANGE = "#0072b2", "#b35900"
 
 
@@ -233,7 +233,7 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.set_ylim(len(table) - 0.5, -0.5)
-    # Room for the figures beside the bars, and never so close that hardly any difference looks like one.
+    # Leaves room for the numbers beside the bars, and keeps tiny differences from filling the axis.
     reach = max(0.05, 1.25 * float(np.abs(delta).max(initial=0)))
     axes.set_xlim(-reach, reach)
     axes.set_xlabel(f"F1 of {shorten(a)} minus F1 of {shorten(b)}")

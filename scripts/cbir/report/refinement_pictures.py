@@ -14,7 +14,7 @@ from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.files.printable import printable
 from cbir.report import plots
 
-# A colour, a line and a sign each, so that any one of them is enough.
+# Colour, line and sign differ, so that any one of them is enough to tell them apart.
 _FLAGS = {"relevant": (plots.RIGHT, "solid", "+ relevant"), "irrelevant": (plots.WRONG, "dashed", "− irrelevant")}
 _STYLES = (("#0072b2", "o"), ("#b35900", "s"), ("#5b3a8c", "^"), ("#00694d", "D"), ("#a3195b", "v"), ("#666666", "P"))
 _PANELS = (

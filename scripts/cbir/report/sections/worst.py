@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 
 from cbir.report.results import Results
+from cbir.results import CONFUSION, WORST
 
 TITLE = "The category with the lowest F1"
 ORDER = 80
-INPUTS = (
-    "evaluation/{method}/worst.json",
-    "evaluation/{method}/confusion.csv",
-)
+INPUTS = (WORST, CONFUSION)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -20,7 +18,7 @@ def gather(results: Results) -> dict[str, Any]:
 
 
 def _worst(results: Results, method: str) -> dict[str, Any]:
-    found = results.json(f"evaluation/{method}/worst.json")
+    found = results.json(WORST, method=method)
     names, counts = results.confusion(method)
     place = names.index(found["category"])
     column = counts[:, place].copy()
