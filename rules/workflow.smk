@@ -359,6 +359,21 @@ def query_stores(wildcards):
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 
+def other_pairs(wildcards):
+    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
+
+
+def methods_of_pairs(wildcards):
+    """The methods of this pair and of the others, each once."""
+    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
+
+
+def evaluations(file):
+    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
+
+
 def refine_input(wildcards):
     """What a refinement needs; nothing at all if its file cannot be used."""
     entry = REFINEMENTS[wildcards.refinement]

@@ -167,9 +167,13 @@ def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -
 
 def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare the categories with the collection, and the numbers of queries with the evaluation."""
-    table = read_csv(path, ["strategy", "scope", "category", "round", "queries", "precision_at_k"])
+    columns = ["strategy", "scope", "category", "round", "queries", "common_queries", "precision_at_k"]
+    table = read_csv(path, columns)
     found.count = f"{table['strategy'].nunique()} strategies, {table['round'].max()} rounds, {len(table):,} rows"
     found.rows = table
+    found.require(
+        (table["common_queries"] <= table["queries"]).all(), "itself", f"{path} has more common queries than queries"
+    )
     of_category = table[table["scope"] == "category"]
     found.require_known(of_category["category"], results.categories(), path, "categories.json")
     support = results.table(METHOD_CATEGORIES, ["category", "support"], method=names["simulated"])

@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
+from cbir.collection.columns import SPLITS
+from cbir.evaluation import comparison
+from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
 from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
 from cbir.results import CONFUSION, FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, SPLIT, SUMMARY, Results, read_object
@@ -50,6 +54,14 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             # No other file holds it.
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
+    if "val" in figures["features_sha256"]:
+        train, val, test = (results.store(method, split) for split in SPLITS)
+        unseen = unseen_gallery(train, val, test)
+        found.require(
+            _alike(figures["unseen_gallery"], unseen),
+            f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
+            f"{path} says something else of unseen_gallery than the vectors of its splits give",
+        )
 
 
 def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
@@ -174,7 +186,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.count = f"{len(data['images'])} images of {data['category']!r}, {data['retrieved']} results each"
     found.rows = pd.DataFrame(
         [
-            {"image_id": item["image_id"], "nmrr": item["nmrr"], "nearest": item["retrieved"][0]}
+            {"image_id": item["image_id"], "nmrr_at_k": item["nmrr_at_k"], "nearest": item["retrieved"][0]}
             for item in data["images"]
         ]
     )
@@ -186,7 +198,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     )
     for figure in ("precision", "recall", "f1"):
         _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
-    mean = float(np.mean([_number(item["nmrr"]) for item in data["images"]]))
+    mean = float(np.mean([_number(item["nmrr_at_k"]) for item in data["images"]]))
     _require_equal(_number(data["anmrr_at_retrieved"]), mean, "anmrr_at_retrieved", path, "its images", found)
     queries = results.table(METHOD_QUERIES, ["category", "predicted"], method=names["method"])
     wrong = queries[(queries["category"] == data["category"]) & (queries["predicted"] != data["category"])]
@@ -195,6 +207,11 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         {item["category"]: item["count"] for item in data["taken_for"]} == counts,
         "queries.csv",
         f"{path} counts other predictions than queries.csv beside it",
+    )
+    confusion = results.table(CONFUSION, [], method=names["method"]).iloc[:, 1:].to_numpy(np.int64)
+    again = lowest_in(confusion, results.categories(), data["seed"])
+    found.require(
+        _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
     )
     found.require_known(
         [item["image_id"] for item in data["images"]],
@@ -273,6 +290,10 @@ def pair_table(results: Results, path: Path, names: dict[str, str], found: Found
     found.require(table["delta"].is_monotonic_decreasing, "its order", f"{path} is not sorted by delta")
 
 
+MAX_RESAMPLES = 1_000_000
+"""As in the configuration's schema."""
+
+
 def _methods(names: dict[str, str]) -> tuple[str, str]:
     """Return the two methods of a pair."""
     a, _, b = names["pair"].rpartition("_vs_")
@@ -282,8 +303,8 @@ def _methods(names: dict[str, str]) -> tuple[str, str]:
 def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each method's figures with its summary."""
     data = read_object(path)
-    found.count = f"{data['queries']:,} queries"
-    found.source = {"settings": f"{data['confidence']:.0%} confidence, {data['resamples']:,} resamples, seed "
+    found.count = f"{data['queries']:,} queries in {data['categories']:,} categories, {data['tests']:,} tests"
+    found.source = {"settings": f"{100 * data['confidence']:g} % confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
     a, b = _methods(names)
     k = results.json(SUMMARY, method=a)["k"]
@@ -293,8 +314,10 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
                 "figure": metric.NAME.format(k=k),
                 a: row["a"],
                 b: row["b"],
-                "p": row["p_value"],
-                "real": row["real"],
+                "p": row["p_corrected"],
+                "new images": row["verdict"],
+                "p ": row["categories"]["p_corrected"],
+                "new categories": row["categories"]["verdict"],
             }
             for key, metric in compared_metrics().items()
             for row in (data[key],)
@@ -307,3 +330,40 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         for key in compared_metrics():
             value, expected = _number(data[key][side]), _number(results.json(name)[key])
             _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)
+    pairs = [(a, b), *(tuple(map(str, pair)) for pair in data["others"])]
+    evaluated = [of["method"] for _, of in results.find(SUMMARY)]
+    found.require_known([name for pair in pairs for name in pair], evaluated, path, "evaluation")
+    # More would take for ever; the configuration admits no more either.
+    found.require(
+        len(set(pairs)) == len(pairs) and data["resamples"] <= MAX_RESAMPLES,
+        "itself",
+        f"{path} repeats a pair or says {data['resamples']!r} resamples",
+    )
+    read = {method: _evaluated(results, method) for pair in pairs for method in pair}
+    compared, *others = [(read[one], read[other]) for one, other in pairs]
+    settings = {name: data[name] for name in ("confidence", "resamples", "seed")}
+    again = comparison.compare(*compared, others=others, **settings)
+    for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
+        found.require(
+            _alike(data[key], again[key]),
+            "queries.csv of all pairs",
+            f"{path} says something else of {key} than the tests of these methods find",
+        )
+
+
+def _evaluated(results: Results, method: str) -> comparison.Evaluated:
+    files = (SUMMARY, METHOD_CATEGORIES, METHOD_QUERIES)
+    return comparison.read(method, *(str(results.path(file, method=method)) for file in files))
+
+
+def _alike(value: Any, other: Any) -> bool:
+    """Tell whether plain data are the same, numbers up to rounding."""
+    if isinstance(other, list):
+        return isinstance(value, list) and len(value) == len(other) and all(map(_alike, value, other))
+    if isinstance(other, dict):
+        return (
+            isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)
+        )
+    if isinstance(other, float) and isinstance(value, int | float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == other)

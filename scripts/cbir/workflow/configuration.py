@@ -278,12 +278,12 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
-    # The smallest p-value of a permutation test is 1 / (resamples + 1).
-    least = math.ceil(1 / (1 - config["comparison"]["confidence"]))
+    # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
+    least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:
         raise InputError(
-            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for a difference to be real "
-            f"at the confidence {config['comparison']['confidence']}: set it to at least {least}."
+            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for an interval and a real "
+            f"difference at the confidence {config['comparison']['confidence']}: set it to at least {least}."
         )
     try:
         TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()

@@ -18,7 +18,8 @@ def gather(results: Results) -> dict[str, Any] | None:
         return None
     k = results.config["evaluation"]["k"]
     metrics = compared_metrics()
-    numbers = [name for key in metrics for name in (key, f"{key}_low", f"{key}_high")]
+    ends = ("", "_low", "_high", "_categories_low", "_categories_high")
+    numbers = [f"{key}{end}" for key in metrics for end in ends]
     table = results.table(METHODS, ["method", *numbers], numbers)
     best_worst = results.table(BEST_WORST, ["method", "place", "rank", "category", "f1"])
     study = results.config["report"]["study"]

@@ -45,6 +45,7 @@ def _simulation(results: Results, method: str) -> dict[str, Any]:
         {
             **dict(zip(keys, map(str, key), strict=True)),
             "queries": int(rounds["queries"].max()),
+            "common": int(rounds["common_queries"].max()),
             "rounds": records(rounds),
         }
         for key, rounds in table.groupby(keys, sort=False)

@@ -7,7 +7,7 @@ import numpy as np
 from cbir.report.results import Results
 from cbir.results import CONFUSION, WORST
 
-TITLE = "The weakest category"
+TITLE = "The category with the lowest F1"
 ORDER = 80
 INPUTS = (WORST, CONFUSION)
 
@@ -28,11 +28,13 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
         **{key: found[key] for key in ("category", "precision", "recall", "f1", "retrieved", "anmrr_at_retrieved")},
         "support": int(counts[place].sum()),
         "taken_for": found["taken_for"],
+        "lowest_in": found["lowest_in"],
+        "resamples": found["resamples"],
         "taken_for_it": sorted(taken, key=lambda item: (-item["count"], item["category"])),
         "rows": [
             {
                 "query": results.card(item["image_id"]),
-                "nmrr": item["nmrr"],
+                "nmrr_at_k": item["nmrr_at_k"],
                 "results": [_answer(results, image_id, found["category"]) for image_id in item["retrieved"]],
             }
             for item in found["images"]
