@@ -354,6 +354,7 @@ def play(checkout: Path, root: Path, seed: int, steps: int = 5) -> Outcome:
         outcome.steps += 1
         if found and all(line.startswith("left over") for line in found):
             outcome.left += 1
+            print(f"seed {seed}, step {step}, after {', '.join(made)}: {'; '.join(found)}", flush=True)
         elif found:
             outcome.problems += [f"seed {seed}, step {step}, after {', '.join(made)}: {line}" for line in found]
             break
