@@ -26,7 +26,9 @@ from cbir.encoders import devices as cbir_devices
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
+from cbir.features.steps import REGISTRY as STEPS
 from cbir.workflow import lock as cbir_lock
+from cbir.workflow import options as cbir_options
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
 from cbir.training.settings import SHOWN
@@ -59,6 +61,7 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
+    config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
@@ -81,6 +84,7 @@ ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
 # The kind of index, as an entry of the registry, its options, and the files of a method's index.
 INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
 INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
@@ -234,8 +238,17 @@ def runtime_of(encoder):
 
 def validation_k(wildcards):
     """How many results a validation looks at; None where the monitor does not depend on it."""
-    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
+    return k_of(("evaluation/metrics", config["encoders"][wildcards.encoder]["training"]["monitor"]))
+
+
+def k_of(entry):
+    """How many results a metric looks at; None where it does not depend on it."""
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(cbir_metrics.REGISTRY[entry[1]]) else None
+
+
+def monitor_entry(wildcards):
+    """The metric by which a method's values are chosen."""
+    return ("evaluation/metrics", cbir_chains.monitor_of(config["methods"][wildcards.method]))
 
 
 def shown_metrics(wildcards):

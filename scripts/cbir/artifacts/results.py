@@ -51,7 +51,7 @@ class Results:
         name = f"features/{method}/{split}.h5"
         return self._once(name, lambda: store.read(self.path(name), method))
 
-    def transform(self, method: str) -> tuple[list[transforms.Part], dict[str, str]]:
+    def transform(self, method: str) -> tuple[transforms.Transform, dict[str, str]]:
         """Return a derived method's steps and what they were fitted to."""
         name = f"transforms/{method}.h5"
         return self._once(name, lambda: transforms.read(self.path(name)))

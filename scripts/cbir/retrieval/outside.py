@@ -52,6 +52,8 @@ class OutsideEncoder:
         """
         self._results, self._methods = Path(results), methods
         self._networks: dict[str, Embed] = {}
+        # A transform may hold the whole gallery, which takes longer to read than to apply.
+        self._transforms: dict[str, tuple[transforms.Transform, list[str]]] = {}
         self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self.stage = ""
 
@@ -74,12 +76,18 @@ class OutsideEncoder:
         about = self._methods[method]
         if "encoder" in about:
             return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), data)
-        path = self._results / "transforms" / f"{method}.h5"
-        steps, made_from = transforms.read(path)
-        if made_from.get("fingerprint") != about.get("transform_fingerprint"):
-            raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
-        parts = [self.features(part, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(steps, parts)[0]
+        fitted, parts = self._transform(method, about.get("transform_fingerprint"))
+        return transforms.transform(fitted, [self.features(part, data)[None] for part in parts])[0]
+
+    def _transform(self, method: str, fingerprint: object) -> tuple[transforms.Transform, list[str]]:
+        """Return what made a method's features, and the names of its parts."""
+        if method not in self._transforms:
+            path = self._results / "transforms" / f"{method}.h5"
+            fitted, made_from = transforms.read(path)
+            if made_from.get("fingerprint") != fingerprint:
+                raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
+            self._transforms[method] = fitted, json.loads(made_from["parts"])
+        return self._transforms[method]
 
     def _encode(self, encoder: str, fingerprint: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, hashlib.sha256(data).hexdigest())

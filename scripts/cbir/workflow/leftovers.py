@@ -22,7 +22,7 @@ _FILES = (
     "logs/outside/{split}.log",
     "(logs|benchmarks)/encode/[^/]+/[^/]+/{outside}.(log|tsv)",
     "logs/(assemble|derive)/{method}/{split}.log",
-    "logs/fit/{derived}.log",
+    "logs/(fit|choose)/{derived}.log",
     "(logs|benchmarks)/(index|evaluate)/{method}.(log|tsv)",
     "logs/plot_evaluation/{method}.log",
     "logs/compare_pair/{pair}.log",
