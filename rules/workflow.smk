@@ -31,6 +31,7 @@ from cbir.workflow import lock as cbir_lock
 from cbir.workflow import options as cbir_options
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
+from cbir.training import losses as cbir_losses
 from cbir.training.settings import SHOWN
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
@@ -62,6 +63,7 @@ try:
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
+    config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
     cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
@@ -221,11 +223,11 @@ def architecture_entry(wildcards):
 
 
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the architecture, the loss, and the metric whose best epoch is the result."""
+    """The entries of registries that decide the weights: the architecture, losses, and the metric whose best epoch is the result."""
     training = config["encoders"][wildcards.encoder]["training"]
     return [
         *architecture_entry(wildcards),
-        ("training/losses", training["loss"]),
+        *(("training/losses", name) for name in cbir_losses.asked(training["loss"])),
         ("evaluation/metrics", training["monitor"]),
     ]
 

@@ -6,6 +6,7 @@ entry that does not say are checked when it is used.
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from cbir.files.errors import InputError
@@ -17,6 +18,9 @@ MOST_CHOICES = 200
 
 # An option of an entry that does not say what it takes; a text that is a number is read as one.
 _ANYTHING: dict[str, Any] = {"anyOf": [{"type": ["integer", "number", "boolean", "null"]}, True]}
+
+_NONE: Mapping[str, Any] = {}
+_WEIGHT = {"weight": {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 
 
 def check_steps(methods: dict[str, dict[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
@@ -30,6 +34,38 @@ def check_steps(methods: dict[str, dict[str, Any]], registry: Registry) -> dict[
         InputError: naming the key and what is allowed there.
     """
     return {name: _check_row(f"methods.{name}", row, registry) for name, row in methods.items()}
+
+
+def check_losses(encoders: dict[str, dict[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
+    """Return the rows of ``encoders``, the losses of whose trainings are checked; otherwise as `check_steps`.
+
+    Args:
+        encoders: a row each, checked against the schema.
+        registry: that of the losses.
+
+    Raises:
+        InputError: naming the key and what is allowed there.
+    """
+    checked = dict(encoders)
+    for name, row in encoders.items():
+        if row["training"] is not None:
+            loss = _check_loss(f"encoders.{name}.training.loss", row["training"]["loss"], registry)
+            checked[name] = row | {"training": row["training"] | {"loss": loss}}
+    return checked
+
+
+def _check_loss(key: str, loss: Any, registry: Registry) -> Any:
+    if isinstance(loss, str):
+        return _check(key, loss, registry, [], _WEIGHT)
+    if not loss:
+        raise InputError(f"config: {key} is {{}}, but must name a loss.")
+    lists = list[int]()
+    checked: dict[str, Any] = {}
+    for name, value in loss.items():
+        checked |= _check(key, {name: value}, registry, lists, _WEIGHT)
+    if lists:
+        raise InputError(f"config: {key} has a list of values, but an option of a loss has one value.")
+    return checked
 
 
 def _check_row(key: str, row: dict[str, Any], registry: Registry) -> dict[str, Any]:
@@ -53,8 +89,19 @@ def _check_row(key: str, row: dict[str, Any], registry: Registry) -> dict[str, A
     return row | {"steps": steps}
 
 
-def _check(key: str, written: Any, registry: Registry, lists: list[int]) -> Any:
-    """Return an entry as it is written, checked; ``lists`` gets the length of each list of values."""
+def _check(key: str, written: Any, registry: Registry, lists: list[int], common: Mapping[str, Any] = _NONE) -> Any:
+    """Return an entry as it is written, checked.
+
+    Args:
+        key: where it is written.
+        written: its name, or its name with its options.
+        registry: whose entry it is.
+        lists: gets the length of each list of values.
+        common: options that every entry of the registry has, before its own.
+
+    Raises:
+        InputError: naming the key and what is allowed there.
+    """
     shown = json.dumps(written, ensure_ascii=False)
     if isinstance(written, dict) and len(written) != 1:
         raise InputError(f"config: {key} is {shown}, but must be one {registry.kind}, such as {{NAME: OPTIONS}}.")
@@ -62,15 +109,15 @@ def _check(key: str, written: Any, registry: Registry, lists: list[int]) -> Any:
     if name not in set(registry):
         words = ", ".join(json.dumps(word) for word in registry)
         raise InputError(f"config: {key} is {shown}, but must be one of {words}, alone or with its options.")
-    known = registry.options(name)
+    stated = registry.options(name)
+    known = {**common, **(stated or {})}
     asked: dict[str, Any] = value if isinstance(value, dict) else {}
     if value is not None and not isinstance(value, dict):
-        first = next(iter({} if known is None else known), None)
-        if known is not None and first is None:
+        if stated is not None and not known:
             raise InputError(f"config: {key} is {shown}, but {name} has no options: write {name}.")
-        asked = {str(first): value}
-    if known is None:
-        known = dict.fromkeys(asked, _ANYTHING)
+        asked = {next(iter(known), "its first option"): value}
+    if stated is None:
+        known = dict.fromkeys(asked, _ANYTHING) | known
     if unknown := sorted(asked.keys() - known.keys()):
         listed = f"; known are {', '.join(known)}" if known else ""
         raise InputError(f"config: {key}.{name} has the unknown key {unknown[0]!r}{listed}.")

@@ -8,6 +8,7 @@ import pytest
 from cbir.features.steps import REGISTRY
 from cbir.files.errors import InputError
 from cbir.files.registry import Registry
+from cbir.training import losses
 from cbir.workflow import options
 
 
@@ -80,3 +81,47 @@ def test_an_entry_that_does_not_say_takes_anything(tmp_path: Path) -> None:
     }
     found = options.check_steps({"x": row}, registry)["x"]["steps"]
     assert found == [{"silent": {"share": 0.5, "kind": "soft", "size": [1, 2]}}, "silent"]
+
+
+def check_loss(loss: Any) -> Any:
+    rows = {"e": {"training": {"loss": loss, "epochs": 3}}, "f": {"training": None}}
+    found = options.check_losses(rows, losses.REGISTRY)
+    assert found["f"] == {"training": None}
+    return found["e"]["training"]["loss"]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "triplet",
+        {"multi-similarity": 1, "proxy-anchor": 0.1},
+        {"proxy-anchor": {"rate": 50, "weight": 2}, "triplet": None},
+        {"multi-similarity": {"epsilon": None}},
+    ],
+)
+def test_losses_stay_as_they_are_written(loss: Any) -> None:
+    assert check_loss(loss) == loss
+
+
+def test_texts_of_losses_are_read() -> None:
+    assert check_loss({"triplet": "0.5", "arcface": {"scale": "32"}}) == {"triplet": 0.5, "arcface": {"scale": 32}}
+
+
+@pytest.mark.parametrize(
+    ("loss", "sentence"),
+    [
+        (
+            "triplets",
+            'config: encoders.e.training.loss is "triplets", but must be one of "arcface", "multi-similarity", ',
+        ),
+        ({}, "config: encoders.e.training.loss is {}, but must name a loss."),
+        ({"triplet": 0}, "config: encoders.e.training.loss.triplet.weight is 0, but must be above 0."),
+        ({"triplet": {"margin": 1}}, "loss.triplet has the unknown key 'margin'; known are weight."),
+        ({"arcface": {"margin": 2}}, "config: encoders.e.training.loss.arcface.margin is 2, but must be at most 1.5."),
+        ({"triplet": [1, 2]}, "config: encoders.e.training.loss has a list of values, but an option of a loss has one"),
+    ],
+)
+def test_a_mistake_in_a_loss_is_one_sentence(loss: Any, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_loss(loss)
+    assert sentence in str(caught.value)
