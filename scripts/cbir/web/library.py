@@ -56,6 +56,7 @@ class Library:
         source: what the collection was made from, ``collection.source`` of the run's configuration.
         folder: where the run reads refinements from, ``feedback.folder``; a relative one starts beside the results.
         weights: Rocchio's, of the run's configuration.
+        judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
         k: results of a round, of the run's configuration.
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
@@ -94,7 +95,9 @@ class Library:
             raise InputError(
                 f"The folder {self.results / 'features'} holds no method's features: run the workflow first."
             )
-        self.source, self.folder, self.weights, self.k = _configuration(self.results / "configuration.json")
+        self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(
+            self.results / "configuration.json"
+        )
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
 
@@ -138,8 +141,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _configuration(path: Path) -> tuple[str, str, Weights, int]:
-    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights and k."""
+def _configuration(path: Path) -> tuple[str, str, Weights, int, bool]:
+    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights, k, judged_first."""
     if not path.exists():
         raise InputError(f"{path} does not exist: run the workflow, which writes it first.")
     try:
@@ -149,10 +152,11 @@ def _configuration(path: Path) -> tuple[str, str, Weights, int]:
             raise ValueError(f"the source {source!r} does not exist")
         folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
-        k = int(asked["k"])
+        # A run from before there was this key is searched as it was.
+        k, judged_first = int(asked["k"]), bool(asked.get("judged_first", False))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
-    return source, folder, weights, k
+    return source, folder, weights, k, judged_first
 
 
 def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:
