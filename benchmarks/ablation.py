@@ -5,9 +5,10 @@
 
 FOLDER holds one sub-folder a category. For each split the workflow makes the features of the method, with
 configs/cpu.yaml; an encoder that is trained is trained for each split anew. DIR keeps the features of each split, and a
-later call goes on. Lists of values are chosen on val. Figures are those of the test images: the mean over the splits and
-the standard deviation. A row is compared with the one that is named beside it, by the t-test for repeated random splits
-that accounts for their overlap (Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003).
+later call goes on. Lists of values are chosen on val. Figures are those of the test images: the mean over the splits
+and the standard deviation. A row is compared with the one that is named beside it, by the t-test for repeated random
+splits that accounts for their overlap (Nadeau and Bengio, "Inference for the generalization error", Machine Learning
+52, 2003).
 """
 
 import argparse
