@@ -54,14 +54,6 @@ def test_only_the_gallery_or_only_queries_are_expanded() -> None:
     assert np.allclose(expand.apply(of_queries, TEST, False), moved, atol=1e-6)
 
 
-def test_a_query_weighs_as_much_as_it_is_told() -> None:
-    gallery, queries = unit(TRAIN.astype(float)), unit(TEST.astype(float))
-    expanded = unit(np.array([expected_sum(row, gallery, 3, 3) for row in gallery]))
-    for own in (0, 2.5):
-        moved = unit(np.array([own * row + expected_sum(row, expanded, 3, 3) for row in queries]))
-        assert np.allclose(expand.apply(expand.fit(TRAIN, neighbours=3, own=own), TEST, False), moved, atol=1e-6)
-
-
 def test_neighbours_behind_and_zero_vectors_weigh_nothing() -> None:
     gallery = np.array([[1.0, 0], [-1, 0], [0, 0]])
     fitted = expand.fit(gallery, neighbours=3, power=0)

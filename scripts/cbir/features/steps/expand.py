@@ -27,13 +27,6 @@ OPTIONS = {
         "maximum": 100,
         "default": 3,
     },
-    "own": {
-        "description": "What a query's own vector weighs beside those of its neighbours.",
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1000,
-        "default": 1,
-    },
     "which": {
         "description": "What is expanded; the other is only scaled to length 1.",
         "enum": ["both", "gallery", "query"],
@@ -48,9 +41,7 @@ _BYTES = 64_000_000
 _EPSILON = float(np.finfo(np.float32).eps)
 
 
-def fit(
-    gallery: NDArray[np.float64], *, neighbours: int = 10, power: float = 3, own: float = 1, which: str = "both"
-) -> Arrays:
+def fit(gallery: NDArray[np.float64], *, neighbours: int = 10, power: float = 3, which: str = "both") -> Arrays:
     """Return the gallery as queries see it (n, d) float32, each row of length 1, and the options.
 
     A gallery row becomes the sum of its ``neighbours`` nearest gallery rows by cosine, itself among them, each weighted
@@ -60,7 +51,6 @@ def fit(
         gallery: (n, d).
         neighbours: how many are summed up; all if there are fewer.
         power: of the cosines.
-        own: weight of a query's own vector. An image of the gallery is one of its neighbours, with the cosine 1.
         which: what is expanded, ``both``, ``gallery`` or ``query``.
     """
     unit = l2.apply({}, gallery, True)
@@ -71,7 +61,6 @@ def fit(
         "gallery": searched,
         "neighbours": np.asarray(neighbours, np.int64),
         "power": np.asarray(power, np.float64),
-        "own": np.asarray(own, np.float64),
         "expands_queries": np.asarray(int(which != "gallery"), np.int64),
     }
 
@@ -79,8 +68,8 @@ def fit(
 def apply(arrays: Arrays, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
     """Return the expanded rows, each of length 1; a zero vector stays zero.
 
-    A query becomes ``own`` times itself, scaled to length 1, plus the weighted sum of its nearest rows of the expanded
-    gallery; that is scaled to length 1. Queries do not see one another.
+    A query becomes itself, scaled to length 1, plus the weighted sum of its nearest rows of the expanded gallery; that
+    is scaled to length 1. Queries do not see one another.
 
     Raises:
         InputError: when ``is_gallery`` and the rows are not as many as it was fitted on.
@@ -95,8 +84,7 @@ def apply(arrays: Arrays, rows: NDArray[np.float64], is_gallery: bool) -> NDArra
     unit = l2.apply({}, rows, False)
     if not arrays["expands_queries"]:
         return unit
-    sums = _sums(unit, gallery, int(arrays["neighbours"]), float(arrays["power"]))
-    return l2.apply({}, arrays["own"] * unit + sums, False)
+    return l2.apply({}, unit + _sums(unit, gallery, int(arrays["neighbours"]), float(arrays["power"])), False)
 
 
 def _sums(
