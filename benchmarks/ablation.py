@@ -33,9 +33,9 @@ from cbir.features import store, transforms
 REPOSITORY = Path(__file__).resolve().parents[1]
 METRICS = ("accuracy", "anmrr", "map")
 K = 3
-COMPONENTS: dict[str, Any] = {"dimension": [64, 128, 256]}
-WHITENED = COMPONENTS | {"whiten": [0.25, 0.5, 0.75]}
-NEIGHBOURS = [5, 10, 20]
+COMPONENTS: dict[str, Any] = {"dimension": [64, 128]}
+WHITENED = COMPONENTS | {"whiten": [0.3, 0.5]}
+NEIGHBOURS = [10, 20]
 # Words, steps, and the row that it is compared with.
 CHAINS: list[tuple[str, list[Any], int | None]] = [
     ("as it is", [{"power": 1}], None),
