@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cbir.files.registry import Registry
+from cbir.files.registry import options, words
 from cbir.files.tables import write_text
 from cbir.workflow.configuration import with_words
 
@@ -60,9 +60,9 @@ def _keys(part: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any
 
 def _options(folder: str, above: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the options of each entry of a registry, as the entry itself states them."""
-    registry = Registry("", str(ROOT / "scripts/cbir" / folder), "")
-    for word in registry:
-        for name, option in (registry.options(word) or {}).items():
+    place = ROOT / "scripts/cbir" / folder
+    for word in words(place):
+        for name, option in (options(place / f"{word.replace('-', '_')}.py") or {}).items():
             yield f"{above}: {word}: {name}", option
 
 

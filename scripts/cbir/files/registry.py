@@ -64,12 +64,7 @@ class Registry(Mapping[str, Any]):
             ValueError: when ``OPTIONS`` is no literal.
         """
         self._require(name)
-        for node in ast.parse(self.path(name).read_text(encoding="utf-8")).body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            if any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
-                found: dict[str, Any] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-                return found
-        return None
+        return options(self.path(name))
 
     def path(self, name: str) -> Path:
         """Return the file of an entry, which the code hash of a rule that uses it covers."""
@@ -87,6 +82,20 @@ def words(folder: Path) -> list[str]:
         for path in folder.iterdir()
         if path.suffix == ".py" and not path.stem.startswith("_")
     )
+
+
+def options(entry: Path) -> dict[str, Any] | None:
+    """Return the literal ``OPTIONS`` of the file of an entry, read without importing it; None if it has none.
+
+    Raises:
+        ValueError: when ``OPTIONS`` is no literal.
+    """
+    for node in ast.parse(entry.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+            found: dict[str, Any] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            return found
+    return None
 
 
 def _module(name: str) -> str:
