@@ -7,7 +7,7 @@ rule encode:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
     output:
-        # Kept while the job runs: it reuses the rows that are there.
+        # Snakemake does not remove the old file (`update`), because the job reuses its rows.
         update("results/encoded/{encoder}/{runtime}/{shard}.h5"),
     log:
         "results/logs/encode/{encoder}/{runtime}/{shard}.log",

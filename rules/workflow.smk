@@ -64,6 +64,9 @@ try:
         cbir_contents.require_folder(config["collection"]["path"])
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
+    # The kind of index, as an entry of the registry, and its options.
+    INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+    INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
     cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
 except InputError as error:
     raise WorkflowError(str(error))
@@ -87,14 +90,13 @@ PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
-# The kind of index, as an entry of the registry, its options, and the files of a method's index.
-INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
-INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+# The files of a method's index.
 INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
 INDEX_FILES = {"about": "results/index/{method}.json"}
 if INDEX_ENDINGS[config["index"]["kind"]]:
     INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
-# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+# The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
+# training moves even mislabelled images towards the others of their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
     key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
@@ -205,7 +207,7 @@ def content_of(path):
     wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
     """
     try:
-        # Some of the kernel's own files claim no size and never end.
+        # Some files of /proc and /sys have the size 0 and never end.
         return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
     except OSError:
         return ""
@@ -343,7 +345,7 @@ def read_refinements():
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
-# The methods are no setting of a simulation: another one leaves the others as they are.
+# Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
 SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
 SIMULATED = config["feedback"]["simulation"]["methods"]
@@ -351,7 +353,7 @@ SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
 # An entry that is the path of a file comes from outside the collection.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
-# What the results may hold; the rest is removed, see `cbir.workflow.leftovers`.
+# What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
     "outside": sorted(OUTSIDE),
@@ -359,7 +361,6 @@ ASKED = {
     "derived": sorted(set(METHODS) - set(ENCODED)),
     "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
-    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,
@@ -371,6 +372,21 @@ def query_stores(wildcards):
     image = QUERY_IMAGES.get(wildcards.query)
     splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def other_pairs(wildcards):
+    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
+
+
+def methods_of_pairs(wildcards):
+    """The methods of this pair and of the others, each once."""
+    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
+
+
+def evaluations(file):
+    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
 
 
 def refine_input(wildcards):

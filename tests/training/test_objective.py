@@ -13,14 +13,14 @@ from cbir.files.errors import InputError
 from cbir.training import losses, objective
 from cbir.training.losses._weighted import Weighted
 from cbir.training.model import TrainingModel
-from cbir.training.settings import TrainingSettings
+from training.made import settings
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 EMBEDDINGS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
 def build(loss: Any) -> Any:
-    return objective.build(TrainingSettings(loss=loss), 3, 4)
+    return objective.build(settings(loss=loss), 3, 4)
 
 
 def value(loss: Any, targets: dict[str, Any]) -> tuple[float, float]:
@@ -61,7 +61,7 @@ def step(rate: float) -> np.ndarray:
     inputs = keras.Input((4,))
     encoder = keras.Model(inputs, layers.Dense(4, use_bias=False)(inputs))
     loss = build({"normalised-softmax": {"rate": rate}})
-    model = TrainingModel(encoder, loss, TrainingSettings())
+    model = TrainingModel(encoder, loss, settings())
     model.compile(optimizer=keras.optimizers.Adam(0.001), jit_compile=False)
     before = ops.convert_to_numpy(loss.proxies)
     model.fit(EMBEDDINGS, {"labels": LABELS}, batch_size=6, epochs=1, shuffle=False, verbose=0)
@@ -78,7 +78,7 @@ def test_what_a_loss_does_not_take_is_one_sentence() -> None:
     with pytest.raises(InputError, match=r"^training\.loss: triplet does not fit its options \(.*'scale'\): correct"):
         build({"triplet": {"scale": 3}})
     with pytest.raises(InputError, match=r"^training\.loss is 'best': make it one of arcface, "):
-        TrainingSettings(loss={"best": 1})
+        settings(loss={"best": 1})
 
 
 def test_the_options_that_an_entry_states_are_the_arguments_of_its_build() -> None:

@@ -397,7 +397,7 @@ def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_p
     client = visitor(create_app(library, tmp_path / "feedback", "make run ARGS=\"--directory '../two words'\""))
     page = html.unescape(client.get(save(client, walk(client, SEARCH, "r"), "mine").location).text)
     assert "<code>make run ARGS=\"--directory '../two words'\"</code> makes" in page
-    assert f"<code>{library.results}/feedback/mine</code>" in page
+    assert f"<code>{library.files.folder}/feedback/mine</code>" in page
 
 
 def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient, tmp_path: Path) -> None:

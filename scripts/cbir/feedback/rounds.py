@@ -79,7 +79,7 @@ class RoundResult:
     residual_precision: float | None
     ranking: Ranking
 
-    # A simulated user asks for neither of these two.
+    # Computed when asked for, because a simulated user needs neither of these two.
     @cached_property
     def distances(self) -> Vector:
         """Euclidean distances of the results to ``vector``, float64 (k,)."""

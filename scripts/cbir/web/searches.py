@@ -10,12 +10,12 @@ from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
 from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
 
-# A step back, or one more flag, finds the rounds before it here.
+# Rounds of recent searches are kept for a step back or one more flag.
 _KEPT = 128
 
 
 class Searches:
-    """Answers states; the rounds of recent ones are kept."""
+    """Computes the rounds of a search from its state; those of recent states are kept."""
 
     def __init__(self, library: Library, outside: OutsideImages) -> None:
         """Search in ``library`` for its own images and for those of ``outside``."""
@@ -75,9 +75,9 @@ class Searches:
         given = state.flags if state.flags[-1] else state.flags[:-1]
         if not any(given):
             raise InputError("There is nothing to save yet: flag at least one image.")
-        # The workflow would refuse what cannot be ranked.
+        # Ranked once more, because the workflow would refuse judgements that cannot be ranked.
         self.results(replace(state, flags=(*given, "")))
-        # Named, not ranked: what was judged is then plain to a reader, and stays the same image.
+        # Image_ids, not ranks: a person can read them, and they name the same image whatever the ranking.
         rounds = tuple(map(self.judgements, given))
         asked = query, state.method, state.k, state.strategy, self._library.weights, rounds, source
         return Refinement(*asked, self._library.judged_first)

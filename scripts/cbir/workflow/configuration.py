@@ -51,7 +51,7 @@ def check(
     validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
-        # Of a row of several kinds the whole choice is told, not what one kind would want.
+        # For `oneOf` report all alternatives, not the errors within one of them.
         raise InputError(_sentence(error.parent or error))
     if given is not None:
         config = _without_users_of_what_is_off(config, given, tell)
@@ -184,7 +184,7 @@ def _without_users_of_what_is_off(
 
 
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
-    # To JSON 3.0 is an integer; to Python it is none.
+    # JSON Schema admits 3.0 as an integer; Python code needs an int.
     if isinstance(value, float) and "integer" in schema.get("type", ()):
         return int(value)
     if not isinstance(value, dict):
@@ -298,17 +298,17 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
-    # The smallest p-value of a permutation test is 1 / (resamples + 1).
-    least = math.ceil(1 / (1 - config["comparison"]["confidence"]))
+    # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
+    least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:
         raise InputError(
-            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for a difference to be real "
-            f"at the confidence {config['comparison']['confidence']}: set it to at least {least}."
+            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for an interval and a real "
+            f"difference at the confidence {config['comparison']['confidence']}: set it to at least {least}."
         )
     try:
         TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()
     except CycleError as error:
-        # The circle comes as parts first.
+        # The cycle lists each part before what is made from it.
         circle = error.args[1][::-1]
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 

@@ -11,14 +11,11 @@ import yaml
 from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.features import store
 from cbir.report.results import Results
+from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
 
 TITLE = "Provenance"
 ORDER = 120
-INPUTS = (
-    "encoders/{encoder}.json",
-    "features/{method}/train.h5",
-    "index/{method}.json",
-)
+INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "train"), INDEX_ABOUT)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -26,8 +23,8 @@ def gather(results: Results) -> dict[str, Any]:
     libraries: dict[str, str] = {}
     methods = []
     for method in results.methods:
-        index = results.json(f"index/{method.name}.json")
-        features = store.about(results.root / f"features/{method.name}/train.h5", method.name)
+        index = results.json(INDEX_ABOUT, method=method.name)
+        features = store.about(results.path(FEATURES, method=method.name, split="train"), method.name)
         libraries |= json.loads(features.get("libraries", "{}"))
         libraries |= {name: index[name] for name in ("numpy", "scipy") if name in index}
         methods.append(
@@ -41,7 +38,7 @@ def gather(results: Results) -> dict[str, Any]:
     here = {"Python": platform.python_version(), "snakemake": _version("snakemake")}
     return {
         "encoders": [
-            {"name": name, **_encoder(results.json(f"encoders/{name}.json"))} for name in results.names["encoder"]
+            {"name": name, **_encoder(results.json(NETWORK_ABOUT, encoder=name))} for name in results.names["encoder"]
         ],
         "methods": methods,
         "libraries": sorted({**libraries, **{name: value for name, value in here.items() if value}}.items()),

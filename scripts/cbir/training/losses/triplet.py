@@ -59,7 +59,7 @@ class TripletLoss(Loss):
 
 
 def is_collapsed(loss: float, spread: float, margin: float) -> bool:
-    """Return whether a loss is about the margin while the embeddings have no spread to speak of.
+    """Return whether a loss is close to the margin while the embeddings have hardly any spread.
 
     Args:
         loss: mean hinge.
