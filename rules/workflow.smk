@@ -26,9 +26,12 @@ from cbir.encoders import devices as cbir_devices
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
+from cbir.features.steps import REGISTRY as STEPS
 from cbir.workflow import lock as cbir_lock
+from cbir.workflow import options as cbir_options
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
+from cbir.training import losses as cbir_losses
 from cbir.training.settings import SHOWN
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
@@ -59,6 +62,8 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
+    config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
+    config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
     # The kind of index, as an entry of the registry, and its options.
     INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
     INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
@@ -84,6 +89,7 @@ ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
+CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
 # The files of a method's index.
 INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
 INDEX_FILES = {"about": "results/index/{method}.json"}
@@ -219,11 +225,11 @@ def architecture_entry(wildcards):
 
 
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the architecture, the loss, and the metric whose best epoch is the result."""
+    """The entries of registries that decide the weights: the architecture, losses, and the metric whose best epoch is the result."""
     training = config["encoders"][wildcards.encoder]["training"]
     return [
         *architecture_entry(wildcards),
-        ("training/losses", training["loss"]),
+        *(("training/losses", name) for name in cbir_losses.asked(training["loss"])),
         ("evaluation/metrics", training["monitor"]),
     ]
 
@@ -236,8 +242,17 @@ def runtime_of(encoder):
 
 def validation_k(wildcards):
     """How many results a validation looks at; None where the monitor does not depend on it."""
-    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
+    return k_of(("evaluation/metrics", config["encoders"][wildcards.encoder]["training"]["monitor"]))
+
+
+def k_of(entry):
+    """How many results a metric looks at; None where it does not depend on it."""
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(cbir_metrics.REGISTRY[entry[1]]) else None
+
+
+def monitor_entry(wildcards):
+    """The metric by which a method's values are chosen."""
+    return ("evaluation/metrics", cbir_chains.monitor_of(config["methods"][wildcards.method]))
 
 
 def shown_metrics(wildcards):

@@ -20,7 +20,7 @@ from cbir.files.tables import read_csv, read_json
 
 if TYPE_CHECKING:
     from cbir.features.store import FeatureStore
-    from cbir.features.transforms import Part
+    from cbir.features.transforms import Transform
 
 CONFIGURATION = "configuration.json"
 REPORT = "report.html"
@@ -98,7 +98,7 @@ JOBS = (
     *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
     *("encode/{encoder}/{runtime}/{outside}", "encode/{encoder}/{runtime}/{shard}", "outside/{split}"),
-    *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "index/{method}"),
+    *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "choose/{derived}", "index/{method}"),
     *("evaluate/{method}", "plot_evaluation/{method}", "compare_pair/{pair}", "query/{method}/{query}"),
     *("refine/{refinement}", "simulate/{simulated}", "plot_simulation/{simulated}"),
 )
@@ -217,7 +217,7 @@ class Results:
         path = self.path(FEATURES, method=method, split=split)
         return self._once(path, lambda: store.read(path, method))
 
-    def transform(self, method: str) -> "tuple[list[Part], dict[str, str]]":
+    def transform(self, method: str) -> "tuple[Transform, dict[str, str]]":
         """Return a derived method's fitted steps and what they were fitted to."""
         from cbir.features import transforms
 

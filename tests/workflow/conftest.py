@@ -53,7 +53,7 @@ _EVERYTHING = CONFIG | {
     "methods": CONFIG["methods"]
     | {
         "trained": {"encoder": "trained"},
-        "small": {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False},
+        "small": {"of": "siamese", "steps": [{"pca": [3, 4]}, {"expand": {"neighbours": 2}}], "choose": "val"},
         "combined": {"combine": ["small", "trained"], "normalise": "minmax"},
     },
     "comparison": {"pairs": [["siamese", "combined"]]},

@@ -9,10 +9,11 @@ import pandas as pd
 
 from cbir.artifacts.found import Found
 from cbir.encoders.runtimes import made_by
-from cbir.features import store
+from cbir.features import store, transforms
+from cbir.features.chains import chains, name_of
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
-from cbir.files.hashes import sha256_file, sha256_json
+from cbir.files.hashes import sha256_file
 from cbir.results import FEATURES, NETWORK_ABOUT, SPLIT, TRANSFORM, Results, read_object
 from cbir.retrieval import index
 from cbir.retrieval.indexes import REGISTRY as INDEXES
@@ -79,11 +80,13 @@ def _require_parts(results: Results, held: FeatureStore, path: Path, split: str,
 
 
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the train stores it was fitted on."""
-    fitted_parts, fitted = results.transform(names["derived"])
+    """Compare with the train stores it was fitted on, and the val stores that its values were chosen on."""
+    held, fitted = results.transform(names["derived"])
     row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
-    found.count = f"{len(fitted_parts)} parts"
+    chosen = json.loads(fitted["chosen"]) if "chosen" in fitted else None
+    found.count = f"{len(held.parts)} parts"
     found.source = {"row": fitted["row"], "parts": ", ".join(parts), "fingerprint": fitted["fingerprint"]}
+    made_by = [*zip(parts, (part.steps for part in held.parts), strict=True), (" + ".join(parts), held.whole)]
     found.rows = pd.DataFrame(
         [
             {
@@ -91,23 +94,34 @@ def transform(results: Results, path: Path, names: dict[str, str], found: Found)
                 "step": step.name,
                 "learned": ", ".join(f"{name} {_summary(array)}" for name, array in step.arrays.items()) or "nothing",
             }
-            for part, chain in zip(parts, fitted_parts, strict=True)
-            for step in chain.steps
+            for part, chain in made_by
+            for step in chain
         ]
     )
     found.require(
-        fitted["method"] == names["derived"] and fitted["fingerprint"] == sha256_json([row, digests]),
+        fitted["method"] == names["derived"] and fitted["fingerprint"] == transforms.fingerprint(row, digests, chosen),
         "its own fingerprint",
         f"The transform {path} was edited, or is of another method",
     )
-    for part, digest in zip(parts, digests, strict=True):
-        fits = results.store(part, "train").about["features_sha256"] == digest
-        found.require(
-            fits,
-            f"{FEATURES.format(method=part, split='train')} (features_sha256)",
-            f"The transform {path} was fitted on other vectors than "
-            f"{results.path(FEATURES, method=part, split='train')} holds",
-        )
+    asked = chains(row)
+    found.require(
+        [[step.name for step in chain] for _, chain in made_by]
+        == [[name_of(step) for step in chain] for chain in (*asked.parts, asked.whole)],
+        "its own row (steps)",
+        f"The transform {path} has other steps than its row",
+    )
+    for split, made_on in {"train": digests, "val": chosen["val"] if chosen else []}.items():
+        for part, digest in zip(parts, made_on, strict=False):
+            fits = results.store(part, split).about["features_sha256"] == digest
+            found.require(
+                fits,
+                f"{FEATURES.format(method=part, split=split)} (features_sha256)",
+                f"The transform {path} was {'chosen' if split == 'val' else 'fitted'} on other vectors than "
+                f"{results.path(FEATURES, method=part, split=split)} holds",
+            )
+    if chosen:
+        tried = chosen["tried"][chosen["best"]]
+        found.source["chosen on val"] = f"{json.dumps(tried['steps'])}, {chosen['monitor']} {tried['value']:.4f}"
 
 
 def _summary(values: np.ndarray) -> str:

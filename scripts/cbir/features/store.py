@@ -21,7 +21,7 @@ from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes
 _ABOUT = (
     *("method", "split", "manifest_sha256", "encoder", "encoder_fingerprint", "weights", "weights_fingerprint"),
     *("preprocessing", "preprocessing_fingerprint", "normalise", "runtime", "precision"),
-    *("row", "transform_fingerprint", "parts"),
+    *("row", "chosen", "transform_fingerprint", "parts"),
     *("dimension", "features_sha256", "libraries"),
 )
 """What a store may say about itself; a reader looks for nothing else."""

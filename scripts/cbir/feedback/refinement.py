@@ -55,6 +55,7 @@ class Refinement:
     weights: Weights
     rounds: tuple[Round, ...]
     source: str
+    judged_first: bool = False
 
 
 def read(
@@ -121,6 +122,7 @@ def parse(
             for judgements in value["rounds"]
         ),
         source=source,
+        judged_first=value.get("judged_first", False),
     )
 
 
@@ -134,6 +136,7 @@ def as_json(refinement: Refinement) -> dict[str, Any]:
         "alpha": refinement.weights.alpha,
         "beta": refinement.weights.beta,
         "gamma": refinement.weights.gamma,
+        "judged_first": refinement.judged_first,
         "rounds": [
             {"relevant": list(judgements.relevant), "irrelevant": list(judgements.irrelevant)}
             for judgements in refinement.rounds

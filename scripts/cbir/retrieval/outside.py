@@ -75,12 +75,12 @@ class OutsideEncoder:
         about = self._methods[method]
         if "encoder" in about:
             return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), data)
-        steps, made_from = self._results.transform(method)
+        fitted, made_from = self._results.transform(method)
         if made_from.get("fingerprint") != about.get("transform_fingerprint"):
             path = self._results.path(TRANSFORM, derived=method)
             raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
         parts = [self.features(part, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(steps, parts)[0]
+        return transforms.transform(fitted, parts)[0]
 
     def _encode(self, encoder: str, fingerprint: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, hashlib.sha256(data).hexdigest())

@@ -36,7 +36,7 @@ class TrainingSettings:
     """One training; the defaults of its keys are in the schema of the configuration alone.
 
     Attributes:
-        loss: an entry of `cbir.training.losses`.
+        loss: an entry of `cbir.training.losses`, or several with weights or options, see `cbir.training.losses.asked`.
         mining: how the triplet loss chooses triplets within a batch.
         margin: of the triplet loss, in squared distances.
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
@@ -56,7 +56,7 @@ class TrainingSettings:
         seed: of batches and augmentation.
     """
 
-    loss: str
+    loss: str | dict[str, Any]
     mining: Mining
     margin: float
     normalise: bool
@@ -80,7 +80,10 @@ class TrainingSettings:
         Raises:
             InputError: naming the key.
         """
-        for name, choices in ({"loss": tuple(losses.REGISTRY)} | _CHOICES).items():
+        for name in losses.asked(self.loss):
+            if name not in set(losses.REGISTRY):
+                raise _wrong("loss", name, "one of " + ", ".join(losses.REGISTRY))
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), "one of " + ", ".join(choices))
         for name, least in _AT_LEAST.items():

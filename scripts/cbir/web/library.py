@@ -54,6 +54,7 @@ class Library:
         source: what the collection was made from, ``collection.source`` of the run's configuration.
         folder: where the run reads refinements from, ``feedback.folder``; a relative one starts beside the results.
         weights: Rocchio's, of the run's configuration.
+        judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
         k: results of a round, of the run's configuration.
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
@@ -82,7 +83,7 @@ class Library:
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
-        self.source, self.folder, self.weights, self.k = _configuration(self.files)
+        self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
 
@@ -126,8 +127,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _configuration(results: Results) -> tuple[str, str, Weights, int]:
-    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights and k."""
+def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
+    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights, k, judged_first."""
     path = results.path(CONFIGURATION)
     if not path.exists():
         raise InputError(f"{path} does not exist: run the workflow, which writes it first.")
@@ -138,10 +139,11 @@ def _configuration(results: Results) -> tuple[str, str, Weights, int]:
             raise ValueError(f"the source {source!r} does not exist")
         folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
-        k = int(asked["k"])
+        # A run from before there was this key is searched as it was.
+        k, judged_first = int(asked["k"]), bool(asked.get("judged_first", False))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
-    return source, folder, weights, k
+    return source, folder, weights, k, judged_first
 
 
 def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:

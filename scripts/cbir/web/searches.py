@@ -52,7 +52,10 @@ class Searches:
         if vector is None:
             raise InputError("The network is still at work: try again in a minute.")
         category = None if query is None else self._library.images[query].category
-        search = Search(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search")
+        search = Search(
+            *(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search"),
+            judged_first=self._library.judged_first,
+        )
         if not flags:
             return search.start()
         previous = self._round(method, query, upload, k, strategy, flags[:-1])
@@ -76,7 +79,8 @@ class Searches:
         self.results(replace(state, flags=(*given, "")))
         # Image_ids, not ranks: a person can read them, and they name the same image whatever the ranking.
         rounds = tuple(map(self.judgements, given))
-        return Refinement(query, state.method, state.k, state.strategy, self._library.weights, rounds, source)
+        asked = query, state.method, state.k, state.strategy, self._library.weights, rounds, source
+        return Refinement(*asked, self._library.judged_first)
 
     def judgements(self, flags: str) -> Round:
         """Return a round's flags as the image_ids of the flagged images.

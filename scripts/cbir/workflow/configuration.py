@@ -200,8 +200,22 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
     }
 
 
-def _sentence(error: jsonschema.ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+def check_value(value: Any, schema: dict[str, Any], key: str) -> Any:
+    """Check one value against a schema of its own; texts are read as in `check`.
+
+    Raises:
+        InputError: naming ``key`` and what is allowed there.
+    """
+    value = _read(value, schema)
+    _require_plain(value, key)
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        raise InputError(_sentence(error, key))
+    return value
+
+
+def _sentence(error: jsonschema.ValidationError, above: str = "") -> str:
+    key = ".".join([*filter(None, [above]), *map(str, error.absolute_path)]) or "the configuration"
     rule, value = error.validator, error.validator_value
     shown = json.dumps(error.instance, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
@@ -230,11 +244,17 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         "pattern": lambda: f"like {value}",
     }
     if rule == "oneOf":
-        kinds = "; or ".join(", ".join(_with_value(name, option) for name in option["required"]) for option in value)
+        kinds = "; or ".join(_keys_of(option) for option in value)
         return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
+
+
+def _keys_of(option: dict[str, Any]) -> str:
+    """Return in words the keys of one kind of row; ``optional`` in the schema lists those that it may have as well."""
+    keys = ", ".join(_with_value(name, option) for name in option["required"])
+    return f"{keys} (and, if wanted, {', '.join(option['optional'])})" if "optional" in option else keys
 
 
 def _with_value(name: str, option: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.features import store
 from cbir.report.results import Results
 from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
@@ -30,6 +31,7 @@ def gather(results: Results) -> dict[str, Any]:
             {
                 "name": method.name,
                 "row": _flow(results.config["methods"][method.name]),
+                "chosen": _chosen(features),
                 **{key: index.get(key) for key in ("dimension", "rows", "kind", "features_sha256")},
             }
         )
@@ -47,6 +49,24 @@ def gather(results: Results) -> dict[str, Any]:
 
 def _flow(row: dict[str, Any]) -> str:
     return yaml.safe_dump(row, default_flow_style=True, allow_unicode=True, width=10**6).strip().strip("{}")
+
+
+def _chosen(features: dict[str, Any]) -> dict[str, Any] | None:
+    """Return which values were tried on val; None where nothing was chosen."""
+    if "chosen" not in features:
+        return None
+    chosen = json.loads(features["chosen"])
+    return {
+        "monitor": METRICS[chosen["monitor"]].NAME.format(k="k"),
+        "tried": [
+            {
+                "steps": ", ".join(map(_flow, tried["steps"])),
+                "value": tried["value"],
+                "is_best": place == chosen["best"],
+            }
+            for place, tried in enumerate(chosen["tried"])
+        ],
+    }
 
 
 def _encoder(about: dict[str, Any]) -> dict[str, Any]:
