@@ -290,7 +290,7 @@ class Run:
                 "residual_precision_at_k_plain": 0.125,
             }
             | {"residual_anmrr": "" if number else 0.75, "residual_anmrr_plain": "" if number else 0.75}
-            | {"common_queries": 3, "common_residual_precision_at_k": 0.375}
+            | {"residual_queries": 3, "common_queries": 3, "common_residual_precision_at_k": 0.375}
             | {"common_residual_precision_at_k_plain": 0.1875}
             | {"common_residual_anmrr": "" if number else 0.625, "common_residual_anmrr_plain": "" if number else 0.625}
             for strategy in ("rocchio", "linear")

@@ -1,10 +1,16 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+import plot_simulation
+from cbir.feedback.records import GAIN_COLUMNS
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Gallery, Search
 from cbir.feedback.simulation import choose, judge_by_category, measure, simulate
 from cbir.feedback.strategies import Weights
+from cbir.files.errors import InputError
 
 # The query at 0; on the way cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
 IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "dog/5", "cat/6"]
@@ -106,3 +112,13 @@ def test_a_sample_depends_on_content_and_seed_and_not_on_the_order() -> None:
     # An image less moves at most one other into the sample.
     assert (choose(digests[1:], 20, seed=0) != chosen[1:]).sum() <= 1
     assert choose(digests[:5], 20, seed=0).tolist() == [True] * 5
+
+
+def test_every_column_that_readers_require_is_written(tmp_path: Path) -> None:
+    table = measure([search()], 2, gtm=3).mean().assign(strategy="rocchio", scope="worst", category="")
+    assert set(GAIN_COLUMNS) == set(table.columns)
+    table.drop(columns="common_residual_anmrr").to_csv(tmp_path / "gain.csv", index=False)
+    (tmp_path / "example.json").write_text('{"refinement": {"k": 2}}')
+    paths = {"gain": str(tmp_path / "gain.csv"), "example": str(tmp_path / "example.json")}
+    with pytest.raises(InputError, match=r"gain\.csv .*common_residual_anmrr"):
+        plot_simulation.work(SimpleNamespace(input=SimpleNamespace(**paths)))

@@ -105,7 +105,8 @@ def _from_text(text: str, schema: dict[str, Any]) -> Any:
     try:
         # YAML 1.1 takes 1e-4 for text.
         meant = float(text) if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", text) else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+    # Text may be nested deeper than YAML is read.
+    except (ValueError, yaml.YAMLError, RecursionError):
         return text
     return meant if any(_is_type(meant, name) for name in types) else text
 

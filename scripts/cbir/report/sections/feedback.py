@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.feedback.records import GAIN_COLUMNS, SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.report.results import Results, records
 from cbir.results import EXAMPLE, GAIN, GAIN_PICTURE, ROUNDS
@@ -37,7 +37,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 
 def _simulation(results: Results, method: str) -> dict[str, Any]:
     keys = ["scope", "category", "strategy"]
-    table = results.table(GAIN, [*keys, "round"], simulated=method)
+    table = results.table(GAIN, GAIN_COLUMNS, simulated=method)
     # A figure that is not defined is an empty cell.
     figures = table.columns.difference(keys)
     table = table.assign(**table[figures].apply(pd.to_numeric, errors="coerce"))
