@@ -42,6 +42,7 @@ class TrainingSettings:
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
         batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
             normalises by the moving ones as they are (scale and offset are trained either way).
+        freeze_below: the name of a layer; those before it in the order of the network are not trained. None trains all.
         categories_per_batch: P; fewer where the collection has fewer.
         images_per_category: K; where a category has fewer images they repeat.
         epochs: at most this many.
@@ -61,6 +62,7 @@ class TrainingSettings:
     margin: float = 0.2
     normalise: bool = True
     batch_norm: BatchNorm = "frozen"
+    freeze_below: str | None = None
     categories_per_batch: int = 8
     images_per_category: int = 4
     epochs: int = 10
