@@ -114,13 +114,25 @@ def give(model: keras.Model, arrays: Sequence[Sequence[np.ndarray]], data: bytes
     Raises:
         Exception: nearly any, when they do not fit.
     """
-    if not archive.has_nested_layers(data):
-        set_weights(model, [array for layer in arrays for array in layer])
-        return
+    values = [array for layer in arrays for array in layer]
+    if archive.has_nested_layers(data):
+        in_order = dict(zip(_order_in_file(model), values, strict=True))
+        values = [in_order[place] for place in range(len(values))]
+    set_weights(model, values)
+
+
+def _order_in_file(model: keras.Model) -> list[int]:
+    """Return which of a network's weights, in Keras's order, is the first, the second, ... in a file that Keras writes.
+
+    Keras promises neither order, so each weight is filled with its number, and the numbers are read from such a file.
+    """
+    numbered = [np.full(weight.shape, place, weight.dtype) for place, weight in enumerate(model.weights)]
+    model.set_weights(numbered)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.weights.h5"
-        path.write_bytes(data)
-        model.load_weights(path)
+        model.save_weights(path)
+        found = archive.read_weights(path, [type(operation).__name__ for operation in model.operations])
+    return [int(array.flat[0]) for layer in found for array in layer]
 
 
 def shapes(model: keras.Model) -> list[tuple[int, ...]]:

@@ -154,7 +154,7 @@ def read_weights(
 def has_nested_layers(source: str | Path | bytes) -> bool:
     """Tell whether a layer of what `read_weights` reads has weights in layers within it.
 
-    The order of such weights in the file is none that `set_weights` takes; Keras's `load_weights` finds them by name.
+    The order of such weights in the file is none that Keras's `set_weights` takes.
     """
     with opened(source) as file:
         layers = group(file, "layers")
@@ -175,7 +175,7 @@ def require_shapes(found: Sequence[h5py.Dataset], shapes: Shapes | None) -> None
         return
     if len(found) != len(shapes):
         raise ValueError(f"it holds {len(found)} weights, and the network has {len(shapes)}")
-    # Layers within layers stand in another order. Which weight is which is then seen by Keras.
+    # Layers within layers stand in another order, see `has_nested_layers`.
     if sorted(array.shape for array in found) == sorted(map(tuple, shapes)):
         return
     for array, shape in zip(found, shapes, strict=True):
