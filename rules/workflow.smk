@@ -27,9 +27,12 @@ from cbir.encoders.options import Options
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
+from cbir.features.steps import REGISTRY as STEPS
 from cbir.workflow import lock as cbir_lock
+from cbir.workflow import options as cbir_options
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
+from cbir.training import losses as cbir_losses
 from cbir.training.settings import SHOWN
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
@@ -76,6 +79,11 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         cbir_contents.require_folder(config["collection"]["path"])
+    config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
+    config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
+    # The kind of index, as an entry of the registry, and its options.
+    INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+    INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
     require_encoders()
 except InputError as error:
     raise WorkflowError(str(error))
@@ -98,14 +106,14 @@ ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
-# The kind of index, as an entry of the registry, its options, and the files of a method's index.
-INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
-INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
+# The files of a method's index.
 INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
 INDEX_FILES = {"about": "results/index/{method}.json"}
 if INDEX_ENDINGS[config["index"]["kind"]]:
     INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
-# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+# The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
+# training moves even mislabelled images towards the others of their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
     key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
@@ -216,7 +224,7 @@ def content_of(path):
     wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
     """
     try:
-        # Some of the kernel's own files claim no size and never end.
+        # Some files of /proc and /sys have the size 0 and never end.
         return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
     except OSError:
         return ""
@@ -239,11 +247,11 @@ def architecture_entry(wildcards):
 
 
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the architecture, the loss, and the metric whose best epoch is the result."""
+    """The entries of registries that decide the weights: the architecture, losses, and the metric whose best epoch is the result."""
     training = config["encoders"][wildcards.encoder]["training"]
     return [
         *architecture_entry(wildcards),
-        ("training/losses", training["loss"]),
+        *(("training/losses", name) for name in cbir_losses.asked(training["loss"])),
         ("evaluation/metrics", training["monitor"]),
     ]
 
@@ -256,8 +264,17 @@ def runtime_of(encoder):
 
 def validation_k(wildcards):
     """How many results a validation looks at; None where the monitor does not depend on it."""
-    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
+    return k_of(("evaluation/metrics", config["encoders"][wildcards.encoder]["training"]["monitor"]))
+
+
+def k_of(entry):
+    """How many results a metric looks at; None where it does not depend on it."""
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(cbir_metrics.REGISTRY[entry[1]]) else None
+
+
+def monitor_entry(wildcards):
+    """The metric by which a method's values are chosen."""
+    return ("evaluation/metrics", cbir_chains.monitor_of(config["methods"][wildcards.method]))
 
 
 def shown_metrics(wildcards):
@@ -352,7 +369,7 @@ def read_refinements():
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
-# The methods are no setting of a simulation: another one leaves the others as they are.
+# Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
 SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
 SIMULATED = config["feedback"]["simulation"]["methods"]
@@ -360,7 +377,7 @@ SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
 # An entry that is the path of a file comes from outside the collection.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
-# What the results may hold; the rest is removed, see `cbir.workflow.leftovers`.
+# What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
     "outside": sorted(OUTSIDE),
@@ -368,7 +385,6 @@ ASKED = {
     "derived": sorted(set(METHODS) - set(ENCODED)),
     "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
-    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,
@@ -380,6 +396,21 @@ def query_stores(wildcards):
     image = QUERY_IMAGES.get(wildcards.query)
     splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def other_pairs(wildcards):
+    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
+
+
+def methods_of_pairs(wildcards):
+    """The methods of this pair and of the others, each once."""
+    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
+
+
+def evaluations(file):
+    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
 
 
 def refine_input(wildcards):

@@ -57,12 +57,12 @@ def _work(job: Any) -> None:
         architecture=architecture,
         options=options,
     )
-    # The checkpoint stays: Snakemake may not have learned that this job ended, and ask for it again.
+    # The checkpoint stays, because Snakemake may be killed before it notes that this job ended, and then run it again.
     write_text(folder / FINISHED, job.params.code)
 
 
 def _forget_what_other_code_finished(checkpoint: Path, code: str) -> None:
-    """An interrupted training is gone on with, even by changed code; a finished one is that code's result."""
+    """Remove the checkpoint of a training that other code finished; an unfinished one is resumed whatever the code."""
     finished = checkpoint.with_name(FINISHED)
     if finished.is_file() and finished.read_text(encoding="utf-8") != code:
         checkpoint.unlink(missing_ok=True)

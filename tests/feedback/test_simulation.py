@@ -58,6 +58,21 @@ def test_means_leave_out_a_query_with_nothing_left_to_find() -> None:
     np.testing.assert_allclose(table["residual_anmrr_plain"], [8 / 33, 1 / 6])
     assert table["judged"].tolist() == [0, 4]
     assert table["precision_at_k"].tolist() == [0.5, 0.25]
+    assert table["residual_queries"].tolist() == [2, 1]
+
+
+def test_strategies_and_rounds_are_compared_over_the_same_queries() -> None:
+    # As above, the second query has nothing left in round 1, so the first alone is common to both rounds: its figures.
+    table = measure([search(), search(k=6)], 1, gtm=3).mean()
+    assert table["common_queries"].tolist() == [1, 1]
+    np.testing.assert_allclose(table["common_residual_precision_at_k"], [0.5, 0])
+    np.testing.assert_allclose(table["common_residual_precision_at_k_plain"], [0.5, 0.5])
+    np.testing.assert_allclose(table["common_residual_anmrr"], [8 / 33, 1 / 3])
+    np.testing.assert_allclose(table["common_residual_anmrr_plain"], [8 / 33, 1 / 6])
+    # With another strategy, nothing is left for the first either.
+    none = measure([search(), search(k=6)], 1, gtm=3).mean(np.array([False, False]))
+    assert none["common_queries"].tolist() == [0, 0]
+    assert none[["common_residual_anmrr", "common_residual_precision_at_k"]].isna().all(axis=None)
 
 
 def test_feedback_helps_where_the_category_is_two_clouds() -> None:

@@ -19,6 +19,7 @@ from cbir.training.batches import ImageSet, Photographs, PlainBatches
 from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.settings import TrainingSettings
 from cbir.training.train import train
+from training import made
 
 SETTINGS: dict[str, Any] = {
     "mining": "batch-hard",
@@ -32,7 +33,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    return TrainingSettings.from_row({**SETTINGS, **changes})
+    return made.settings(**SETTINGS | changes)
 
 
 def tiny_encoder(seed: int = 0) -> Any:

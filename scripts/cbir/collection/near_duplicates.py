@@ -15,13 +15,17 @@ from cbir.files.progress import Progress
 
 # Images compared at a time with as many others: a block of 16 MB.
 _BLOCK = 2048
+# How two images are compared: the hashes of the one, those of the other, and whether that is a mirror image. To mirror
+# the one gives another distance than to mirror the other, and neither has precedence.
+_WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
 
 
 def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
     """Group images that are linked by near-duplicates, directly or through others.
 
     Two images are near-duplicates when the larger of the Hamming distances of their pHashes and of their dHashes is at
-    most ``distance``, as they are or with one of them mirrored. Memory is proportional to the number of images.
+    most ``distance``, as they are, with the one mirrored or with the other mirrored; the smallest of the three counts.
+    A copy that was changed more is not found. Memory is proportional to the number of images.
 
     Args:
         hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is compared with none.
@@ -38,7 +42,7 @@ def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
     table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
     count = len(table)
     labels = np.arange(count)
-    # Distance, then whether mirrored, then the row: one number that orders neighbours.
+    # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
     for rows, others, distances, mirrored in _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance):
@@ -78,20 +82,24 @@ def _bits(column: pd.Series) -> NDArray[np.float32]:
 def _near(
     bits: dict[str, NDArray[np.float32]], distance: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]]:
-    """Yield rows, others (rows < others), their distances, and whether the others were mirrored, block by block."""
+    """Yield rows, others (rows < others), their distances, and whether one was mirrored, block by block.
+
+    A pair comes once for each of `_WAYS` in which it is near.
+    """
     count = len(bits["phash"])
     progress = Progress("pairs of images compared", count * (count + 1) // 2)
     least = BITS - 2 * distance
     for start in range(0, count, _BLOCK):
         for other in range(start, count, _BLOCK):
             here, there = slice(start, start + _BLOCK), slice(other, other + _BLOCK)
-            for mirrored, suffix in enumerate(("", "_mirrored")):
-                inner = bits["phash"][here] @ bits[f"phash{suffix}"][there].T
+            for one, other_way, mirrored in _WAYS:
+                inner = bits[f"phash{one}"][here] @ bits[f"phash{other_way}"][there].T
                 if start == other:
                     inner[np.tril_indices(len(inner))] = -BITS
                 # Few blocks hold a pair, so that the second hash costs little.
                 if inner.max() >= least:
-                    np.minimum(inner, bits["dhash"][here] @ bits[f"dhash{suffix}"][there].T, out=inner)
+                    second = bits[f"dhash{one}"][here] @ bits[f"dhash{other_way}"][there].T
+                    np.minimum(inner, second, out=inner)
                     rows, others = np.nonzero(inner >= least)
                     lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)
                     yield rows + start, others + other, lengths, mirrored

@@ -1,4 +1,4 @@
-"""Which GPUs this machine has for us, which one a job runs on, and how many threads."""
+"""The GPUs that may be used, the one that a job runs on, and the number of threads."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from cbir.files.errors import InputError
 
 log = logging.getLogger("cbir")
 
-# Descriptors, open for as long as the process lives: that is how long the GPU is its own.
+# Descriptors of locks, open until the process ends: so long it has the GPU for itself.
 _claims: list[int] = []
 
 
@@ -135,7 +135,7 @@ def _open_locks(folder: Path) -> int:
 
 
 def _set_up() -> list[str]:
-    """Return what the backend calls the GPU that it was left."""
+    """Return what the backend calls the GPU that it may use."""
     import keras
 
     backend = keras.backend.backend()

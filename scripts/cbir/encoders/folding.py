@@ -1,4 +1,4 @@
-"""Make a network smaller for inference: what a convolution can do itself needs no layer of its own."""
+"""Make a network faster for inference: fold batch normalisation and padding into the convolutions."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from keras import layers
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """Return a network of the same function, with what stands around its convolutions folded into them.
+    """Return a network that computes the same, with the layers around its convolutions folded into them.
 
     A batch normalisation behind a convolution becomes part of its kernel and bias (the statistics are constants when a
-    network encodes), and zero padding before it becomes its own where that is the same. What is left is what the
-    libraries have one fast kernel for. The kernels are computed in float64 and rounded once, so that features differ in
-    their last digits only.
+    network encodes), and zero padding before it becomes its own where that is the same. The libraries have fast kernels
+    for the layers that remain. The weights are computed in float64 and rounded once, so that features differ in their
+    last digits only.
 
     Args:
         model: a functional model whose layers are each called once.

@@ -124,7 +124,7 @@ def _one_at_a_time(forward: Forward) -> Forward:
 
 
 def _one_for_each_thread(prepare: Callable[[], Forward]) -> Forward:
-    """Return a function for several threads, made of ones for one at a time: as many as run at the same time."""
+    """Return a function that several threads may call: each call takes an idle function of `prepare`, or a new one."""
     free: deque[Forward] = deque()
 
     def forward(images: NDArray[np.uint8]) -> Features:
@@ -156,7 +156,7 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
-    # On a processor LiteRT is the faster one at depthwise convolutions, TensorFlow at all others.
+    # On a CPU, LiteRT is faster at depthwise convolutions, and TensorFlow at all others.
     if not gpu and any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers):
         try:
             return _litert(model, batch)
@@ -168,7 +168,7 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     def forward(images: NDArray[np.uint8]) -> Features:
         return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
 
-    # A GPU has enough in one batch, and memory for few.
+    # One batch keeps a GPU busy, and its memory holds few of them.
     return _one_at_a_time(forward) if gpu else forward
 
 
@@ -176,7 +176,7 @@ def _litert(model: keras.Model, batch: int) -> Forward:
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
-    # Given the model as well, as its log asks, the converter leaves the weights as variables, which are slow.
+    # The converter's log asks for the model as well, but then it leaves the weights as variables, which is slow.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([_traced(model, batch).get_concrete_function()])
     network = converter.convert()
 

@@ -151,7 +151,7 @@ def open_encoder(path: str | Path) -> Encoder:
     model = _rebuilt(about, path, preparation(about, side).size)
     try:
         held = archive.unpack(path, weights.shapes(model))
-    # A damaged archive raises nearly anything.
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         raise InputError(f"The network {path} cannot be opened ({error}): remove it and run again.") from error
     if (held.architecture, held.fingerprint()) != (model.to_json(), about["weights_fingerprint"]):

@@ -83,7 +83,7 @@ def encode_shard(
         batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers, crop)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
-            # Whatever ends this job, the last line of its log says where it was.
+            # Logged first, so that the log of a job that is killed ends with what it was doing.
             log.info(
                 "%s: images %d to %d of %d, from %s on",
                 *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
@@ -107,7 +107,7 @@ def encode_shard(
 
 
 def count_missing(manifest: str | Path, path: str | Path, about: str | Path, runtime: runtimes.Runtime) -> int:
-    """Count the contents that `encode_shard` would encode, as far as the shard tells; very many if it cannot be read.
+    """Count the contents that `encode_shard` would encode; a very large number if the shard cannot be read.
 
     Args:
         manifest: CSV with the columns path and sha256.
@@ -122,7 +122,7 @@ def count_missing(manifest: str | Path, path: str | Path, about: str | Path, run
             own = attributes(file, ["fingerprint"])["fingerprint"]
             held = list(texts(dataset(file, "sha256", "S", 1))) if own == made else []
         return len(wanted.difference(held))
-    # Files that are still to be made, and h5py raises many kinds on damaged ones.
+    # The files may not exist yet, and h5py raises many types of exception on damaged ones.
     except Exception:
         return sys.maxsize
 
@@ -137,8 +137,8 @@ def _embedded(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
-    Each thread takes whole batches, from file to features: a processor is then never without work, and threads that
-    decode do not stand in the way of threads that compute.
+    Each thread takes whole batches, from file to features. So no core waits for another, and threads that decode do not
+    compete with threads that compute.
     """
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
@@ -146,7 +146,7 @@ def _embedded(
         return embed(np.stack([_load_verified(*row, size, crop) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
-        # Twice as many as threads, so that none waits while the results of the first are taken.
+        # Twice as many as threads, so that no thread waits while the results of the first batch are stored.
         ahead = deque(pool.submit(work, chosen) for chosen in islice(upcoming, 2 * workers))
         try:
             while ahead:
@@ -180,7 +180,7 @@ def _digests(path: Path, fingerprint: str) -> list[str]:
                 check.update(features[row : row + _SAVE_ROWS].tobytes())
             whole = len(features) == len(digests) and check.hexdigest() == about["features_sha256"]
             return list(digests) if whole else []
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception:
         return []
 
@@ -226,14 +226,14 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             here = sorted((places[digest][1], at) for at, digest in enumerate(chunk) if places[digest][0] == shard)
             if not here:
                 continue
-            # Rows of one content may be wanted twice; HDF5 takes each row once, in rising order.
+            # A content may be asked for twice; h5py takes each row once, in rising order.
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
             try:
-                # `_digests` has opened it safely, which reads all of it: too long for each block.
+                # `_digests` has checked the whole file, which would take too long for each block.
                 with h5py.File(shard, "r") as file:
                     values = dataset(file, "features", np.float32, 2)[rows]
-            # h5py raises many kinds on damaged files.
+            # h5py raises many types of exception on damaged files.
             except Exception as error:
                 raise InputError(f"The encoded shard {shard} is damaged ({error}): remove it and run again.") from error
             if block is None:
@@ -248,6 +248,6 @@ def _holds_rows(path: Path) -> bool:
     try:
         with opened(path) as file:
             return len(dataset(file, "sha256", "S", 1)) > 0
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception:
         return True

@@ -33,7 +33,7 @@ def save(model: Any, path: str | Path) -> None:
             weights = archive.read("model.weights.h5")
         metadata.pop("date_saved", None)
         with zipfile.ZipFile(temporary, "w") as archive:
-            # A ZipInfo made by name alone bears a fixed date.
+            # A ZipInfo that is made from a name alone has a fixed date.
             archive.writestr(zipfile.ZipInfo("metadata.json"), json.dumps(metadata))
             archive.writestr(zipfile.ZipInfo("config.json"), model.to_json())
             archive.writestr(zipfile.ZipInfo("model.weights.h5"), weights)
@@ -77,7 +77,7 @@ def read(path: str | Path) -> Archive:
         raise InputError(f"The network {path} does not exist: run the workflow first.")
     try:
         return unpack(path)
-    # A damaged archive raises nearly anything.
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         raise InputError(f"The network {path} is damaged ({error}): remove it and run again.") from error
 
@@ -145,7 +145,7 @@ def read_weights(
     with opened(source) as file:
         found = [_datasets(file, place) for place in _groups(classes)]
         require_shapes([array for arrays in found for array in arrays], shapes)
-        # Of one array that many layers share, each would read a copy.
+        # Layers may share one dataset, and each reads a copy: the copies together may be larger than the file.
         if sum(array.nbytes for arrays in found for array in arrays) > file.id.get_filesize():
             raise ValueError("its weights claim more bytes than the file has")
         return [[array[()].astype(np.float32, copy=False) for array in arrays] for arrays in found]

@@ -30,7 +30,7 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
         ValueError: when it is no regular file.
         OSError: when it is no HDF5 file.
     """
-    # A pipe would be waited for.
+    # Opening a pipe would wait for somebody to write to it.
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise ValueError("it is no file")
     with h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
@@ -72,7 +72,7 @@ def dataset(parent: h5py.Group, name: str, wanted: DTypeLike, *dimensions: int) 
         raise ValueError(f"the dataset {name!r} holds something else than {_in_words(wanted)}")
     if found.ndim not in dimensions:
         raise ValueError(f"the dataset {name!r} has {found.ndim} dimensions")
-    # Their product as Python's own integers: HDF5's would overflow. What was never written has no place.
+    # Python's integers cannot overflow, HDF5's can. A dataset that was never written has no offset.
     size = math.prod(found.shape) * found.id.get_type().get_size()
     if size and (found.id.get_offset() is None or found.id.get_offset() + size > found.file.id.get_filesize()):
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")

@@ -1,5 +1,6 @@
 """Registries: a folder a kind, a file an entry, named as the word that the configuration uses."""
 
+import ast
 import csv
 import importlib
 from collections.abc import Iterator, Mapping
@@ -62,10 +63,23 @@ class Registry(Mapping[str, Any]):
         Raises:
             InputError: when there is none of this name.
         """
+        self._require(name)
+        return self[name]
+
+    def _require(self, name: str) -> None:
         if name not in self:
             known = ", ".join(f"{word}..." if word.endswith(":") else word for word in words(self.folder))
             raise InputError(f"The {self.kind} {name!r} does not exist: use one of {known}.")
-        return self[name]
+
+    def options(self, name: str) -> dict[str, Any] | None:
+        """Return the literal ``OPTIONS`` of an entry, read without importing it; None if it has none.
+
+        Raises:
+            InputError: when there is no entry of this name.
+            ValueError: when ``OPTIONS`` is no literal.
+        """
+        self._require(name)
+        return options(self.path(name))
 
     def path(self, name: str) -> Path:
         """Return the file of an entry, which the code hash of a rule that uses it covers."""
@@ -114,3 +128,17 @@ def _word(name: str) -> str:
     """Return the word that stands for a name in the list of words: itself, or its prefix."""
     prefix, colon, _ = name.partition(":")
     return prefix + colon
+
+
+def options(entry: Path) -> dict[str, Any] | None:
+    """Return the literal ``OPTIONS`` of the file of an entry, read without importing it; None if it has none.
+
+    Raises:
+        ValueError: when ``OPTIONS`` is no literal.
+    """
+    for node in ast.parse(entry.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+            found: dict[str, Any] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            return found
+    return None

@@ -22,9 +22,10 @@ from cbir.features import store, transforms
 from cbir.features.shards import encode_shard, read_rows
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
+from cbir.results import NETWORK, TRANSFORM, Results
 
-# The configuration's own default. A network run at the shape of the workflow gives its features bit by bit on most
-# machines; a batch of another size differs in the last bits.
+# The batch in which a single image is encoded: the default of the configuration. With the batch size of the workflow a
+# network gives the same features bit for bit on most machines; with another one they differ in the last bits.
 _BATCH = 2
 # Features of the newest images are kept, because several methods may use one encoder.
 _KEPT = 128
@@ -43,14 +44,14 @@ class OutsideEncoder:
         stage: what it is doing, as a sentence; empty before the first image.
     """
 
-    def __init__(self, results: str | Path, methods: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, results: Results, methods: Mapping[str, Mapping[str, Any]]) -> None:
         """Load nothing yet.
 
         Args:
-            results: the folder of a run's results.
+            results: a run's results.
             methods: what each method's feature store says about itself, by name; see `cbir.features.store.about`.
         """
-        self._results, self._methods = Path(results), methods
+        self._results, self._methods = results, methods
         self._networks: dict[str, Embed] = {}
         self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self.stage = ""
@@ -74,12 +75,12 @@ class OutsideEncoder:
         about = self._methods[method]
         if "encoder" in about:
             return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), data)
-        path = self._results / "transforms" / f"{method}.h5"
-        steps, made_from = transforms.read(path)
+        fitted, made_from = self._results.transform(method)
         if made_from.get("fingerprint") != about.get("transform_fingerprint"):
+            path = self._results.path(TRANSFORM, derived=method)
             raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
         parts = [self.features(part, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(steps, parts)[0]
+        return transforms.transform(fitted, parts)[0]
 
     def _encode(self, encoder: str, fingerprint: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, hashlib.sha256(data).hexdigest())
@@ -96,11 +97,11 @@ class OutsideEncoder:
     def _network(self, encoder: str, fingerprint: str) -> Embed:
         if encoder not in self._networks:
             self.stage = f"The network {encoder} is loading; this takes some seconds, once."
-            self._networks[encoder] = open_network(self._path(encoder), fingerprint)
+            self._networks[encoder] = open_network(self._path(encoder), fingerprint, _BATCH)
         return self._networks[encoder]
 
     def _path(self, encoder: str) -> Path:
-        return self._results / "encoders" / f"{encoder}.keras"
+        return self._results.path(NETWORK, encoder=encoder)
 
 
 def prepared_as(network: Path) -> Preparation:
@@ -113,12 +114,13 @@ def prepared_as(network: Path) -> Preparation:
     return preparation(read_json(side, {"architecture": str}), side)
 
 
-def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
+def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Embed:
     """Return the network that made features, as a function from images to features.
 
     Args:
         path: the network of a run.
         fingerprint: the ``encoder_fingerprint`` of the features.
+        batch: images at a time.
         calls: threads that call the function at the same time.
 
     Raises:
@@ -132,11 +134,11 @@ def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
 
     encoder = networks.open_encoder(path)
     flip = Options.from_row(encoder.about.get("options", {})).flip
-    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime, calls, flip)
+    return inference.embedder(encoder.model, batch, encoder.about["normalise"], runtime, calls, flip)
 
 
 def encode_files(
-    manifest: pd.DataFrame, target: str | Path, network: Path, made: Mapping[str, Any], workers: int
+    manifest: pd.DataFrame, target: str | Path, network: Path, made: Mapping[str, Any], batch: int, workers: int
 ) -> None:
     """Write the features of image files into a file in the format of a feature store.
 
@@ -145,6 +147,7 @@ def encode_files(
         target: the file to write.
         network: the network of a run.
         made: what a feature store of this network says about itself.
+        batch: images at a time, in each thread.
         workers: threads.
 
     Raises:
@@ -162,8 +165,8 @@ def encode_files(
             dimension=dimension,
             size=prepared.size,
             crop=prepared.crop,
-            batch=_BATCH,
-            make_embed=lambda: open_network(network, fingerprint, calls=workers),
+            batch=batch,
+            make_embed=lambda: open_network(network, fingerprint, batch, workers),
             workers=workers,
         )
         rows = read_rows([shard], list(manifest["sha256"]), fingerprint)

@@ -13,7 +13,9 @@ from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
 
-CACHE_BYTES = 1_000_000_000  # Decoded training and validation images that are kept in memory, each split.
+CACHE_BYTES = (
+    1_000_000_000  # Bytes of decoded images that are kept in memory, for the train and for the validation split each.
+)
 Targets = dict[str, NDArray[Any]]
 
 QUEUE = 4  # Batches made ahead, each of some 20 MB.

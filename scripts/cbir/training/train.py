@@ -20,7 +20,7 @@ from cbir.evaluation.validation import retrieval_quality
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-from cbir.training import checkpoint, collapse, losses
+from cbir.training import checkpoint, collapse, objective
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
 from cbir.training.model import TrainingModel, frozen_below, half_precision_twin
 from cbir.training.sampler import epoch_batches
@@ -103,9 +103,7 @@ class _Trainer:
         self.val_photographs = Photographs(val_set.paths, shape, options.crop)
         self.steps = len(self._batches(epoch=1))
         # Labels are indices for a loss that has variables for each category.
-        self.objective = losses.REGISTRY.get_entry(settings.loss).build(
-            settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1]
-        )
+        self.objective = objective.build(settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1])
         computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
         self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)

@@ -190,7 +190,7 @@ MISTAKES = {
     "unknown strategy": (
         "feedback.simulation.strategies",
         ["best"],
-        'one of "linear", "nearest", "rocchio".',
+        'one of "linear", "mixed", "nearest", "rocchio".',
     ),
     "pca of combined": (
         "methods.x",

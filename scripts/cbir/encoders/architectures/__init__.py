@@ -14,8 +14,8 @@ An entry defines
 ``build(size)``
     Returns the network for images of ``size`` (width, height): a functional `keras.Model` with random weights, named as
     the entry. It takes pixels from 0 to 255 as float32 (n, height, width, 3) and gives features (n, d); layers inside
-    it, without weights, do the preprocessing. Every layer has a name of its own choice or of a fixed one, because Keras
-    numbers layers without a name, so that a second network in the same process had other names.
+    it, without weights, do the preprocessing. Every layer has an explicit name, because Keras numbers layers without
+    one, and a second network in the same process would have other names.
 ``download(source, model)``
     Only where ``SOURCES`` is not empty: gives a network of ``build`` the published weights and returns a text that says
     where they came from; raises `InputError` when they cannot be had. What it loaded is compared with ``SOURCES``.

@@ -8,10 +8,11 @@ from cbir.collection.columns import REJECTED_COLUMNS
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.report import filters
 from cbir.report.results import Results, records
+from cbir.results import REJECTED
 
 TITLE = "Collection"
 ORDER = 10
-INPUTS = ("collection/rejected.csv",)
+INPUTS = (REJECTED,)
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
 
@@ -21,7 +22,7 @@ def gather(results: Results) -> dict[str, Any]:
     config = results.config["collection"]
     counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
     counts = counts.reindex(sorted(set(results.images["category"]))).fillna(0).astype(int)
-    rejected = results.table(INPUTS[0], REJECTED_COLUMNS)
+    rejected = results.table(REJECTED, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
         "source": SOURCES.get_entry(config["source"]).DESCRIPTION.format(**config),
@@ -36,7 +37,7 @@ def gather(results: Results) -> dict[str, Any]:
         "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
-        "rejected_file": str(results.root / INPUTS[0]),
+        "rejected_file": str(results.path(REJECTED)),
         "reasons": _reasons(rejected["reason"]),
     }
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from cbir.report.results import Results
+from cbir.results import CONFUSION
 
 TITLE = "Confusion"
 ORDER = 70
-INPUTS = ("evaluation/{method}/confusion.csv",)
+INPUTS = (CONFUSION,)
 MAX_CONFUSIONS = 10
 """Rows of the table of most frequent confusions."""
 
