@@ -23,6 +23,7 @@ from cbir.collection import contents as cbir_contents
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
+from cbir.encoders.options import Options
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
@@ -38,11 +39,27 @@ from cbir.report.sections import REGISTRY as SECTIONS
 from cbir.retrieval import indexes as cbir_indexes
 from cbir.files.atomic import date_back
 from cbir.files.hashes import sha256_file, sha256_json
+from cbir.files.registry import path as entry_file
 from cbir.encoders.runtimes import RUNTIMES, Runtime
 
 # On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
+
+
+def require_encoders():
+    """Refuse an encoder whose weights, or whose network of a person's own, are not there."""
+    named = {row["architecture"] for row in config["encoders"].values()}
+    entries = {name: cbir_architectures.REGISTRY.get_entry(name) for name in {*cbir_architectures.REGISTRY, *named}}
+    own = {name: ["own"] if hasattr(entry, "FILE") else [] for name, entry in entries.items()}
+    cbir_config.require_weights(config, {name: [*entry.SOURCES, *own[name]] for name, entry in entries.items()})
+    for name, row in config["encoders"].items():
+        try:
+            # Of a file, it is read there.
+            Options.from_row(row).size or entries[row["architecture"]].SIZE
+        except InputError as error:
+            raise InputError(f"config: encoders.{name}: {error}")
+
 
 try:
     # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
@@ -67,7 +84,7 @@ try:
     # The kind of index, as an entry of the registry, and its options.
     INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
     INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
-    cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
+    require_encoders()
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -114,7 +131,7 @@ def code(script, *data, entries=()):
         entries: the entries of registries that the configuration names for this rule, as pairs such as
             ("training/losses", "triplet"). Data files beside an entry that are named as it is count, too.
     """
-    files = tuple(BASE / "scripts/cbir" / registry / f"{name.replace('-', '_')}.py" for registry, name in entries)
+    files = tuple(entry_file(BASE / "scripts/cbir" / registry, name) for registry, name in entries)
     own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
     beside = (
         path for file in files for path in file.parent.glob(f"{file.stem}.*") if path.suffix not in (".py", ".pyc")
@@ -216,7 +233,12 @@ def content_of(path):
 def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
-    return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
+    # Options that are not used are left out, so that a new one reruns nothing.
+    row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
+    if row["training"] is not None and row["training"]["freeze_below"] is None:
+        row["training"] = {key: value for key, value in row["training"].items() if key != "freeze_below"}
+    return settings(row)
 
 
 def architecture_entry(wildcards):
@@ -275,9 +297,11 @@ def weights_file(wildcards):
 
 
 def weights_content(wildcards):
-    """The content of a weights file that a person named; "" for other weights."""
-    source = config["encoders"][wildcards.encoder]["weights"]
-    return "" if source == "random" or weights_file(wildcards) else content_of(source)
+    """The contents of the weights file and of the network that a person named; "" where there are none."""
+    row = config["encoders"][wildcards.encoder]
+    own = getattr(cbir_architectures.REGISTRY[row["architecture"]], "FILE", None)
+    named = row["weights"] not in ("random", "own") and not weights_file(wildcards)
+    return (content_of(own) if own else "") + (content_of(row["weights"]) if named else "")
 
 
 def shard_manifest(wildcards):

@@ -77,6 +77,10 @@ def _value(key: dict[str, Any]) -> str:
     """Return in words which values a key admits."""
     if "enum" in key:
         return ", ".join(_code(json.dumps(word) if word is None else str(word)) for word in key["enum"])
+    if "prefixes" in key:
+        return ", ".join(_code(f"{prefix}...") for prefix in key["prefixes"])
+    if "anyOf" in key:
+        return ", ".join(map(_value, key["anyOf"]))
     kinds = [key["type"]] if isinstance(key.get("type"), str) else list(key.get("type", []))
     words = " or ".join(_KINDS[kind] for kind in kinds)
     if key.get("format") == "path":

@@ -2,6 +2,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -328,3 +329,11 @@ def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
     assert any("checkpoint.npz" in line and "starts anew" in line for line in told)
     assert not any("training goes on" in line for line in told)
     assert list(history["epoch"]) == list(range(len(history)))
+
+
+def test_what_jax_fills_up_its_last_batch_with_is_cut_off() -> None:
+    padded = np.arange(128, dtype=np.float32).reshape(64, 2)
+    trainer = object.__new__(training._Trainer)
+    trainer.model = SimpleNamespace(predict=lambda batches, verbose: padded)
+    trainer.workers = 1
+    assert np.array_equal(trainer._embed(Photographs(["a.png"] * 7, (4, 4, 3))), padded[:7])

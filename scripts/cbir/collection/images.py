@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
 from cbir.files.errors import InputError
+
+Crop = Literal["squash", "centre"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
@@ -66,13 +69,15 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"unreadable ({error.strerror})") from error
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash") -> Image.Image:
     """Decode an image to RGB: first frame, EXIF orientation applied, transparency on white, 16 bits scaled to 8.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file.
-        size: (width, height) to squash the image to, bilinear with antialiasing; large JPEGs are then decoded at the
+        size: (width, height) to bring the image to, bilinear with antialiasing; large JPEGs are then decoded at the
             smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
+        crop: how: ``squash`` takes the whole image and changes its proportions; ``centre`` keeps them, takes the
+            largest part of the size's proportions around the middle, and cuts off the rest.
 
     Returns:
         A Pillow image of mode RGB.
@@ -94,7 +99,10 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
                 image.load()
                 rgb = _to_rgb(_upright(image))
                 # A copy no longer hangs on its file.
-                return rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
+                if size is None:
+                    return rgb.copy()
+                box = None if crop == "squash" else _centre(rgb.size, size)
+                return rgb.resize(size, Image.Resampling.BILINEAR, box=box)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -104,6 +112,13 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
     # Decoders raise nearly anything on damaged data (OSError, SyntaxError, struct.error, ...): all mean the same here.
     except Exception as error:
         raise ImageError(f"damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})") from error
+
+
+def _centre(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the largest box (left, top, right, bottom) around the middle that has the proportions of ``size``."""
+    scale = min(whole[0] / size[0], whole[1] / size[1])
+    left, top = (max((side - scale * wanted) / 2, 0.0) for side, wanted in zip(whole, size, strict=True))
+    return left, top, whole[0] - left, whole[1] - top
 
 
 _free = _ROOM_PIXELS
@@ -181,12 +196,13 @@ def inspect(data: bytes) -> ImageInfo:
     return ImageInfo(image.width, image.height)
 
 
-def load(path: str | Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def load(path: str | Path, size: tuple[int, int], crop: Crop = "squash") -> NDArray[np.uint8]:
     """Read an image file as a network takes it.
 
     Args:
         path: the file.
-        size: (width, height) that the image is squashed to.
+        size: (width, height) that the image is brought to.
+        crop: how, see `decode`.
 
     Returns:
         Array of shape (height, width, 3), uint8, RGB.
@@ -194,7 +210,7 @@ def load(path: str | Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         ImageError: see `read_bytes` and `decode`.
     """
-    return np.asarray(decode(read_bytes(path), size))
+    return np.asarray(decode(read_bytes(path), size, crop))
 
 
 def thumbnail(path: str | Path, side: int) -> Image.Image:

@@ -23,7 +23,7 @@ def fold(model: keras.Model) -> keras.Model:
     """
     followers: dict[str, list[Any]] = {}
     for layer in model.layers:
-        for name in _inputs(layer):
+        for name in inputs_of(layer):
             followers.setdefault(name, []).append(layer)
     norms, gone, padded = {}, set(), set()
     for layer in model.layers:
@@ -52,11 +52,20 @@ def fold(model: keras.Model) -> keras.Model:
     for layer in folded.layers:
         if layer.weights:
             values = model.get_layer(layer.name).get_weights()
-            layer.set_weights(_normalised(layer, values, norms[layer.name]) if layer.name in norms else values)
+            set_weights(layer, _normalised(layer, values, norms[layer.name]) if layer.name in norms else values)
     return folded
 
 
-def _inputs(layer: Any) -> list[str]:
+def set_weights(layer: Any, values: list[np.ndarray]) -> None:
+    """Give a layer or a model its weights, and let what Keras computes from them once follow."""
+    layer.set_weights(values)
+    # An adapted `Normalization` computes with copies of its weights.
+    for part in [layer, *getattr(layer, "layers", [])]:
+        if isinstance(part, layers.Normalization):
+            part.finalize_state()
+
+
+def inputs_of(layer: Any) -> list[str]:
     """Return the names of the layers before a layer."""
     if isinstance(layer, layers.InputLayer):
         return []

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.images import ImageError, decode, read_bytes
+from cbir.collection.images import Crop, ImageError, decode, read_bytes
 from cbir.encoders import runtimes
 from cbir.encoders.runtimes import Embed
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
@@ -39,6 +39,7 @@ def encode_shard(
     batch: int,
     make_embed: Callable[[], Embed],
     workers: int,
+    crop: Crop = "squash",
 ) -> int:
     """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
 
@@ -52,11 +53,12 @@ def encode_shard(
             ``fingerprint`` and ``features_sha256``.
         fingerprint: the encoder's; rows of another one are not reused.
         dimension: length of a feature vector.
-        size: (width, height) in pixels to which images are squashed.
+        size: (width, height) in pixels to which images are brought.
         batch: images a call.
         make_embed: returns the function from images (n, height, width, 3) uint8 to features, which several threads call
             at the same time; called only if an image must be encoded, so that no network loads when none is.
         workers: threads, each of which decodes and encodes a batch at a time.
+        crop: how images are brought to the size, see `cbir.collection.images.decode`.
 
     Returns:
         How many images were encoded.
@@ -78,7 +80,7 @@ def encode_shard(
         embed = make_embed()
         progress = Progress("images encoded", len(missing))
         step = max(_SAVE_ROWS // batch, 1) * batch
-        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers)
+        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers, crop)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
             # Logged first, so that the log of a job that is killed ends with what it was doing.
@@ -131,7 +133,7 @@ def _finished(parts: Path) -> list[Path]:
 
 
 def _embedded(
-    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int
+    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int, crop: Crop
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
@@ -141,7 +143,7 @@ def _embedded(
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
     def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
-        return embed(np.stack([_load_verified(*row, size) for row in chosen]))
+        return embed(np.stack([_load_verified(*row, size, crop) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
         # Twice as many as threads, so that no thread waits while the results of the first batch are stored.
@@ -155,11 +157,11 @@ def _embedded(
                 future.cancel()
 
 
-def _load_verified(path: str, digest: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _load_verified(path: str, digest: str, size: tuple[int, int], crop: Crop) -> NDArray[np.uint8]:
     try:
         data = read_bytes(path)
         if hashlib.sha256(data).hexdigest() == digest:
-            return np.asarray(decode(data, size))
+            return np.asarray(decode(data, size, crop))
     except ImageError as error:
         log.debug("%s: %s", path, error)
     raise InputError(f"The image {path} has changed since the collection was read: run again.")

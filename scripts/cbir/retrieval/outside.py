@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.encoders import architectures
+from cbir.encoders.options import Options, Preparation, preparation
 from cbir.encoders.runtimes import Embed, made_by
 from cbir.features import store, transforms
 from cbir.features.shards import encode_shard, read_rows
@@ -87,7 +87,9 @@ class OutsideEncoder:
         if key not in self._encoded:
             embed = self._network(encoder, fingerprint)
             self.stage = "The image is being encoded."
-            self._encoded[key] = embed(np.asarray(images.decode(data, image_size(self._path(encoder))))[None])[0]
+            prepared = prepared_as(self._path(encoder))
+            pixels = np.asarray(images.decode(data, prepared.size, prepared.crop))
+            self._encoded[key] = embed(pixels[None])[0]
             while len(self._encoded) > _KEPT:
                 self._encoded.popitem(last=False)
         return self._encoded[key]
@@ -102,15 +104,14 @@ class OutsideEncoder:
         return self._results.path(NETWORK, encoder=encoder)
 
 
-def image_size(network: Path) -> tuple[int, int]:
-    """Return the size (width, height) in pixels of the images that a network of a run takes.
+def prepared_as(network: Path) -> Preparation:
+    """Return how images are prepared for a network of a run.
 
     Raises:
-        InputError: when its side file is missing or names no known architecture.
+        InputError: when its side file is missing or does not say so.
     """
-    about = read_json(network.with_suffix(".json"), {"architecture": str})
-    size: tuple[int, int] = architectures.REGISTRY.get_entry(about["architecture"]).SIZE
-    return size
+    side = network.with_suffix(".json")
+    return preparation(read_json(side, {"architecture": str}), side)
 
 
 def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Embed:
@@ -132,7 +133,8 @@ def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Em
     from cbir.encoders import inference, networks
 
     encoder = networks.open_encoder(path)
-    return inference.embedder(encoder.model, batch, encoder.about["normalise"], runtime, calls)
+    flip = Options.from_row(encoder.about.get("options", {})).flip
+    return inference.embedder(encoder.model, batch, encoder.about["normalise"], runtime, calls, flip)
 
 
 def encode_files(
@@ -153,6 +155,7 @@ def encode_files(
     """
     about = {key: value for key, value in made.items() if key in _OF_THE_ENCODER}
     fingerprint, dimension = str(made["encoder_fingerprint"]), int(made["dimension"])
+    prepared = prepared_as(network)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "shard.h5"
         encode_shard(
@@ -160,7 +163,8 @@ def encode_files(
             shard,
             fingerprint=fingerprint,
             dimension=dimension,
-            size=image_size(network),
+            size=prepared.size,
+            crop=prepared.crop,
             batch=batch,
             make_embed=lambda: open_network(network, fingerprint, batch, workers),
             workers=workers,

@@ -42,6 +42,7 @@ class TrainingSettings:
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
         batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
             normalises by the moving ones as they are (scale and offset are trained either way).
+        freeze_below: the name of a layer; those before it in the order of the network are not trained. None trains all.
         categories_per_batch: P; fewer where the collection has fewer.
         images_per_category: K; where a category has fewer images they repeat.
         epochs: at most this many.
@@ -73,6 +74,8 @@ class TrainingSettings:
     mixed_precision: bool
     augment: AugmentSettings
     seed: int
+    # Absent from the settings of a training that freezes nothing, so that its checkpoint stays valid.
+    freeze_below: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with.

@@ -64,7 +64,8 @@ def with_words(schema: Any) -> Any:
     """Return a schema with the words of registries filled in, so that the schema does not list them a second time.
 
     A key with ``registry: training/losses`` admits the names of the entries in that folder of the package `cbir` (see
-    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does.
+    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does. Where the registry has
+    prefixes such as ``file:``, ``anyOf`` admits them beside the ``enum``.
 
     Args:
         schema: the JSON schema or a part of it.
@@ -78,7 +79,11 @@ def with_words(schema: Any) -> Any:
         return schema
     filled = {name: with_words(part) for name, part in schema.items()}
     if isinstance(filled.get("registry"), str):
-        filled["enum"] = words(_PACKAGE / filled["registry"]) + [None] * ("null" in _types(filled))
+        found = words(_PACKAGE / filled["registry"])
+        filled["enum"] = [word for word in found if not word.endswith(":")] + [None] * ("null" in _types(filled))
+        if prefixes := [word for word in found if word.endswith(":")]:
+            begin = {"type": "string", "pattern": f"^({'|'.join(map(re.escape, prefixes))})."}
+            filled["anyOf"] = [{"enum": filled.pop("enum")}, begin | {"prefixes": prefixes}]
     return filled
 
 
@@ -247,6 +252,11 @@ def _sentence(error: jsonschema.ValidationError, above: str = "") -> str:
     if rule == "oneOf":
         kinds = "; or ".join(_keys_of(option) for option in value)
         return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
+    if rule == "anyOf" and "prefixes" in value[-1]:
+        known = [*map(str, value[0]["enum"]), *(f"{prefix}..." for prefix in value[-1]["prefixes"])]
+        return f"config: {key} is {shown}, but must be one of {', '.join(known)}."
+    if rule == "anyOf" and "description" in error.schema:
+        return f"config: {key} is {shown}, which is none of what it can be: {error.schema['description']}"
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
