@@ -6,7 +6,7 @@ ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run report serve inspect audit extras gpu test check lint clean
+.PHONY: run report serve inspect figures audit extras gpu test check lint clean
 
 # All of them take the arguments of the run, ARGS. As they are written, so that make reads no $ in them.
 unexport ARGS
@@ -33,6 +33,10 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(ARGS)
+
+# The tables of README.md and docs/, all measured here and now; an hour and more, since networks are trained.
+figures: .venv/run.stamp
+	@$(BIN)/python scripts/document_figures.py $(value ARGS)
 
 # What is quick: all but the tests that run the workflow, a browser or a cluster, or that need a network.
 check: lint

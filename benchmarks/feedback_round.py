@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Gallery, Search
-from cbir.feedback.strategies import REGISTRY
+from cbir.feedback.strategies import REGISTRY, Weights
 
 IMAGES, VALUES, CATEGORIES, REPEATS = 10_000, 1280, 20, 15
 K = 50
@@ -49,7 +49,7 @@ def main() -> None:
     tree = KDTree(features)
     rows = {"KD-tree, 10 nearest": median_ms(lambda: tree.query(query, k=10))}
     for name in REGISTRY:
-        search = Search(gallery, query, K, name)
+        search = Search(gallery, query, K, name, Weights(1, 0.75, 0.15))
         start = search.start()
         rows[f"round of {name}"] = median_ms(lambda search=search, start=start: search.judge(start, JUDGED))
     base = rows["KD-tree, 10 nearest"][0]

@@ -2,8 +2,8 @@
 
     python benchmarks/near_duplicate_search.py [COUNT ...]
 
-The hashes are random; one image in twenty is a copy of another, up to 40 bits away. FAISS (`make extras`) searches the
-same two ways (as they are and mirrored), without the second hash and without forming groups.
+The hashes are random; one image in twenty is a copy of another, up to 40 bits away. FAISS (`make extras`) searches two
+of the three ways (as they are, and with one image mirrored), without the second hash and without forming groups.
 """
 
 import sys

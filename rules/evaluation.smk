@@ -8,6 +8,8 @@ rule evaluate:
         **INDEX_FILES,
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
+        # A gallery that no network was trained on.
+        val="results/features/{method}/val.h5",
         categories="results/collection/categories.json",
     output:
         summary="results/evaluation/{method}/summary.json",
@@ -64,7 +66,6 @@ rule plot_evaluation:
         "../scripts/plot_evaluation.py"
 
 
-# The pairs are no setting of a comparison: another pair leaves the others as they are.
 STATISTICS = settings({key: config["comparison"][key] for key in ("confidence", "resamples", "seed")})
 
 
@@ -106,9 +107,9 @@ rule compare_methods:
 
 rule compare_pair:
     input:
-        summaries=["results/evaluation/{a}/summary.json", "results/evaluation/{b}/summary.json"],
-        categories=["results/evaluation/{a}/categories.csv", "results/evaluation/{b}/categories.csv"],
-        queries=["results/evaluation/{a}/queries.csv", "results/evaluation/{b}/queries.csv"],
+        summaries=evaluations("summary.json"),
+        categories=evaluations("categories.csv"),
+        queries=evaluations("queries.csv"),
     output:
         deltas="results/comparison/{a}_vs_{b}.csv",
         differences="results/comparison/{a}_vs_{b}.json",
@@ -130,6 +131,8 @@ rule compare_pair:
         runtime=grows(60, per_mb=1),
     params:
         code=code("compare_pair.py", entries=METRICS),
+        methods=lambda wildcards: settings(methods_of_pairs(wildcards)),
+        others=lambda wildcards: settings(other_pairs(wildcards)),
         settings=STATISTICS,
     script:
         "../scripts/compare_pair.py"

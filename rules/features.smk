@@ -7,7 +7,7 @@ rule encode:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
     output:
-        # Kept while the job runs: it reuses the rows that are there.
+        # Snakemake does not remove the old file (`update`), because the job reuses its rows.
         update("results/encoded/{encoder}/{runtime}/{shard}.h5"),
     log:
         "results/logs/encode/{encoder}/{runtime}/{shard}.log",
@@ -58,7 +58,7 @@ rule fit:
     log:
         "results/logs/fit/{method}.log",
     wildcard_constraints:
-        method=one_of(sorted(set(METHODS) - set(ENCODED))),
+        method=one_of(sorted(set(METHODS) - set(ENCODED) - set(CHOSEN))),
     conda:
         "../envs/workflow.yaml"
     resources:
@@ -69,6 +69,30 @@ rule fit:
         row=lambda wildcards: settings(config["methods"][wildcards.method]),
     script:
         "../scripts/fit.py"
+
+
+# In place of `fit` where values of a method's steps are chosen by the val images.
+rule choose:
+    input:
+        train=parts_features("train"),
+        val=parts_features("val"),
+    output:
+        "results/transforms/{method}.h5",
+    log:
+        "results/logs/choose/{method}.log",
+    wildcard_constraints:
+        method=one_of(CHOSEN),
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000, per_mb=15),
+        runtime=grows(20, per_mb=1),
+    params:
+        code=lambda wildcards: code("choose.py", entries=[*steps_of(wildcards.method), monitor_entry(wildcards)]),
+        row=lambda wildcards: settings(config["methods"][wildcards.method]),
+        k=lambda wildcards: k_of(monitor_entry(wildcards)),
+    script:
+        "../scripts/choose.py"
 
 
 rule derive:

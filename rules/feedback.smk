@@ -26,7 +26,7 @@ rule refine:
         runtime=grows(20, per_mb=0.1),
     params:
         code=refine_code,
-        # Of a file that cannot be used: its own job says so, and the others go on.
+        # A file that cannot be used fails in its own job, and the other refinements are made.
         problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
         chosen=refine_settings,
         refinement=lambda wildcards: REFINEMENTS[wildcards.refinement].path,
@@ -51,7 +51,7 @@ rule simulate:
         "results/logs/simulate/{method}.log",
     benchmark:
         "results/benchmarks/simulate/{method}.tsv"
-    # The longest of those that stand behind an evaluation.
+    # Started first among the jobs that need an evaluation, because it takes longest.
     priority: 1
     conda:
         "../envs/workflow.yaml"
@@ -60,7 +60,7 @@ rule simulate:
         mem_mb=grows(2000, per_mb=4),
         runtime=grows(60, per_mb=1),
     params:
-        # The example goes by Rocchio's formula.
+        # The example uses Rocchio's formula.
         code=code(
             "simulate.py",
             entries=[("evaluation/metrics", "anmrr"), *strategies_of(*SIMULATION["strategies"], "rocchio")],

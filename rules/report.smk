@@ -4,13 +4,13 @@
 report: "../report/workflow.rst"
 
 
-# For those who read the results.
+# The configuration that the results were made with, for the search page, `cbir.open` and people.
 rule configuration:
     output:
         "results/configuration.json",
     log:
         "results/logs/configuration.log",
-    # Before all others, so that the results of an unfinished run say what they are of, too.
+    # Before all others, so that an unfinished run has it, too.
     priority: 100
     localrule: True
     conda:

@@ -1,10 +1,10 @@
-# The last words of a run, after all that Snakemake says itself.
+# The summary at the end of a run, after Snakemake's own messages.
 import atexit
 import time
 
 import arguments as cbir_arguments
 from cbir.evaluation import measure as cbir_measure
-from cbir.workflow import summary as cbir_summary
+from cbir.report import summary as cbir_summary
 
 STARTED = time.time()
 
@@ -25,15 +25,15 @@ def failed_jobs():
     """What each failed job is called, and its log file."""
     for failed in workflow.scheduler.failed:
         for job in failed.jobs if failed.is_group() else [failed]:
-            # Of jobs that travel together, some were done and some not begun.
+            # Of a group of jobs, some may be finished and some not started.
             if job.log and not (failed.is_group() and all(Path(path).exists() for path in job.output)):
                 yield " ".join([job.rule.name, *job.wildcards_dict.values()]), str(job.log[0])
 
 
-# A workflow that imports this one says its own last words.
+# A workflow that imports this one prints its own summary.
 if IS_MAIN:
 
-    # Of a run that `make` started, `make` says it, also when there was nothing to do.
+    # If `make` started the run, `make` prints it, also when there was nothing to do.
     onsuccess:
         made = {job.rule.name for job in workflow.dag.jobs}
         if workflow.is_main_process and "report" in made and "CBIR_SUMMARY_FOLLOWS" not in os.environ:

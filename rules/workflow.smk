@@ -22,23 +22,43 @@ from cbir.workflow import configuration as cbir_config
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
+from cbir.encoders.options import Options
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
 from cbir.features import chains as cbir_chains
+from cbir.features.steps import REGISTRY as STEPS
 from cbir.workflow import lock as cbir_lock
+from cbir.workflow import options as cbir_options
 from cbir.files.errors import InputError
 from cbir.feedback import folder as cbir_folder
+from cbir.training import losses as cbir_losses
 from cbir.training.settings import SHOWN
 from cbir.feedback.strategies import Weights
 from cbir.report.sections import REGISTRY as SECTIONS
 from cbir.retrieval import indexes as cbir_indexes
 from cbir.files.atomic import date_back
 from cbir.files.hashes import sha256_file, sha256_json
+from cbir.files.registry import path as entry_file
 from cbir.encoders.runtimes import RUNTIMES, Runtime
 
 # On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
+
+
+def require_encoders():
+    """Refuse an encoder whose weights, or whose network of a person's own, are not there."""
+    named = {row["architecture"] for row in config["encoders"].values()}
+    entries = {name: cbir_architectures.REGISTRY.get_entry(name) for name in {*cbir_architectures.REGISTRY, *named}}
+    own = {name: ["own"] if hasattr(entry, "FILE") else [] for name, entry in entries.items()}
+    cbir_config.require_weights(config, {name: [*entry.SOURCES, *own[name]] for name, entry in entries.items()})
+    for name, row in config["encoders"].items():
+        try:
+            # Of a file, it is read there.
+            Options.from_row(row).size or entries[row["architecture"]].SIZE
+        except InputError as error:
+            raise InputError(f"config: encoders.{name}: {error}")
+
 
 try:
     # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
@@ -58,7 +78,12 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         SOURCE.require(config["collection"])
-    cbir_config.require_weights(config, {name: entry.SOURCES for name, entry in cbir_architectures.REGISTRY.items()})
+    config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
+    config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
+    # The kind of index, as an entry of the registry, and its options.
+    INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
+    INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
+    require_encoders()
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -92,14 +117,14 @@ ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
-# The kind of index, as an entry of the registry, its options, and the files of a method's index.
-INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
-INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"])
+CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
+# The files of a method's index.
 INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
 INDEX_FILES = {"about": "results/index/{method}.json"}
 if INDEX_ENDINGS[config["index"]["kind"]]:
     INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
-# The encoder by which labels are doubted. Training draws even mislabelled images to their category.
+# The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
+# training moves even mislabelled images towards the others of their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
     key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
@@ -117,7 +142,7 @@ def code(script, *data, entries=()):
         entries: the entries of registries that the configuration names for this rule, as pairs such as
             ("training/losses", "triplet"). Data files beside an entry that are named as it is count, too.
     """
-    files = tuple(BASE / "scripts/cbir" / registry / f"{name.replace('-', '_')}.py" for registry, name in entries)
+    files = tuple(entry_file(BASE / "scripts/cbir" / registry, name) for registry, name in entries)
     own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
     beside = (
         path for file in files for path in file.parent.glob(f"{file.stem}.*") if path.suffix not in (".py", ".pyc")
@@ -209,7 +234,7 @@ def content_of(path):
     wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
     """
     try:
-        # Some of the kernel's own files claim no size and never end.
+        # Some files of /proc and /sys have the size 0 and never end.
         return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
     except OSError:
         return ""
@@ -218,7 +243,12 @@ def content_of(path):
 def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
-    return settings({key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")})
+    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
+    # Options that are not used are left out, so that a new one reruns nothing.
+    row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
+    if row["training"] is not None and row["training"]["freeze_below"] is None:
+        row["training"] = {key: value for key, value in row["training"].items() if key != "freeze_below"}
+    return settings(row)
 
 
 def architecture_entry(wildcards):
@@ -227,11 +257,11 @@ def architecture_entry(wildcards):
 
 
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the architecture, the loss, and the metric whose best epoch is the result."""
+    """The entries of registries that decide the weights: the architecture, losses, and the metric whose best epoch is the result."""
     training = config["encoders"][wildcards.encoder]["training"]
     return [
         *architecture_entry(wildcards),
-        ("training/losses", training["loss"]),
+        *(("training/losses", name) for name in cbir_losses.asked(training["loss"])),
         ("evaluation/metrics", training["monitor"]),
     ]
 
@@ -244,8 +274,17 @@ def runtime_of(encoder):
 
 def validation_k(wildcards):
     """How many results a validation looks at; None where the monitor does not depend on it."""
-    metric = cbir_metrics.REGISTRY[config["encoders"][wildcards.encoder]["training"]["monitor"]]
-    return config["evaluation"]["k"] if cbir_measure.depends_on_k(metric) else None
+    return k_of(("evaluation/metrics", config["encoders"][wildcards.encoder]["training"]["monitor"]))
+
+
+def k_of(entry):
+    """How many results a metric looks at; None where it does not depend on it."""
+    return config["evaluation"]["k"] if cbir_measure.depends_on_k(cbir_metrics.REGISTRY[entry[1]]) else None
+
+
+def monitor_entry(wildcards):
+    """The metric by which a method's values are chosen."""
+    return ("evaluation/metrics", cbir_chains.monitor_of(config["methods"][wildcards.method]))
 
 
 def shown_metrics(wildcards):
@@ -268,9 +307,11 @@ def weights_file(wildcards):
 
 
 def weights_content(wildcards):
-    """The content of a weights file that a person named; "" for other weights."""
-    source = config["encoders"][wildcards.encoder]["weights"]
-    return "" if source == "random" or weights_file(wildcards) else content_of(source)
+    """The contents of the weights file and of the network that a person named; "" where there are none."""
+    row = config["encoders"][wildcards.encoder]
+    own = getattr(cbir_architectures.REGISTRY[row["architecture"]], "FILE", None)
+    named = row["weights"] not in ("random", "own") and not weights_file(wildcards)
+    return (content_of(own) if own else "") + (content_of(row["weights"]) if named else "")
 
 
 def shard_manifest(wildcards):
@@ -338,7 +379,7 @@ def read_refinements():
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
-# The methods are no setting of a simulation: another one leaves the others as they are.
+# Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
 SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
 SIMULATED = config["feedback"]["simulation"]["methods"]
@@ -346,7 +387,7 @@ SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
 # An entry that is the path of a file comes from outside the collection.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
-# What the results may hold; the rest is removed, see `cbir.workflow.leftovers`.
+# What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
     "outside": sorted(OUTSIDE),
@@ -354,7 +395,6 @@ ASKED = {
     "derived": sorted(set(METHODS) - set(ENCODED)),
     "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
     "pair": PAIRS,
-    "comparison": ["methods", "categories", "best_worst"] if len(METHODS) > 1 else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,
@@ -366,6 +406,21 @@ def query_stores(wildcards):
     image = QUERY_IMAGES.get(wildcards.query)
     splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
+
+
+def other_pairs(wildcards):
+    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
+
+
+def methods_of_pairs(wildcards):
+    """The methods of this pair and of the others, each once."""
+    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
+
+
+def evaluations(file):
+    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
 
 
 def refine_input(wildcards):

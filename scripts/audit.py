@@ -26,7 +26,7 @@ def verdict(name: str, output: str) -> tuple[int, str]:
         packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
         packages = []
-    # A package that the record does not answer for is skipped, and pip-audit calls that a success.
+    # pip-audit skips packages for which the record gives no answer, and reports success.
     answered = [package for package in packages if "skip_reason" not in package]
     if not packages or len(answered) < len(packages):
         return 2, (

@@ -28,7 +28,9 @@ def work(job: Any) -> None:
     plots.method_figures(methods, settings["confidence"], job.output.methods_picture)
     plots.method_categories(categories, job.output.categories_picture)
     log.info(
-        "best ANMRR: %s, best accuracy: %s", methods["method"].iloc[0], methods["method"][methods["accuracy"].idxmax()]
+        "on these queries, lowest ANMRR: %s, highest accuracy: %s",
+        methods["method"].iloc[0],
+        methods["method"][methods["accuracy"].idxmax()],
     )
 
 

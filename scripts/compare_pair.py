@@ -13,12 +13,14 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    names = (job.wildcards.a, job.wildcards.b)
     files = (job.input.summaries, job.input.categories, job.input.queries)
-    a, b = (comparison.read(*row) for row in zip(names, *files, strict=True))
-    comparison.require_same_queries([a, b])
+    rows = zip(json.loads(job.params.methods), *files, strict=True)
+    evaluated = {row[0]: comparison.read(*row) for row in rows}
+    comparison.require_same_queries(list(evaluated.values()))
+    a, b = evaluated[job.wildcards.a], evaluated[job.wildcards.b]
+    others = [(evaluated[one], evaluated[other]) for one, other in json.loads(job.params.others)]
     deltas = comparison.f1_deltas(a, b)
-    found = comparison.compare(a, b, **json.loads(job.params.settings))
+    found = comparison.compare(a, b, others=others, **json.loads(job.params.settings))
     write_csv(job.output.deltas, deltas)
     write_json(job.output.differences, found)
     plots.f1_deltas(deltas, a.method, b.method, job.output.picture)

@@ -62,7 +62,7 @@ def mock(
             workdir=asked.directory,
         )
         workflow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
-        # Snakemake's interface plans and runs, but hands out no job.
+        # Snakemake's public interface plans and runs workflows, but gives no access to their jobs.
         jobs = [job for job in workflow._workflow.dag.jobs if job.rule.name == rule]
     found = [job for job in jobs if wildcards.items() <= job.wildcards_dict.items()]
     if len(found) != 1:

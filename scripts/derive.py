@@ -23,6 +23,7 @@ def work(job: Any) -> None:
         "method": job.wildcards.method,
         "split": job.wildcards.split,
         "row": json.loads(about["row"]),
+        **({"chosen": json.loads(about["chosen"])} if "chosen" in about else {}),
         "transform_fingerprint": about["fingerprint"],
         "parts": {part.about["method"]: part.about["features_sha256"] for part in parts},
     }

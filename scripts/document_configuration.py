@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from cbir.files.registry import options, words
 from cbir.files.tables import write_text
 from cbir.workflow.configuration import with_words
 
@@ -53,6 +54,16 @@ def _keys(part: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any
     for name, key in part.get("properties", {}).items():
         yield f"{above}.{name}", key
         yield from _keys(key, f"{above}.{name}")
+        if "entries" in key:
+            yield from _options(key["entries"], f"{above}.{name}")
+
+
+def _options(folder: str, above: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the options of each entry of a registry, as the entry itself states them."""
+    place = ROOT / "scripts/cbir" / folder
+    for word in words(place):
+        for name, option in (options(place / f"{word.replace('-', '_')}.py") or {}).items():
+            yield f"{above}: {word}: {name}", option
 
 
 _HEAD = "| key | value | default | meaning |\n| --- | --- | --- | --- |\n"
@@ -66,6 +77,10 @@ def _value(key: dict[str, Any]) -> str:
     """Return in words which values a key admits."""
     if "enum" in key:
         return ", ".join(_code(json.dumps(word) if word is None else str(word)) for word in key["enum"])
+    if "prefixes" in key:
+        return ", ".join(_code(f"{prefix}...") for prefix in key["prefixes"])
+    if "anyOf" in key:
+        return ", ".join(map(_value, key["anyOf"]))
     kinds = [key["type"]] if isinstance(key.get("type"), str) else list(key.get("type", []))
     words = " or ".join(_KINDS[kind] for kind in kinds)
     if key.get("format") == "path":

@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from cbir.encoders import architectures, loading
+from cbir.encoders import loading
+from cbir.encoders.options import Options, preparation
 from cbir.encoders.runtimes import Embed, Runtime, fingerprint
 from cbir.features.shards import encode_shard
 from cbir.files.atomic import sole_writer
@@ -25,15 +26,18 @@ def work(job: Any) -> None:
         devices.take(job.resources.gpu)
         devices.limit_threads(1, job.threads)
         encoder = networks.open_encoder(job.input.network)
-        return inference.embedder(encoder.model, job.params.batch, about["normalise"], runtime, job.threads)
+        flip = Options.from_row(about.get("options", {})).flip
+        return inference.embedder(encoder.model, job.params.batch, about["normalise"], runtime, job.threads, flip)
 
+    prepared = preparation(about, job.input.about)
     with sole_writer(job.output[0]):
         count = encode_shard(
             read_csv(job.input.images, ["path", "sha256"]),
             job.output[0],
             fingerprint=fingerprint(about["fingerprint"], runtime),
             dimension=about["dimension"],
-            size=architectures.REGISTRY.get_entry(about["architecture"]).SIZE,
+            size=prepared.size,
+            crop=prepared.crop,
             batch=job.params.batch,
             make_embed=make_embed,
             workers=job.threads,

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from cbir.encoders import devices, loading
+from cbir.encoders.options import Options
 from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
@@ -17,12 +18,21 @@ def work(job: Any) -> None:
 
     devices.take(0)
     row = json.loads(job.params.row)
-    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("fetched"))
-    networks.save(model, job.output.network, encoder=job.wildcards.encoder, source=source, normalise=False)
+    architecture, options = row["architecture"], Options.from_row(row)
+    model, source = networks.build(architecture, row["weights"], row["seed"], job.input.get("fetched"), options)
+    networks.save(
+        model,
+        job.output.network,
+        encoder=job.wildcards.encoder,
+        source=source,
+        normalise=False,
+        architecture=architecture,
+        options=options,
+    )
     log.info(
         "encoder %s: %s, %d parameters, weights from %s",
         job.wildcards.encoder,
-        row["architecture"],
+        architecture,
         model.count_params(),
         source,
     )

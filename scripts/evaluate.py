@@ -29,6 +29,7 @@ def work(job: Any) -> None:
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
+        val=store.read(job.input.val, job.wildcards.method),
     )
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)

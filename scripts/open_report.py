@@ -9,7 +9,8 @@ import webbrowser
 
 import arguments
 from cbir.evaluation import measure
-from cbir.workflow import summary
+from cbir.report import summary
+from cbir.results import REPORT
 
 
 def main(given: list[str]) -> None:
@@ -20,7 +21,7 @@ def main(given: list[str]) -> None:
     print(summary.outcome(results, arguments.make("serve", given), measure.as_text))
     # Without a display a text browser would take over the terminal.
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
-        webbrowser.open((results / "report.html").resolve().as_uri())
+        webbrowser.open((results / REPORT).resolve().as_uri())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from cbir.collection.columns import IMAGE_COLUMNS
+from cbir.feedback.records import GAIN_COLUMNS
 from cbir.files.tables import read_csv, read_json
 from cbir.report import refinement_pictures
 from cbir.workflow.job import run
@@ -12,7 +13,7 @@ from cbir.workflow.job import run
 
 def work(job: Any) -> None:
     record = read_json(job.input.example)
-    gain = read_csv(job.input.gain, ["strategy", "scope", "round"])
+    gain = read_csv(job.input.gain, GAIN_COLUMNS)
     # A figure that is not defined is an empty cell.
     figures = gain.columns.drop(["strategy", "scope", "category"])
     gain[figures] = gain[figures].apply(pd.to_numeric, errors="coerce")

@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.report import build
+from cbir.report import build, leftovers
 from cbir.report.results import Results
 from cbir.retrieval.indexes import REGISTRY as INDEXES
-from cbir.workflow import leftovers
 from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
@@ -17,7 +16,7 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     config, names, asked = (json.loads(job.params[name]) for name in ("config", "names", "asked"))
     folder = Path(job.output.report).parent
-    # Here, because nothing else runs any more, and before the table of all jobs' times.
+    # This is the last job, so no other one needs these files; the table of timings below must not list them.
     endings = {"json", *(kind.SUFFIX.removeprefix(".") for kind in INDEXES.values())}
     for name in leftovers.remove(folder, asked, endings):
         log.info("removed %s, which the configuration no longer asks for", name)

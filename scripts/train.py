@@ -10,6 +10,7 @@ import pandas as pd
 
 from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.encoders import devices, loading
+from cbir.encoders.options import Options
 from cbir.files.atomic import sole_writer
 from cbir.files.tables import read_csv, write_text
 from cbir.workflow.job import run
@@ -42,23 +43,26 @@ def _work(job: Any) -> None:
     devices.limit_threads(job.threads)
     row = json.loads(job.params.row)
     settings = TrainingSettings.from_row(row["training"])
-    model, source = networks.build(row["architecture"], row["weights"], row["seed"], job.input.get("fetched"))
+    architecture, options = row["architecture"], Options.from_row(row)
+    model, source = networks.build(architecture, row["weights"], row["seed"], job.input.get("fetched"), options)
     folder = Path(job.output.history).parent
     _forget_what_other_code_finished(folder / CHECKPOINT, job.params.code)
-    train(model, _images(train_split), _images(val_split), settings, folder, job.threads, job.params.k)
+    train(model, _images(train_split), _images(val_split), settings, folder, job.threads, job.params.k, options)
     networks.save(
         model,
         job.output.network,
         encoder=job.wildcards.encoder,
         source=f"{source}, trained",
         normalise=settings.normalise,
+        architecture=architecture,
+        options=options,
     )
-    # The checkpoint stays: Snakemake may not have learned that this job ended, and ask for it again.
+    # The checkpoint stays, because Snakemake may be killed before it notes that this job ended, and then run it again.
     write_text(folder / FINISHED, job.params.code)
 
 
 def _forget_what_other_code_finished(checkpoint: Path, code: str) -> None:
-    """An interrupted training is gone on with, even by changed code; a finished one is that code's result."""
+    """Remove the checkpoint of a training that other code finished; an unfinished one is resumed whatever the code."""
     finished = checkpoint.with_name(FINISHED)
     if finished.is_file() and finished.read_text(encoding="utf-8") != code:
         checkpoint.unlink(missing_ok=True)

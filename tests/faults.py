@@ -6,7 +6,6 @@
 import json
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from cbir.files.hashes import sha256_json
-from workplace import Run, Workplace, make, photograph
+from workplace import Run, Workplace, contents, make, photograph
 
 SABOTAGE = Path(__file__).parent / "workflow/sabotage"
 _SMALL = {"architecture": "siamese", "weights": "random"}
@@ -130,28 +129,9 @@ def _watched(place: Workplace, *arguments: str, **environment: str) -> Run:
 
 
 # What tells times, and what is remembered of the files as they lie on this disk.
-_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
-
-
-def contents(place: Workplace) -> dict[str, str | bytes]:
-    """Every file below results/, without the times that it tells."""
-    results = place.folder / "results"
-    found: dict[str, str | bytes] = {}
-    for path in sorted(results.rglob("*")):
-        name = str(path.relative_to(results))
-        # A lock of `files.sole_writer` stays, held by nobody.
-        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
-            continue
-        if name == "report.html":
-            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
 def compare(place: Workplace, expected: dict[str, str | bytes]) -> list[str]:
     """Name the files that are not as they should be, missing or left over."""
-    found = contents(place)
+    found = contents(place.folder / "results")
     return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
 
 
@@ -161,7 +141,7 @@ def main(first: int, last: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = prepare(Path(folder) / "whole")
         counts = unbroken(whole)
-        expected = contents(whole)
+        expected = contents(whole.folder / "results")
         for seed in range(first, last):
             place = prepare(Path(folder) / str(seed))
             chosen = random.Random(seed)

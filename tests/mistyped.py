@@ -47,7 +47,8 @@ def hdf5(chosen: random.Random, data: bytes) -> bytes:
         datasets = [name for name in places if isinstance(file[name], h5py.Dataset)]
         holders = [file, *(file[name] for name in places)]
         with_attributes = [(holder, name) for holder in holders for name in holder.attrs]
-        if with_attributes and chosen.random() < 0.4:
+        # A step that fits nothing, such as `l2`, has no arrays.
+        if with_attributes and (chosen.random() < 0.4 or not datasets):
             _attribute(chosen, *chosen.choice(with_attributes))
         elif chosen.random() < 0.15:
             _nest(chosen, file, chosen.choice(places))

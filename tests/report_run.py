@@ -172,7 +172,7 @@ class Run:
         for name, value in anmrr.items():
             self.method(name, anmrr=value)
 
-    def method(self, name: str, **figures: float) -> None:
+    def method(self, name: str, **figures: Any) -> None:
         """Add a method with its results, or write them again with other figures."""
         if name not in self.names["method"]:
             self.names["method"].append(name)
@@ -187,7 +187,15 @@ class Run:
             **{key: CATEGORIES[key][1] for key in ("precision", "recall", "f1")},
             "retrieved": 2,
             "anmrr_at_retrieved": 0.25,
-            "images": [{"image_id": self.image(1, 7), "nmrr": 0.25, "retrieved": [self.image(1, 1), self.image(2, 3)]}],
+            "images": [
+                {"image_id": self.image(1, 7), "nmrr_at_k": 0.25, "retrieved": [self.image(1, 1), self.image(2, 3)]}
+            ],
+            "resamples": 999,
+            "lowest_in": [
+                {"category": self.categories[1], "share": 0.56},
+                {"category": self.categories[0], "share": 0.4},
+                {"category": self.categories[2], "share": 0.051},
+            ],
             "taken_for": [{"category": self.categories[2], "count": 2}],
         }
         folder = f"evaluation/{name}"
@@ -230,10 +238,11 @@ class Run:
             "comparison": ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"],
         }
         figures = [
-            ["one", 0.75, 0.7, 0.8, 0.25, 0.2, 0.3, 0.625, 0.6, 0.65],
-            ["two", 0.5, 0.4, 0.6, 0.5, 0.45, 0.55, 0.375, "", ""],
+            ["one", 0.75, 0.7, 0.8, 0.65, 0.85, 0.25, 0.2, 0.3, 0.15, 0.35, 0.625, 0.6, 0.65, 0.575, 0.675],
+            ["two", 0.5, 0.4, 0.6, 0.3, 0.7, 0.5, 0.45, 0.55, 0.4, 0.6, 0.375, "", "", "", ""],
         ]
-        names = [f"{figure}{end}" for figure in ("accuracy", "anmrr", "map") for end in ("", "_low", "_high")]
+        ends = ("", "_low", "_high", "_categories_low", "_categories_high")
+        names = [f"{figure}{end}" for figure in ("accuracy", "anmrr", "map") for end in ends]
         self.csv("comparison/methods.csv", pd.DataFrame(figures, columns=["method", *names]))
         places = [["one", "best", 1, "cat", 0.875], ["one", "best", 2, "dog", 0.5], ["two", "worst", 1, "fish", 0.25]]
         self.csv(
@@ -282,6 +291,9 @@ class Run:
                 "residual_precision_at_k_plain": 0.125,
             }
             | {"residual_anmrr": "" if number else 0.75, "residual_anmrr_plain": "" if number else 0.75}
+            | {"residual_queries": 3, "common_queries": 3, "common_residual_precision_at_k": 0.375}
+            | {"common_residual_precision_at_k_plain": 0.1875}
+            | {"common_residual_anmrr": "" if number else 0.625, "common_residual_anmrr_plain": "" if number else 0.625}
             for strategy in ("rocchio", "linear")
             for scope, category in scopes
             for number in (0, 1)

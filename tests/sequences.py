@@ -10,7 +10,6 @@ the pictures, which are not drawn: a file holds a hash of what the picture would
 """
 
 import argparse
-import atexit
 import collections
 import contextlib
 import copy
@@ -19,15 +18,11 @@ import json
 import os
 import random
 import re
-import runpy
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +37,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
+
+import forked
+from workplace import contents
 
 REPOSITORY = Path(__file__).parents[1]
 _SMALL = {"architecture": "siamese", "weights": "random"}
@@ -248,10 +246,7 @@ def load(checkout: Path) -> None:
         name = ".".join(path.relative_to(checkout / "scripts").with_suffix("").parts)
         if not name.endswith("__") and not name.startswith("cbir.web"):
             __import__(name)
-    for name in ("ai_edge_litert.interpreter", "matplotlib.pyplot", "scipy.stats", "sklearn.svm", "snakemake.cli"):
-        with contextlib.suppress(ImportError):
-            __import__(name)
-    __import__("snakemake.executors.local")
+    forked.import_libraries()
     import keras
 
     from cbir.encoders.architectures import siamese
@@ -301,98 +296,16 @@ class Run:
 
 def run(checkout: Path, folder: Path, *arguments: str, kill_after: float | None = None) -> Run:
     """Run the workflow of ``checkout`` in a folder, as a fork; kill it and its jobs after so many seconds."""
+    command = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder), "--cores", "2", *arguments]
     with tempfile.TemporaryFile() as output:
-        process = os.fork()
-        if not process:
-            _as_run(checkout, folder, arguments, output.fileno())
+        process = forked.run([*command, "--configfile", str(folder / "my.yaml")], checkout, output.fileno())
         if kill_after is not None:
             time.sleep(kill_after)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-        # Its server of jobs goes with it, if it was not killed.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
+        status = forked.wait(process)
         output.seek(0)
-        return Run(os.waitstatus_to_exitcode(status), output.read().decode("utf-8", "replace"))
-
-
-def _as_run(checkout: Path, folder: Path, arguments: tuple[str, ...], output: int) -> None:
-    status = 1
-    try:
-        os.setsid()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.chdir(checkout)
-        server = socket.socket(socket.AF_UNIX)
-        address = f"\0cbir-sequences-{os.getpid()}"
-        server.bind(address)
-        server.listen(64)
-        if not os.fork():
-            _serve_jobs(server)
-        server.close()
-
-        from snakemake import cli
-        from snakemake.script import PythonScript
-
-        def execute_script(self: PythonScript, fname: str, edit: bool = False) -> None:
-            if self.bench_record is not None:
-                self.bench_record.running_time = 1.0
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(address)
-                connection.sendall(f"{fname}\n{os.getcwd()}\n".encode())
-                answer = connection.makefile().read()
-            if answer != "0":
-                raise subprocess.CalledProcessError(int(answer or "1"), f"python {fname}")
-
-        PythonScript.execute_script = execute_script
-        command = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder), "--cores", "2", *arguments]
-        sys.argv = ["snakemake", *command, "--configfile", str(folder / "my.yaml")]
-        try:
-            cli.main(sys.argv[1:])
-            status = 0
-        except SystemExit as error:
-            status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _serve_jobs(server: socket.socket) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        connection, _ = server.accept()
-        if not os.fork():
-            server.close()
-            _as_job(connection)
-        connection.close()
-
-
-def _as_job(connection: socket.socket) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # What the parent has to do at its end is not for this process.
-    atexit._clear()
-    lines = connection.makefile()
-    script, folder = lines.readline().rstrip("\n"), lines.readline().rstrip("\n")
-    status = 1
-    try:
-        os.chdir(folder)
-        sys.argv, sys.path[0] = [script], str(Path(script).parent)
-        runpy.run_path(script, run_name="__main__")
-        status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        connection.sendall(str(status).encode())
-        os._exit(status)
+        return Run(status, output.read().decode("utf-8", "replace"))
 
 
 def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | bytes]]:
@@ -404,24 +317,6 @@ def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | byt
 
 
 # What tells times, and what is remembered of the files as they lie on this disk.
-_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
-
-
-def contents(results: Path) -> dict[str, str | bytes]:
-    """Every file below results/, without the times that it tells."""
-    found: dict[str, str | bytes] = {}
-    for path in sorted(results.rglob("*")):
-        name = str(path.relative_to(results))
-        # A lock of `files.sole_writer` stays, held by nobody.
-        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
-            continue
-        if name == "report.html":
-            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
 @dataclass
 class Outcome:
     """What a sequence showed.
@@ -455,10 +350,11 @@ def play(checkout: Path, root: Path, seed: int, steps: int = 5) -> Outcome:
             made.append(f"a run that ended with {killed.status}")
             if step and folder.chosen.random() < 0.3:
                 made.append(_change(folder))
-        found = _compare(checkout, folder.path)
+        found = _compare(checkout, folder.path, alone=made == ["the first run"])
         outcome.steps += 1
         if found and all(line.startswith("left over") for line in found):
             outcome.left += 1
+            print(f"seed {seed}, step {step}, after {', '.join(made)}: {'; '.join(found)}", flush=True)
         elif found:
             outcome.problems += [f"seed {seed}, step {step}, after {', '.join(made)}: {line}" for line in found]
             break
@@ -473,10 +369,13 @@ def _change(folder: Folder) -> str:
     return change.__name__
 
 
-def _compare(checkout: Path, folder: Path) -> list[str]:
+def _compare(checkout: Path, folder: Path, alone: bool) -> list[str]:
+    """Run, and say what is wrong; ``alone``: it is itself a run from scratch, with which nothing is compared."""
     once = run(checkout, folder)
     if once.status:
         return [f"the run ended with {once.status}\n{once.output}"]
+    if alone:
+        return []
     again = run(checkout, folder, "--dry-run")
     fresh, expected = from_scratch(checkout, folder)
     if fresh.status:

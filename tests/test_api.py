@@ -14,6 +14,7 @@ from PIL import Image
 
 import cbir
 from cbir.api import Results
+from cbir.evaluation.measure import all_metrics
 from cbir.files.errors import InputError
 from cbir.files.tables import write_json
 from cbir.retrieval import outside
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
-    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, calls=1: embed)
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch, calls=1: embed)
     return cbir.open(folder)
 
 
@@ -103,6 +104,31 @@ def test_an_image_without_stored_features_is_encoded(results: Results, folder: P
     assert list(by_name["distance"]) == list(by_file["distance"])
 
 
+def test_a_run_with_a_single_method_is_compared_with_none(folder: Path) -> None:
+    shutil.rmtree(folder / "features" / "unit")
+    settings = {"confidence": 0.95, "resamples": 99, "seed": 1}
+    write_json(folder / "configuration.json", {"comparison": settings | {"pairs": []}})
+    queries = "image_id,category,predicted,correct,nmrr,average_precision\n" + "sea/6.png,sea,sea,True,0.25,0.5\n" * 2
+    files = {"queries.csv": queries, "categories.csv": "category,precision,recall,f1,support,anmrr\nsea,1,1,1,2,0.25\n"}
+    for name, text in files.items():
+        (folder / "evaluation/tiny" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "evaluation/tiny" / name).write_text(text)
+    summary = {
+        "method": "tiny",
+        "k": 3,
+        **dict.fromkeys(all_metrics(), 0.5),
+        "anmrr": 0.25,
+        "accuracy": 1.0,
+        "map": 0.5,
+    }
+    write_json(folder / "evaluation/tiny/summary.json", summary | {"features_sha256": {"train": "x"}})
+    table = cbir.open(folder).comparison()
+    assert list(table.index) == ["tiny"]
+    # All queries are alike, and so is the mean of every sample of them.
+    assert table.loc["tiny", ["anmrr_low", "anmrr", "anmrr_high"]].tolist() == [0.25] * 3
+    assert "features_sha256" not in table
+
+
 def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(folder.parent)
     relative = cbir.open()
@@ -165,6 +191,18 @@ def test_images_and_folders_are_encoded_into_a_store(
         assert list(file["image_id"].asstr()) == [str(photo), f"{more}/a.png", f"{more}/deep/b.png"]
         np.testing.assert_array_equal(file["features"], [PHOTO, [1, 2, 3, -1, 1], PHOTO])
         assert list(file["label"]) == [-1, -1, -1]
+
+
+def test_files_are_encoded_in_batches_of_the_run(
+    results: Results, photo: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = []
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch, calls: batches.append(batch) or embed)
+    results.encode([photo], "tiny", tmp_path / "out.h5")
+    assert batches == [3]
+    write_json(folder / "configuration.json", {"encoders": {}})
+    with pytest.raises(InputError, match=r"configuration\.json lacks encoders\.tiny\.batch: run the workflow again"):
+        cbir.open(folder).encode([photo], "tiny", tmp_path / "out.h5")
 
 
 def test_what_cannot_be_encoded(results: Results, photo: Path, folder: Path, tmp_path: Path) -> None:

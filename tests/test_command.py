@@ -1,5 +1,6 @@
 """The command `cbir`."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from workplace import REPOSITORY
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, calls=1: embed)
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch, calls=1: embed)
     monkeypatch.chdir(tmp_path)
     return write_results(tmp_path)
 
@@ -45,6 +46,23 @@ def test_search_takes_an_image_file_and_a_folder_of_results(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert main(["search", "../photo.jpg", "--results", "../results", "--method", "unit"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_what_compiled_code_says_is_not_shown(
+    results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (30, 20), (60, 60, 220)).save(tmp_path / "photo.jpg")
+
+    def open_network(path: Path, fingerprint: str, batch: int) -> object:
+        os.write(2, b"I0000 as TensorFlow does\n")
+        print("as Python does", file=sys.stderr)
+        return embed
+
+    monkeypatch.setattr(outside, "open_network", open_network)
+    assert main(["search", "photo.jpg", "--method", "tiny"]) == 0
+    assert capfd.readouterr().err == "as Python does\n"
+    os.write(2, b"afterwards")
+    assert capfd.readouterr().err == "afterwards"
 
 
 @pytest.mark.parametrize(

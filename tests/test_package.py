@@ -69,11 +69,11 @@ def test_the_package_is_built_by_the_locked_setuptools() -> None:
 
 def test_an_installed_package_finds_its_data(installed: Path, tmp_path: Path) -> None:
     code = """
-from cbir.artifacts import pages
+from cbir.artifacts import workflow
 from cbir.collection.sources import sample
 from cbir.feedback import refinement
 from cbir.report import rendering
-print(pages._SCHEMA.is_file(), refinement.SCHEMA.is_file(), sample.TABLE.is_file(), rendering.STYLE.is_file())
+print(workflow._SCHEMA.is_file(), refinement.SCHEMA.is_file(), sample.TABLE.is_file(), rendering.STYLE.is_file())
 """
     command = [sys.executable, "-c", ALONE + code, str(installed), str(REPOSITORY / "scripts")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Run the real workflow, from a copy of the checkout, on a handful of pictures."""
 
-import os
+import atexit
+import functools
 import re
 import shutil
 import subprocess
@@ -13,7 +14,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+import forked
+
 REPOSITORY = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "profiles", "report", "envs")
 # One small network with random weights: no download, no training.
 CONFIG = {
@@ -61,33 +65,45 @@ class Workplace:
         (self.folder / "my.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
 
     def command(self, *arguments: str) -> list[str]:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile"), *arguments]
+        command = [*SNAKEMAKE, "--snakefile", str(self.checkout / "Snakefile"), *arguments]
         return [*command, "--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a run in a process group of its own."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.checkout,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *arguments: str, server: forked.Server | None = None, **environment: str) -> forked.Started:
+        """Start a run in a process group of its own, as a fork."""
+        return (server or _server()).start(self.command(*arguments)[3:], self.checkout, environment)
 
-    def run(self, *arguments: str, **environment: str) -> Run:
-        process = self.start(*arguments, **environment)
+    def run(self, *arguments: str, server: forked.Server | None = None, **environment: str) -> Run:
+        """Run as a fork, which takes a fifth of the time."""
+        process = self.start(*arguments, server=server, **environment)
         output, _ = process.communicate()
         return Run(process.returncode, output)
+
+    def run_anew(self, *arguments: str) -> Run:
+        """Run as a person does, with a new interpreter for the run and for each job."""
+        return _run(self.command(*arguments), self.checkout)
 
     def copy(self, root: Path) -> "Workplace":
         shutil.copytree(self.root, root, symlinks=True)
         return Workplace(root)
 
 
+@functools.cache
+def _server() -> forked.Server:
+    server = forked.Server()
+    atexit.register(server.close)
+    return server
+
+
 def run(command: list[str], folder: Path) -> Run:
-    """Run a command in a folder."""
+    """Run a command in a folder; Snakemake as a fork."""
+    if command[:3] == SNAKEMAKE:
+        process = _server().start(command[3:], folder)
+        output, _ = process.communicate()
+        return Run(process.returncode, output)
+    return _run(command, folder)
+
+
+def _run(command: list[str], folder: Path) -> Run:
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return Run(done.returncode, done.stdout)
 
@@ -119,3 +135,21 @@ def make(root: Path) -> Workplace:
             photograph(label, number).save(place.folder / "collection" / category / f"{number}.png")
     place.configure(CONFIG)
     return place
+
+
+_TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
+
+
+def contents(results: Path) -> dict[str, str | bytes]:
+    """Every file below results/, without the times that it tells."""
+    found: dict[str, str | bytes] = {}
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        # A lock of `files.sole_writer` stays, held by nobody.
+        if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
+            continue
+        if name == "report.html":
+            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
+        else:
+            found[name] = path.read_bytes()
+    return found

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir import results
 from cbir.collection import images
 from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.collection.images import ImageError
-from cbir.collection.manifest import IMAGE_COLUMNS
+from cbir.evaluation import comparison
 from cbir.evaluation.evaluate import Evaluation
 from cbir.features import store
 from cbir.features.store import FeatureStore
 from cbir.files import threads
 from cbir.files.errors import InputError
-from cbir.files.tables import read_csv, read_json
 from cbir.retrieval import exact
 from cbir.retrieval.outside import OutsideEncoder, encode_files
 
@@ -45,12 +45,8 @@ class Results:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """See `cbir.open`."""
         self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise InputError(f"The folder {self.folder} does not exist: run the workflow first, or name its results.")
-        self.methods = sorted(path.parent.name for path in self.folder.glob("features/*/train.h5"))
-        if not self.methods:
-            raise InputError(f"The folder {self.folder / 'features'} holds no method's features: run the workflow.")
-        self._stores: dict[tuple[str, str], FeatureStore] = {}
+        self._files = results.Results(self.folder)
+        self.methods = self._files.require_methods()
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -58,10 +54,8 @@ class Results:
 
         Columns: image_id, path (absolute), category, label, sha256, width, height (pixels) and bytes.
         """
-        table = read_csv(self.folder / "collection" / "images.csv", IMAGE_COLUMNS)
-        # The workflow names files relative to the folder that the results are in.
-        home = os.path.dirname(os.path.abspath(self.folder))
-        return table.assign(path=[os.path.join(home, path) for path in table["path"]])
+        table = self._files.images
+        return table.assign(path=[os.path.join(self._files.home, path) for path in table["path"]])
 
     def features(self, method: str, split: str = "train") -> FeatureStore:
         """Return the features of a method: ``features`` (n, d) float32, and ``image_id`` and ``label`` of each row.
@@ -76,10 +70,7 @@ class Results:
         self._require(method)
         if split not in _SPLITS:
             raise InputError(f"There is no split {split!r}: use one of train, test, val.")
-        key = (method, split)
-        if key not in self._stores:
-            self._stores[key] = store.read(self.folder / "features" / method / f"{split}.h5", method)
-        return self._stores[key]
+        return self._files.store(method, split)
 
     def evaluation(self, method: str) -> Evaluation:
         """Return the evaluation of a method.
@@ -92,23 +83,30 @@ class Results:
             InputError: when there is no such method, or a file is missing or damaged.
         """
         self._require(method)
-        folder = self.folder / "evaluation" / method
+        table, json = partial(self._files.table, method=method), partial(self._files.json, method=method)
         return Evaluation(
-            summary=read_json(folder / "summary.json"),
-            categories=read_csv(folder / "categories.csv", ["category"]),
-            queries=read_csv(folder / "queries.csv", ["image_id"]),
-            neighbours=read_csv(folder / "neighbours.csv", ["query", "image_id"]),
-            confusion=read_csv(folder / "confusion.csv", ["category"]).set_index("category"),
-            worst=read_json(folder / "worst.json"),
+            summary=json(results.SUMMARY),
+            categories=table(results.METHOD_CATEGORIES, ["category"]),
+            queries=table(results.METHOD_QUERIES, ["image_id"]),
+            neighbours=table(results.NEIGHBOURS, ["query", "image_id"]),
+            confusion=table(results.CONFUSION, ["category"]).set_index("category"),
+            worst=json(results.WORST),
         )
 
     def comparison(self) -> pd.DataFrame:
         """Return the metrics of all methods, a row each, indexed by method.
 
         Raises:
-            InputError: when the file is missing, because the run has a single method, or damaged.
+            InputError: when the file is missing or damaged.
         """
-        return read_csv(self.folder / "comparison" / "methods.csv", ["method"]).set_index("method")
+        if len(self.methods) == 1:
+            # The workflow compares nothing then and writes no such file.
+            [method] = self.methods
+            files = (results.SUMMARY, results.METHOD_CATEGORIES, results.METHOD_QUERIES)
+            evaluated = comparison.read(method, *(str(self._files.path(file, method=method)) for file in files))
+            settings = {key: self._files.setting("comparison", key) for key in ("confidence", "resamples", "seed")}
+            return comparison.methods([evaluated], **settings).set_index("method")
+        return self._files.table(results.METHODS, ["method"]).set_index("method")
 
     def search(self, query: str | os.PathLike[str], method: str, k: int = 5) -> pd.DataFrame:
         """Return the k images of the gallery that are nearest to a query.
@@ -167,8 +165,9 @@ class Results:
         if not rows:
             raise InputError("No image was found to encode: name image files, or folders that hold some.")
         manifest = pd.DataFrame([(path, path, "", -1, digest) for path, digest in rows], columns=SPLIT_COLUMNS)
-        network = self.folder / "encoders" / f"{encoder}.keras"
-        encode_files(manifest, os.fspath(output), network, about, threads.count())
+        network = self._files.path(results.NETWORK, encoder=encoder)
+        batch = self._files.setting("encoders", encoder, "batch")
+        encode_files(manifest, os.fspath(output), network, about, batch, threads.count())
         return len(manifest)
 
     def _require(self, method: str) -> None:
@@ -177,12 +176,12 @@ class Results:
 
     @cached_property
     def _about(self) -> dict[str, dict[str, Any]]:
-        paths = {method: self.folder / "features" / method / "train.h5" for method in self.methods}
+        paths = {method: self._files.path(results.FEATURES, method=method, split="train") for method in self.methods}
         return {method: store.about(path, method) for method, path in paths.items()}
 
     @cached_property
     def _outside(self) -> OutsideEncoder:
-        return OutsideEncoder(self.folder, self._about)
+        return OutsideEncoder(self._files, self._about)
 
     def _encoder(self, encoder: str) -> dict[str, Any]:
         """Return what a feature store of the encoder says about itself."""
@@ -199,7 +198,7 @@ class Results:
         if not row.empty:
             for split in _SPLITS:
                 # A run makes the validation features of those methods alone that need them.
-                if (self.folder / "features" / method / f"{split}.h5").exists():
+                if self._files.path(results.FEATURES, method=method, split=split).exists():
                     held = self.features(method, split)
                     if query in held.image_id:
                         return held.features[held.row(query)]

@@ -7,6 +7,7 @@ import argparse
 import logging
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -24,13 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: those of the command line if none are given.
     """
     asked = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        return int(asked.do(asked) or 0)
-    except InputError as error:
-        print(f"cbir {asked.command}: {error}", file=sys.stderr)
-        return 1
+    # The server shows other threads' lines, and needs TensorFlow for images of visitors alone.
+    with logs.without_compiled_code() if asked.command in ("search", "encode") else nullcontext():
+        logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
+        try:
+            return int(asked.do(asked) or 0)
+        except InputError as error:
+            print(f"cbir {asked.command}: {error}", file=sys.stderr)
+            return 1
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:

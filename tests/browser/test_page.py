@@ -27,6 +27,13 @@ def pick(page: Page, category: str = "sea") -> None:
     expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
 
 
+def choose_method(page: Page, name: str) -> None:
+    """Click a method's link and wait for its page; the first method is marked as current before the click too."""
+    page.get_by_role("link", name=name).click()
+    expect(page).to_have_url(re.compile(rf"[?&]method={name}(&|$)"))
+    expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "true")
+
+
 def save(page: Page, name: str) -> None:
     page.get_by_label("Save the flags").fill(name)
     page.get_by_role("button", name="Save").click()
@@ -44,8 +51,7 @@ def made(place: Workplace, *names: str) -> list[list[list[float]]]:
 @pytest.mark.parametrize("way", ["button", "enter"])
 def test_a_search_by_name_finds_its_images(visit: Visit, way: str) -> None:
     page = visit.page
-    page.get_by_role("link", name="compact").click()
-    expect(page.get_by_role("link", name="compact")).to_have_attribute("aria-current", "true")
+    choose_method(page, "compact")
     page.get_by_label("Find an image").fill("sea 0")
     if way == "button":
         page.get_by_role("button", name="Find").click()
@@ -98,8 +104,7 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
     expected = [rounds]
     for method, strategy in (("compact", "nearest"), ("siamese", "linear classifier")):
         page.get_by_role("link", name="Another query").click()
-        page.get_by_role("link", name=method).click()
-        expect(page.get_by_role("link", name=method)).to_have_attribute("aria-current", "true")
+        choose_method(page, method)
         pick(page)
         page.get_by_role("link", name=strategy).click()
         expect(page.get_by_role("link", name=strategy)).to_have_attribute("aria-current", "true")
@@ -145,15 +150,13 @@ def test_another_ranking_keeps_the_flags(visit: Visit, change: str, rounds: int)
 
 def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: Workplace, photograph: Path) -> None:
     page = visit.page
-    page.get_by_role("link", name="siamese").click()
-    expect(page.get_by_role("link", name="siamese")).to_have_attribute("aria-current", "true")
+    choose_method(page, "siamese")
     choose(page, photograph)
     expect(page.locator("#results")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("heading", name="from elsewhere.png")).to_be_visible()
     chosen = shown(page)
     page.get_by_role("link", name="Another query").click()
-    page.get_by_role("link", name="compact").click()
-    expect(page.get_by_role("link", name="compact")).to_have_attribute("aria-current", "true")
+    choose_method(page, "compact")
     if visit.scripts:
         drop(page, photograph)
     else:
@@ -168,8 +171,7 @@ def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: W
     name = "dropped" if visit.scripts else "chosen"
     save(page, name)
     expect(page.locator("#saved")).to_be_visible()
-    page.get_by_role("link", name="siamese").click()
-    expect(page.get_by_role("link", name="siamese")).to_have_attribute("aria-current", "true")
+    choose_method(page, "siamese")
     page.locator("#step-0").click()
     expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
     assert shown(page) == chosen

@@ -330,3 +330,26 @@ def test_sizes_and_thumbnails(tmp_path: Path) -> None:
 def test_pictures_of_phones_with_a_second_image_inside() -> None:
     data = encoded(quadrants(), "MPO", save_all=True, append_images=[quadrants()])
     assert images.decode(data).size == (32, 16)
+
+
+def test_a_centred_crop_keeps_proportions(tmp_path: Path) -> None:
+    """As the usual way: the shorter side is brought to the size, then the middle is cut out."""
+    pixels = np.zeros((30, 90, 3), np.uint8)
+    for third in range(3):
+        pixels[:, 30 * third : 30 * (third + 1), third] = 255
+    for name, turned, whole, box in (
+        ("wide.png", pixels, (30, 10), (10, 0, 20, 10)),
+        ("high.png", pixels.swapaxes(0, 1), (10, 30), (0, 10, 10, 20)),
+    ):
+        Image.fromarray(turned).save(tmp_path / name)
+        expected = np.asarray(Image.fromarray(turned).resize(whole, Image.Resampling.BILINEAR).crop(box))
+        assert np.array_equal(images.load(tmp_path / name, (10, 10), "centre"), expected)
+        assert (expected[2:-2, 2:-2] == (0, 255, 0)).all()
+        assert not np.array_equal(images.load(tmp_path / name, (10, 10)), expected)
+    # Proportions of the size itself: nothing is cut.
+    assert np.array_equal(
+        images.load(tmp_path / "wide.png", (9, 3), "centre"), images.load(tmp_path / "wide.png", (9, 3))
+    )
+    # The scale that libjpeg decodes at is not smaller than the part that is kept.
+    Image.fromarray(np.repeat(np.repeat(pixels, 8, 0), 8, 1)).save(tmp_path / "wide.jpg", quality=95)
+    assert (images.load(tmp_path / "wide.jpg", (28, 28), "centre")[:, 2:-2, 1] > 240).all()

@@ -85,6 +85,33 @@ def test_both_hashes_must_be_near(flips: tuple[int, int], near: bool) -> None:
     assert bool(found(by_hand({"a": (0, 0), "b": flips}), 20)) is near
 
 
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        # Bits in which each is apart from the mirror image of the other: pHash and dHash. The smaller way counts, and
+        # within it the larger hash.
+        ((5, 9), (40, 0), (9, 1)),
+        ((40, 0), (5, 9), (9, 1)),
+        ((21, 0), (0, 21), None),
+        ((20, 20), (21, 21), (20, 1)),
+    ],
+)
+def test_mirrored_either_way(
+    order: tuple[str, str], one: tuple[int, int], other: tuple[int, int], near: tuple[int, int] | None
+) -> None:
+    random = np.random.default_rng(3)
+    bits = random.integers(0, 2, (2, 2, 256))
+    mirrored = bits[::-1].copy()
+    for image, counts in enumerate((other, one)):
+        for kind, count in enumerate(counts):
+            mirrored[image, kind, :count] ^= 1
+    rows = [[name, *map(packed, bits[place]), *map(packed, mirrored[place])] for place, name in enumerate(order)]
+    table = groups(pd.DataFrame(rows, columns=["sha256", *HASH_COLUMNS]), 20)
+    expected = [["a", "a", "b", *near], ["b", "a", "a", *near]] if near else []
+    assert table.to_numpy().tolist() == expected
+
+
 def test_links_through_others_make_one_group() -> None:
     # 15 from one to the next, 60 from end to end.
     chain = {str(number): (15 * number, 0) for number in range(5)}

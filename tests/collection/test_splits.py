@@ -1,26 +1,8 @@
-import hashlib
-
 import pandas as pd
 
 from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS
 from cbir.collection.splits import near_duplicates
-
-
-def sha(number: int) -> str:
-    return hashlib.sha256(str(number).encode()).hexdigest()
-
-
-def table(counts: dict[str, int]) -> pd.DataFrame:
-    names = [(category, number) for category, count in counts.items() for number in range(count)]
-    return pd.DataFrame(
-        {
-            "image_id": [f"{category}/{number}.png" for category, number in names],
-            "path": [f"in/{category}/{number}.png" for category, number in names],
-            "category": [category for category, _ in names],
-            "label": [sorted(counts).index(category) for category, _ in names],
-            "sha256": [sha(place) for place in range(len(names))],
-        }
-    )
+from collection.made import sha, table
 
 
 def test_the_list_says_what_stands_across_splits_and_categories() -> None:

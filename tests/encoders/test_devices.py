@@ -3,8 +3,11 @@
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import pytest
 
 import background
@@ -143,3 +146,39 @@ def test_a_gpu_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch, capl
         devices.take(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
     assert "GPU 5 was given, but Keras finds none" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("backend", "module", "found"),
+    [
+        ("torch", SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: 0)), []),
+        (
+            "torch",
+            SimpleNamespace(
+                cuda=SimpleNamespace(device_count=lambda: 1, get_device_name=lambda number: f"card {number}")
+            ),
+            ["card 0"],
+        ),
+        ("jax", None, []),
+    ],
+)
+def test_each_backend_is_asked_in_its_own_way(
+    backend: str, module: SimpleNamespace | None, found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras itself knows no list of devices of PyTorch, and JAX raises where a kind of device is not there."""
+
+    def raises(kind: str) -> None:
+        raise RuntimeError(f"Unknown backend {kind}")
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(keras.distribution, "list_devices", raises)
+    if module is not None:
+        monkeypatch.setitem(sys.modules, backend, module)
+    assert devices._set_up() == found
+
+
+def test_jax_does_not_take_all_of_a_gpus_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    devices.take(0)
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"

@@ -27,11 +27,16 @@ def evaluated(
     nmrr: Sequence[float] = (0.1, 0.2, 0.6),
     precision: Sequence[float] | None = None,
     f1: dict[str, float] | None = None,
+    categories_of: int = 1,
 ) -> Evaluated:
-    """An evaluation with queries x/000, x/001, ...; without ``precision``, average precision is 1 - NMRR."""
+    """An evaluation with queries x/000, x/001, ...; without ``precision``, average precision is 1 - NMRR.
+
+    The queries stand category by category, in so many of equal size.
+    """
     f1 = f1 or {"x": 1.0}
     precision = precision or [1 - value for value in nmrr]
     queries = pd.DataFrame({"image_id": [f"x/{number:03}" for number in range(len(correct))]})
+    queries = queries.assign(category=[f"c{number * categories_of // len(correct)}" for number in range(len(correct))])
     queries = queries.assign(correct=np.array(correct, bool), nmrr=nmrr, average_precision=precision)
     ranked = sorted(f1, key=lambda name: -f1[name])
     categories = pd.DataFrame({"category": ranked, "f1": [f1[name] for name in ranked], "support": 3, "anmrr": 0.5})
@@ -131,32 +136,51 @@ class TestMethods:
 
     def test_the_summary_with_intervals_behind_their_figures(self) -> None:
         table = comparison.methods([evaluated("a")], **SETTINGS)
-        assert list(table) == [
-            *(
-                "method",
-                "k",
-                "queries",
-                "accuracy",
-                "accuracy_low",
-                "accuracy_high",
-                "anmrr",
-                "anmrr_low",
-                "anmrr_high",
-            ),
-            *("map", "map_low", "map_high", "worst_category"),
-        ]
+        ends = ("", "_low", "_high", "_categories_low", "_categories_high")
+        figures = [f"{name}{end}" for name in ("accuracy", "anmrr", "map") for end in ends]
+        assert list(table) == ["method", "k", "queries", *figures, "worst_category"]
         assert table.loc[0, ["accuracy", "anmrr", "map"]].tolist() == pytest.approx([2 / 3, 0.3, 0.7])
 
     def test_intervals(self) -> None:
         # Hits of ten draws from seven right of ten are binomial (10, 0.7): P(<= 4) = 0.047 and P(<= 5) = 0.150,
         # P(<= 8) = 0.851 and P(<= 9) = 0.972, so the quantiles 0.1 and 0.9 are 5 and 9; NMRR 0 where right and 1 where
-        # wrong turns them round.
+        # wrong turns them round. Accuracy has Wilson's interval: with z = 1.28155 its middle is
+        # (0.7 + z^2 / 20) / (1 + z^2 / 10) = 0.671786 and half its width
+        # z / (1 + z^2 / 10) sqrt(0.7 x 0.3 / 10 + z^2 / 400) = 0.174415.
         right = [True] * 7 + [False] * 3
         item = evaluated("a", correct=right, nmrr=[float(not value) for value in right])
         row = comparison.methods([item], confidence=0.8, resamples=9999, seed=1).iloc[0]
-        assert row[["accuracy_low", "accuracy_high"]].tolist() == pytest.approx([0.5, 0.9])
+        assert row[["accuracy_low", "accuracy_high"]].tolist() == pytest.approx([0.497371, 0.846201], abs=1e-6)
         assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0.1, 0.5])
         assert row[["map_low", "map_high"]].tolist() == pytest.approx([0.5, 0.9])
+
+    def test_intervals_of_categories(self) -> None:
+        # Two categories of five queries, all right in one and none in the other: both draws are of the first, of the
+        # second or one of each, with probabilities 1/4, 1/4 and 1/2. Queries alone are binomial (10, 0.5).
+        right = [True] * 5 + [False] * 5
+        item = evaluated("a", correct=right, nmrr=[float(not value) for value in right], categories_of=2)
+        row = comparison.methods([item], confidence=0.8, resamples=9999, seed=1).iloc[0]
+        assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0.3, 0.7])
+        assert row[["anmrr_categories_low", "anmrr_categories_high"]].tolist() == [0, 1]
+        assert row[["accuracy_categories_low", "accuracy_categories_high"]].tolist() == [0, 1]
+
+    def test_all_right_is_not_certain(self) -> None:
+        # Wilson's lower bound of n of n is n / (n + z^2); of new categories it is no higher.
+        item = evaluated("a", correct=[True] * 31, nmrr=[0.5] * 31, categories_of=7)
+        row = comparison.methods([item], **SETTINGS).iloc[0]
+        bounds = pytest.approx([31 / (31 + 1.959964**2), 1])
+        assert row[["accuracy_low", "accuracy_high"]].tolist() == bounds
+        assert row[["accuracy_categories_low", "accuracy_categories_high"]].tolist() == bounds
+
+    def test_nor_are_perfect_rankings(self) -> None:
+        item = evaluated("a", correct=[True] * 31, nmrr=[0.0] * 30 + [np.nan], categories_of=7)
+        row = comparison.methods([item], **SETTINGS).iloc[0]
+        least = 30 / (30 + 1.959964**2)
+        assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0, 1 - least])
+        assert row[["map_categories_low", "map_categories_high"]].tolist() == pytest.approx([least, 1])
+        # As two methods that are both right everywhere: the bounds are as far from 0 as these from 1.
+        found = comparison.compare(item, item, **SETTINGS)
+        assert (found["map"]["low"], found["map"]["high"]) == pytest.approx((least - 1, 1 - least))
 
     def test_an_undefined_figure_stands_last(self, tmp_path: Path) -> None:
         item = evaluated("a", nmrr=[np.nan] * 3)
@@ -198,37 +222,88 @@ class TestCategories:
         assert table["delta"].tolist() == [0.5, 0.25, 0.0, 0.0, -0.5]
 
 
+# Each p-value below is worked out by hand: of McNemar's test 2 / 2^d of d queries that one method alone got right, of a
+# permutation test the share of the flippings that are as extreme, or 1 / 1000 where 999 random ones hold none. Then
+# Holm's correction for three tests: the smallest times 3, the next times 2, and no less than the one before.
+TESTS = " The p-values for each are corrected for 3 tests (Holm)."
+SITUATIONS = {
+    # Thirty queries and ten categories with the same difference: 2 of 2^30 and 2 of 2^10 flippings are as extreme.
+    "clear": (
+        evaluated("a", correct=[True] * 30, nmrr=[0.25] * 30, categories_of=10),
+        evaluated("b", correct=[True] * 30, nmrr=[0.5] * 30, categories_of=10),
+        "For new images of these categories: real at 95 % confidence, a is better in ANMRR (0.250 against 0.500, "
+        "p ≤ 0.003) and MAP (0.750 against 0.500, p ≤ 0.003); the difference in accuracy (a 100.0 %, b 100.0 %, p = 1) "
+        "may be chance. For new categories: real at 95 % confidence, a is better in ANMRR (p = 0.00586) and MAP "
+        "(p = 0.00586); the difference in accuracy (p = 1) may be chance.",
+    ),
+    # As many better as worse, in each category.
+    "chance": (
+        evaluated("a", correct=[True, False] * 15, nmrr=[0.25, 0.5] * 15, categories_of=15),
+        evaluated("b", correct=[False, True] * 15, nmrr=[0.5, 0.25] * 15, categories_of=15),
+        "For new images of these categories: the differences in accuracy (a 50.0 %, b 50.0 %, p = 1), ANMRR (a 0.375, "
+        "b 0.375, p = 1) and MAP (a 0.625, b 0.625, p = 1) may be chance. For new categories: the differences in "
+        "accuracy (p = 1), ANMRR (p = 1) and MAP (p = 1) may be chance.",
+    ),
+    # Five queries, all to one side: 2 of 2^5, three times. One category cannot be exchanged with another.
+    "too few": (
+        evaluated("a", correct=[True] * 5, nmrr=[0.25] * 5),
+        evaluated("b", correct=[False] * 5, nmrr=[0.5] * 5),
+        "For new images of these categories: 5 queries are too few to tell whether the differences in accuracy "
+        "(a 100.0 %, b 0.0 %, p = 0.188), ANMRR (a 0.250, b 0.500, p = 0.188) and MAP (a 0.750, b 0.500, p = 0.188) "
+        "are real. For new categories: 1 category is too few to tell whether the differences in accuracy (p = 1), "
+        "ANMRR (p = 1) and MAP (p = 1) are real.",
+    ),
+    # All twenty queries that differ are of two of the ten categories: 2 of 2^2.
+    "real by query only": (
+        evaluated("a", correct=[True] * 100, nmrr=[0.25] * 100, categories_of=10),
+        evaluated("b", correct=[False] * 20 + [True] * 80, nmrr=[0.25] * 100, categories_of=10),
+        "For new images of these categories: real at 95 % confidence, a is better in accuracy (100.0 % against 80.0 %, "
+        "p < 0.0001); the differences in ANMRR (a 0.250, b 0.250, p = 1) and MAP (a 0.750, b 0.750, p = 1) may be "
+        "chance. For new categories: the differences in accuracy (p = 1), ANMRR (p = 1) and MAP (p = 1) may be chance.",
+    ),
+    # Six queries to one side, of six of the ten categories: 2 of 2^6 twice, which is 0.0938 of three tests.
+    "corrected away": (
+        evaluated("a", correct=[False, True, True] * 6 + [True] * 12, nmrr=[0.25] * 30, categories_of=10),
+        evaluated("b", correct=[True] * 30, nmrr=[0.25] * 30, categories_of=10),
+        "For new images of these categories: the differences in accuracy (a 80.0 %, b 100.0 %, p = 0.0938, 0.0312 "
+        "before correction), ANMRR (a 0.250, b 0.250, p = 1) and MAP (a 0.750, b 0.750, p = 1) may be chance. For new "
+        "categories: the differences in accuracy (p = 0.0938, 0.0312 before correction), ANMRR (p = 1) and MAP (p = 1) "
+        "may be chance.",
+    ),
+}  # fmt: skip
+
+
 class TestCompare:
+    @pytest.mark.parametrize("situation", SITUATIONS)
+    def test_in_words(self, situation: str) -> None:
+        a, b, words = SITUATIONS[situation]
+        assert comparison.compare(a, b, **SETTINGS)["words"] == words + TESTS
+
     def test_only_the_discordant_queries_speak(self) -> None:
-        # Six queries right with b alone and none with a alone: p = 2 / 2^6 = 0.03125, real at 95 %, not at 99 %.
+        # Six queries right with b alone and none with a alone: p = 2 / 2^6 = 0.03125, three times of three tests. That
+        # is real at 90 %, not at 95 %.
         a = evaluated("a", correct=[True] * 4 + [False] * 6, nmrr=[0.5] * 10)
         b = evaluated("b", correct=[True] * 10, nmrr=[0.5] * 10)
-        found = comparison.compare(a, b, **SETTINGS)
-        accuracy = found["accuracy"]
+        accuracy = comparison.compare(a, b, **SETTINGS)["accuracy"]
         assert (accuracy["only_a"], accuracy["only_b"], accuracy["p_value"]) == (0, 6, 0.03125)
+        assert (accuracy["p_corrected"], accuracy["verdict"]) == (0.09375, "chance")
         assert accuracy["difference"] == pytest.approx(-0.6)
         assert -1 <= accuracy["low"] < -0.6 < accuracy["high"] < 0
-        assert accuracy["real"] is True
-        assert found["words"] == (
-            "Real at 95 % confidence: b is better in accuracy (100.0 % against 40.0 %, p = 0.0312). "
-            "The differences in ANMRR (a 0.500, b 0.500, p = 1) and MAP (a 0.500, b 0.500, p = 1) may be chance."
+        loose = comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9})
+        assert loose["accuracy"]["verdict"] == "real"
+        assert loose["words"].startswith(
+            "For new images of these categories: real at 90 % confidence, b is better in accuracy (100.0 % against"
         )
-        strict = comparison.compare(a, b, **{**SETTINGS, "confidence": 0.99})
-        assert strict["accuracy"]["real"] is False
-        assert strict["words"].startswith("The differences in accuracy (a 40.0 %, b 100.0 %, p = 0.0312), ANMRR (")
 
     def test_a_lower_anmrr_is_the_better_one(self) -> None:
-        # Twenty queries with the same difference: 2 of 2^20 flippings are as extreme, and p is 1 / 1000.
+        # Twenty queries with the same difference: 2 of 2^20 flippings are as extreme, and p is at most 1 / 1000.
         ones = [True] * 20
         a, b = (evaluated(name, correct=ones, nmrr=[value] * 20) for name, value in (("a", 0.25), ("b", 0.5)))
         found = comparison.compare(a, b, **SETTINGS)
         assert found["anmrr"]["difference"] == -0.25
         assert (found["anmrr"]["low"], found["anmrr"]["high"]) == (-0.25, -0.25)
-        assert found["anmrr"]["p_value"] == 0.001
-        assert found["words"] == (
-            "Real at 95 % confidence: a is better in ANMRR (0.250 against 0.500, p = 0.001) and MAP (0.750 against "
-            "0.500, p = 0.001). The difference in accuracy (a 100.0 %, b 100.0 %, p = 1) may be chance."
-        )
+        assert (found["anmrr"]["p_value"], found["anmrr"]["p_at_most"]) == (0.001, True)
+        assert "a is better in ANMRR (0.250 against 0.500, p ≤ 0.003) and MAP (0.750 against" in found["words"]
 
     def test_each_may_win_something(self) -> None:
         ones = [True] * 20
@@ -236,16 +311,52 @@ class TestCompare:
         b = evaluated("b", correct=ones, nmrr=[0.5] * 20, precision=[0.5] * 20)
         found = comparison.compare(a, b, **SETTINGS)
         assert (
-            "a is better in ANMRR (0.250 against 0.500, p = 0.001) and b is better in MAP (0.500 against"
+            "a is better in ANMRR (0.250 against 0.500, p ≤ 0.003) and b is better in MAP (0.500 against"
             in found["words"]
         )
 
+    def test_the_tests_of_other_pairs_count(self) -> None:
+        # The figures of the 1,939 animals: of six tests four at the floor of 9,999 resamples, then 0.03 and 0.5. Holm:
+        # 6 x 0.0001, and 0.03 twice. Here 999 resamples, eight of nine to one side: 2 (1 + 9) / 2^9 = 0.0391.
+        a = evaluated("a", correct=[True] * 1 + [False] * 8 + [True] * 11, nmrr=[0.5] * 20)
+        b = evaluated("b", correct=[False] * 1 + [True] * 8 + [True] * 11, nmrr=[0.25] * 20)
+        c = evaluated("c", correct=[False] * 1 + [True] * 1 + [False] * 7 + [True] * 11, nmrr=[0.25] * 20)
+        found = comparison.compare(a, b, others=[(a, c)], **SETTINGS)
+        assert (found["tests"], found["others"]) == (6, [["a", "c"]])
+        assert found["accuracy"]["p_value"] == pytest.approx(20 / 512)
+        assert found["accuracy"]["p_corrected"] == pytest.approx(40 / 512)
+        assert found["anmrr"]["p_corrected"] == pytest.approx(0.006)
+        assert found["accuracy"]["verdict"] == "chance"
+        # The other pair finds the same of the family.
+        other = comparison.compare(a, c, others=[(a, b)], **SETTINGS)
+        assert other["anmrr"]["p_corrected"] == pytest.approx(0.006)
+        assert (other["accuracy"]["p_value"], other["accuracy"]["p_corrected"]) == (1, 1)
+
+    def test_seven_categories_cannot_decide_six_tests(self) -> None:
+        # The least p-value of seven categories is 2 / 2^7 = 0.0156, which is 0.0938 of six tests and 0.0469 of three.
+        a = evaluated("a", correct=[True] * 35, nmrr=[0.25] * 35, categories_of=7)
+        b = evaluated("b", correct=[True] * 35, nmrr=[0.5] * 35, categories_of=7)
+        alone = comparison.compare(a, b, **SETTINGS)["anmrr"]["categories"]
+        assert (alone["p_value"], alone["least"], alone["verdict"]) == (2 / 128, 6 / 128, "real")
+        both = comparison.compare(a, b, others=[(a, b)], **SETTINGS)
+        assert (both["anmrr"]["categories"]["least"], both["anmrr"]["categories"]["verdict"]) == (12 / 128, "too few")
+        assert both["anmrr"]["verdict"] == "real"
+        assert "For new categories: 7 categories are too few to tell whether the differences in " in both["words"]
+
+    def test_too_few_resamples(self) -> None:
+        # At best 1 / 100 six times.
+        a = evaluated("a", correct=[True] * 30, nmrr=[0.25] * 30, categories_of=10)
+        b = evaluated("b", correct=[True] * 30, nmrr=[0.5] * 30, categories_of=10)
+        found = comparison.compare(a, b, others=[(a, b)], **{**SETTINGS, "resamples": 99})
+        assert found["anmrr"]["verdict"] == found["anmrr"]["categories"]["verdict"] == "too few"
+        assert "; 99 resamples are too few to tell whether the differences in ANMRR (" in found["words"]
+
     def test_a_p_value_of_one_minus_the_confidence_is_real(self) -> None:
-        # Five discordant queries on one side: p = 2 / 2^5 = 0.0625, which 1 - 0.9375 is exactly.
+        # Five discordant queries on one side: p = 2 / 2^5 = 0.0625, three times 0.1875, which 1 - 0.8125 is exactly.
         a = evaluated("a", correct=[True] * 5, nmrr=[0.5] * 5)
         b = evaluated("b", correct=[False] * 5, nmrr=[0.5] * 5)
-        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9375})["accuracy"]["real"] is True
-        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9376})["accuracy"]["real"] is False
+        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.8125})["accuracy"]["verdict"] == "real"
+        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.8126})["accuracy"]["verdict"] == "too few"
 
     def test_queries_without_a_figure_are_left_out(self) -> None:
         a = evaluated("a", nmrr=(0.1, np.nan, 0.6))
@@ -260,9 +371,11 @@ class TestCompare:
         )
         found = comparison.compare(a, b, **SETTINGS)
         json.dumps(found, allow_nan=False)
-        assert found["anmrr"]["p_value"] is found["anmrr"]["real"] is found["anmrr"]["difference"] is None
-        # A single query says nothing about spread.
-        assert (found["accuracy"]["difference"], found["accuracy"]["low"]) == (0.0, None)
+        assert found["anmrr"]["p_value"] is found["anmrr"]["verdict"] is found["anmrr"]["difference"] is None
+        # Nor are they tests to correct for.
+        assert (found["accuracy"]["difference"], found["tests"]) == (0.0, 1)
+        # A single category says nothing about spread.
+        assert found["accuracy"]["categories"]["low"] is None
         assert "No query has what ANMRR and MAP would need" in found["words"]
 
     def test_the_seed_decides(self) -> None:
@@ -320,8 +433,9 @@ class TestConfiguration:
             ({"pairs": [["pretrained"]]}, r"comparison\.pairs\.0 is .* at least 2"),
             ({"pairs": [["siamese", "siamese"]]}, r"comparison\.pairs\.0 is .*without repetitions"),
             ({"confidence": 95}, r"comparison\.confidence is 95, but must be below 1"),
-            # 1 / (199 + 1) is just 1 - 0.995, 1 / (198 + 1) is above it.
-            ({"confidence": 0.995, "resamples": 198}, r"comparison\.resamples is 198, too few .* 0\.995"),
+            # Of 399 resamples 0.0025 are beyond either end of an interval, with the observed mean; of 398 none.
+            ({"confidence": 0.995, "resamples": 99}, r"comparison\.resamples is 99, too few .* 0\.995.*at least 399"),
+            ({"confidence": 0.995, "resamples": 398}, r"comparison\.resamples is 398, too few .* 0\.995"),
         ],
     )  # fmt: skip
     def test_what_cannot_be_compared(

@@ -124,7 +124,13 @@ def test_the_worst_category_looked_at_closely() -> None:
     assert math.isclose(worst["anmrr_at_retrieved"], 10 / 21)
     assert [item["image_id"] for item in worst["images"]] == ["f/b", "f/c"]
     assert [item["retrieved"] for item in worst["images"]] == [["f0", "c1", "c2"], ["f1", "t0", "c2"]]
-    assert all(math.isclose(item["nmrr"], 10 / 21) for item in worst["images"])
+    assert all(math.isclose(item["nmrr_at_k"], 10 / 21) for item in worst["images"])
+    # All counts of queries are 1: fish c and f, tool t and f. Its share of all draws is between a half and all.
+    assert (worst["seed"], worst["resamples"]) == (0, 999)
+    assert worst["lowest_in"][0]["category"] == "fish" and 0.5 < worst["lowest_in"][0]["share"] < 1
+    assert [item["share"] for item in worst["lowest_in"]] == sorted(
+        (item["share"] for item in worst["lowest_in"]), reverse=True
+    )
     assert worst["taken_for"] == [{"category": "category", "count": 1}]
     assert worst["retrieved_instead"] == [{"category": "category", "count": 3}, {"category": "tool", "count": 1}]
 

@@ -90,7 +90,7 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
     ("path", "value", "words"),
     [
         (["method"], "magic", 'method "magic" is not configured: choose one of pretrained, siamese'),
-        (["strategy"], "best", 'strategy is "best": choose one of linear, nearest, rocchio'),
+        (["strategy"], "best", 'strategy is "best": choose one of linear, mixed, nearest, rocchio'),
         (["k"], 0, "k is 0: write a number of at least 1"),
         (["k"], 1001, "k is 1001: write a number of at most 1000"),
         (["k"], 2.5, "k is 2.5: write a whole number"),

@@ -1,9 +1,11 @@
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cbir.feedback.refinement import Refinement, Round
+from cbir.feedback.refinement import Refinement, Round, as_json, parse
 from cbir.feedback.rounds import Gallery, Search, refine
 from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files.errors import InputError
@@ -219,5 +221,41 @@ def test_a_round_as_plain_data(gallery: Gallery) -> None:
 
 def test_an_unknown_strategy_is_one_sentence(gallery: Gallery) -> None:
     one = search(gallery, strategy="best")
-    with pytest.raises(InputError, match=r"The strategy 'best' does not exist: use one of linear, nearest, rocchio\."):
+    with pytest.raises(
+        InputError, match=r"The strategy 'best' does not exist: use one of linear, mixed, nearest, rocchio\."
+    ):
         one.judge(one.start(), Round((0,)))
+
+
+def test_judged_images_come_first_or_leave_the_results(gallery: Gallery) -> None:
+    first = search(gallery, judged_first=True)
+    start = first.start()
+    assert start.image_ids == ["cat/1", "dog/2", "cat/3"]
+    result = first.judge(start, Round(relevant=("cat/9", "cat/3"), irrelevant=("cat/1", "dog/2")))
+    # q' = 0 + mean(9, 3) - mean(1, 2) = 4.5; 3 is nearer to it than 9 is, and of the others 4 is, then 8 and 10.
+    assert result.vector.tolist() == [4.5]
+    assert [gallery.image_ids[row] for row in result.order] == ["cat/3", "cat/9", "dog/4", "cat/8", "dog/10"]
+    assert result.image_ids == ["cat/3", "cat/9", "dog/4"]
+    plain = search(gallery)
+    as_ranked = plain.judge(plain.start(), Round(relevant=("cat/9", "cat/3"), irrelevant=("cat/1", "dog/2")))
+    assert result.residual_precision == as_ranked.residual_precision == 1 / 3
+    # A later judgement brings an image back.
+    again = first.judge(result, Round(relevant=("dog/2",)))
+    assert "dog/2" in again.image_ids
+
+
+def test_fewer_results_than_k_may_be_left(gallery: Gallery) -> None:
+    first = search(gallery, judged_first=True, k=6)
+    result = first.judge(first.start(), Round(irrelevant=(0, 1, 2, 3)))
+    assert sorted(result.image_ids) == ["cat/8", "cat/9", "dog/10"]
+    assert result.precision == 2 / 6
+    with pytest.raises(InputError, match=r"rounds\[1\]\.relevant\[0\] is rank 3, but ranks go from 0 to 2: correct it"):
+        first.judge(result, Round(relevant=(3,)))
+
+
+def test_a_refinement_says_what_becomes_of_judged_images(gallery: Gallery) -> None:
+    asked = replace(refinement(Round(irrelevant=(0,))), judged_first=True)
+    assert "cat/1" not in refine(gallery, asked, np.zeros(1), None, "cat")[1].image_ids
+    assert parse(json.dumps(as_json(asked)).encode(), "mine.json", ["m"], Weights(9, 9, 9)) == asked
+    plain = {key: value for key, value in as_json(asked).items() if key != "judged_first"}
+    assert not parse(json.dumps(plain).encode(), "mine.json", ["m"], Weights(9, 9, 9)).judged_first

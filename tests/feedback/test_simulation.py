@@ -1,10 +1,16 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+import plot_simulation
+from cbir.feedback.records import GAIN_COLUMNS
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Gallery, Search
 from cbir.feedback.simulation import choose, judge_by_category, measure, simulate
 from cbir.feedback.strategies import Weights
+from cbir.files.errors import InputError
 
 # The query at 0; on the way cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
 IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "dog/5", "cat/6"]
@@ -58,6 +64,21 @@ def test_means_leave_out_a_query_with_nothing_left_to_find() -> None:
     np.testing.assert_allclose(table["residual_anmrr_plain"], [8 / 33, 1 / 6])
     assert table["judged"].tolist() == [0, 4]
     assert table["precision_at_k"].tolist() == [0.5, 0.25]
+    assert table["residual_queries"].tolist() == [2, 1]
+
+
+def test_strategies_and_rounds_are_compared_over_the_same_queries() -> None:
+    # As above, the second query has nothing left in round 1, so the first alone is common to both rounds: its figures.
+    table = measure([search(), search(k=6)], 1, gtm=3).mean()
+    assert table["common_queries"].tolist() == [1, 1]
+    np.testing.assert_allclose(table["common_residual_precision_at_k"], [0.5, 0])
+    np.testing.assert_allclose(table["common_residual_precision_at_k_plain"], [0.5, 0.5])
+    np.testing.assert_allclose(table["common_residual_anmrr"], [8 / 33, 1 / 3])
+    np.testing.assert_allclose(table["common_residual_anmrr_plain"], [8 / 33, 1 / 6])
+    # With another strategy, nothing is left for the first either.
+    none = measure([search(), search(k=6)], 1, gtm=3).mean(np.array([False, False]))
+    assert none["common_queries"].tolist() == [0, 0]
+    assert none[["common_residual_anmrr", "common_residual_precision_at_k"]].isna().all(axis=None)
 
 
 def test_feedback_helps_where_the_category_is_two_clouds() -> None:
@@ -91,3 +112,13 @@ def test_a_sample_depends_on_content_and_seed_and_not_on_the_order() -> None:
     # An image less moves at most one other into the sample.
     assert (choose(digests[1:], 20, seed=0) != chosen[1:]).sum() <= 1
     assert choose(digests[:5], 20, seed=0).tolist() == [True] * 5
+
+
+def test_every_column_that_readers_require_is_written(tmp_path: Path) -> None:
+    table = measure([search()], 2, gtm=3).mean().assign(strategy="rocchio", scope="worst", category="")
+    assert set(GAIN_COLUMNS) == set(table.columns)
+    table.drop(columns="common_residual_anmrr").to_csv(tmp_path / "gain.csv", index=False)
+    (tmp_path / "example.json").write_text('{"refinement": {"k": 2}}')
+    paths = {"gain": str(tmp_path / "gain.csv"), "example": str(tmp_path / "example.json")}
+    with pytest.raises(InputError, match=r"gain\.csv .*common_residual_anmrr"):
+        plot_simulation.work(SimpleNamespace(input=SimpleNamespace(**paths)))

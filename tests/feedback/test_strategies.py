@@ -11,7 +11,7 @@ import extension
 from cbir.feedback.ranking import Near
 from cbir.feedback.strategies import REGISTRY, Weights
 
-linear, nearest, rocchio = (REGISTRY[name].rank for name in ("linear", "nearest", "rocchio"))
+linear, mixed, nearest, rocchio = (REGISTRY[name].rank for name in ("linear", "mixed", "nearest", "rocchio"))
 NONE = np.empty(0, dtype=np.intp)
 
 
@@ -142,6 +142,23 @@ def test_linear_without_irrelevant_images_is_rocchio() -> None:
     ranking, expected = (rank(features, query, rows(1), NONE, weights) for rank in (linear, rocchio))
     assert ranking.order.tolist() == expected.order.tolist()
     assert ranking.vector.tolist() == expected.vector.tolist() == [1, 7]
+
+
+@pytest.mark.parametrize(("judged_irrelevant", "share"), [(1, 1 / 6), (3, 3 / 8), (20, 4 / 9)])
+def test_mixed_weighs_the_classifier_by_the_examples_of_its_smaller_class(judged_irrelevant: int, share: float) -> None:
+    random = np.random.default_rng(2)
+    features, query, weights = random.normal(size=(50, 6)), random.normal(size=6), Weights(1, 0.75, 0.15)
+    # Four relevant examples, the query among them; half the weight at five.
+    asked = features, query, rows(0, 1, 2), np.arange(3, 3 + judged_irrelevant), weights
+    near, plane = (rank(*asked).scores for rank in (rocchio, linear))
+    near, plane = ((scores - scores.mean()) / scores.std() for scores in (near, plane))
+    np.testing.assert_allclose(mixed(*asked).scores, (1 - share) * near + share * plane, atol=1e-10)
+
+
+def test_mixed_without_irrelevant_images_is_rocchio() -> None:
+    features, query, weights = gallery([1, 0], [0, 3], [5, 5]), np.ones(2), Weights(1, 2, 3)
+    ranking, expected = (rank(features, query, rows(1), NONE, weights) for rank in (mixed, rocchio))
+    assert ranking.scores.tolist() == expected.scores.tolist()
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -10,8 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from cbir.encoders import networks, weights
-from cbir.encoders.architectures import REGISTRY
+from cbir.encoders import networks
 from cbir.files import archive
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
@@ -32,7 +32,7 @@ def path(saved: Path, tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", ["mobilenetv2", "siamese"])
 def test_the_same_network_gives_the_same_bytes_and_its_fingerprint(name: str, tmp_path: Path) -> None:
     hashes = set()
     for number in range(2):
@@ -42,7 +42,10 @@ def test_the_same_network_gives_the_same_bytes_and_its_fingerprint(name: str, tm
         hashes.add(sha256_file(tmp_path / f"{number}.keras"))
     assert len(hashes) == 1
     held = archive.read(tmp_path / "0.keras")
-    assert held.fingerprint() == weights.fingerprint(model)
+    digest = hashlib.sha256(model.to_json().encode())
+    for array in model.get_weights():
+        digest.update(array.tobytes())
+    assert held.fingerprint() == digest.hexdigest()
     assert [layer for layer, _ in held.layers] == [layer.name for layer in model.layers]
     shapes = [array.shape for arrays in held.weights for array in arrays]
     assert shapes == [array.shape for array in model.get_weights()]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import background
+import odd_files
 from cbir.files import atomic, hashes, tables
 from cbir.files.errors import InputError
 
@@ -134,21 +135,15 @@ def test_the_rights_of_other_threads_files_stay_as_they_are(tmp_path: Path, monk
     tables.write_text(tmp_path / "x", "")
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", odd_files.KINDS)
 def test_what_is_written_in_place_is_a_regular_file(tmp_path: Path, kind: str) -> None:
-    path, precious, absent = tmp_path / ".x.lock", tmp_path / "precious", tmp_path / "absent"
-    precious.write_text("kept")
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(precious if kind == "link" else absent)
+    path = tmp_path / ".x.lock"
+    odd = odd_files.Odd(path, kind)
     with pytest.raises(InputError, match="is a link or no regular file, and is not written to: remove it"):
         atomic.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with pytest.raises(InputError, match=r"\.x\.lock is a link or no regular file"), atomic.sole_writer(tmp_path / "x"):
         pass
-    assert precious.read_text() == "kept" and not absent.exists()
+    assert odd.is_untouched()
 
 
 def test_what_replaces_a_link_leaves_its_target(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     run.method("beta", accuracy=0.8, anmrr=0.2)
     lead = run.report().one("header").text
     assert "30 images in 3 categories" in lead and "12 test images" in lead and "18 train images" in lead
-    assert "beta ranks best" in lead and "80.0 %" in lead and "0.200" in lead
-    assert "The highest accuracy is that of alpha" in lead
+    assert "on these queries beta has the lowest ANMRR" in lead and "80.0 %" in lead and "0.200" in lead
+    assert "On these queries alpha has the highest accuracy" in lead and "This was read off the same queries" in lead
 
 
 def test_several_methods_are_folded_and_the_best_is_open(run: Run) -> None:

@@ -53,6 +53,14 @@ def test_the_side_file_says_what_it_was_built_from(path: Path) -> None:
     assert about["file_sha256"] == sha256_file(path)
 
 
+def test_an_option_that_the_kind_does_not_take_is_refused_if_a_person_set_it() -> None:
+    settings = {"kind": "exact", "leafsize": 32}
+    assert options("exact", settings, given=["kind"]) == {}
+    with pytest.raises(InputError, match=r"index\.leafsize is set, but index\.kind exact does not take it"):
+        options("exact", settings, given=["kind", "leafsize"])
+    assert options("kdtree", settings, given=["leafsize"]) == {"leafsize": 32}
+
+
 def test_a_notebook_opens_it_without_this_project(path: Path) -> None:
     code = (
         "import pickle, sys\n"

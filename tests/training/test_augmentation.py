@@ -50,7 +50,7 @@ def test_bright_colours_are_clipped_and_do_not_wrap() -> None:
     assert min(varied.min() for varied in variants(AugmentSettings(False, 0, 0.1), white)) >= 224
 
 
-@pytest.mark.parametrize("settings", [AugmentSettings(), AugmentSettings(True, 0.5, 0.5)])
+@pytest.mark.parametrize("settings", [AugmentSettings(True, 0.3, 0.2), AugmentSettings(True, 0.5, 0.5)])
 def test_the_same_generator_gives_the_same_picture(settings: AugmentSettings) -> None:
     first, again = variants(settings, count=5), variants(settings, count=5)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

@@ -5,9 +5,9 @@ import pytest
 from cbir.files.errors import InputError
 from cbir.training.collapse import STUCK_STEPS, check
 from cbir.training.losses.triplet import build, is_collapsed
-from cbir.training.settings import TrainingSettings
+from training.made import settings
 
-LOSS = build(TrainingSettings(margin=0.2), 2, 4)
+LOSS = build(settings(margin=0.2), 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_a_few_stuck_steps_are_counted_and_forgiven() -> None:
     ("mining", "remedy"), [("batch-hard", "semi-hard or random"), ("semi-hard", "to random"), ("random", ": change")]
 )
 def test_many_stuck_steps_end_with_what_to_change(mining: str, remedy: str) -> None:
-    settings = TrainingSettings.from_row({"mining": mining})
+    loss = build(settings(mining=mining), 2, 4)
     with pytest.raises(InputError, match=rf"collapsed: by epoch 4 .*{remedy}.*training.learning_rate, now 0.01\.$"):
-        check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, 0.01, build(settings, 2, 4))
+        check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, 0.01, loss)
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:

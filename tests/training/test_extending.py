@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cbir.workflow import code_hash
+from training import made
 
 SCRIPTS = Path(code_hash.__file__).parents[2]
 
@@ -124,7 +125,7 @@ def test_a_dropped_in_architecture_and_loss_are_trained_with(scripts: Path, tmp_
     row = {
         "architecture": "mean-colour",
         "weights": "random",
-        "training": {"loss": "proxy-softmax", "epochs": 2, "categories_per_batch": 3, "learning_rate": 0.01},
+        "training": made.row(loss="proxy-softmax", epochs=2, categories_per_batch=3, learning_rate=0.01),
     }
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, str(tmp_path / "images"), json.dumps(row)],

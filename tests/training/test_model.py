@@ -1,9 +1,49 @@
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from cbir.training.model import spread
+from cbir.files.errors import InputError
+from cbir.training.model import TrainingModel, frozen_below, half_precision_twin, spread
+from cbir.training.settings import TrainingSettings
 
 
 def test_spread_by_hand() -> None:
     # Mean (1, 0); squared distances to it 1, 1, 4, 4; their mean 2.5.
     assert float(spread(np.array([[0, 0], [2, 0], [1, 2], [1, -2]], dtype=np.float32))) == pytest.approx(2.5**0.5)
+
+
+def encoder() -> keras.Model:
+    inputs = keras.Input((4, 4, 3), name="image")
+    x = layers.Conv2D(2, 3, name="conv1")(inputs)
+    x = layers.BatchNormalization(name="norm1")(x)
+    x = layers.Conv2D(2, 2, name="conv2")(x)
+    return keras.Model(inputs, layers.Flatten(name="flat")(x))
+
+
+def test_layers_below_one_are_not_trained_and_the_network_is_the_same_afterwards() -> None:
+    model = encoder()
+    before = model.to_json()
+    with frozen_below(model, "conv2"):
+        twin = half_precision_twin(model)
+        for kind in (model, twin):
+            training = TrainingModel(kind, layers.Identity(), TrainingSettings())
+            assert [v.path for v in training.trainable_variables] == ["conv2/kernel", "conv2/bias"]
+    with frozen_below(model, None):
+        assert len(model.trainable_variables) == 6
+    assert model.to_json() == before
+    assert len(model.trainable_variables) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("conv3", r"the layer 'conv3', which the network .* does not have: its layers are named such as conv"),
+        ("flat", "is 'flat', from which on nothing can be trained"),
+    ],
+)
+def test_a_layer_below_which_nothing_can_be_frozen(name: str, reason: str) -> None:
+    model = encoder()
+    with pytest.raises(InputError, match=reason), frozen_below(model, name):
+        pytest.fail("it was entered")
+    assert len(model.trainable_variables) == 6

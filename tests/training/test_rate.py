@@ -1,12 +1,11 @@
 import pytest
 
-from cbir.training.settings import TrainingSettings
 from cbir.training.train import _rate
+from training.made import settings
 
 
 def rates(kind: str, peak: float, warmup: int, epochs: int, steps: list[int], length: int = 2) -> list[float]:
-    row = {"schedule": kind, "learning_rate": peak, "warmup_epochs": warmup, "epochs": epochs}
-    rate = _rate(TrainingSettings.from_row(row), length)
+    rate = _rate(settings(schedule=kind, learning_rate=peak, warmup_epochs=warmup, epochs=epochs), length)
     return [float(rate(step)) for step in steps]
 
 

@@ -1,23 +1,23 @@
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cbir.files.errors import InputError
-from cbir.training.settings import AugmentSettings, TrainingSettings
+from cbir.training.settings import TrainingSettings
+from training.made import row, settings
 
 
-def test_a_row_overrides_defaults() -> None:
-    settings = TrainingSettings.from_row({"mining": "random", "margin": 1, "augment": {"flip": False}})
-    assert (settings.mining, settings.margin) == ("random", 1)
-    assert settings.augment == AugmentSettings(flip=False)
-    assert settings.monitor == TrainingSettings().monitor
+def test_settings_are_a_row_of_the_configuration_and_have_no_defaults_of_their_own() -> None:
+    asked = row(mining="random", margin=1, augment={"flip": False})
+    assert asdict(TrainingSettings.from_row(asked)) == asked
+    for key in asked:
+        with pytest.raises((KeyError, TypeError), match=key):
+            TrainingSettings.from_row({name: value for name, value in asked.items() if name != key})
 
 
 @pytest.mark.parametrize(
-    ("row", "key"),
+    ("changes", "key"),
     [
         ({"minning": "random"}, "minning"),
         ({"augment": {"rotate": 5}}, "augment.rotate"),
@@ -40,20 +40,10 @@ def test_a_row_overrides_defaults() -> None:
         ({"seed": -1}, "seed"),
     ],
 )
-def test_what_cannot_be_trained_with_is_named(row: dict[str, Any], key: str) -> None:
+def test_what_cannot_be_trained_with_is_named(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(InputError, match=rf"^training\.{key} is "):
-        TrainingSettings.from_row(row)
+        settings(**changes)
 
 
 def test_no_number_of_steps_means_one_pass() -> None:
-    assert TrainingSettings.from_row({"steps_per_epoch": None}).steps_per_epoch is None
-
-
-def test_what_a_row_leaves_out_is_what_the_schema_of_the_configuration_fills_in() -> None:
-    schema = yaml.safe_load(
-        (Path(__file__).parents[2] / "scripts/cbir/workflow/config.schema.yaml").read_text(encoding="utf-8")
-    )
-    row = schema["properties"]["encoders"]["additionalProperties"]["properties"]["training"]["properties"]
-    augment = {name: key["default"] for name, key in row["augment"]["properties"].items()}
-    defaults = {name: key["default"] for name, key in row.items()} | {"augment": augment}
-    assert asdict(TrainingSettings()) == defaults
+    assert settings(steps_per_epoch=None).steps_per_epoch is None

@@ -2,6 +2,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from cbir.training.batches import ImageSet, Photographs, PlainBatches
 from cbir.training.model import TrainingModel, half_precision_twin
 from cbir.training.settings import TrainingSettings
 from cbir.training.train import train
+from training import made
 
 SETTINGS: dict[str, Any] = {
     "mining": "batch-hard",
@@ -31,7 +33,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    return TrainingSettings.from_row({**SETTINGS, **changes})
+    return made.settings(**SETTINGS | changes)
 
 
 def tiny_encoder(seed: int = 0) -> Any:
@@ -327,3 +329,11 @@ def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
     assert any("checkpoint.npz" in line and "starts anew" in line for line in told)
     assert not any("training goes on" in line for line in told)
     assert list(history["epoch"]) == list(range(len(history)))
+
+
+def test_what_jax_fills_up_its_last_batch_with_is_cut_off() -> None:
+    padded = np.arange(128, dtype=np.float32).reshape(64, 2)
+    trainer = object.__new__(training._Trainer)
+    trainer.model = SimpleNamespace(predict=lambda batches, verbose: padded)
+    trainer.workers = 1
+    assert np.array_equal(trainer._embed(Photographs(["a.png"] * 7, (4, 4, 3))), padded[:7])

@@ -26,7 +26,7 @@ def library(results: Path) -> Library:
 def network(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Puts `embed` in the place of networks; the list tells which were opened."""
     opened: list[Path] = []
-    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint: (opened.append(path), embed)[1])
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch: (opened.append(path), embed)[1])
     return opened
 
 

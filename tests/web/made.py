@@ -18,9 +18,10 @@ COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
 # As a name it may not break out of the page, nor turn the text around it.
 HOSTILE = 'leaf/<b>&"\u202eleaf.png'
 WIDTH = 5
-# Of the run's configuration, what the page reads.
+# Of the run's configuration, what the library reads.
 CONFIGURATION = {
     "collection": {"source": "folder"},
+    "encoders": {"tiny": {"batch": 3}},
     "feedback": {"folder": "feedback/{source}", "alpha": 1, "beta": 0.75, "gamma": 0.15, "k": 10},
 }
 

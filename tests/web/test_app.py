@@ -237,6 +237,25 @@ def test_flags_kept_through_changes_are_saved_as_the_page_showed_them(
     assert (redone[1].relevant.size, redone[1].irrelevant.size) == (2, 2)
 
 
+def test_judged_images_come_first_or_leave_and_are_saved_so(results: Path, tmp_path: Path) -> None:
+    configure(results, judged_first=True)
+    library = Library(results)
+    client = visitor(create_app(library, tmp_path / "feedback"))
+    address = walk(client, SEARCH, ".i.r", "")
+    first, second = (shown_images(client.get(page).text) for page in (SEARCH, address))
+    assert second[0] == first[3]
+    assert first[1] not in second
+    assert len(second) == 4
+    save(client, address, "x")
+    assert json.loads((tmp_path / "feedback/x.json").read_text())["judged_first"] is True
+    assert redo(library, tmp_path / "feedback", "x")[1].image_ids == second
+
+
+def shown_images(page: str) -> list[str]:
+    """The image_ids of the results, in their order."""
+    return re.findall(r'title="Search with ([^"]+)"', page)
+
+
 def test_as_many_results_as_the_configuration_allows_can_be_shown(results: Path, tmp_path: Path) -> None:
     configure(results, k=200)
     random = np.random.default_rng(2)
@@ -378,7 +397,7 @@ def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_p
     client = visitor(create_app(library, tmp_path / "feedback", "make run ARGS=\"--directory '../two words'\""))
     page = html.unescape(client.get(save(client, walk(client, SEARCH, "r"), "mine").location).text)
     assert "<code>make run ARGS=\"--directory '../two words'\"</code> makes" in page
-    assert f"<code>{library.results}/feedback/mine</code>" in page
+    assert f"<code>{library.files.folder}/feedback/mine</code>" in page
 
 
 def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_an_image_is_encoded_once_for_all_methods_of_an_encoder(
 ) -> None:
     runs = []
     monkeypatch.setattr(
-        outside, "open_network", lambda path, fingerprint: lambda pixels: (runs.append(1), embed(pixels))[1]
+        outside, "open_network", lambda path, fingerprint, batch: lambda pixels: (runs.append(1), embed(pixels))[1]
     )
     held = OutsideImages(library)
     digest = held.add(png(), "x.png")
@@ -109,7 +109,7 @@ def test_an_image_is_encoded_once_for_all_methods_of_an_encoder(
 
 def test_while_the_network_loads_nobody_waits(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = threading.Event()
-    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint: (loaded.wait(60), embed)[1])
+    monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch: (loaded.wait(60), embed)[1])
     held = OutsideImages(library)
     digest = held.add(png(), "x.png")
     assert held.vector("tiny", digest, 0) is None
@@ -138,7 +138,7 @@ def test_a_transform_other_than_the_features_is_refused(held: OutsideImages, res
 
 
 def test_a_fault_is_told_without_its_inside(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, fingerprint: str) -> None:
+    def fail(path: Path, fingerprint: str, batch: int) -> None:
         raise RuntimeError("/secret")
 
     monkeypatch.setattr(outside, "open_network", fail)

@@ -110,7 +110,7 @@ def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_p
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:
-    told = "The folder results does not exist: run the workflow first, or name it by --results.\n"
+    told = "The folder results does not exist: run the workflow first, or name the folder of its results.\n"
     assert refusal(tmp_path) == told
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import sharing
+from forked import Server
 from workplace import CONFIG, Workplace, make
 
 
@@ -20,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A workplace after a whole run; tests copy it and leave it as it is."""
 
     def fill(root: Path) -> None:
-        done = make(root).run()
+        done = make(root).run_anew()
         assert done.status == 0, done.output
 
     return Workplace(sharing.once(tmp_path_factory, "finished", fill))
@@ -52,7 +53,7 @@ _EVERYTHING = CONFIG | {
     "methods": CONFIG["methods"]
     | {
         "trained": {"encoder": "trained"},
-        "small": {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False},
+        "small": {"of": "siamese", "steps": [{"pca": [3, 4]}, {"expand": {"neighbours": 2}}], "choose": "val"},
         "combined": {"combine": ["small", "trained"], "normalise": "minmax"},
     },
     "comparison": {"pairs": [["siamese", "combined"]]},
@@ -87,14 +88,15 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workp
     def fill(folder: Path) -> None:
         one = make(folder / ONE)
         _write_everything(one)
-        with _one_core():
-            done = one.run("--max-threads", "1", LC_ALL="C.UTF-8", TZ="UTC", PYTHONHASHSEED="1")
+        with _one_core(), Server({"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "1"}) as server:
+            done = one.run("--max-threads", "1", server=server)
         assert done.status == 0, done.output
 
         other = make(folder / OTHER)
         _write_everything(other)
         _write_anew(other.folder / "collection")
-        done = other.run(LC_ALL=_foreign_locale(), TZ="Asia/Kolkata", PYTHONHASHSEED="2")
+        with Server({"LC_ALL": _foreign_locale(), "TZ": "Asia/Kolkata", "PYTHONHASHSEED": "2"}) as server:
+            done = other.run(server=server)
         assert done.status == 0, done.output
 
     folder = sharing.once(tmp_path_factory, "machines", fill)

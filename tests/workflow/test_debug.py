@@ -4,6 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from workplace import Workplace, run
 
 
@@ -12,6 +14,12 @@ def debug(place: Workplace, *arguments: str) -> tuple[int, str]:
     command = [sys.executable, str(place.checkout / "scripts/debug.py"), *arguments, *settings]
     done = run(command, place.root)
     return done.status, done.output
+
+
+@pytest.fixture(autouse=True)
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outputs stay where they are written, so that a person can look at them."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
 def test_a_job_computes_the_same_beside_the_results(finished: Workplace) -> None:

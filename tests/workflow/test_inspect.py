@@ -188,6 +188,7 @@ def rebuilt_index(results: Path) -> None:
 
 
 SMALL = "evaluation/small"
+PAIR = "comparison/siamese_vs_combined.json"
 # What was done, which file is then looked at, and a part of the reason that must be told.
 ROWS = "encoded/{}/tensorflow-float32/{}.h5".format
 TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
@@ -234,12 +235,23 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_json(f"{SMALL}/worst.json", "anmrr_at_retrieved", 0.123), f"{SMALL}/worst.json", "anmrr_at_retrieved 0.123"),
     (edit_json(f"{SMALL}/worst.json", "retrieved", 2), f"{SMALL}/worst.json", "does not list 2 results"),
     (edit_json(f"{SMALL}/worst.json", "taken_for", []), f"{SMALL}/worst.json", "other predictions"),
+    (edit_json(f"{SMALL}/worst.json", "lowest_in", []), f"{SMALL}/worst.json", "that may have the lowest F1"),
+    (edit_json(f"{SMALL}/summary.json", "unseen_gallery.anmrr", 2), f"{SMALL}/summary.json", "else of unseen_gallery"),
     (edit_json(f"{SMALL}/summary.json", "map_at_r", 1.5), f"{SMALL}/summary.json", "map_at_r 1.5"),
     (edit_line("comparison/methods.csv", 1, cell(3, "0.25")), "comparison/methods.csv", "accuracy 0.25"),
     (edit_line("comparison/categories.csv", 1, cell(2, "0.25")), "comparison/categories.csv", "F1 of"),
     (edit_line("comparison/best_worst.csv", 1, cell(4, "0.25")), "comparison/best_worst.csv", "F1 of"),
     (edit_line("comparison/siamese_vs_combined.csv", 1, cell(3, "0.5")), "comparison/siamese_vs_combined.csv", "delta"),
     (edit_json("comparison/siamese_vs_combined.json", "map.a", 0.1), "comparison/siamese_vs_combined.json", "map of"),
+    *(
+        (edit_json(PAIR, key, value), PAIR, reason)
+        for key, value, reason in (
+            ("map.categories.p_value", 0.01, "else of map"),
+            ("words", "All is well.", "else of words"),
+            ("others", [["../../siamese", "small"]], "'../../siamese'"),
+            ("resamples", 10**12, "resamples"),
+        )
+    ),
     (edit_json("queries/small/worst.json", "neighbours.0.distance", 9.0), "queries/small/worst.json", "distances"),
     (edit_json("queries/small/worst.json", "neighbours.0.image_id", "a/b"), "queries/small/worst.json", "'a/b'"),
     (edit_json("queries/small/worst.json", "query", "a/b"), "queries/small/worst.json", "'a/b'"),

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 
 from cbir.features import store
-from faults import contents
-from workplace import Workplace
+from workplace import Workplace, contents
 
 pytestmark = pytest.mark.xdist_group("machines")
 
@@ -34,7 +33,11 @@ NO_FIGURES = ("summary.json", "neighbours.csv")
 def made(machines: Machines) -> tuple[dict[str, object], dict[str, object]]:
     """What both runs made, but hidden files."""
     one, other = (
-        {name: value for name, value in contents(place).items() if not Path(name).name.startswith(".")}
+        {
+            name: value
+            for name, value in contents(place.folder / "results").items()
+            if not Path(name).name.startswith(".")
+        }
         for place in machines
     )
     return one, other

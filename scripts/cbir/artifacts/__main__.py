@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cbir.artifacts.found import WIDTH, Found, belongs, describe
 from cbir.artifacts.registry import locate
-from cbir.artifacts.results import Results
 from cbir.files import logs
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
+from cbir.results import Results
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return max(_inspect(path) for path in parser.parse_args(arguments).path)
     except BrokenPipeError:
-        # Whoever reads the output has seen enough.
+        # The program that reads the output has closed it, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -110,7 +110,7 @@ def look(path: Path, known: dict[Path, Results]) -> tuple[str, Found, str]:
         kind.look(known.setdefault(root, Results(root)), path, names, found)
     except InputError as error:
         return what, found, str(error)
-    # A file that a person edited, or that comes from elsewhere, may have any shape: all mean the same here.
+    # A file that was edited or comes from elsewhere may be of any form, and so raise any type of exception.
     except Exception as error:
         reason = f"{path} is not as the workflow writes it ({type(error).__name__}: {error}): remove it and run again."
         return what, found, str(InputError(reason))

@@ -1,4 +1,4 @@
-"""Looks at answered queries and at relevance feedback."""
+"""Checks of answered queries and of relevance feedback."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results, read_object
 from cbir.collection.columns import SPLITS
 from cbir.features.store import FeatureStore
 from cbir.feedback import records
 from cbir.files.errors import InputError
 from cbir.files.hdf5 import attributes, dataset, opened
 from cbir.files.tables import read_csv
+from cbir.results import FEATURES, METHOD_CATEGORIES, SPLIT, Results, read_object
 from cbir.retrieval import queries as querying
 from cbir.retrieval.exact import euclidean
 
@@ -30,7 +30,7 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         )
     gallery = results.store(names["method"], "train")
     shown = [item["image_id"] for item in data["neighbours"]]
-    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    found.require_known(shown, gallery.image_id, path, SPLIT.format(split="train"))
     vector = _vector(results, names["method"], data["query"], data["category"] is not None)
     exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
     stated = [item["distance"] for item in data["neighbours"]]
@@ -45,21 +45,20 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.require(
         fits,
         f"features/{names['method']} (every distance)",
-        f"{path} has other distances than the vectors of {results.path('features')} give",
+        f"{path} has other distances than the vectors of "
+        f"{results.path(FEATURES, method=names['method'], split='train')} give",
     )
 
 
 def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarray:
-    """Return the query's features, wherever they stand."""
-    folder = results.path(f"features/{method}")
-    outside = sorted(path.stem for path in folder.glob("outside-*.h5"))
-    for split in SPLITS if inside else outside:
-        if (folder / f"{split}.h5").is_file():
-            held = results.store(method, split)
+    """Return the query's features from the store that holds them."""
+    for _, names in results.find(FEATURES, method=method):
+        if (names["split"] in SPLITS) == inside:
+            held = results.store(method, names["split"])
             if image in held.image_id:
                 vector: np.ndarray = held.features[held.row(image)]
                 return vector
-    raise InputError(f"The query {image!r} is in no feature store below {folder}: run again.")
+    raise InputError(f"The query {image!r} is in no feature store of the method {method!r}: run again.")
 
 
 def rounds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -88,12 +87,12 @@ def rounds(results: Results, path: Path, names: dict[str, str], found: Found) ->
     )
     gallery = _require_gallery(results, asked["method"], data["features_sha256"], path, found)
     shown = {item["image_id"] for round in data["rounds"] for item in round["results"]}
-    found.require_known(shown, gallery.image_id, path, "splits/train.csv")
+    found.require_known(shown, gallery.image_id, path, SPLIT.format(split="train"))
     _require_rounds(data, dict(zip(gallery.image_id, gallery.label, strict=True)), results.categories(), path)
 
 
 def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: list[str], path: Path) -> None:
-    """Require what follows from the results' images and the flags to be as it follows from them."""
+    """Compute what follows from the images and flags of each round again, and compare it with the record."""
     category = data["category"]
     judged: dict[str, str] = {}
     for number, round in enumerate(data["rounds"]):
@@ -123,8 +122,8 @@ def _require_gallery(results: Results, method: str, digest: Any, path: Path, fou
     gallery = results.store(method, "train")
     found.require(
         gallery.about["features_sha256"] == digest,
-        f"features/{method}/train.h5 (features_sha256)",
-        f"{path} was made with other vectors than {results.path(f'features/{method}/train.h5')} holds",
+        f"{FEATURES.format(method=method, split='train')} (features_sha256)",
+        f"{path} was made with other vectors than {results.path(FEATURES, method=method, split='train')} holds",
     )
     return gallery
 
@@ -149,7 +148,7 @@ def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -
         with opened(path) as file:
             held = dataset(file, "vectors", np.float64, 2)[:]
             about = {name: str(value) for name, value in attributes(file, _ABOUT).items()}
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
     found.count = f"{held.shape[0]} vectors of {held.shape[1]} values"
@@ -168,16 +167,20 @@ def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -
 
 def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare the categories with the collection, and the numbers of queries with the evaluation."""
-    table = read_csv(path, ["strategy", "scope", "category", "round", "queries", "precision_at_k"])
+    columns = ["strategy", "scope", "category", "round", "queries", "common_queries", "precision_at_k"]
+    table = read_csv(path, columns)
     found.count = f"{table['strategy'].nunique()} strategies, {table['round'].max()} rounds, {len(table):,} rows"
     found.rows = table
+    found.require(
+        (table["common_queries"] <= table["queries"]).all(), "itself", f"{path} has more common queries than queries"
+    )
     of_category = table[table["scope"] == "category"]
     found.require_known(of_category["category"], results.categories(), path, "categories.json")
-    support = results.table(f"evaluation/{names['method']}/categories.csv", ["category", "support"])
+    support = results.table(METHOD_CATEGORIES, ["category", "support"], method=names["simulated"])
     queries = dict(zip(support["category"], support["support"], strict=True))
     same = all(queries.get(row.category) == row.queries for row in of_category.itertuples(index=False))
     found.require(
         same,
-        f"evaluation/{names['method']}/categories.csv",
+        METHOD_CATEGORIES.format(method=names["simulated"]),
         f"{path} has other numbers of queries than the evaluation of the method",
     )

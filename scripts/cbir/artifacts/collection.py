@@ -1,4 +1,4 @@
-"""Looks at the collection and its splits."""
+"""Checks of the collection and its splits."""
 
 import hashlib
 from collections import Counter
@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from cbir.artifacts.found import Found, pairs
-from cbir.artifacts.results import Results, read_object
 from cbir.collection import images as image_files
 from cbir.collection.categories import category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
@@ -15,6 +14,7 @@ from cbir.collection.manifest import shard_of
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv, read_json
+from cbir.results import CATEGORIES, SHARD_MANIFEST, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -60,7 +60,7 @@ def _require_categories(results: Results, table: pd.DataFrame, path: Path, found
     found.require(
         results.categories() == sorted(set(table["category"])),
         "categories.json",
-        f"{path} has other categories than {results.path('collection/categories.json')}",
+        f"{path} has other categories than {results.path(CATEGORIES)}",
     )
 
 
@@ -79,7 +79,7 @@ def rejected(results: Results, path: Path, names: dict[str, str], found: Found) 
     reasons = Counter(str(reason).split(":")[0].split(" of ")[0] for reason in table["reason"])
     found.count = f"{len(table):,} files" + "".join(f", {count} {reason}" for reason, count in reasons.most_common(3))
     found.rows = table
-    both = min(set(table["path"]) & set(results.images()["path"]), default=None)
+    both = min(set(table["path"]) & set(results.images["path"]), default=None)
     found.require(both is None, "images.csv", f"{path} rejects {both!r}, which images.csv holds")
 
 
@@ -90,7 +90,7 @@ def notes(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         f", {count} {note}" for note, count in Counter(table["note"]).most_common(3)
     )
     found.rows = table
-    other = min(set(table["path"]) - set(results.images()["path"]), default=None)
+    other = min(set(table["path"]) - set(results.images["path"]), default=None)
     found.require(other is None, "images.csv", f"{path} has a note about {other!r}, which images.csv does not hold")
 
 
@@ -105,7 +105,7 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
         "itself in both directions",
         f"{path} has labels and categories that do not agree",
     )
-    _require_categories(results, results.images(), path, found)
+    _require_categories(results, results.images, path, found)
 
 
 def shard(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -113,8 +113,8 @@ def shard(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     table = read_csv(path, ["path", "sha256"])
     found.count = f"{len(table):,} images"
     found.rows = table
-    parts = len(list(path.parent.glob("*.csv")))
-    of_all = results.images()[["path", "sha256"]]
+    parts = len(results.find(SHARD_MANIFEST))
+    of_all = results.images[["path", "sha256"]]
     here = of_all[[shard_of(digest, parts) == int(names["shard"]) for digest in of_all["sha256"]]]
     found.source = {"part": f"{names['shard']} of {parts}, by the first digits of the contents' hashes"}
     found.require(
@@ -135,7 +135,7 @@ def split(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         found.fits.append("the image file, by content")
         return
     found.count = f"{len(table):,} images in {table['category'].nunique()} categories"
-    whole = results.images()
+    whole = results.images
     found.source = {"share": f"{len(table) / max(len(whole), 1):.1%} of the {len(whole):,} images of images.csv"}
     part = whole[whole["image_id"].isin(table["image_id"])]
     found.require(
@@ -180,7 +180,7 @@ def source_image(results: Results, path: Path, names: dict[str, str], found: Fou
     data = image_files.read_bytes(path)
     info = image_files.inspect(data)
     found.count = f"{info.width} x {info.height} pixels, {len(data):,} bytes"
-    table = results.images()
+    table = results.images
     row = table[table["image_id"] == names["image"]]
     if len(row):
         found.require(

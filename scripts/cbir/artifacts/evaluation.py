@@ -1,4 +1,4 @@
-"""Looks at evaluations and comparisons."""
+"""Checks of evaluations and comparisons."""
 
 import math
 from pathlib import Path
@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results, read_object
+from cbir.collection.columns import SPLITS
+from cbir.evaluation import comparison
+from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
 from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
+from cbir.results import CONFUSION, FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, SPLIT, SUMMARY, Results, read_object
 from cbir.retrieval.exact import euclidean
 
 
@@ -27,19 +31,19 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         fits = results.store(method, split).about["features_sha256"] == digest
         found.require(
             fits,
-            f"features/{method}/{split}.h5 (features_sha256)",
-            f"{path} was computed from other vectors than {results.path(f'features/{method}/{split}.h5')} holds",
+            f"{FEATURES.format(method=method, split=split)} (features_sha256)",
+            f"{path} was computed from other vectors than {results.path(FEATURES, method=method, split=split)} holds",
         )
     compared = compared_metrics()
     table = _numbers(
-        results.table(_name(method, "queries.csv"), ["correct", *(metric.COLUMN for metric in compared.values())])
+        results.table(METHOD_QUERIES, ["correct", *(metric.COLUMN for metric in compared.values())], method=method)
     )
     found.require(
         len(table) == figures["queries"],
         "queries.csv",
         f"{path} and queries.csv beside it are of different numbers of queries",
     )
-    counts = results.table(_name(method, "confusion.csv"), []).iloc[:, 1:].to_numpy(np.int64)
+    counts = results.table(CONFUSION, [], method=method).iloc[:, 1:].to_numpy(np.int64)
     for key, metric in all_metrics().items():
         value = _number(figures[key])
         if metric.COLUMN is not None:
@@ -47,18 +51,22 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         elif not is_of_rankings(metric):
             _require_equal(value, overall(metric, None, counts), key, path, "confusion.csv", found)
         else:
-            # It stands nowhere else.
+            # No other file holds it.
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
+    if "val" in figures["features_sha256"]:
+        train, val, test = (results.store(method, split) for split in SPLITS)
+        unseen = unseen_gallery(train, val, test)
+        found.require(
+            _alike(figures["unseen_gallery"], unseen),
+            f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
+            f"{path} says something else of unseen_gallery than the vectors of its splits give",
+        )
 
 
 def _require_method(figures: dict[str, Any], path: Path, method: str, found: Found) -> None:
     if figures["method"] != method:
         raise InputError(f"{path} is of the method {figures['method']!r}, not {method!r}: remove it and run again.")
-
-
-def _name(method: str, file: str) -> str:
-    return f"evaluation/{method}/{file}"
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +94,7 @@ def _require_equal(value: Any, expected: float, what: str, path: Path, where: st
 
 def _categories(results: Results, method: str) -> pd.DataFrame:
     return _numbers(
-        results.table(_name(method, "categories.csv"), ["category", "precision", "recall", "f1", "support", "anmrr"])
+        results.table(METHOD_CATEGORIES, ["category", "precision", "recall", "f1", "support", "anmrr"], method=method)
     )
 
 
@@ -97,7 +105,7 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
     found.rows = table
     found.require_known(table["category"], results.categories(), path, "categories.json")
     found.require(table["f1"].is_monotonic_decreasing, "its order", f"{path} is not sorted by F1")
-    queries = _numbers(results.table(_name(names["method"], "queries.csv"), ["category", "predicted", "nmrr"]))
+    queries = _numbers(results.table(METHOD_QUERIES, ["category", "predicted", "nmrr"], method=names["method"]))
     for row in table.itertuples(index=False):
         own = queries[queries["category"] == row.category]
         _require_equal(row.support, len(own), f"support of {row.category!r}", path, "queries.csv", found)
@@ -117,8 +125,8 @@ def queries(results: Results, path: Path, names: dict[str, str], found: Found) -
     test = results.split("test")
     found.require(
         table[["image_id", "category"]].to_numpy().tolist() == test[["image_id", "category"]].to_numpy().tolist(),
-        "splits/test.csv",
-        f"{path} does not hold the images of {results.path('splits/test.csv')} in their order",
+        SPLIT.format(split="test"),
+        f"{path} does not hold the images of {results.path(SPLIT, split='test')} in their order",
     )
     found.require(
         list(table["correct"]) == list(table["category"] == table["predicted"]),
@@ -132,8 +140,8 @@ def neighbours(results: Results, path: Path, names: dict[str, str], found: Found
     table = read_csv(path, ["query", "rank", "image_id", "distance"])
     found.count = f"{table['query'].nunique():,} queries, {table['rank'].max()} neighbours each at most"
     found.rows = table
-    found.require_known(table["query"], results.split("test")["image_id"], path, "splits/test.csv")
-    found.require_known(table["image_id"], results.split("train")["image_id"], path, "splits/train.csv")
+    found.require_known(table["query"], results.split("test")["image_id"], path, SPLIT.format(split="test"))
+    found.require_known(table["image_id"], results.split("train")["image_id"], path, SPLIT.format(split="train"))
     test, train = (results.store(names["method"], split) for split in ("test", "train"))
     places = {image_id: row for row, image_id in enumerate(train.image_id)}
     for query, group in table.groupby("query", sort=False):
@@ -143,7 +151,7 @@ def neighbours(results: Results, path: Path, names: dict[str, str], found: Found
         if not ordered or not np.allclose(group["distance"], exact, rtol=1e-9, atol=1e-9):
             raise InputError(
                 f"{path} has other ranks or distances for {query!r} than the vectors of "
-                f"{results.path('features')} give: remove it and run again."
+                f"{results.path(FEATURES, method=names['method'], split='train')} give: remove it and run again."
             )
     found.fits.append(f"features/{names['method']} (every distance)")
 
@@ -161,7 +169,7 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
         "categories.json",
         f"{path} has other categories than categories.json",
     )
-    queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
+    queries = results.table(METHOD_QUERIES, ["category", "predicted"], method=names["method"])
     place = {name: number for number, name in enumerate(order)}
     expected = np.zeros(counts.shape, np.int64)
     np.add.at(expected, (queries["category"].map(place).to_numpy(), queries["predicted"].map(place).to_numpy()), 1)
@@ -178,7 +186,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.count = f"{len(data['images'])} images of {data['category']!r}, {data['retrieved']} results each"
     found.rows = pd.DataFrame(
         [
-            {"image_id": item["image_id"], "nmrr": item["nmrr"], "nearest": item["retrieved"][0]}
+            {"image_id": item["image_id"], "nmrr_at_k": item["nmrr_at_k"], "nearest": item["retrieved"][0]}
             for item in data["images"]
         ]
     )
@@ -190,9 +198,9 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     )
     for figure in ("precision", "recall", "f1"):
         _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
-    mean = float(np.mean([_number(item["nmrr"]) for item in data["images"]]))
+    mean = float(np.mean([_number(item["nmrr_at_k"]) for item in data["images"]]))
     _require_equal(_number(data["anmrr_at_retrieved"]), mean, "anmrr_at_retrieved", path, "its images", found)
-    queries = results.table(_name(names["method"], "queries.csv"), ["category", "predicted"])
+    queries = results.table(METHOD_QUERIES, ["category", "predicted"], method=names["method"])
     wrong = queries[(queries["category"] == data["category"]) & (queries["predicted"] != data["category"])]
     counts = dict(wrong["predicted"].value_counts())
     found.require(
@@ -200,8 +208,16 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "queries.csv",
         f"{path} counts other predictions than queries.csv beside it",
     )
+    confusion = results.table(CONFUSION, [], method=names["method"]).iloc[:, 1:].to_numpy(np.int64)
+    again = lowest_in(confusion, results.categories(), data["seed"])
+    found.require(
+        _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
+    )
     found.require_known(
-        [item["image_id"] for item in data["images"]], results.split("test")["image_id"], path, "splits/test.csv"
+        [item["image_id"] for item in data["images"]],
+        results.split("test")["image_id"],
+        path,
+        SPLIT.format(split="test"),
     )
     shown = [image_id for item in data["images"] for image_id in item["retrieved"]]
     most = min(data["retrieved"], len(results.split("train")))
@@ -210,7 +226,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "itself",
         f"{path} does not list {data['retrieved']!r} results of each image",
     )
-    found.require_known(shown, results.split("train")["image_id"], path, "splits/train.csv")
+    found.require_known(shown, results.split("train")["image_id"], path, SPLIT.format(split="train"))
 
 
 def methods(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -219,7 +235,7 @@ def methods(results: Results, path: Path, names: dict[str, str], found: Found) -
     found.count = f"{len(table)} methods"
     found.rows = table
     for row in table.to_dict("records"):
-        name = _name(row["method"], "summary.json")
+        name = SUMMARY.format(method=row["method"])
         figures = results.json(name)
         for key, value in row.items():
             if key in figures and isinstance(figures[key], int | float | None):
@@ -242,7 +258,7 @@ def method_categories(results: Results, path: Path, names: dict[str, str], found
 
 def _require_f1(results: Results, names: pd.Series, values: pd.Series, method: str, path: Path, found: Found) -> None:
     own = _categories(results, method).set_index("category")["f1"]
-    where = _name(method, "categories.csv")
+    where = METHOD_CATEGORIES.format(method=method)
     found.require_known(names, own.index, path, where)
     for name, value in zip(names, values, strict=True):
         _require_equal(value, float(own[name]), f"F1 of {name!r}", path, where, found)
@@ -260,11 +276,12 @@ def best_worst(results: Results, path: Path, names: dict[str, str], found: Found
 def pair_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each F1 with the methods' own tables, and each difference with them."""
     table = _numbers(read_csv(path, ["category", "f1_a", "f1_b", "delta"]))
-    found.count = f"{len(table)} categories; {(table['delta'] > 0).sum()} better with {names['a']}, " \
-                  f"{(table['delta'] < 0).sum()} with {names['b']}"  # fmt: skip
+    a, b = _methods(names)
+    better, worse = (table["delta"] > 0).sum(), (table["delta"] < 0).sum()
+    found.count = f"{len(table)} categories; {better} better with {a}, {worse} with {b}"
     found.rows = table
-    for side in ("a", "b"):
-        _require_f1(results, table["category"], table[f"f1_{side}"], names[side], path, found)
+    for side, method in (("f1_a", a), ("f1_b", b)):
+        _require_f1(results, table["category"], table[side], method, path, found)
     found.require(
         np.allclose(table["f1_a"] - table["f1_b"], table["delta"], rtol=0, atol=1e-12),
         "itself",
@@ -273,30 +290,80 @@ def pair_table(results: Results, path: Path, names: dict[str, str], found: Found
     found.require(table["delta"].is_monotonic_decreasing, "its order", f"{path} is not sorted by delta")
 
 
+MAX_RESAMPLES = 1_000_000
+"""As in the configuration's schema."""
+
+
+def _methods(names: dict[str, str]) -> tuple[str, str]:
+    """Return the two methods of a pair."""
+    a, _, b = names["pair"].rpartition("_vs_")
+    return a, b
+
+
 def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare each method's figures with its summary."""
     data = read_object(path)
-    found.count = f"{data['queries']:,} queries"
-    found.source = {"settings": f"{data['confidence']:.0%} confidence, {data['resamples']:,} resamples, seed "
+    found.count = f"{data['queries']:,} queries in {data['categories']:,} categories, {data['tests']:,} tests"
+    found.source = {"settings": f"{100 * data['confidence']:g} % confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
-    k = results.json(_name(names["a"], "summary.json"))["k"]
+    a, b = _methods(names)
+    k = results.json(SUMMARY, method=a)["k"]
     found.rows = pd.DataFrame(
         [
             {
                 "figure": metric.NAME.format(k=k),
-                names["a"]: row["a"],
-                names["b"]: row["b"],
-                "p": row["p_value"],
-                "real": row["real"],
+                a: row["a"],
+                b: row["b"],
+                "p": row["p_corrected"],
+                "new images": row["verdict"],
+                "p ": row["categories"]["p_corrected"],
+                "new categories": row["categories"]["verdict"],
             }
             for key, metric in compared_metrics().items()
             for row in (data[key],)
         ]
     )
-    for side in ("a", "b"):
-        if data[side] != names[side]:
-            raise InputError(f"{path} is of the method {data[side]!r}, not {names[side]!r}: remove it and run again.")
-        name = _name(data[side], "summary.json")
+    for side, method in (("a", a), ("b", b)):
+        if data[side] != method:
+            raise InputError(f"{path} is of the method {data[side]!r}, not {method!r}: remove it and run again.")
+        name = SUMMARY.format(method=method)
         for key in compared_metrics():
             value, expected = _number(data[key][side]), _number(results.json(name)[key])
             _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)
+    pairs = [(a, b), *(tuple(map(str, pair)) for pair in data["others"])]
+    evaluated = [of["method"] for _, of in results.find(SUMMARY)]
+    found.require_known([name for pair in pairs for name in pair], evaluated, path, "evaluation")
+    # More would take for ever; the configuration admits no more either.
+    found.require(
+        len(set(pairs)) == len(pairs) and data["resamples"] <= MAX_RESAMPLES,
+        "itself",
+        f"{path} repeats a pair or says {data['resamples']!r} resamples",
+    )
+    read = {method: _evaluated(results, method) for pair in pairs for method in pair}
+    compared, *others = [(read[one], read[other]) for one, other in pairs]
+    settings = {name: data[name] for name in ("confidence", "resamples", "seed")}
+    again = comparison.compare(*compared, others=others, **settings)
+    for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
+        found.require(
+            _alike(data[key], again[key]),
+            "queries.csv of all pairs",
+            f"{path} says something else of {key} than the tests of these methods find",
+        )
+
+
+def _evaluated(results: Results, method: str) -> comparison.Evaluated:
+    files = (SUMMARY, METHOD_CATEGORIES, METHOD_QUERIES)
+    return comparison.read(method, *(str(results.path(file, method=method)) for file in files))
+
+
+def _alike(value: Any, other: Any) -> bool:
+    """Tell whether plain data are the same, numbers up to rounding."""
+    if isinstance(other, list):
+        return isinstance(value, list) and len(value) == len(other) and all(map(_alike, value, other))
+    if isinstance(other, dict):
+        return (
+            isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)
+        )
+    if isinstance(other, float) and isinstance(value, int | float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == other)

@@ -1,4 +1,4 @@
-"""Looks at feature stores, transforms and indexes."""
+"""Checks of feature stores, transforms and indexes."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results, json_text, read_object
 from cbir.encoders.runtimes import made_by
-from cbir.features import store
+from cbir.features import store, transforms
+from cbir.features.chains import chains, name_of
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
-from cbir.files.hashes import sha256_file, sha256_json
+from cbir.files.hashes import sha256_file
+from cbir.results import FEATURES, NETWORK_ABOUT, SPLIT, TRANSFORM, Results, read_object
 from cbir.retrieval import index
 from cbir.retrieval.indexes import REGISTRY as INDEXES
 
@@ -24,32 +25,35 @@ def feature_store(results: Results, path: Path, names: dict[str, str], found: Fo
     held = store.read(path, method)
     found.fits.append("its own checksum")
     found.count = f"{len(held.features):,} images, {held.features.shape[1]} values each"
-    found.source = {
-        key: json_text_or(value) for key, value in held.about.items() if key not in ("dimension", "libraries")
-    }
+    found.source = {key: _readable(value) for key, value in held.about.items() if key not in ("dimension", "libraries")}
     found.rows = _rows(held)
     manifest = results.split(split)
     same = all(list(getattr(held, column)) == list(manifest[column]) for column in ("image_id", "label", "sha256"))
-    manifest_path = results.path(f"splits/{split}.csv")
+    manifest_path = results.path(SPLIT, split=split)
     otherwise = f"{path} does not hold the images of {manifest_path} in their order"
     found.require(same, manifest_path.name, otherwise)
     if "manifest_sha256" in held.about:
         found.require(held.about["manifest_sha256"] == sha256_file(manifest_path), manifest_path.name, otherwise)
     if "encoder" in held.about:
-        side = results.path(f"encoders/{held.about['encoder']}.json")
+        side = results.path(NETWORK_ABOUT, encoder=str(held.about["encoder"]))
         fits = made_by(str(read_object(side).get("fingerprint")), held.about["encoder_fingerprint"]) is not None
         found.require(fits, f"{side.name} (fingerprint)", f"{path} was made by another network than {side} describes")
     else:
         _require_parts(results, held, path, split, found)
 
 
-def json_text_or(value: Any) -> Any:
+def _readable(value: Any) -> Any:
     """Return an attribute as a person reads it: JSON objects as ``name: value``."""
     try:
-        plain = json_text(value)
+        plain = _json(value)
     except ValueError:
         return value
     return ", ".join(f"{name}: {item}" for name, item in plain.items()) if isinstance(plain, dict) else value
+
+
+def _json(text: Any) -> Any:
+    """Return the value of an attribute that holds JSON as text."""
+    return json.loads(text) if isinstance(text, str) else text
 
 
 def _rows(held: FeatureStore) -> pd.DataFrame:
@@ -60,27 +64,29 @@ def _rows(held: FeatureStore) -> pd.DataFrame:
 def _require_parts(results: Results, held: FeatureStore, path: Path, split: str, found: Found) -> None:
     method = held.about["method"]
     _, fitted = results.transform(method)
-    transform_path = results.path(f"transforms/{method}.h5")
+    transform_path = results.path(TRANSFORM, derived=method)
     found.require(
         held.about["transform_fingerprint"] == fitted["fingerprint"],
-        f"transforms/{method}.h5 (fingerprint)",
+        f"{TRANSFORM.format(derived=method)} (fingerprint)",
         f"{path} was made by another transform than {transform_path}",
     )
-    for part, digest in json_text(held.about["parts"]).items():
+    for part, digest in _json(held.about["parts"]).items():
         fits = results.store(part, split).about["features_sha256"] == digest
         found.require(
             fits,
-            f"features/{part}/{split}.h5 (features_sha256)",
-            f"{path} was made from other vectors than {results.path(f'features/{part}/{split}.h5')} holds",
+            f"{FEATURES.format(method=part, split=split)} (features_sha256)",
+            f"{path} was made from other vectors than {results.path(FEATURES, method=part, split=split)} holds",
         )
 
 
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the train stores it was fitted on."""
-    fitted_parts, fitted = results.transform(names["method"])
+    """Compare with the train stores it was fitted on, and the val stores that its values were chosen on."""
+    held, fitted = results.transform(names["derived"])
     row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
-    found.count = f"{len(fitted_parts)} parts"
+    chosen = json.loads(fitted["chosen"]) if "chosen" in fitted else None
+    found.count = f"{len(held.parts)} parts"
     found.source = {"row": fitted["row"], "parts": ", ".join(parts), "fingerprint": fitted["fingerprint"]}
+    made_by = [*zip(parts, (part.steps for part in held.parts), strict=True), (" + ".join(parts), held.whole)]
     found.rows = pd.DataFrame(
         [
             {
@@ -88,22 +94,34 @@ def transform(results: Results, path: Path, names: dict[str, str], found: Found)
                 "step": step.name,
                 "learned": ", ".join(f"{name} {_summary(array)}" for name, array in step.arrays.items()) or "nothing",
             }
-            for part, chain in zip(parts, fitted_parts, strict=True)
-            for step in chain.steps
+            for part, chain in made_by
+            for step in chain
         ]
     )
     found.require(
-        fitted["method"] == names["method"] and fitted["fingerprint"] == sha256_json([row, digests]),
+        fitted["method"] == names["derived"] and fitted["fingerprint"] == transforms.fingerprint(row, digests, chosen),
         "its own fingerprint",
         f"The transform {path} was edited, or is of another method",
     )
-    for part, digest in zip(parts, digests, strict=True):
-        fits = results.store(part, "train").about["features_sha256"] == digest
-        found.require(
-            fits,
-            f"features/{part}/train.h5 (features_sha256)",
-            f"The transform {path} was fitted on other vectors than {results.path(f'features/{part}/train.h5')} holds",
-        )
+    asked = chains(row)
+    found.require(
+        [[step.name for step in chain] for _, chain in made_by]
+        == [[name_of(step) for step in chain] for chain in (*asked.parts, asked.whole)],
+        "its own row (steps)",
+        f"The transform {path} has other steps than its row",
+    )
+    for split, made_on in {"train": digests, "val": chosen["val"] if chosen else []}.items():
+        for part, digest in zip(parts, made_on, strict=False):
+            fits = results.store(part, split).about["features_sha256"] == digest
+            found.require(
+                fits,
+                f"{FEATURES.format(method=part, split=split)} (features_sha256)",
+                f"The transform {path} was {'chosen' if split == 'val' else 'fitted'} on other vectors than "
+                f"{results.path(FEATURES, method=part, split=split)} holds",
+            )
+    if chosen:
+        tried = chosen["tried"][chosen["best"]]
+        found.source["chosen on val"] = f"{json.dumps(tried['steps'])}, {chosen['monitor']} {tried['value']:.4f}"
 
 
 def _summary(values: np.ndarray) -> str:
@@ -120,7 +138,7 @@ def index_file(results: Results, path: Path, names: dict[str, str], found: Found
     found.count = f"{held.label} of {held.rows:,} images, {held.dimension} values each"
     found.source = {key: value for key, value in side.items() if key not in _COUNTS}
     found.fits += [
-        f"features/{names['method']}/train.h5 (vectors and features_sha256)",
+        f"{FEATURES.format(method=names['method'], split='train')} (vectors and features_sha256)",
         f"{path.stem}.json (file_sha256)",
     ]
     (distances,), (rows,) = held.search(gallery.features[:1], min(5, held.rows))
@@ -141,7 +159,7 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
     held = index.read(path, gallery)
     found.require(
         (side["method"], side["rows"], side["dimension"]) == (names["method"], held.rows, held.dimension),
-        f"features/{names['method']}/train.h5 (rows and dimension)",
+        f"{FEATURES.format(method=names['method'], split='train')} (rows and dimension)",
         f"{path} has other counts than the index beside it",
     )
-    found.fits.append(f"features/{names['method']}/train.h5 (features_sha256)")
+    found.fits.append(f"{FEATURES.format(method=names['method'], split='train')} (features_sha256)")

@@ -1,4 +1,4 @@
-"""What is found in one artifact, and how it is printed."""
+"""The findings of `make inspect` about one artifact, and how they are printed."""
 
 import textwrap
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ _CELL = 34
 
 @dataclass
 class Found:
-    """What a look at an artifact brings; filled as far as the look gets.
+    """The findings about an artifact; filled until the first check fails.
 
     Attributes:
         count: how many there are of what, such as ``92 images, 1280 values each``.
@@ -77,7 +77,7 @@ def table(rows: pd.DataFrame) -> list[str]:
     numbers = [pd.api.types.is_numeric_dtype(kind) and kind != np.bool_ for kind in rows.dtypes]
     widths = [max(map(len, column)) for column in columns]
     kept, used = 0, 2
-    # Room for the words about what was left out.
+    # Leaves room to say how many columns were left out.
     while kept < len(columns) and used + widths[kept] + 2 <= WIDTH - 20:
         used += widths[kept] + 2
         kept += 1

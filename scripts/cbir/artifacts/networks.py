@@ -1,4 +1,4 @@
-"""Looks at networks, their trainings and what they encoded. No network is loaded, so no code in one can run."""
+"""Checks of networks, their trainings and encoded shards. No network is loaded, so no code in one can run."""
 
 import json
 import re
@@ -8,15 +8,24 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results, read_object
 from cbir.encoders.runtimes import Runtime, fingerprint
 from cbir.features.shards import read_rows
-from cbir.files import archive, hashes, tables
+from cbir.files import archive, hashes
 from cbir.files.archive import Archive
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 from cbir.files.hdf5 import attributes, dataset, opened, texts
 from cbir.files.tables import read_csv
+from cbir.results import (
+    CHECKPOINT,
+    CHECKPOINT_CODE,
+    HISTORY,
+    NETWORK_ABOUT,
+    SHARD_MANIFEST,
+    SPLIT,
+    Results,
+    read_object,
+)
 
 
 def network(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -97,9 +106,8 @@ def history(results: Results, path: Path, names: dict[str, str], found: Found) -
         f"{path} lacks epochs or the mark of the best one",
     )
     found.source = {"result": f"the weights of epoch {best.iloc[0]}"}
-    side = results.path(f"encoders/{names['encoder']}.json")
-    unfinished = path.with_name("checkpoint.npz").exists() and not path.with_name("checkpoint.code").exists()
-    if not unfinished:
+    side = results.path(NETWORK_ABOUT, encoder=names["trained"])
+    if results.path(CHECKPOINT_CODE, **names).exists() or not results.path(CHECKPOINT, **names).exists():
         source = str(read_object(side).get("weights"))
         found.require(
             source.endswith(", trained"),
@@ -116,12 +124,12 @@ def checkpoint(results: Results, path: Path, names: dict[str, str], found: Found
             state = json.loads(str(stored["state"]))
             arrays = len(stored.files) - 1
         found.count = f"epoch {len(state['history']) - 1}, {arrays} arrays"
-    # NumPy raises many kinds on damaged files.
+    # NumPy raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The checkpoint {path} is damaged ({error}): remove it and run again.") from error
     found.source = {"best epoch": state["best"], "fingerprint": state["fingerprint"]}
     found.rows = pd.DataFrame(state["history"])
-    epochs = len(tables.read_csv(path.parent / "history.csv", ["epoch"]))
+    epochs = len(results.table(HISTORY, ["epoch"], **names))
     found.require(
         epochs == len(state["history"]), "history.csv", f"{path} and history.csv beside it are of different epochs"
     )
@@ -134,18 +142,15 @@ def finished(results: Results, path: Path, names: dict[str, str], found: Found) 
     found.source = {"code": code}
     found.require(re.fullmatch("[0-9a-f]{64}", code) is not None, "its form", f"{path} is no hash")
     found.require(
-        path.with_name("checkpoint.npz").is_file(), "checkpoint.npz", f"{path} stands without a checkpoint beside it"
+        results.path(CHECKPOINT, **names).is_file(), "checkpoint.npz", f"{path} stands without a checkpoint beside it"
     )
 
 
 def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the encoder and with the images of the shard."""
     digests = _look_into(results, path, names, found)
-    listed = (
-        f"splits/{names['shard']}.csv"
-        if names["shard"].startswith("outside-")
-        else (f"collection/shards/{names['shard']}.csv")
-    )
+    shard = names["shard"]
+    listed = (SPLIT if shard.startswith("outside-") else SHARD_MANIFEST).format(split=shard, shard=shard)
     wanted = results.table(listed, ["path", "sha256"])["sha256"]
     found.require(
         digests == sorted(set(wanted)),
@@ -161,7 +166,7 @@ def part(results: Results, path: Path, names: dict[str, str], found: Found) -> N
 
 
 def _look_into(results: Results, path: Path, names: dict[str, str], found: Found) -> list[str]:
-    side = results.path(f"encoders/{names['encoder']}.json")
+    side = results.path(NETWORK_ABOUT, encoder=names["encoder"])
     runtime = Runtime.parse(names["runtime"])
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
     try:
@@ -169,7 +174,7 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
             digests = list(texts(dataset(file, "sha256", "S", 1)))
             own = str(attributes(file, ["fingerprint"])["fingerprint"])
             values = dataset(file, "features", np.float32, 2).shape[1]
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The encoded shard {path} is damaged ({error}): remove it and run again.") from error
     found.count = f"{len(digests):,} contents, {values} values each"

@@ -1,14 +1,14 @@
-"""Looks at what was found out about the quality of the collection: near-duplicates and doubtful labels."""
+"""Checks of the tables about the quality of the collection: near-duplicates and doubtful labels."""
 
 from pathlib import Path
 
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results
 from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS, HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS, SPLITS
 from cbir.collection.perceptual import is_hashes
 from cbir.collection.splits import near_duplicates
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.files.tables import read_csv
+from cbir.results import GROUPS, HASHES, Results
 
 
 def hashes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -23,7 +23,7 @@ def hashes(results: Results, path: Path, names: dict[str, str], found: Found) ->
         f"{path} holds what is no perceptual hash",
     )
     found.require(
-        table["sha256"].tolist() == sorted(results.images()["sha256"]),
+        table["sha256"].tolist() == sorted(results.images["sha256"]),
         "images.csv",
         f"{path} does not hold the contents of images.csv, sorted",
     )
@@ -34,7 +34,7 @@ def groups(results: Results, path: Path, names: dict[str, str], found: Found) ->
     table = read_csv(path, GROUP_COLUMNS)
     found.count = f"{len(table):,} images in {table['group'].nunique():,} groups"
     found.rows = table
-    hashed = results.table("collection/hashes.csv", HASHES_COLUMNS)
+    hashed = results.table(HASHES, HASHES_COLUMNS)
     known = set(hashed.loc[hashed["phash"] != "", "sha256"])
     found.require_known([*table["sha256"], *table["group"], *table["nearest"]], known, path, "hashes.csv")
     alone = table["group"].value_counts().eq(1).any()
@@ -48,8 +48,8 @@ def listed(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.count = f"{len(table):,} images in {table['group'].nunique():,} groups, {across:,} of them in several splits"
     found.rows = table
     made = near_duplicates(
-        results.images(),
-        results.table("collection/groups.csv", GROUP_COLUMNS),
+        results.images,
+        results.table(GROUPS, GROUP_COLUMNS),
         {name: results.split(name) for name in SPLITS},
     )
     found.require(
@@ -64,7 +64,7 @@ def suspects(results: Results, path: Path, names: dict[str, str], found: Found) 
     table = read_csv(path, SUSPECT_COLUMNS)
     found.count = f"{len(table):,} images without a neighbour of their own category"
     found.rows = table
-    images = results.images().set_index("image_id")["category"]
+    images = results.images.set_index("image_id")["category"]
     found.require_known([*table["image_id"], *table["nearest"]], images.index, path, "images.csv")
     found.require(
         images[table["image_id"]].tolist() == table["category"].tolist()

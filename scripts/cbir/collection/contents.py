@@ -1,4 +1,4 @@
-"""What a folder of images holds, by content: read once, then only what changed."""
+"""Hash the files of an image folder; later runs read only those that are new or changed."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger("cbir")
 
 # Snakemake leaves it in folders that a rule makes.
 _MARK = ".snakemake_timestamp"
-# Deeper folders, or those whose path is longer than this, are no place for photographs, and too much for the system.
+# Folders that are deeper, or whose path is longer, are not entered: the system cannot open much longer paths.
 _MOST_LEVELS = 100
 _LONGEST_PATH = 3500
 # A file younger than this may change again within the clock's resolution: its hash is not remembered yet.
@@ -141,7 +141,7 @@ def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> 
         progress = Progress("files hashed", len(stale))
 
         def digest(name: str) -> str:
-            # Some of the kernel's own files, which a link may lead to, claim no size and never end.
+            # A link may lead to a file of /proc or /sys: some have the size 0 and never end.
             if not (0 < states[name][0] <= MAX_BYTES and os.path.isfile(root / name)):
                 return ""
             try:
@@ -156,7 +156,7 @@ def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> 
     hashes = {name: known[name][1] for name in names}
     if stale or remembered != len(names):
         horizon = (time.time() - _SETTLED_SECONDS) * 1e9
-        # What could not be read is tried again: that may have been a fault of the moment.
+        # A file that could not be read is tried again next time, because the fault may be temporary.
         settled = {name: known[name] for name in names if hashes[name] and max(states[name][1:3]) < horizon}
         try:
             sweep(memory)

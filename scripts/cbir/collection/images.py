@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 from cbir.collection import depths, jpeg
 from cbir.collection.formats import format_of
 from cbir.files.errors import InputError
+
+Crop = Literal["squash", "centre"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 """What Pillow reads of its own; HEIC, which it calls HEIF, is read by pillow-heif."""
@@ -69,7 +72,7 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"unreadable ({error.strerror})") from error
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash") -> Image.Image:
     """Decode an image to RGB: first frame, EXIF orientation applied, transparency on a ground, more bits scaled to 8.
 
     Values of more than 8 bits are scaled by what the file says of their range, see `cbir.collection.depths`. What is
@@ -78,8 +81,10 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
 
     Args:
         data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000 file.
-        size: (width, height) to squash the image to, bilinear with antialiasing; large JPEGs are then decoded at the
+        size: (width, height) to bring the image to, bilinear with antialiasing; large JPEGs are then decoded at the
             smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
+        crop: how: ``squash`` takes the whole image and changes its proportions; ``centre`` keeps them, takes the
+            largest part of the size's proportions around the middle, and cuts off the rest.
 
     Returns:
         A Pillow image of mode RGB. Its ``info["notes"]`` says, a sentence each, what was not read as the file has it.
@@ -92,14 +97,14 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
         _read_heif()
     try:
         try:
-            return _decode(data, size, [])
+            return _decode(data, size, crop, [])
         except OSError:
             if kind != "JPEG" or jpeg.count_scans(data)[1] >= 0:
                 raise
             # Half a marker, or half of an escaped byte.
             begun = data.rstrip(b"\xff")
             notes = [f"lacks its last bytes: {_rows_missing(begun)} of its rows may be incomplete"]
-            return _decode(begun + jpeg.END, size, notes)
+            return _decode(begun + jpeg.END, size, crop, notes)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -128,7 +133,7 @@ def _read_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def _decode(data: bytes, size: tuple[int, int] | None, notes: list[str]) -> Image.Image:
+def _decode(data: bytes, size: tuple[int, int] | None, crop: Crop, notes: list[str]) -> Image.Image:
     stream = io.BytesIO(data)
     with Image.open(stream, formats=("HEIF",) if format_of(data) == "HEIC" else FORMATS) as image:
         pixels = image.width * image.height
@@ -144,7 +149,8 @@ def _decode(data: bytes, size: tuple[int, int] | None, notes: list[str]) -> Imag
             image.load()
             rgb = _on_ground(_upright(depths.to_eight_bits(image, data, notes)), notes)
             # A copy no longer hangs on its file.
-            small = rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR)
+            box = None if size is None or crop == "squash" else _centre(rgb.size, size)
+            small = rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR, box=box)
             small.info = {"notes": notes}
             return small
 
@@ -161,12 +167,19 @@ def _rows_missing(data: bytes) -> int:
     Raises:
         ImageError: when more than its last row of blocks is missing.
     """
-    one, other = (np.asarray(_decode(data + ending, None, [])) for ending in _ENDINGS)
+    one, other = (np.asarray(_decode(data + ending, None, "squash", [])) for ending in _ENDINGS)
     differ = np.flatnonzero((one != other).any(axis=(1, 2)))
     missing = len(one) - int(differ[0]) if len(differ) else 0
     if missing > _LAST_ROWS or missing > len(one) // 2:
         raise ImageError(f"damaged or truncated ({missing} of {len(one)} rows are missing)")
     return missing
+
+
+def _centre(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the largest box (left, top, right, bottom) around the middle that has the proportions of ``size``."""
+    scale = min(whole[0] / size[0], whole[1] / size[1])
+    left, top = (max((side - scale * wanted) / 2, 0.0) for side, wanted in zip(whole, size, strict=True))
+    return left, top, whole[0] - left, whole[1] - top
 
 
 _free = _ROOM_PIXELS
@@ -276,12 +289,13 @@ def inspect(data: bytes) -> ImageInfo:
     return ImageInfo(image.width, image.height)
 
 
-def load(path: str | Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def load(path: str | Path, size: tuple[int, int], crop: Crop = "squash") -> NDArray[np.uint8]:
     """Read an image file as a network takes it.
 
     Args:
         path: the file.
-        size: (width, height) that the image is squashed to.
+        size: (width, height) that the image is brought to.
+        crop: how, see `decode`.
 
     Returns:
         Array of shape (height, width, 3), uint8, RGB.
@@ -289,7 +303,7 @@ def load(path: str | Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         ImageError: see `read_bytes` and `decode`.
     """
-    return np.asarray(decode(read_bytes(path), size))
+    return np.asarray(decode(read_bytes(path), size, crop))
 
 
 def thumbnail(path: str | Path, side: int) -> Image.Image:

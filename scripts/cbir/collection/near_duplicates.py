@@ -22,13 +22,17 @@ Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[n
 """Rows, others (rows < others), their distances, and 1 where the other is mirrored."""
 Confirm = Callable[[Sequence[tuple[str, str, bool]]], NDArray[np.bool_]]
 
+# How two images are compared: the hashes of the one, those of the other, and whether that is a mirror image. To mirror
+# the one gives another distance than to mirror the other, and neither has precedence.
+_WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
+
 
 def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) -> pd.DataFrame:
     """Group images that are linked by near-duplicates, directly or through others.
 
     Two images are near-duplicates when the larger of the Hamming distances of their pHashes and of their dHashes is at
-    most ``distance``, as they are or with one of them mirrored, and ``confirm`` agrees. Memory is proportional to the
-    number of images.
+    most ``distance``, as they are, with the one mirrored or with the other mirrored (the smallest of the three counts),
+    and ``confirm`` agrees. A copy that was changed more is not found. Memory is proportional to the number of images.
 
     Args:
         hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is compared with none.
@@ -47,7 +51,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
     count = len(table)
     labels = np.arange(count)
-    # Distance, then whether mirrored, then the row: one number that orders neighbours.
+    # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
     links = _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance)
@@ -90,6 +94,8 @@ def _nearest(links: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keep of links (4, n) those that are among the nearest ones of either end."""
     order = np.lexsort((links[3], links[1], links[0], links[2]))
     links = links[:, order]
+    # A pair may be near both with the one and with the other mirrored.
+    links = links[:, ~pd.DataFrame(links[[0, 1, 3]].T).duplicated().to_numpy()]
     ends = pd.DataFrame(links[:2].T)
     near = [ends.groupby(end).cumcount() < _NEAREST for end in (0, 1)]
     return links[:, (near[0] | near[1]).to_numpy()]
@@ -107,20 +113,24 @@ def _bits(column: pd.Series) -> NDArray[np.float32]:
 
 
 def _near(bits: dict[str, NDArray[np.float32]], distance: int) -> Iterator[Links]:
-    """Yield the links between images whose hashes are near, block by block."""
+    """Yield the links between images whose hashes are near, block by block.
+
+    A pair comes once for each of `_WAYS` in which it is near.
+    """
     count = len(bits["phash"])
     progress = Progress("pairs of images compared", count * (count + 1) // 2)
     least = BITS - 2 * distance
     for start in range(0, count, _BLOCK):
         for other in range(start, count, _BLOCK):
             here, there = slice(start, start + _BLOCK), slice(other, other + _BLOCK)
-            for mirrored, suffix in enumerate(("", "_mirrored")):
-                inner = bits["phash"][here] @ bits[f"phash{suffix}"][there].T
+            for one, other_way, mirrored in _WAYS:
+                inner = bits[f"phash{one}"][here] @ bits[f"phash{other_way}"][there].T
                 if start == other:
                     inner[np.tril_indices(len(inner))] = -BITS
                 # Few blocks hold a pair, so that the second hash costs little.
                 if inner.max() >= least:
-                    np.minimum(inner, bits["dhash"][here] @ bits[f"dhash{suffix}"][there].T, out=inner)
+                    second = bits[f"dhash{one}"][here] @ bits[f"dhash{other_way}"][there].T
+                    np.minimum(inner, second, out=inner)
                     rows, others = np.nonzero(inner >= least)
                     lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)
                     yield rows + start, others + other, lengths, np.full(len(rows), mirrored)

@@ -1,4 +1,4 @@
-"""Perceptual hashes: what of an image stays when it is resized, compressed again, brightened or slightly cropped.
+"""Perceptual hashes, which hardly change when an image is resized, compressed again, brightened or slightly cropped.
 
 Two hashes of 256 bits are taken, which err in different places: pHash (signs of the low frequencies of a cosine
 transform) and dHash (which of two neighbouring points is brighter). Their distance is the larger of the two Hamming
@@ -18,7 +18,7 @@ from cbir.collection.columns import HASH_COLUMNS
 BITS = 256
 
 _SIDE = 16
-# The hashes look at 64 x 64 points: an image with fewer has not the detail that tells two images apart.
+# The hashes look at 64 x 64 points; a smaller image lacks the detail that tells two images apart.
 _MIN_SIDE = 64
 # Standard deviation of brightness, of 255: below it there is nothing but noise and the marks of compression.
 _MIN_CONTRAST = 4.0

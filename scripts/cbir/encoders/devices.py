@@ -1,4 +1,4 @@
-"""Which GPUs this machine has for us, which one a job runs on, and how many threads."""
+"""The GPUs that may be used, the one that a job runs on, and the number of threads."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from cbir.files.errors import InputError
 
 log = logging.getLogger("cbir")
 
-# Descriptors, open for as long as the process lives: that is how long the GPU is its own.
+# Descriptors of locks, open until the process ends: so long it has the GPU for itself.
 _claims: list[int] = []
 
 
@@ -51,6 +51,8 @@ def take(count: int) -> None:
     chosen = [_claim(names)] if count and names else []
     # Libraries that are loaded later see no other either.
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(chosen) if chosen else "-1"
+    # Read when JAX first looks for devices, which is later than its import.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     found = _set_up() if chosen else []
     if found:
         log.info("runs on GPU %s: %s", chosen[0], ", ".join(found))
@@ -133,11 +135,20 @@ def _open_locks(folder: Path) -> int:
 
 
 def _set_up() -> list[str]:
-    """Return what the backend calls the GPU that it was left."""
+    """Return what the backend calls the GPU that it may use."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        return [str(device) for device in keras.distribution.list_devices("gpu")]
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    if backend == "jax":
+        try:
+            return [str(device) for device in keras.distribution.list_devices("gpu")]
+        # JAX has no empty list for a kind of device that is not there.
+        except RuntimeError:
+            return []
     import tensorflow as tf
 
     found: list[Any] = tf.config.list_physical_devices("GPU")

@@ -1,4 +1,4 @@
-"""Make a network smaller for inference: what a convolution can do itself needs no layer of its own."""
+"""Make a network faster for inference: fold batch normalisation and padding into the convolutions."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from keras import layers
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """Return a network of the same function, with what stands around its convolutions folded into them.
+    """Return a network that computes the same, with the layers around its convolutions folded into them.
 
     A batch normalisation behind a convolution becomes part of its kernel and bias (the statistics are constants when a
-    network encodes), and zero padding before it becomes its own where that is the same. What is left is what the
-    libraries have one fast kernel for. The kernels are computed in float64 and rounded once, so that features differ in
-    their last digits only.
+    network encodes), and zero padding before it becomes its own where that is the same. The libraries have fast kernels
+    for the layers that remain. The weights are computed in float64 and rounded once, so that features differ in their
+    last digits only.
 
     Args:
         model: a functional model whose layers are each called once.
@@ -23,7 +23,7 @@ def fold(model: keras.Model) -> keras.Model:
     """
     followers: dict[str, list[Any]] = {}
     for layer in model.layers:
-        for name in _inputs(layer):
+        for name in inputs_of(layer):
             followers.setdefault(name, []).append(layer)
     norms, gone, padded = {}, set(), set()
     for layer in model.layers:
@@ -52,11 +52,20 @@ def fold(model: keras.Model) -> keras.Model:
     for layer in folded.layers:
         if layer.weights:
             values = model.get_layer(layer.name).get_weights()
-            layer.set_weights(_normalised(layer, values, norms[layer.name]) if layer.name in norms else values)
+            set_weights(layer, _normalised(layer, values, norms[layer.name]) if layer.name in norms else values)
     return folded
 
 
-def _inputs(layer: Any) -> list[str]:
+def set_weights(layer: Any, values: list[np.ndarray]) -> None:
+    """Give a layer or a model its weights, and let what Keras computes from them once follow."""
+    layer.set_weights(values)
+    # An adapted `Normalization` computes with copies of its weights.
+    for part in [layer, *getattr(layer, "layers", [])]:
+        if isinstance(part, layers.Normalization):
+            part.finalize_state()
+
+
+def inputs_of(layer: Any) -> list[str]:
     """Return the names of the layers before a layer."""
     if isinstance(layer, layers.InputLayer):
         return []

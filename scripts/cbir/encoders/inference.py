@@ -1,6 +1,7 @@
 """Run a network over batches of images as fast as the machine allows."""
 
 import importlib.util
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,16 +15,26 @@ from cbir.encoders.folding import fold
 from cbir.encoders.runtimes import TENSORFLOW, Embed, Runtime
 from cbir.files.errors import InputError
 
+log = logging.getLogger("cbir")
+
 Features = NDArray[np.float32]
 Forward = Callable[[NDArray[np.uint8]], Features]
 
 
-def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime = TENSORFLOW, calls: int = 1) -> Embed:
+def embedder(
+    model: keras.Model,
+    batch: int,
+    normalise: bool,
+    runtime: Runtime = TENSORFLOW,
+    calls: int = 1,
+    flip: bool = False,
+) -> Embed:
     """Return a function from images (n, height, width, 3) uint8, n <= batch, to features (n, d) float32.
 
     Short batches are filled up, so that the network always runs at one shape: an image's features then differ by its
     place in the batch only in the last bits. Batch normalisation is folded into the convolutions, and variables into
-    constants. The function may be called from several threads at the same time: on a processor that is faster than
+    constants; a network that cannot be folded or converted is run by TensorFlow as it is, and the log says so. The
+    function may be called from several threads at the same time: on a processor that is faster than
     sharing each operation among them.
 
     Args:
@@ -33,23 +44,29 @@ def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime =
         runtime: what runs the network.
         calls: threads that call the function at the same time, for OpenVINO; TensorFlow is told by
             `cbir.encoders.devices.limit_threads`.
+        flip: give the mean of the features of an image and of its mirror image, before they are scaled.
 
     Raises:
         InputError: when the runtime is not installed or the processor does not compute in its precision.
     """
     if runtime.name == "openvino":
         _require_openvino(runtime.precision)
-        forward = _openvino(fold(model), batch, runtime.precision, calls)
+    folded = _folded(model)
+    if runtime.name == "openvino":
+        forward = _openvino(folded, batch, runtime.precision, calls)
     elif keras.backend.backend() == "tensorflow":
-        forward = _tensorflow(fold(model), batch)
+        forward = _tensorflow(folded, batch)
     else:
-        forward = _one_at_a_time(_generic(fold(model)))
+        forward = _one_at_a_time(_generic(folded))
 
     def embed(images: NDArray[np.uint8]) -> Features:
         count = len(images)
         if count < batch:
             images = np.concatenate([images, np.zeros((batch - count, *images.shape[1:]), np.uint8)])
         features = forward(images)[:count]
+        if flip:
+            mirrored = forward(np.ascontiguousarray(images[:, :, ::-1]))[:count]
+            features = (features + mirrored) / np.float32(2)
         if normalise:
             lengths = np.linalg.norm(features, axis=1, keepdims=True)
             features = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
@@ -58,8 +75,42 @@ def embedder(model: keras.Model, batch: int, normalise: bool, runtime: Runtime =
     return embed
 
 
+def _folded(model: keras.Model) -> keras.Model:
+    try:
+        return fold(model)
+    # A network of a person's own may be of any shape, such as one that uses a layer twice.
+    except Exception as error:
+        log.info("the network %s is run without folding, which is not possible (%s)", model.name, _in_short(error))
+        return model
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def _generic(model: keras.Model) -> Forward:
-    return lambda images: keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
+    """Return what the other backends of Keras compute: compiled by JAX, without gradients by PyTorch."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        weights = [[variable.value for variable in kind] for kind in _variables(model)]
+
+        @jax.jit
+        def compiled(images: Any) -> Any:
+            return model.stateless_call(*weights, images.astype(np.float32), training=False)[0]
+
+        return lambda images: np.asarray(compiled(images), dtype=np.float32)
+    import torch
+
+    def forward(images: NDArray[np.uint8]) -> Features:
+        with torch.inference_mode():
+            return keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
+
+    return forward
+
+
+def _variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    return model.trainable_variables, model.non_trainable_variables
 
 
 def _one_at_a_time(forward: Forward) -> Forward:
@@ -73,7 +124,7 @@ def _one_at_a_time(forward: Forward) -> Forward:
 
 
 def _one_for_each_thread(prepare: Callable[[], Forward]) -> Forward:
-    """Return a function for several threads, made of ones for one at a time: as many as run at the same time."""
+    """Return a function that several threads may call: each call takes an idle function of `prepare`, or a new one."""
     free: deque[Forward] = deque()
 
     def forward(images: NDArray[np.uint8]) -> Features:
@@ -105,15 +156,19 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
-    # On a processor LiteRT is the faster one at depthwise convolutions, TensorFlow at all others.
+    # On a CPU, LiteRT is faster at depthwise convolutions, and TensorFlow at all others.
     if not gpu and any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers):
-        return _litert(model, batch)
+        try:
+            return _litert(model, batch)
+        # The converter raises many kinds.
+        except Exception as error:
+            log.info("the network %s is run by TensorFlow, because LiteRT cannot (%s)", model.name, _in_short(error))
     frozen = convert_variables_to_constants_v2(_traced(model, batch).get_concrete_function())
 
     def forward(images: NDArray[np.uint8]) -> Features:
         return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
 
-    # A GPU has enough in one batch, and memory for few.
+    # One batch keeps a GPU busy, and its memory holds few of them.
     return _one_at_a_time(forward) if gpu else forward
 
 
@@ -121,7 +176,7 @@ def _litert(model: keras.Model, batch: int) -> Forward:
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
-    # Given the model as well, as its log asks, the converter leaves the weights as variables, which are slow.
+    # The converter's log asks for the model as well, but then it leaves the weights as variables, which is slow.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([_traced(model, batch).get_concrete_function()])
     network = converter.convert()
 
@@ -162,7 +217,17 @@ def _openvino(model: keras.Model, batch: int, precision: str, calls: int) -> For
         "NUM_STREAMS": calls,
         "INFERENCE_NUM_THREADS": calls,
     }
-    compiled = openvino.Core().compile_model(openvino.convert_model(_traced(model, batch)), "CPU", settings)
+    try:
+        compiled = openvino.Core().compile_model(openvino.convert_model(_traced(model, batch)), "CPU", settings)
+    # OpenVINO raises many kinds.
+    except Exception as error:
+        if precision != "float32":
+            raise InputError(
+                f"OpenVINO cannot run the network {model.name} ({_in_short(error)}): set the encoder's runtime to "
+                "tensorflow and its precision to float32."
+            ) from error
+        log.info("the network %s is run by TensorFlow, because OpenVINO cannot (%s)", model.name, _in_short(error))
+        return _tensorflow(model, batch)
 
     def prepare() -> Forward:
         request = compiled.create_infer_request()

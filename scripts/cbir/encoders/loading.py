@@ -5,20 +5,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Keras imports them if they are installed, for pictures and wrappers that an encoder has no use for.
+# Keras imports them if they are installed, for plots and wrappers that are not used here.
 _OPTIONAL = ("matplotlib", "sklearn")
 
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Import what is imported meanwhile without looking for garbage, and Keras without packages that it can do without.
+    """Import TensorFlow and Keras within this block: garbage collection is off, and Keras finds no optional packages.
 
-    Of the hundred thousands of objects that come, none is garbage, and none is looked at again afterwards. No other
-    thread may import anything meanwhile: packages that count as not installed here do so there.
+    The imports make hundreds of thousands of objects. None of them is garbage, so the collector need not look at them,
+    now or later (`gc.freeze`). No other thread may import anything meanwhile, because the optional packages seem not to
+    be installed there either.
     """
     hidden = [name for name in _OPTIONAL if name not in sys.modules]
     gc.disable()
-    # What is None cannot be imported.
+    # Python refuses to import a module that is None here.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield

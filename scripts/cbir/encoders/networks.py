@@ -7,21 +7,38 @@ from typing import Any
 import keras
 
 from cbir.encoders import architectures, weights
+from cbir.encoders.options import Options, preparation
+from cbir.encoders.pooling import pooled
 from cbir.files import archive
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 from cbir.files.tables import read_json, write_json
 
+_NONE = Options()
+_CROPS = {"squash": "squash", "centre": "resize of the largest centred part of the same proportions"}
 
-def preprocessing(architecture: str) -> dict[str, Any]:
-    """Return what happens to an image before its features; part of an encoder's fingerprint."""
+
+def preprocessing(architecture: str, size: tuple[int, int] | None = None, options: Options = _NONE) -> dict[str, Any]:
+    """Return what happens to an image before and after the network; part of an encoder's fingerprint.
+
+    Args:
+        architecture: an entry of `cbir.encoders.architectures`.
+        size: (width, height) in pixels; None for the architecture's own.
+        options: of the encoder.
+    """
     entry = architectures.REGISTRY.get_entry(architecture)
-    return {
-        "decode": "Pillow RGB, EXIF upright, on white, JPEG draft, bilinear squash",
-        "size": list(entry.SIZE),
+    steps = {
+        "decode": f"Pillow RGB, EXIF upright, on white, JPEG draft, bilinear {_CROPS[options.crop]}",
+        "size": list(size or entry.SIZE),
         "scale": entry.PREPROCESSING,
         "network": "batch normalisation folded into convolutions",
     }
+    # Only where they are used, so that the fingerprints of other encoders stay as they are.
+    if options.pooling not in (None, "average"):
+        steps["pooling"] = f"gem {options.gem_p:g}" if options.pooling == "gem" else options.pooling
+    if options.flip:
+        steps["flip"] = "mean of the features of the image and of its mirror image"
+    return steps
 
 
 @dataclass(frozen=True)
@@ -38,14 +55,18 @@ class Encoder:
         return width, height
 
 
-def build(architecture: str, source: str, seed: int, fetched: str | Path | None = None) -> tuple[keras.Model, str]:
+def build(
+    architecture: str, source: str, seed: int, fetched: str | Path | None = None, options: Options = _NONE
+) -> tuple[keras.Model, str]:
     """Build a network and give it its first weights.
 
     Args:
         architecture: an entry of `cbir.encoders.architectures`.
-        source: one of the entry's ``SOURCES``, ``random`` or the path of a weights file.
+        source: one of the entry's ``SOURCES``, ``random``, the path of a weights file, or ``own`` where the entry is a
+            file that holds weights.
         seed: for random weights.
         fetched: the file that `weights.fetch` wrote, which one of the ``SOURCES`` needs.
+        options: of the encoder.
 
     Returns:
         The model and where its weights came from.
@@ -55,42 +76,58 @@ def build(architecture: str, source: str, seed: int, fetched: str | Path | None 
     """
     keras.utils.set_random_seed(seed)
     entry = architectures.REGISTRY.get_entry(architecture)
-    model = entry.build(entry.SIZE)
+    model = pooled(entry.build(options.size or entry.SIZE), options.pooling, options.gem_p)
     if source == "random":
         return model, f"random, seed {seed}"
     if source in entry.SOURCES:
         if fetched is None:
             raise ValueError(f"the source {source} needs the file of its weights")
         return model, weights.load_fetched(model, fetched, entry.SOURCES[source])
-    weights.load(model, source)
-    return model, f"file {source}"
+    path = entry.FILE if source == "own" else source
+    weights.load(model, path)
+    return model, f"file {path}"
 
 
-def save(model: keras.Model, path: str | Path, *, encoder: str, source: str, normalise: bool) -> None:
+def save(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    encoder: str,
+    source: str,
+    normalise: bool,
+    architecture: str | None = None,
+    options: Options = _NONE,
+) -> None:
     """Save a network as ``path`` (.keras) and what it is beside it (.json).
 
     Args:
-        model: the network, of an architecture in `cbir.encoders.architectures`, after which it is named.
+        model: the network.
         path: where the network goes.
         encoder: its name.
         source: where its weights came from.
         normalise: whether its output is scaled to unit length when it encodes.
+        architecture: its entry in `cbir.encoders.architectures`; None for the one that it is named after.
+        options: of the encoder.
     """
     path = Path(path)
-    steps = preprocessing(model.name)
+    architecture = architecture or model.name
+    _, height, width, _ = model.input_shape
+    steps = preprocessing(architecture, (width, height), options)
+    archive.save(model, path)
     about = {
         "encoder": encoder,
-        "architecture": model.name,
+        "architecture": architecture,
         "dimension": int(model.output_shape[-1]),
         "parameters": int(model.count_params()),
         "weights": source,
-        "weights_fingerprint": weights.fingerprint(model),
+        "weights_fingerprint": archive.read(path).fingerprint(),
         "normalise": normalise,
         "preprocessing": steps,
         "preprocessing_fingerprint": sha256_json(steps),
     }
     about["fingerprint"] = sha256_json([about["weights_fingerprint"], about["preprocessing_fingerprint"], normalise])
-    archive.save(model, path)
+    if given := options.given():
+        about["options"] = given
     write_json(path.with_suffix(".json"), about)
 
 
@@ -98,26 +135,34 @@ def open_encoder(path: str | Path) -> Encoder:
     """Open a network that `save` wrote.
 
     The network is built by this project's own code, for the architecture that the side file names, and is given the
-    weights in the file. The architecture in the file is only compared with it.
+    weights in the file. The architecture in the file is only compared with it. A network of a person's own is built
+    from the file, see `cbir.encoders.architectures.file`.
 
     Raises:
         InputError: when a file is missing or damaged, or the network is not the one that the side file describes.
     """
     path = Path(path)
     side = path.with_suffix(".json")
-    about = read_json(side, {"architecture": str, "weights_fingerprint": str})
+    about = read_json(side, {"architecture": str, "weights_fingerprint": str, "preprocessing": dict})
     if about["architecture"] not in architectures.REGISTRY:
         raise InputError(
             f"{side} names an architecture, {about['architecture']!r}, that is not known here: remove it and run again."
         )
-    entry = architectures.REGISTRY.get_entry(about["architecture"])
-    model = entry.build(entry.SIZE)
+    model = _rebuilt(about, path, preparation(about, side).size)
     try:
         held = archive.unpack(path, weights.shapes(model))
-    # A damaged archive raises nearly anything.
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         raise InputError(f"The network {path} cannot be opened ({error}): remove it and run again.") from error
     if (held.architecture, held.fingerprint()) != (model.to_json(), about["weights_fingerprint"]):
         raise InputError(f"The network {path} is not the one that {side} describes: remove both and run again.")
-    model.set_weights([array for arrays in held.weights for array in arrays])
+    weights.give(model, held.weights, held.data)
     return Encoder(model, about)
+
+
+def _rebuilt(about: dict[str, Any], path: Path, size: tuple[int, int]) -> keras.Model:
+    entry = architectures.REGISTRY.get_entry(about["architecture"])
+    if hasattr(entry, "restore"):
+        return entry.restore(path)
+    options = Options.from_row(about.get("options", {}))
+    return pooled(entry.build(size), options.pooling, options.gem_p)

@@ -1,4 +1,4 @@
-"""What may run a network: TensorFlow, or OpenVINO in one of two precisions. Imports neither."""
+"""The runtimes of networks: TensorFlow, or OpenVINO in one of two precisions. This module imports neither."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -35,7 +35,7 @@ RUNTIMES = (TENSORFLOW, Runtime("openvino"), Runtime("openvino", "bfloat16"))
 def fingerprint(encoder: str, runtime: Runtime) -> str:
     """Return what tells an encoder's features apart from others: its fingerprint, and what runs it.
 
-    Other runtimes give other last digits or fewer, so their rows are never mixed.
+    Runtimes differ in the last digits or in precision, so their rows are never mixed.
 
     Args:
         encoder: the fingerprint in the encoder's side file.

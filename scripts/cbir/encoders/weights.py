@@ -1,13 +1,17 @@
 """First weights of networks: published ones, and those in a person's file."""
 
 import hashlib
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
 import numpy as np
 
 from cbir.encoders import architectures
+from cbir.encoders.folding import set_weights
 from cbir.files import archive, hdf5
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
@@ -17,7 +21,7 @@ from cbir.files.tables import read_json, write_json
 def fetch(architecture: str, source: str, path: str | Path) -> str:
     """Write the published weights of an architecture to a file.
 
-    Wherever they come from, they are used only if they are the published weights.
+    Where it is known which weights were published, no others are used, wherever they come from.
 
     Args:
         architecture: an entry of `cbir.encoders.architectures`.
@@ -33,7 +37,7 @@ def fetch(architecture: str, source: str, path: str | Path) -> str:
     entry = architectures.REGISTRY.get_entry(architecture)
     model = entry.build(entry.SIZE)
     served_by = str(entry.download(source, model))
-    if digest(model) != entry.SOURCES[source]:
+    if entry.SOURCES[source] not in (None, digest(model)):
         raise InputError(f"The weights in {served_by} are not those that were published: do not use this copy.")
     archive.save(model, path)
     about = {"architecture": architecture, "weights": source, "source": served_by, "sha256": sha256_file(path)}
@@ -41,21 +45,22 @@ def fetch(architecture: str, source: str, path: str | Path) -> str:
     return served_by
 
 
-def load_fetched(model: keras.Model, path: str | Path, expected: str) -> str:
+def load_fetched(model: keras.Model, path: str | Path, expected: str | None) -> str:
     """Load what `fetch` wrote into a network of the same architecture; return where the weights came from.
 
     Args:
         model: the network.
         path: the file.
-        expected: the SHA-256 over the published weights, see `digest`.
+        expected: the SHA-256 over the published weights, see `digest`; None where it is not known, and then the
+            file is compared with the checksum beside it.
 
     Raises:
         InputError: when a file is missing or damaged, or the weights are not the published ones.
     """
     side = Path(path).with_suffix(".json")
-    about = read_json(side, {"source": str})
+    about = read_json(side, {"source": str, "sha256": str} if expected is None else {"source": str})
     load(model, path)
-    if digest(model) != expected:
+    if expected not in (None, digest(model)) or (expected is None and sha256_file(path) != about["sha256"]):
         raise InputError(
             f"The weights file {path} is not the one that {side} describes, the published weights: "
             "remove both and run again."
@@ -63,14 +68,9 @@ def load_fetched(model: keras.Model, path: str | Path, expected: str) -> str:
     return str(about["source"])
 
 
-def fingerprint(model: keras.Model) -> str:
-    """Return the SHA-256 over architecture (JSON configuration) and all weights (float32, in order)."""
-    return digest(model, model.to_json())
-
-
-def digest(model: keras.Model, architecture: str = "") -> str:
-    """Return the SHA-256 over all weights of a network (float32, in order), after a text that describes it."""
-    found = hashlib.sha256(architecture.encode())
+def digest(model: keras.Model) -> str:
+    """Return the SHA-256 over all weights of a network (float32, in Keras's order)."""
+    found = hashlib.sha256()
     for weight in model.get_weights():
         found.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
     return found.hexdigest()
@@ -87,18 +87,52 @@ def load(model: keras.Model, path: str | Path) -> None:
         raise InputError(f"The weights file {path} does not exist: correct the encoder's weights in the config.")
     try:
         if path.name.endswith(".keras"):
-            layers = archive.unpack(path, shapes(model)).weights
+            held = archive.unpack(path, shapes(model))
+            give(model, held.weights, held.data)
         elif path.name.endswith(".weights.h5"):
-            layers = archive.read_weights(path, [type(layer).__name__ for layer in model.layers], shapes(model))
+            data = path.read_bytes()
+            kinds = [type(operation).__name__ for operation in model.operations]
+            give(model, archive.read_weights(data, kinds, shapes(model)), data)
         else:
-            layers = [_by_name(model, path)]
-        model.set_weights([array for arrays in layers for array in arrays])
+            set_weights(model, _older_file(model, path))
     except InputError:
         raise
-    # h5py raises many kinds on a damaged file.
+    # h5py raises many kinds on damaged files.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"The weights file {path} does not fit the network ({reason}): give a fitting one.") from error
+
+
+def give(model: keras.Model, arrays: Sequence[Sequence[np.ndarray]], data: bytes) -> None:
+    """Give a network the weights that were read from a weights file of Keras 3.
+
+    Args:
+        model: the network.
+        arrays: what `cbir.files.archive.read_weights` read.
+        data: the bytes of the file.
+
+    Raises:
+        Exception: nearly any, when they do not fit.
+    """
+    values = [array for layer in arrays for array in layer]
+    if archive.has_nested_layers(data):
+        in_order = dict(zip(_order_in_file(model), values, strict=True))
+        values = [in_order[place] for place in range(len(values))]
+    set_weights(model, values)
+
+
+def _order_in_file(model: keras.Model) -> list[int]:
+    """Return which of a network's weights, in Keras's order, is the first, the second, ... in a file that Keras writes.
+
+    Keras promises neither order, so each weight is filled with its number, and the numbers are read from such a file.
+    """
+    numbered = [np.full(weight.shape, place, weight.dtype) for place, weight in enumerate(model.weights)]
+    model.set_weights(numbered)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "all.weights.h5"
+        model.save_weights(path)
+        found = archive.read_weights(path, [type(operation).__name__ for operation in model.operations])
+    return [int(array.flat[0]) for layer in found for array in layer]
 
 
 def shapes(model: keras.Model) -> list[tuple[int, ...]]:
@@ -106,24 +140,77 @@ def shapes(model: keras.Model) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in model.weights]
 
 
-def _by_name(model: keras.Model, path: Path) -> list[np.ndarray]:
+def _older_file(model: keras.Model, path: Path) -> list[np.ndarray]:
     """Read all weights from an older file, which keeps them below the names of the layers."""
     with hdf5.opened(path) as file:
         whole = file.get("model_weights", getlink=True) is not None
         root = hdf5.group(file, "model_weights") if whole else file
-        found: list[h5py.Dataset] = []
-        missing = []
-        for layer in model.layers:
-            try:
-                found += [_older(root, layer.name, weight.name) for weight in layer.weights]
-            except ValueError:
-                missing.append(layer.name)
-        if missing:
-            raise InputError(
-                f"The weights file {path} lacks {len(missing)} layers such as {missing[0]}: give a fitting one."
-            )
+        with_weights = [layer for layer in model.layers if layer.weights]
+        try:
+            found = [weight for layer in with_weights for weight in _by_name(root, layer)]
+        except ValueError as missing:
+            found = _in_order(root, with_weights, path, missing)
         archive.require_shapes(found, shapes(model))
         return [array[()] for array in found]
+
+
+def _by_name(root: h5py.Group, layer: Any) -> list[h5py.Dataset]:
+    """Return the weights of a layer from an older file that knows the layer by its name.
+
+    Raises:
+        ValueError: naming the layer, when the file lacks it.
+    """
+    try:
+        return [_older(root, layer.name, weight.name) for weight in layer.weights]
+    except ValueError as error:
+        raise ValueError(layer.name) from error
+
+
+def _in_order(root: h5py.Group, with_weights: list[Any], path: Path, missing: ValueError) -> list[h5py.Dataset]:
+    """Return all weights from an older file whose layers have other names; their order is then what Keras goes by.
+
+    The statistics of pixels that some published networks have among their weights are passed over, because the
+    preprocessing of these networks is settled here.
+    """
+    held = []
+    try:
+        for layer in hdf5.listed(root, "layer_names"):
+            place = hdf5.group(root, layer)
+            names = hdf5.listed(place, "weight_names")
+            if names and {name.rpartition("/")[2] for name in names} != {"mean:0", "variance:0", "count:0"}:
+                held.append((place, names))
+    # Then the order is not known.
+    except ValueError:
+        held = []
+    if len(held) != len(with_weights):
+        lacking = sum(not _has(root, layer) for layer in with_weights)
+        raise InputError(f"The weights file {path} lacks {lacking} layers such as {missing}: give a fitting one.")
+    found = []
+    for (place, names), layer in zip(held, with_weights, strict=True):
+        if len(names) != len(layer.weights):
+            raise InputError(
+                f"The weights file {path} has {len(names)} weights where the layer {layer.name} has "
+                f"{len(layer.weights)}: give a fitting one."
+            )
+        # Such files hold what is trained first.
+        order = [*layer.trainable_weights, *layer.non_trainable_weights]
+        places = {id(weight): name for weight, name in zip(order, names, strict=True)}
+        found += [_below(place, places[id(weight)]) for weight in layer.weights]
+    return found
+
+
+def _has(root: h5py.Group, layer: Any) -> bool:
+    try:
+        return bool(_by_name(root, layer))
+    except ValueError:
+        return False
+
+
+def _below(place: h5py.Group, name: str) -> h5py.Dataset:
+    *groups, last = name.split("/")
+    for part in groups:
+        place = hdf5.group(place, part)
+    return hdf5.dataset(place, last, np.float32, *range(5))
 
 
 def _older(root: h5py.Group, layer: str, weight: str) -> h5py.Dataset:

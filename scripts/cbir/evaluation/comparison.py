@@ -11,12 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.evaluation.measure import Metrics, compared_metrics, written
-from cbir.evaluation.significance import bootstrap_interval, mcnemar, paired_permutation_test
+from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.significance import (
+    Interval,
+    bootstrap_interval,
+    holm,
+    least_p_value,
+    mcnemar,
+    newcombe_interval,
+    paired_permutation_test,
+    wilson_interval,
+)
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 
 LISTED = 5
 """Best and worst categories listed for each method."""
+SCOPES = {"queries": "new images of these categories", "categories": "new categories"}
+"""What a finding is about, by what counts as an independent draw: the test images, or their categories as wholes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class Evaluated:
         method: its name.
         summary: its figures.
         categories: category, f1, support and anmrr, best F1 first.
-        queries: image_id and the column of each compared metric, sorted by image_id, so that rows of two methods match.
+        queries: image_id, category and the column of each compared metric, sorted by image_id, so that rows of two
+            methods match.
     """
 
     method: str
@@ -57,7 +70,7 @@ def read(method: str, summary: str, categories: str, queries: str) -> Evaluated:
         raise InputError(f"{summary} is of the method {figures['method']!r}, not {method!r}: remove it and run again.")
     table = _read_table(categories, ["category", "support"], ["f1", "anmrr"])
     measured = [metric.COLUMN for metric in compared_metrics().values() if metric.COLUMN != "correct"]
-    per_query = _read_table(queries, ["image_id", "correct"], measured)
+    per_query = _read_table(queries, ["image_id", "category", "correct"], measured)
     if per_query["correct"].dtype != np.bool_:
         raise InputError(f"{queries} has something else than True and False as correct: remove it and run again.")
     return Evaluated(method, figures, table, per_query.sort_values("image_id", ignore_index=True))
@@ -99,13 +112,15 @@ def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int
 
     Args:
         evaluated: the methods, on the same queries.
-        confidence: share of resampled means between ``low`` and ``high``.
-        resamples: how many times the queries are drawn.
+        confidence: share of such intervals that hold the true mean.
+        resamples: how many times the queries or categories are drawn.
         seed: of the draws.
 
     Returns:
-        The single values of the summaries; behind each compared metric its ``_low`` and ``_high`` (percentile
-        bootstrap over the queries).
+        The single values of the summaries; behind each compared metric its interval for new images of these categories,
+        ``_low`` and ``_high`` (Wilson's where a query is right or wrong, else a percentile bootstrap over the queries),
+        and that for new categories, ``_categories_low`` and ``_categories_high`` (a percentile bootstrap over the
+        categories).
     """
     rows = [
         {key: value for key, value in item.summary.items() if not isinstance(value, dict | list)} for item in evaluated
@@ -114,13 +129,14 @@ def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int
     metrics = compared_metrics()
     table = pd.DataFrame(rows).astype(dict.fromkeys(metrics, np.float64))
     for key, metric in metrics.items():
-        intervals = [
-            bootstrap_interval(_values(item, metric), seed=seed, confidence=confidence, resamples=resamples)
-            for item in evaluated
-        ]
-        place = list(table.columns).index(key) + 1
-        table.insert(place, f"{key}_low", [interval.low for interval in intervals])
-        table.insert(place + 1, f"{key}_high", [interval.high for interval in intervals])
+        for scope, end in (("categories", "_categories"), ("queries", "")):
+            intervals = [
+                _interval(scope, item, None, metric, seed=seed, confidence=confidence, resamples=resamples)
+                for item in evaluated
+            ]
+            place = list(table.columns).index(key) + 1
+            table.insert(place, f"{key}{end}_low", [interval.low for interval in intervals])
+            table.insert(place + 1, f"{key}{end}_high", [interval.high for interval in intervals])
     return table.sort_values(["anmrr", "accuracy", "method"], ascending=[True, False, True], ignore_index=True)
 
 
@@ -165,84 +181,226 @@ def f1_deltas(a: Evaluated, b: Evaluated) -> pd.DataFrame:
     return table.sort_values(["delta", "category"], ascending=[False, True]).reset_index()
 
 
-def compare(a: Evaluated, b: Evaluated, *, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+def compare(
+    a: Evaluated,
+    b: Evaluated,
+    *,
+    others: Sequence[tuple[Evaluated, Evaluated]] = (),
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
     """Compare two methods over the same queries: how large each difference is, how sure, and whether it is real.
 
-    A difference is real when equally good methods would show one as large in at most 1 - confidence of all cases, by
-    McNemar's test where a query is right or wrong (accuracy) and a paired permutation test for the other compared
-    metrics. Queries count as independent draws; another split or another training is not part of the uncertainty, and
-    the tests are not corrected for being several.
+    A difference is real when equally good methods would show one as large in at most 1 - confidence of all cases. That
+    is asked twice, of new images of these categories and of new categories (`SCOPES`), because queries of one category
+    resemble each other. For new images each query is a draw: McNemar's test where a query is right or wrong (accuracy)
+    and a paired permutation test for the other compared metrics. For new categories the permutation test exchanges the
+    methods in whole categories. In each scope all tests of all pairs are corrected together, by Holm's method. Another
+    split or another training is not part of the uncertainty.
 
     Args:
         a: one method.
         b: the other, on the same queries.
+        others: the other pairs that are shown beside this one; their tests count in the correction.
         confidence: of intervals and tests, such as 0.95.
         resamples: of the bootstrap and of the permutation test.
         seed: of both.
 
     Returns:
-        Plain data without NaN: ``a``, ``b``, ``queries`` and the settings; for each compared metric its values
-        ``a`` and ``b``, ``difference`` = a - b with its bootstrap interval ``low`` to ``high``, ``test``, ``p_value``
-        and ``real`` (None where the metric is not defined), for accuracy also ``only_a`` and ``only_b``, the queries
-        that one method alone got right; ``words``, the findings in one to three sentences.
+        Plain data without NaN: ``a``, ``b``, the numbers of ``queries`` and ``categories``, the settings, ``others``,
+        and ``tests``, how many were corrected together in each scope; for each compared metric its values ``a`` and
+        ``b``, ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the queries that one method alone
+        got right, and the finding for new images:
+
+        * ``low`` to ``high``, the interval of the difference: Newcombe's for accuracy, else a bootstrap;
+        * ``test`` and ``units``, how many queries (or categories) had a difference to test;
+        * ``p_value``, and ``p_corrected`` by Holm's method; where only the resamples keep them from being smaller,
+          ``p_at_most`` and ``p_corrected_at_most`` are True;
+        * ``least``, the smallest ``p_corrected`` that so many units could give, the other tests being as they are;
+        * ``verdict``: "real", "chance" (it may be), "too few" (not even ``least`` is real), None if not defined.
+
+        ``categories`` of a metric holds the same finding for new categories. ``words`` says it all in sentences.
     """
     found: dict[str, Any] = {"a": a.method, "b": b.method, "queries": len(a.queries)}
+    found |= {"categories": int(a.queries["category"].nunique())}
     found |= {"confidence": confidence, "resamples": resamples, "seed": seed}
+    found |= {"others": [[one.method, other.method] for one, other in others]}
     metrics = compared_metrics()
     for key, metric in metrics.items():
-        ours, theirs = _values(a, metric), _values(b, metric)
-        interval = bootstrap_interval(ours - theirs, seed=seed, confidence=confidence, resamples=resamples)
-        row: dict[str, Any] = {
-            "a": a.summary[key],
-            "b": b.summary[key],
-            "difference": interval.mean,
-            "low": interval.low,
-            "high": interval.high,
-        }
-        if a.queries[metric.COLUMN].dtype == np.bool_:
-            test = mcnemar(a.queries[metric.COLUMN].to_numpy(), b.queries[metric.COLUMN].to_numpy())
-            row |= {"test": "McNemar", "only_a": test.only_a, "only_b": test.only_b, "p_value": test.p_value}
-        else:
-            p_value = paired_permutation_test(ours, theirs, seed=seed, resamples=resamples).p_value
-            row |= {"test": "paired permutation", "p_value": p_value}
-        # Rounded, because 1 - 0.95 is a little more than 0.05 and 1 - 0.9 a little less than 0.1.
-        row["real"] = None if math.isnan(row["p_value"]) else row["p_value"] <= round(1 - confidence, 12)
-        found[key] = {
-            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()
-        }
+        values = (item.queries[metric.COLUMN].to_numpy() for item in (a, b))
+        found[key] = {"a": a.summary[key], "b": b.summary[key]}
+        found[key]["difference"] = _none(mean_defined(_values(a, metric) - _values(b, metric)))
+        if _is_counted(a, metric):
+            counts = mcnemar(*values)
+            found[key] |= {"only_a": counts.only_a, "only_b": counts.only_b}
+    for scope in SCOPES:
+        family = [
+            _test(scope, *pair, metric, seed=seed, resamples=resamples)
+            for pair in ((a, b), *others)
+            for metric in metrics.values()
+        ]
+        p_values, at_most, least = (
+            np.array([getattr(test, name) for test in family], float) for name in ("p_value", "at_most", "least")
+        )
+        corrected = holm(p_values)
+        # Whether it would be smaller if those that resampling keeps up were.
+        corrected_at_most = corrected > holm(np.where(at_most == 1, 0, p_values))
+        found["tests"] = int(np.count_nonzero(~np.isnan(p_values)))
+        for place, (key, metric) in enumerate(metrics.items()):
+            interval = _interval(scope, a, b, metric, seed=seed, confidence=confidence, resamples=resamples)
+            # What this test would give at best, beside the others as they are.
+            possible = holm(np.where(np.arange(len(family)) == place, least, p_values))[place]
+            row = {
+                "low": _none(interval.low),
+                "high": _none(interval.high),
+                "test": family[place].test,
+                "units": family[place].units,
+                "p_value": _none(p_values[place]),
+                "p_at_most": family[place].at_most,
+                "p_corrected": _none(corrected[place]),
+                "p_corrected_at_most": bool(corrected_at_most[place]),
+                "least": _none(possible),
+                "verdict": _verdict(corrected[place], possible, confidence),
+            }
+            found[key] |= row if scope == "queries" else {scope: row}
     return found | {"words": _words(found, metrics, a.summary["k"])}
 
 
+@dataclass(frozen=True)
+class _Test:
+    test: str
+    units: int
+    p_value: float
+    at_most: bool
+    least: float
+
+
+def _test(scope: str, a: Evaluated, b: Evaluated, metric: ModuleType, *, seed: int, resamples: int) -> _Test:
+    ours, theirs = _values(a, metric), _values(b, metric)
+    if scope == "queries" and _is_counted(a, metric):
+        p_value = mcnemar(ours == 1, theirs == 1).p_value if len(ours) else np.nan
+        return _Test("McNemar", len(ours), p_value, False, least_p_value(len(ours)))
+    groups = None if scope == "queries" else a.queries["category"].to_numpy(str)
+    found = paired_permutation_test(ours, theirs, seed=seed, resamples=resamples, groups=groups)
+    name = "paired permutation" if groups is None else "paired permutation of categories"
+    return _Test(name, found.units, found.p_value, found.at_most, least_p_value(found.units, resamples))
+
+
+def _interval(
+    scope: str, a: Evaluated, b: Evaluated | None, metric: ModuleType, *, seed: int, confidence: float, resamples: int
+) -> Interval:
+    """Return the interval of a method's mean, or of the difference of two."""
+    values = _values(a, metric) - (0 if b is None else _values(b, metric))
+    groups = None if scope == "queries" else a.queries["category"].to_numpy(str)
+    # Of values that are all 0 or all 1 a bootstrap is empty, as if they could not be otherwise. Bounded values spread
+    # no more than outcomes of the same mean, so the interval of these is no shorter than theirs.
+    closed = None
+    of_methods = [_values(item, metric)[~np.isnan(values)] for item in (a, b) if item is not None]
+    if _is_counted(a, metric) or all(len(own) and (own == own[0]).all() and own[0] in (0, 1) for own in of_methods):
+        right = [own == 1 for own in of_methods]
+        closed = (wilson_interval if b is None else newcombe_interval)(*right, confidence=confidence)
+        if groups is None:
+            return closed
+    drawn = bootstrap_interval(values, seed=seed, confidence=confidence, resamples=resamples, groups=groups)
+    if closed is None:
+        return drawn
+    # New categories are no surer than new images of the known ones; NaN, of a single category, stays.
+    return Interval(drawn.mean, float(np.minimum(drawn.low, closed.low)), float(np.maximum(drawn.high, closed.high)))
+
+
+def _is_counted(item: Evaluated, metric: ModuleType) -> bool:
+    """Tell whether a query is right or wrong in a metric."""
+    return bool(item.queries[metric.COLUMN].dtype == np.bool_)
+
+
+def _verdict(p_value: float, least: float, confidence: float) -> str | None:
+    if math.isnan(p_value):
+        return None
+    # Rounded, because 1 - 0.95 is a little more than 0.05 and 1 - 0.9 a little less than 0.1.
+    level = round(1 - confidence, 12)
+    if p_value <= level:
+        return "real"
+    return "too few" if least > level else "chance"
+
+
+def _none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
 def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
-    """Say which of the differences that `compare` found are real, and which may be chance."""
-    better: dict[str, list[str]] = {}
-    chance, undefined = [], []
-    for key, metric in metrics.items():
-        row, name = found[key], metric.NAME.format(k=k)
-        if row["real"] is None:
-            undefined.append(name)
-            continue
-        values = {found["a"]: written(metric, row["a"]), found["b"]: written(metric, row["b"])}
-        probability = "p < 0.0001" if row["p_value"] < 0.0001 else f"p = {row['p_value']:.3g}"
-        if not row["real"]:
-            pair = ", ".join(f"{method} {value}" for method, value in values.items())
-            chance.append(f"{name} ({pair}, {probability})")
-            continue
-        ordered = ("a", "b") if (row["difference"] > 0) == metric.HIGHER_IS_BETTER else ("b", "a")
-        winner, loser = (found[side] for side in ordered)
-        better.setdefault(winner, []).append(f"{name} ({values[winner]} against {values[loser]}, {probability})")
-    sentences = []
-    if better:
-        claims = " and ".join(f"{winner} is better in {_listed(items)}" for winner, items in better.items())
-        sentences.append(f"Real at {100 * found['confidence']:g} % confidence: {claims}.")
-    if chance:
-        noun = "difference" if len(chance) == 1 else "differences"
-        sentences.append(f"The {noun} in {_listed(chance)} may be chance.")
+    """Say which of the differences that `compare` found are real, which may be chance, and where data are too few."""
+    names = {key: metric.NAME.format(k=k) for key, metric in metrics.items()}
+    undefined = [name for key, name in names.items() if found[key]["verdict"] is None]
+    defined = {key: metric for key, metric in metrics.items() if found[key]["verdict"] is not None}
+    sentences = [
+        f"For {SCOPES[scope]}: {'; '.join(_findings(scope, found, defined, names))}." for scope in SCOPES if defined
+    ]
+    if found["tests"] > 1:
+        sentences.append(f"The p-values for each are corrected for {found['tests']} tests (Holm).")
     if undefined:
         sentences.append(
             f"No query has what {_listed(undefined)} would need: images of its category among the train images."
         )
     return " ".join(sentences)
+
+
+def _findings(scope: str, found: Mapping[str, Any], metrics: Metrics, names: Mapping[str, str]) -> list[str]:
+    better: dict[str, list[str]] = {}
+    chance: list[str] = []
+    few: dict[str, list[str]] = {}
+    for key, metric in metrics.items():
+        row = found[key] if scope == "queries" else found[key][scope]
+        values = {found[side]: written(metric, found[key][side]) for side in ("a", "b")}
+        probability = _probability(row, found["confidence"])
+        # The values are said once, of new images.
+        pair = ", ".join([*(f"{name} {value}" for name, value in values.items() if scope == "queries"), probability])
+        if row["verdict"] == "real":
+            ordered = ("a", "b") if (found[key]["difference"] > 0) == metric.HIGHER_IS_BETTER else ("b", "a")
+            winner, loser = (found[side] for side in ordered)
+            against = f"{values[winner]} against {values[loser]}, " if scope == "queries" else ""
+            better.setdefault(winner, []).append(f"{names[key]} ({against}{probability})")
+        elif row["verdict"] == "chance":
+            chance.append(f"{names[key]} ({pair})")
+        else:
+            few.setdefault(_lack(scope, row, found), []).append(f"{names[key]} ({pair})")
+    parts = []
+    if better:
+        claims = " and ".join(f"{winner} is better in {_listed(items)}" for winner, items in better.items())
+        parts.append(f"real at {100 * found['confidence']:g} % confidence, {claims}")
+    if chance:
+        parts.append(f"{_differences(chance)} may be chance")
+    for lack, items in few.items():
+        parts.append(f"{lack} too few to tell whether {_differences(items)} {'is' if len(items) == 1 else 'are'} real")
+    return parts
+
+
+def _lack(scope: str, row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Say what is too few: the queries or categories, or the resamples if there are enough of these."""
+    units = row["units"]
+    if found["tests"] * least_p_value(units) <= round(1 - found["confidence"], 12):
+        return f"{found['resamples']:,} resamples are"
+    if scope == "queries":
+        return f"{units} {'query is' if units == 1 else 'queries are'}"
+    return f"{units} {'category is' if units == 1 else 'categories are'}"
+
+
+def _probability(row: Mapping[str, Any], confidence: float) -> str:
+    """Return the corrected p-value in words; also that of the test alone, where the correction made the difference."""
+
+    def said(value: float, at_most: bool) -> str:
+        if value < 0.0001 and not at_most:
+            return "< 0.0001"
+        return f"{'≤' if at_most else '='} {value:.3g}"
+
+    words = f"p {said(row['p_corrected'], row['p_corrected_at_most'])}"
+    if row["verdict"] == "chance" and row["p_value"] <= round(1 - confidence, 12):
+        words += f", {said(row['p_value'], row['p_at_most']).removeprefix('= ')} before correction"
+    return words
+
+
+def _differences(items: Sequence[str]) -> str:
+    return f"the {'difference' if len(items) == 1 else 'differences'} in {_listed(items)}"
 
 
 def _values(item: Evaluated, metric: ModuleType) -> NDArray[np.float64]:

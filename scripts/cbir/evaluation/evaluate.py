@@ -9,8 +9,10 @@ import pandas as pd
 
 from cbir.evaluation import measure
 from cbir.evaluation.classification import confusion, precision_recall_f1
+from cbir.evaluation.lowest import LEAST_SHARE, RESAMPLES, lowest_f1_shares
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.unseen import unseen_gallery
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
@@ -20,8 +22,8 @@ from cbir.retrieval.voting import majority_vote
 
 log = logging.getLogger("cbir")
 
-# Queries for which the index is asked as well, and images that it looks at for them, at most: all would take longer
-# than everything else.
+# The index is compared with the exact search for at most so many queries, and for so many gallery images in total.
+# Comparing all queries would take longer than the whole evaluation.
 _CHECKED_QUERIES = 100
 _CHECKED_IMAGES = 1_000_000
 
@@ -50,6 +52,7 @@ def evaluate(
     worst_retrieved: int,
     seed: int,
     block_bytes: int = exact.BLOCK_BYTES,
+    val: FeatureStore | None = None,
 ) -> Evaluation:
     """Rank the gallery for every query and measure the rankings and the k-nearest-neighbour classification.
 
@@ -62,11 +65,14 @@ def evaluate(
         neighbours: how many neighbours of each query are listed.
         worst_images: test images of the worst category looked at closely (the seed chooses which).
         worst_retrieved: results retrieved for each of them.
-        seed: for that choice.
+        seed: for that choice, and for the resamples that tell which categories may have the lowest F1.
         block_bytes: memory for a block of rankings.
+        val: the method's validation features, to which the queries are compared as to a gallery not trained on; None
+            leaves that out.
 
     Returns:
-        ``summary``, with every metric by its key; ``categories``, best F1 first; ``queries``, one row each;
+        ``summary``, with every metric by its key, and with ``val`` ``unseen_gallery`` (see
+        `cbir.evaluation.unseen.unseen_gallery`); ``categories``, best F1 first; ``queries``, one row each;
         ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted; ``worst``, the category with the
         lowest F1.
 
@@ -108,7 +114,7 @@ def evaluate(
     counts = confusion(queries.label, predicted, len(categories))
     table = _categories(categories, counts, queries.label, values["anmrr"])
     worst_category = str(table["category"].iloc[-1])
-    summary = {
+    summary: dict[str, Any] = {
         "method": gallery.about.get("method"),
         "k": k,
         "queries": len(correct),
@@ -120,6 +126,9 @@ def evaluate(
             "test": queries.about.get("features_sha256"),
         },
     }
+    if val is not None:
+        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes)
+        summary["features_sha256"]["val"] = val.about.get("features_sha256")
     return Evaluation(
         summary=summary,
         categories=table,
@@ -128,8 +137,25 @@ def evaluate(
         confusion=_confusion(categories, counts),
         worst=_worst(
             worst_category, table, per_query, gallery, queries, places, categories, worst_images, worst_retrieved, seed
-        ),
+        )
+        | {"resamples": RESAMPLES, "seed": seed, "lowest_in": lowest_in(counts, categories, seed)},
     )
+
+
+def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict[str, Any]]:
+    """Return the categories that have the lowest F1 in `LEAST_SHARE` of `RESAMPLES` and more, the most often one first.
+
+    Args:
+        counts: int64 (categories, categories), rows true, columns predicted.
+        categories: their names.
+        seed: of the resamples.
+
+    Returns:
+        For each ``category`` and the ``share`` of resamples.
+    """
+    shares = lowest_f1_shares(counts, seed=seed)
+    found = [(float(share), name) for share, name in zip(shares, categories, strict=True) if share >= LEAST_SHARE]
+    return [{"category": name, "share": share} for share, name in sorted(found, key=lambda item: (-item[0], item[1]))]
 
 
 def _require_agreement(index: Index, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
@@ -212,7 +238,7 @@ def _worst(
         "images": [
             {
                 "image_id": str(queries.image_id[row]),
-                "nmrr": float(value),
+                "nmrr_at_k": float(value),
                 "retrieved": [str(gallery.image_id[place]) for place in places[row, :retrieved]],
             }
             for row, value in zip(chosen, values, strict=True)

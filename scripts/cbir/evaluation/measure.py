@@ -1,4 +1,4 @@
-"""Computes the metrics of `cbir.evaluation.metrics`; a metric is handed about as the module that defines it."""
+"""Compute the metrics of `cbir.evaluation.metrics`; a metric is represented by the module that defines it."""
 
 import inspect
 from collections.abc import Mapping

@@ -5,8 +5,8 @@ True where the image is relevant (of the query's category).
 
 * Ranks count from 1: column 0 holds rank 1.
 * NG, the number of relevant images of a query, is the sum of its row.
-* The query itself is no gallery image. Whoever ranks a collection against itself leaves the self-match out.
-* Ties are settled before: whoever ranks puts equal distances in gallery order (a stable sort).
+* The query itself is no gallery image. A collection that is ranked against itself leaves the self-match out.
+* Ties are settled before: rankings put equal distances in gallery order (a stable sort).
 * A query with NG = 0 is undefined (NaN) in every metric that divides by NG. `mean_defined` leaves it out of a mean;
   trec_eval counts such a query as 0 instead.
 * Wrong shapes, types and k raise ValueError: they are errors of the calling code.

@@ -1,4 +1,4 @@
-"""Images that are likely mislabelled or off their category: their neighbours are all of other categories."""
+"""Images that are likely mislabelled or untypical of their category: all their neighbours are of other categories."""
 
 from collections.abc import Mapping
 

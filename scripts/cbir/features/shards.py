@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.images import ImageError, decode, read_bytes
+from cbir.collection.images import Crop, ImageError, decode, read_bytes
 from cbir.encoders import runtimes
 from cbir.encoders.runtimes import Embed
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
@@ -39,6 +39,7 @@ def encode_shard(
     batch: int,
     make_embed: Callable[[], Embed],
     workers: int,
+    crop: Crop = "squash",
 ) -> int:
     """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
 
@@ -52,11 +53,12 @@ def encode_shard(
             ``fingerprint`` and ``features_sha256``.
         fingerprint: the encoder's; rows of another one are not reused.
         dimension: length of a feature vector.
-        size: (width, height) in pixels to which images are squashed.
+        size: (width, height) in pixels to which images are brought.
         batch: images a call.
         make_embed: returns the function from images (n, height, width, 3) uint8 to features, which several threads call
             at the same time; called only if an image must be encoded, so that no network loads when none is.
         workers: threads, each of which decodes and encodes a batch at a time.
+        crop: how images are brought to the size, see `cbir.collection.images.decode`.
 
     Returns:
         How many images were encoded.
@@ -78,10 +80,10 @@ def encode_shard(
         embed = make_embed()
         progress = Progress("images encoded", len(missing))
         step = max(_SAVE_ROWS // batch, 1) * batch
-        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers)
+        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers, crop)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
-            # Whatever ends this job, the last line of its log says where it was.
+            # Logged first, so that the log of a job that is killed ends with what it was doing.
             log.info(
                 "%s: images %d to %d of %d, from %s on",
                 *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
@@ -105,7 +107,7 @@ def encode_shard(
 
 
 def count_missing(manifest: str | Path, path: str | Path, about: str | Path, runtime: runtimes.Runtime) -> int:
-    """Count the contents that `encode_shard` would encode, as far as the shard tells; very many if it cannot be read.
+    """Count the contents that `encode_shard` would encode; a very large number if the shard cannot be read.
 
     Args:
         manifest: CSV with the columns path and sha256.
@@ -120,7 +122,7 @@ def count_missing(manifest: str | Path, path: str | Path, about: str | Path, run
             own = attributes(file, ["fingerprint"])["fingerprint"]
             held = list(texts(dataset(file, "sha256", "S", 1))) if own == made else []
         return len(wanted.difference(held))
-    # Files that are still to be made, and h5py raises many kinds on damaged ones.
+    # The files may not exist yet, and h5py raises many types of exception on damaged ones.
     except Exception:
         return sys.maxsize
 
@@ -131,20 +133,20 @@ def _finished(parts: Path) -> list[Path]:
 
 
 def _embedded(
-    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int
+    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int, crop: Crop
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
-    Each thread takes whole batches, from file to features: a processor is then never without work, and threads that
-    decode do not stand in the way of threads that compute.
+    Each thread takes whole batches, from file to features. So no core waits for another, and threads that decode do not
+    compete with threads that compute.
     """
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
     def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
-        return embed(np.stack([_load_verified(*row, size) for row in chosen]))
+        return embed(np.stack([_load_verified(*row, size, crop) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
-        # Twice as many as threads, so that none waits while the results of the first are taken.
+        # Twice as many as threads, so that no thread waits while the results of the first batch are stored.
         ahead = deque(pool.submit(work, chosen) for chosen in islice(upcoming, 2 * workers))
         try:
             while ahead:
@@ -155,11 +157,11 @@ def _embedded(
                 future.cancel()
 
 
-def _load_verified(path: str, digest: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _load_verified(path: str, digest: str, size: tuple[int, int], crop: Crop) -> NDArray[np.uint8]:
     try:
         data = read_bytes(path)
         if hashlib.sha256(data).hexdigest() == digest:
-            return np.asarray(decode(data, size))
+            return np.asarray(decode(data, size, crop))
     except ImageError as error:
         log.debug("%s: %s", path, error)
     raise InputError(f"The image {path} has changed since the collection was read: run again.")
@@ -178,7 +180,7 @@ def _digests(path: Path, fingerprint: str) -> list[str]:
                 check.update(features[row : row + _SAVE_ROWS].tobytes())
             whole = len(features) == len(digests) and check.hexdigest() == about["features_sha256"]
             return list(digests) if whole else []
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception:
         return []
 
@@ -224,14 +226,14 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             here = sorted((places[digest][1], at) for at, digest in enumerate(chunk) if places[digest][0] == shard)
             if not here:
                 continue
-            # Rows of one content may be wanted twice; HDF5 takes each row once, in rising order.
+            # A content may be asked for twice; h5py takes each row once, in rising order.
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
             try:
-                # `_digests` has opened it safely, which reads all of it: too long for each block.
+                # `_digests` has checked the whole file, which would take too long for each block.
                 with h5py.File(shard, "r") as file:
                     values = dataset(file, "features", np.float32, 2)[rows]
-            # h5py raises many kinds on damaged files.
+            # h5py raises many types of exception on damaged files.
             except Exception as error:
                 raise InputError(f"The encoded shard {shard} is damaged ({error}): remove it and run again.") from error
             if block is None:
@@ -246,6 +248,6 @@ def _holds_rows(path: Path) -> bool:
     try:
         with opened(path) as file:
             return len(dataset(file, "sha256", "S", 1)) > 0
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception:
         return True

@@ -21,7 +21,7 @@ from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes
 _ABOUT = (
     *("method", "split", "manifest_sha256", "encoder", "encoder_fingerprint", "weights", "weights_fingerprint"),
     *("preprocessing", "preprocessing_fingerprint", "normalise", "runtime", "precision"),
-    *("row", "transform_fingerprint", "parts"),
+    *("row", "chosen", "transform_fingerprint", "parts"),
     *("dimension", "features_sha256", "libraries"),
 )
 """What a store may say about itself; a reader looks for nothing else."""
@@ -82,7 +82,7 @@ def write(
     if strange := about.keys() - _ABOUT:
         raise ValueError(f"the attribute {min(strange)!r} would not be read: add it to _ABOUT")
     digest = hashlib.sha256()
-    # Names, each as long as the longest one, hashes and labels.
+    # Names are stored as long as the longest one; hashes and labels have fixed sizes.
     longest = max((len(name.encode()) for name in manifest["image_id"]), default=0)
     size = len(manifest) * (4 * dimension + longest + 72) + HDF5_OVERHEAD
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
@@ -133,7 +133,7 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
     with _opened(path, method) as (file, about):
         features, label = dataset(file, "features", np.float32, 2), dataset(file, "label", np.int64, 1)
         image_id, sha256 = dataset(file, "image_id", "S", 1), dataset(file, "sha256", "S", 1)
-        # Before anything is read: as Python's own, texts take more than their few bytes in the file.
+        # Checked before anything is read, because texts take more memory as Python objects than bytes in the file.
         if {len(label), len(image_id), len(sha256)} != {len(features)}:
             raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
         store = FeatureStore(features[:], texts(image_id), label[:], texts(sha256), about)
@@ -161,7 +161,7 @@ def about(path: str | Path, method: str | None = None) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
-    """Yield the file and what it says about itself; whatever goes wrong is told in a sentence."""
+    """Yield the file and its attributes; every error becomes an InputError."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"The feature store {path} does not exist: run the workflow first.")
@@ -173,6 +173,6 @@ def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, d
             yield file, about
     except InputError:
         raise
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The feature store {path} is damaged ({error}): remove it and run again.") from error

@@ -1,11 +1,12 @@
-"""Methods made from other methods' features: a chain of steps for each part, and their results side by side.
+"""Methods made from other methods' features: a chain of steps for each part, their results side by side, more steps.
 
 All fitting is done on the train images alone.
 """
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.features.chains import chains
+from cbir.features.chains import Chain, Written, chains, name_of, options_of
 from cbir.features.steps import REGISTRY, Arrays
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
 from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_json
 from cbir.files.hdf5 import arrays, attributes, group, opened, write_attributes
 
 Matrix = NDArray[np.float32]
 
-_ABOUT = ("method", "row", "parts", "fitted_on", "fingerprint")
+_ABOUT = ("method", "row", "parts", "fitted_on", "chosen", "fingerprint")
+
+# The group of the steps of all parts together; those of the parts are numbered.
+_WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,20 @@ class Part:
     steps: list[Step]
 
 
-def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Part]:
+@dataclass(frozen=True)
+class Transform:
+    """A fitted derived method.
+
+    Attributes:
+        parts: what is done to each part alone, before they are put side by side.
+        whole: what is done to them together.
+    """
+
+    parts: list[Part]
+    whole: list[Step]
+
+
+def fit(row: dict[str, Any], train: Sequence[Matrix]) -> Transform:
     """Fit a derived method on the train features of its parts.
 
     Args:
@@ -61,69 +79,140 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> list[Part]:
     Raises:
         InputError: when there is no such step, its options do not fit, or there are too few images or features.
     """
-    return [_fit(chain, features.astype(np.float64)) for chain, features in zip(chains(row), train, strict=True)]
+    asked = chains(row)
+    parts = fit_parts(asked.parts, train)
+    return Transform(parts, _fit(asked.whole, side_by_side(parts, train, is_gallery=True)) if asked.whole else [])
 
 
-def _fit(chain: list[tuple[str, dict[str, Any]]], rows: NDArray[np.float64]) -> Part:
-    dimension, fitted = rows.shape[1], list[Step]()
-    for name, options in chain:
+def fit_parts(asked: Sequence[Chain], train: Sequence[Matrix]) -> list[Part]:
+    """Fit what is done to each part alone; arguments and errors as in `fit`, with a chain for each part."""
+    return [
+        Part(features.shape[1], _fit(chain, features.astype(np.float64)))
+        for chain, features in zip(asked, train, strict=True)
+    ]
+
+
+def _fit(chain: Chain, rows: NDArray[np.float64]) -> list[Step]:
+    fitted = list[Step]()
+    for step in chain:
         # Of the last step nobody needs the result.
         if fitted:
             rows = fitted[-1].apply(rows, is_gallery=True)
-        entry = REGISTRY.get_entry(name)
-        try:
-            inspect.signature(entry.fit).bind(rows, **options)
-        except TypeError as error:
-            raise InputError(f"config: the step {name} does not fit its options ({error}): correct them.") from None
-        fitted.append(Step(name, entry.fit(rows, **options)))
-    return Part(dimension, fitted)
+        fitted.append(fit_step(step, rows))
+    return fitted
 
 
-def transform(fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool = False) -> Matrix:
-    """Transform each part's rows and concatenate them, in the order of the parts, to (n, c) float32.
+def fit_step(step: Written, rows: NDArray[np.float64]) -> Step:
+    """Fit one step, written as in `chains`, to the rows (n, d) of the gallery.
+
+    Raises:
+        InputError: as `fit`.
+    """
+    name = name_of(step)
+    entry = REGISTRY.get_entry(name)
+    signature = inspect.signature(entry.fit)
+    named = [parameter.name for parameter in signature.parameters.values() if parameter.kind == parameter.KEYWORD_ONLY]
+    options = options_of(step, named[0] if named else None)
+    try:
+        signature.bind(rows, **options)
+    except TypeError as error:
+        raise InputError(f"config: the step {name} does not fit its options ({error}): correct them.") from None
+    return Step(name, entry.fit(rows, **options))
+
+
+def transform(fitted: Transform, parts: Sequence[Matrix], is_gallery: bool = False) -> Matrix:
+    """Transform each part's rows, put them side by side in the order of the parts, and transform that.
 
     Args:
         fitted: what `fit` returned.
         parts: (n, d) float32 for each part.
         is_gallery: whether these are the rows that it was fitted on.
 
+    Returns:
+        float32 (n, c).
+
     Raises:
-        InputError: when the steps were fitted to features of other dimensions.
+        InputError: when the steps were fitted to features of other dimensions, or to another number of gallery rows.
     """
-    if [part.dimension for part in fitted] != [features.shape[1] for features in parts]:
+    if [part.dimension for part in fitted.parts] != [features.shape[1] for features in parts]:
         raise InputError(
             "A transform was fitted to other parts or to features of another dimension: run the workflow again."
         )
-    transformed = []
-    for part, features in zip(fitted, parts, strict=True):
-        rows = features.astype(np.float64)
-        for step in part.steps:
-            rows = step.apply(rows, is_gallery)
-        transformed.append(rows)
-    return np.hstack(transformed).astype(np.float32)
+    return _apply(fitted.whole, side_by_side(fitted.parts, parts, is_gallery), is_gallery).astype(np.float32)
 
 
-def save(path: str | Path, fitted: Sequence[Part], about: dict[str, str]) -> None:
-    """Write fitted parts as HDF5: a group a part, in it a group a step, which holds the step's arrays.
+def side_by_side(fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool) -> NDArray[np.float64]:
+    """Transform each part's rows alone and concatenate them, to (n, c) float64; arguments as in `transform`."""
+    return np.hstack(
+        [
+            _apply(part.steps, features.astype(np.float64), is_gallery)
+            for part, features in zip(fitted, parts, strict=True)
+        ]
+    )
+
+
+def _apply(steps: Sequence[Step], rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
+    for step in steps:
+        rows = step.apply(rows, is_gallery)
+    return rows
+
+
+def about(
+    method: str, row: dict[str, Any], parts: Sequence[Mapping[str, Any]], chosen: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """Return what `save` writes about a fitted method.
+
+    Args:
+        method: its name.
+        row: its row of the configuration.
+        parts: what the train store of each part says about itself.
+        chosen: what was chosen on val, if anything was: ``row``, that with the chosen values; ``monitor``; ``tried``,
+            ``steps`` and ``value`` of each choice; ``best``, the place of the chosen one; ``val``, the
+            ``features_sha256`` of each part.
+    """
+    fitted_on = [part["features_sha256"] for part in parts]
+    made = {
+        "method": method,
+        "row": json.dumps(row, sort_keys=True, ensure_ascii=False),
+        "parts": json.dumps([part["method"] for part in parts]),
+        "fitted_on": json.dumps(fitted_on),
+        "fingerprint": fingerprint(row, fitted_on, chosen),
+    }
+    return made if chosen is None else made | {"chosen": json.dumps(chosen, sort_keys=True, ensure_ascii=False)}
+
+
+def fingerprint(row: dict[str, Any], fitted_on: list[str], chosen: dict[str, Any] | None) -> str:
+    """Return what identifies a fitted method; arguments as in `about`, ``fitted_on`` the checksums of its parts."""
+    return sha256_json([row, fitted_on] if chosen is None else [row, fitted_on, chosen])
+
+
+def save(path: str | Path, fitted: Transform, about: dict[str, str]) -> None:
+    """Write a fitted method as HDF5: a group a part and one for the whole, in it a group a step with the step's arrays.
 
     ``about`` says, as texts by the names in `_ABOUT`, what they are.
     """
-    steps = [step for part in fitted for step in part.steps]
+    steps = [step for part in fitted.parts for step in part.steps] + fitted.whole
     size = sum(array.nbytes for step in steps for array in step.arrays.values())
-    size += HDF5_OVERHEAD * (1 + len(fitted) + len(steps))
+    size += sum(map(len, about.values())) + HDF5_OVERHEAD * (1 + len(fitted.parts) + len(steps))
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         write_attributes(file, {**about, "steps_sha256": _sha256(fitted)})
-        for number, part in enumerate(fitted):
+        for number, part in enumerate(fitted.parts):
             place = file.create_group(str(number))
             write_attributes(place, {"dimension": part.dimension})
-            for order, step in enumerate(part.steps):
-                inner = place.create_group(str(order))
-                write_attributes(inner, {"step": step.name})
-                for name, array in step.arrays.items():
-                    inner[name] = array
+            _write(place, part.steps)
+        if fitted.whole:
+            _write(file.create_group(_WHOLE), fitted.whole)
 
 
-def read(path: str | Path) -> tuple[list[Part], dict[str, str]]:
+def _write(place: h5py.Group, steps: Sequence[Step]) -> None:
+    for order, step in enumerate(steps):
+        inner = place.create_group(str(order))
+        write_attributes(inner, {"step": step.name})
+        for name, array in step.arrays.items():
+            inner[name] = array
+
+
+def read(path: str | Path) -> tuple[Transform, dict[str, str]]:
     """Read what `save` wrote.
 
     Raises:
@@ -133,7 +222,8 @@ def read(path: str | Path) -> tuple[list[Part], dict[str, str]]:
         raise InputError(f"The transform {path} does not exist: run the workflow first.")
     try:
         with opened(path) as file:
-            fitted = [_part(group(file, str(number))) for number in range(len(file))]
+            parts = [_part(group(file, str(number))) for number in range(len(file) - (_WHOLE in file))]
+            fitted = Transform(parts, _steps(group(file, _WHOLE)) if _WHOLE in file else [])
             if attributes(file, ["steps_sha256"]) != {"steps_sha256": _sha256(fitted)}:
                 raise ValueError("its checksum is of other steps")
             return fitted, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
@@ -143,18 +233,27 @@ def read(path: str | Path) -> tuple[list[Part], dict[str, str]]:
 
 
 def _part(place: h5py.Group) -> Part:
-    dimension = attributes(place, ["dimension"])["dimension"]
+    return Part(attributes(place, ["dimension"])["dimension"], _steps(place))
+
+
+def _steps(place: h5py.Group) -> list[Step]:
     steps = [group(place, str(number)) for number in range(len(place))]
-    return Part(dimension, [Step(attributes(step, ["step"])["step"], arrays(step)) for step in steps])
+    return [Step(attributes(step, ["step"])["step"], arrays(step)) for step in steps]
 
 
-def _sha256(fitted: Sequence[Part]) -> str:
+def _sha256(fitted: Transform) -> str:
     digest = hashlib.sha256()
-    for part in fitted:
-        digest.update(f"{part.dimension} {len(part.steps)}\n".encode())
-        for step in part.steps:
-            digest.update(f"{step.name} {len(step.arrays)}\n".encode())
-            for name, array in sorted(step.arrays.items()):
-                digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-                digest.update(np.ascontiguousarray(array).tobytes())
+    for part in fitted.parts:
+        _update(digest, part.dimension, part.steps)
+    if fitted.whole:
+        _update(digest, _WHOLE, fitted.whole)
     return digest.hexdigest()
+
+
+def _update(digest: Any, title: int | str, steps: Sequence[Step]) -> None:
+    digest.update(f"{title} {len(steps)}\n".encode())
+    for step in steps:
+        digest.update(f"{step.name} {len(step.arrays)}\n".encode())
+        for name, array in sorted(step.arrays.items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())

@@ -1,6 +1,6 @@
-"""The folder of refinements: which files stand in it, and what the workflow needs to know of each before any job runs.
+"""The folder of refinements: its files, and what the workflow needs to know of each before any job runs.
 
-A file that cannot be used stays an entry of its own with its problem, so that it stops nobody else's job.
+A file that cannot be used is an entry with a ``problem``. Its own job then fails, and the jobs of the others run.
 """
 
 import os
@@ -14,7 +14,7 @@ from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 
-# Of a file without its ".json"; it becomes a folder of the results.
+# The name of a file without ".json", which becomes the name of a folder of the results.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The folder of the simulated user's results.
 RESERVED = "simulated"

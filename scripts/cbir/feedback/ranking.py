@@ -1,4 +1,4 @@
-"""What orders a gallery: a score of each image. Rankings of strategies are classes of this kind."""
+"""Rankings of a gallery by a score of each image; each strategy returns one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Ranking(ABC):
-    """What orders the gallery: a score of each image, which depends on no other image of the gallery.
+    """A ranking of the gallery by a score of each image, which depends on no other image of the gallery.
 
     Attributes:
         features: (n, d) float32 or float64, the gallery.
@@ -29,7 +29,7 @@ class Ranking(ABC):
     vector: Vector
 
     def __init_subclass__(cls) -> None:
-        """Give a class with a `score` of its own no `bounds` of another class's scores."""
+        """Reset `bounds` of a subclass that overrides `score`, since inherited bounds would be of other scores."""
         if "score" in vars(cls) and "bounds" not in vars(cls):
             cls.bounds = staticmethod(Ranking.bounds)  # type: ignore[method-assign]
 

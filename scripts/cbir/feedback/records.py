@@ -1,4 +1,4 @@
-"""What a refinement leaves behind: plain data of every round, a table of its results, its query vectors."""
+"""The results of a refinement as files: plain data of every round, a table of its results, its query vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,17 @@ from cbir.files.hdf5 import write_attributes
 SHOWN_RESULTS = 10
 """Results of a round that pictures show; a refinement may have a thousand."""
 SHOWN_ROUNDS = 11
-"""Rankings that they show, the plain query's among them."""
+"""Rankings that pictures show, including that of the plain query."""
+
+
+"""Rankings that pictures show, including that of the plain query."""
+
+_RESIDUAL = ("residual_precision_at_k", "residual_precision_at_k_plain", "residual_anmrr", "residual_anmrr_plain")
+GAIN_COLUMNS = [
+    *("strategy", "scope", "category", "round", "queries", "judged", "precision_at_k", "residual_queries"),
+    *(*_RESIDUAL, "common_queries", *(f"common_{name}" for name in _RESIDUAL)),
+]
+"""Columns of the table of what a simulated user's judgements gain, see `cbir.feedback.simulation.Gain.mean`."""
 
 
 def gallery(store: FeatureStore, categories: Sequence[str]) -> Gallery:

@@ -21,10 +21,10 @@ from cbir.files.errors import InputError
 
 SCHEMA = resources.files(__package__) / "refinement.schema.json"
 
-# Ten thousand judgements, and nothing to run out of memory with.
+# Enough for ten thousand judgements, and small enough for the memory.
 MAX_BYTES = 1_000_000
 
-# Deeper than the format, shallow enough for the code that walks it.
+# Deeper than the format needs, and shallow enough for recursive code.
 _MAX_DEPTH = 8
 
 _TYPES = {
@@ -55,6 +55,7 @@ class Refinement:
     weights: Weights
     rounds: tuple[Round, ...]
     source: str
+    judged_first: bool = False
 
 
 def read(
@@ -67,7 +68,7 @@ def read(
     """
     path = Path(path)
     try:
-        # A pipe would be waited for.
+        # Opening a pipe would wait for somebody to write to it.
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path} cannot be read (no regular file): put the refinement's own file there.")
         with path.open("rb") as stream:
@@ -85,7 +86,7 @@ def parse(
     method: str | None = None,
     k: int | None = None,
 ) -> Refinement:
-    """Parse and check a refinement's JSON, all but what only the gallery can tell (images and ranks).
+    """Parse and check a refinement's JSON, except its images and ranks, which need the gallery.
 
     Args:
         data: the JSON as UTF-8.
@@ -121,6 +122,7 @@ def parse(
             for judgements in value["rounds"]
         ),
         source=source,
+        judged_first=value.get("judged_first", False),
     )
 
 
@@ -134,6 +136,7 @@ def as_json(refinement: Refinement) -> dict[str, Any]:
         "alpha": refinement.weights.alpha,
         "beta": refinement.weights.beta,
         "gamma": refinement.weights.gamma,
+        "judged_first": refinement.judged_first,
         "rounds": [
             {"relevant": list(judgements.relevant), "irrelevant": list(judgements.irrelevant)}
             for judgements in refinement.rounds
@@ -161,7 +164,7 @@ def locate_query(refinement: Refinement, image_ids: Collection[str], folder: str
     where = f"{refinement.source}: query {show(query)}"
     home = Path(os.path.realpath(folder))
     try:
-        # Unlike Path.resolve, realpath stands a loop of links; is_file below then says no.
+        # Path.resolve raises on a loop of links, and realpath does not; is_file below is then false.
         path = Path(os.path.realpath(home / query))
         inside, there = path.is_relative_to(home), path.is_file()
     except (OSError, ValueError):
@@ -266,5 +269,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _judged(item: str | float) -> str | int:
-    # The schema takes 2.0 for the whole number it is.
+    # JSON Schema admits 2.0 as a whole number.
     return item if isinstance(item, str) else int(item)

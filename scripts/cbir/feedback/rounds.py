@@ -55,8 +55,9 @@ class RoundResult:
     Attributes:
         number: 0 for the plain query, then 1, 2, ...
         vector: float64 (d,), the query vector that was searched with.
-        order: gallery rows, closest first: the whole gallery but the query itself.
-        image_ids: (k,) the results.
+        order: gallery rows, closest first: the whole gallery but the query itself. With ``Search.judged_first``, images
+            judged relevant before all others, and none that was judged irrelevant.
+        image_ids: (k,) the results; fewer where the order is shorter.
         of_category: bool (k,), whether each result is of the query's category; None when that is not known.
         relevant: gallery rows judged relevant before this ranking, in all rounds, sorted.
         irrelevant: the same of those judged irrelevant.
@@ -78,7 +79,7 @@ class RoundResult:
     residual_precision: float | None
     ranking: Ranking
 
-    # A simulated user asks for neither of these two.
+    # Computed when asked for, because a simulated user needs neither of these two.
     @cached_property
     def distances(self) -> Vector:
         """Euclidean distances of the results to ``vector``, float64 (k,)."""
@@ -128,6 +129,8 @@ class Search:
             itself and cannot be judged.
         category: the query's category, or None when it is not known.
         source: what messages call the refinement.
+        judged_first: images judged relevant come first, in the strategy's order, and those judged irrelevant leave the
+            results. Figures of images that were not judged stay as they are.
 
     Raises:
         InputError: when k exceeds the gallery; on the first judgement, when there is no such strategy.
@@ -142,6 +145,7 @@ class Search:
     query: str | None = None
     category: str | None = None
     source: str = "The refinement"
+    judged_first: bool = False
 
     def __post_init__(self) -> None:
         if self.vector.shape != self.gallery.features.shape[1:] or not np.isfinite(self.vector).all():
@@ -187,8 +191,9 @@ class Search:
         for index, item in enumerate(judged):
             where = f"{self.source}: {key}[{index}]"
             if isinstance(item, int):
-                if not 0 <= item < self.k:
-                    raise InputError(f"{where} is rank {item}, but ranks go from 0 to {self.k - 1}: correct it.")
+                last = len(previous.image_ids) - 1
+                if not 0 <= item <= last:
+                    raise InputError(f"{where} is rank {item}, but ranks go from 0 to {last}: correct it.")
                 row = int(previous.order[item])
             elif item == self.query:
                 raise InputError(f"{where} is the query itself: remove it.")
@@ -205,10 +210,15 @@ class Search:
     def _result(self, number: int, ranking: Ranking, order: Rows, relevant: Rows, irrelevant: Rows) -> RoundResult:
         if self.query in self.gallery.row_of:
             order = order[order != self.gallery.row_of[self.query]]
-        top = order[: self.k]
         judged = np.zeros(len(self.gallery.image_ids), dtype=np.bool_)
-        judged[relevant] = judged[irrelevant] = True
-        unjudged = order[~judged[order]][: self.k]
+        judged[relevant] = True
+        if self.judged_first:
+            first = order[judged[order]]
+        judged[irrelevant] = True
+        rest = order[~judged[order]]
+        if self.judged_first:
+            order = np.concatenate([first, rest])
+        top, unjudged = order[: self.k], rest[: self.k]
         same = None if self.category is None else self.gallery.categories == self.category
         return RoundResult(
             number=number,
@@ -258,7 +268,8 @@ def refine(
 ) -> list[RoundResult]:
     """Return round 0 (the plain query) and one result a judged round; arguments and errors as in ``Search``."""
     search = Search(
-        gallery, vector, refinement.k, refinement.strategy, refinement.weights, query, category, refinement.source
+        *(gallery, vector, refinement.k, refinement.strategy, refinement.weights, query, category, refinement.source),
+        judged_first=refinement.judged_first,
     )
     results = [search.start()]
     for judgements in refinement.rounds:

@@ -3,6 +3,10 @@
 Judged images would flatter the next ranking, so gains are measured over the residual collection: the judged images are
 taken out of the ranking and of the relevant images. As that also takes out the easiest ones, a round is compared with
 the plain ranking over the SAME residual collection, not with the round before.
+
+A query whose relevant images are all judged has no residual ANMRR, and nothing left to find in a residual precision.
+Which queries these are differs from strategy to strategy and from round to round, so strategies and rounds are compared
+over the queries that have something left in every round with every strategy.
 """
 
 import hashlib
@@ -47,20 +51,46 @@ class Gain:
         """Return the figures of some queries alone; ``queries`` is bool, one a query."""
         return Gain(*(getattr(self, field.name)[queries] for field in fields(self)))
 
-    def mean(self) -> pd.DataFrame:
-        """Return one row a round: the means over the queries, ANMRR over those with something left to find."""
+    @property
+    def something_left(self) -> NDArray[np.bool_]:
+        """Which queries have an image of their category left to find in every round, bool (queries,)."""
+        return np.logical_not(np.isnan(self.residual_nmrr).any(axis=1))
+
+    def mean(self, common: NDArray[np.bool_] | None = None) -> pd.DataFrame:
+        """Return one row a round: means over the queries.
+
+        Args:
+            common: bool (queries,), those that the columns ``common_...`` are of: where several strategies are
+                compared, the queries that have something left with all of them. None: `something_left`.
+
+        Returns:
+            Columns ``round``, ``queries``, ``judged``, ``precision_at_k``, the residual figures (ANMRR over the
+            ``residual_queries`` with something left in this round) and, over the ``common_queries``, the same figures
+            as ``common_residual_...``; NaN where there are none.
+        """
+        common = self.something_left if common is None else common
+        figures = {
+            "residual_precision_at_k": self.residual_precision,
+            "residual_precision_at_k_plain": self.residual_precision_plain,
+            "residual_anmrr": self.residual_nmrr,
+            "residual_anmrr_plain": self.residual_nmrr_plain,
+        }
         return pd.DataFrame(
             {
                 "round": range(self.precision.shape[1]),
                 "queries": len(self.precision),
                 "judged": self.judged.mean(axis=0),
                 "precision_at_k": self.precision.mean(axis=0),
-                "residual_precision_at_k": self.residual_precision.mean(axis=0),
-                "residual_precision_at_k_plain": self.residual_precision_plain.mean(axis=0),
-                "residual_anmrr": [mean_defined(column) for column in self.residual_nmrr.T],
-                "residual_anmrr_plain": [mean_defined(column) for column in self.residual_nmrr_plain.T],
+                **{name: _means(values) for name, values in figures.items()},
+                "residual_queries": (~np.isnan(self.residual_nmrr)).sum(axis=0),
+                "common_queries": int(common.sum()),
+                **{f"common_{name}": _means(values[common]) for name, values in figures.items()},
             }
         )
+
+
+def _means(values: NDArray[np.float64]) -> list[float]:
+    return [mean_defined(column) for column in values.T]
 
 
 def judge_by_category(result: RoundResult) -> Round:

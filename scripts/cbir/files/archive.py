@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
-from cbir.files.hdf5 import dataset, group, opened
+from cbir.files.hdf5 import dataset, dtype, group, opened
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -33,7 +33,7 @@ def save(model: Any, path: str | Path) -> None:
             weights = archive.read("model.weights.h5")
         metadata.pop("date_saved", None)
         with zipfile.ZipFile(temporary, "w") as archive:
-            # A ZipInfo made by name alone bears a fixed date.
+            # A ZipInfo that is made from a name alone has a fixed date.
             archive.writestr(zipfile.ZipInfo("metadata.json"), json.dumps(metadata))
             archive.writestr(zipfile.ZipInfo("config.json"), model.to_json())
             archive.writestr(zipfile.ZipInfo("model.weights.h5"), weights)
@@ -47,16 +47,18 @@ class Archive:
         architecture: the model's configuration as JSON text.
         metadata: such as ``keras_version``.
         layers: name and class of each layer.
-        weights: float32 arrays of each layer, in Keras's order.
+        weights: float32 arrays of each layer, see `read_weights`.
+        data: the bytes of the weights file in it.
     """
 
     architecture: str
     metadata: dict[str, Any]
     layers: list[tuple[str, str]]
     weights: list[list[NDArray[np.float32]]]
+    data: bytes
 
     def fingerprint(self) -> str:
-        """Return what `cbir.encoders.weights.fingerprint` returns for the loaded network."""
+        """Return the SHA-256 over the architecture (JSON configuration) and all weights (float32, in order)."""
         digest = hashlib.sha256(self.architecture.encode())
         for arrays in self.weights:
             for array in arrays:
@@ -75,7 +77,7 @@ def read(path: str | Path) -> Archive:
         raise InputError(f"The network {path} does not exist: run the workflow first.")
     try:
         return unpack(path)
-    # A damaged archive raises nearly anything.
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         raise InputError(f"The network {path} is damaged ({error}): remove it and run again.") from error
 
@@ -95,9 +97,13 @@ def unpack(path: str | Path, shapes: Shapes | None = None) -> Archive:
         architecture = archive.read("config.json").decode()
         metadata = json.loads(archive.read("metadata.json"))
         data = archive.read("model.weights.h5")
-    layers = [(layer["config"]["name"], layer["class_name"]) for layer in json.loads(architecture)["config"]["layers"]]
+    # An operation such as `keras.ops.flip` has its name beside its configuration, where a layer has it, too.
+    layers = [
+        (layer.get("name", layer["config"].get("name")), layer["class_name"])
+        for layer in json.loads(architecture)["config"]["layers"]
+    ]
     weights = read_weights(data, [kind for _, kind in layers], shapes)
-    return Archive(architecture, metadata, layers, weights)
+    return Archive(architecture, metadata, layers, weights, data)
 
 
 def require_plain(path: str | Path) -> None:
@@ -128,6 +134,10 @@ def read_weights(
         classes: the class of each layer of the network, such as ``Conv2D``, in Keras's order.
         shapes: what the shapes of all weights must be, in Keras's order; None admits any.
 
+    Returns:
+        A list for each layer: its own weights in Keras's order, then those of the layers within it, by their names in
+        the file. Whole numbers, which count, become float32.
+
     Raises:
         ValueError: when they are missing, of other shapes, or not stored as Keras stores them.
         OSError: when it is no HDF5 file.
@@ -135,10 +145,24 @@ def read_weights(
     with opened(source) as file:
         found = [_datasets(file, place) for place in _groups(classes)]
         require_shapes([array for arrays in found for array in arrays], shapes)
-        # Of one array that many layers share, each would read a copy.
+        # Layers may share one dataset, and each reads a copy: the copies together may be larger than the file.
         if sum(array.nbytes for arrays in found for array in arrays) > file.id.get_filesize():
             raise ValueError("its weights claim more bytes than the file has")
-        return [[array[()] for array in arrays] for arrays in found]
+        return [[array[()].astype(np.float32, copy=False) for array in arrays] for arrays in found]
+
+
+def has_nested_layers(source: str | Path | bytes) -> bool:
+    """Tell whether a layer of what `read_weights` reads has weights in layers within it.
+
+    The order of such weights in the file is none that Keras's `set_weights` takes.
+    """
+    with opened(source) as file:
+        layers = group(file, "layers")
+        return any(
+            within != "vars" and _weights_below(group(group(layers, name), within))
+            for name in layers
+            for within in group(layers, name)
+        )
 
 
 def require_shapes(found: Sequence[h5py.Dataset], shapes: Shapes | None) -> None:
@@ -151,6 +175,9 @@ def require_shapes(found: Sequence[h5py.Dataset], shapes: Shapes | None) -> None
         return
     if len(found) != len(shapes):
         raise ValueError(f"it holds {len(found)} weights, and the network has {len(shapes)}")
+    # Layers within layers stand in another order, see `has_nested_layers`.
+    if sorted(array.shape for array in found) == sorted(map(tuple, shapes)):
+        return
     for array, shape in zip(found, shapes, strict=True):
         if array.shape != tuple(shape):
             raise ValueError(f"{array.name} has the shape {array.shape}, and the network's is {tuple(shape)}")
@@ -168,10 +195,37 @@ def _groups(classes: Sequence[str]) -> list[str]:
 
 
 def _datasets(file: h5py.File, layer: str) -> list[h5py.Dataset]:
+    layers = group(file, "layers")
     # Not every version of Keras keeps an empty group for a layer without weights.
-    place = group(file, "layers")
-    for name in (layer, "vars"):
-        if place.get(name, getlink=True) is None:
-            return []
-        place = group(place, name)
-    return [dataset(place, str(number), np.float32, *range(5)) for number in range(len(place))]
+    return [] if layers.get(layer, getlink=True) is None else _weights_below(group(layers, layer))
+
+
+def _weights_below(layer: h5py.Group, seen: set[int] | None = None) -> list[h5py.Dataset]:
+    """Return the weights of a layer and of the layers within it."""
+    seen = set() if seen is None else seen
+    here = h5py.h5o.get_info(layer.id).addr
+    if here in seen:
+        raise ValueError(f"the group {layer.name} has two places")
+    seen.add(here)
+    found = []
+    if layer.get("vars", getlink=True) is not None:
+        place = group(layer, "vars")
+        for name in map(str, range(len(place))):
+            kind = dtype(place, name)
+            if kind != _STATE:
+                found.append(dataset(place, name, kind if kind in _COUNTS else np.float32, *range(5)))
+    for name in sorted(layer, key=_by_number):
+        if name != "vars":
+            found += _weights_below(group(layer, name), seen)
+    return found
+
+
+_COUNTS = (np.dtype(np.int32), np.dtype(np.int64))
+# The state of a generator of random numbers, which is no weight.
+_STATE = np.dtype(np.uint32)
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    """Sort names such as dense, dense_1, ..., dense_10 by their numbers."""
+    stem, _, number = name.rpartition("_")
+    return (stem, int(number)) if stem and number.isdecimal() else (name, -1)

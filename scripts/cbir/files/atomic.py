@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their content hashes."""
+"""Files that appear whole or not at all, and locks for files that one process at a time may write."""
 
 import errno
 import fcntl
@@ -31,8 +31,8 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
 
     Args:
         path: the file.
-        size: bytes that it will take, where they are known. HDF5 does not survive a disk that fills up under it, so
-            room for it is asked for before.
+        size: bytes that it will take, where they are known. HDF5 may crash when the disk fills up during a write, so
+            the free space is checked first.
 
     Raises:
         InputError: when the disk is full or the folder cannot be written.
@@ -43,13 +43,13 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
         if shutil.disk_usage(path.parent).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
-        # A new file, which the kernel gives the rights that the umask leaves; libraries then write into it.
+        # Created here, so that it has the permissions that the umask allows; libraries then write into it.
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
         raise unwritable(path, error) from error
     try:
         yield temporary
-        # What other nodes see under the final name is then whole on the server's disk.
+        # Synced before the rename, so that other machines never see an incomplete file under the final name.
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -57,7 +57,7 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
         if not _is_full(error) and (error.errno is None or isinstance(error, FileNotFoundError)):
             raise
         raise unwritable(path, error) from error
-    # HDF5 reports a full disk by many kinds.
+    # HDF5 reports a full disk by several types of exception.
     except Exception as error:
         if not _is_full(error):
             raise
@@ -95,8 +95,8 @@ def sole_writer(path: str | Path) -> Iterator[None]:
     """Let no other process, on this machine or another, write what ``path`` names until the block ends.
 
     Two jobs make the same file when the submitting process was killed and its jobs were not, and the next run submits
-    them again: the later one waits here. The lock, a hidden file beside ``path``, goes with its process. On a file
-    system without locks it does nothing.
+    them again: the later one waits here. The lock, a hidden file beside ``path``, is released when its process ends.
+    On a file system without locks nothing is locked.
     """
     path = Path(path)
     lock = path.parent / f".{path.name}.lock"
@@ -125,7 +125,7 @@ def open_file(path: str | Path, flags: int) -> int:
 
     Args:
         path: the file.
-        flags: as `os.open` takes them. With ``O_CREAT``, a new file has the rights that the umask leaves.
+        flags: as `os.open` takes them. With ``O_CREAT``, a new file has the permissions that the umask allows.
 
     Returns:
         The file descriptor.
@@ -164,7 +164,7 @@ def make_folder(path: str | Path) -> None:
 
 
 def sweep(path: str | Path) -> None:
-    """Remove temporary files that killed processes left of `atomic`; for a file that nobody else writes meanwhile."""
+    """Remove the temporary files of `atomic` that killed processes left; no other process may be writing ``path``."""
     path = Path(path)
     left = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}{re.escape(path.suffix)}")
     with suppress(OSError):
@@ -174,9 +174,10 @@ def sweep(path: str | Path) -> None:
 
 
 def date_back(folder: str | Path) -> None:
-    """Give all files below a folder that are dated later than now the time of now.
+    """Set the modification times of all files below a folder that lie in the future to now.
 
-    A clock that was ahead leaves such files, and Snakemake goes on from nothing older than what it was made from.
+    A clock that was ahead leaves such files. Snakemake would remake everything that was made from them since, because
+    it is older than its input.
     """
     now = time.time()
     for parent, _, names in os.walk(folder):

@@ -30,7 +30,7 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
         ValueError: when it is no regular file.
         OSError: when it is no HDF5 file.
     """
-    # A pipe would be waited for.
+    # Opening a pipe would wait for somebody to write to it.
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise ValueError("it is no file")
     with h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
@@ -49,13 +49,13 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
     return found
 
 
-def dataset(parent: h5py.Group, name: str, dtype: DTypeLike, *dimensions: int) -> h5py.Dataset:
+def dataset(parent: h5py.Group, name: str, wanted: DTypeLike, *dimensions: int) -> h5py.Dataset:
     """Return a dataset, not yet read, that is stored in one piece in the same file.
 
     Args:
         parent: the file or group that holds it.
         name: its name there.
-        dtype: what its values must be; ``"S"`` admits texts of any fixed length.
+        wanted: what its values must be; ``"S"`` admits texts of any fixed length.
         dimensions: how many it may have.
 
     Raises:
@@ -67,16 +67,22 @@ def dataset(parent: h5py.Group, name: str, dtype: DTypeLike, *dimensions: int) -
     layout = found.id.get_create_plist()
     if layout.get_layout() != h5d.CONTIGUOUS or layout.get_nfilters() or layout.get_external_count():
         raise ValueError(f"the dataset {name!r} is not stored in one piece in this file")
-    wanted = np.dtype(dtype)
+    wanted = np.dtype(wanted)
     if not (_is_text(found.id.get_type()) if wanted.kind == "S" else _is_number(found.id.get_type(), wanted)):
         raise ValueError(f"the dataset {name!r} holds something else than {_in_words(wanted)}")
     if found.ndim not in dimensions:
         raise ValueError(f"the dataset {name!r} has {found.ndim} dimensions")
-    # Their product as Python's own integers: HDF5's would overflow. What was never written has no place.
+    # Python's integers cannot overflow, HDF5's can. A dataset that was never written has no offset.
     size = math.prod(found.shape) * found.id.get_type().get_size()
     if size and (found.id.get_offset() is None or found.id.get_offset() + size > found.file.id.get_filesize()):
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
     return found
+
+
+def dtype(parent: h5py.Group, name: str) -> np.dtype[Any] | None:
+    """Return the type of a dataset that stands in the same file; None where there is none."""
+    found = _linked(parent, name)
+    return found.dtype if isinstance(found, h5py.Dataset) else None
 
 
 def arrays(parent: h5py.Group) -> dict[str, NDArray[Any]]:
@@ -121,11 +127,32 @@ def _attribute(parent: h5py.Group, name: str) -> str | int | float:
     return plain_value.decode() if isinstance(plain_value, bytes) else plain_value
 
 
+def listed(parent: h5py.Group, name: str) -> list[str]:
+    """Return an attribute that is a list of texts, or the pieces NAME0, NAME1, ... that Keras cuts a long one into.
+
+    Raises:
+        ValueError: when it is anything else; a missing one is an empty list.
+    """
+    found: list[str] = []
+    pieces = [name] if h5a.exists(parent.id, name.encode()) else [f"{name}{i}" for i in range(len(parent.attrs))]
+    for piece in pieces:
+        if not h5a.exists(parent.id, piece.encode()):
+            break
+        attribute = h5a.open(parent.id, piece.encode())
+        values = np.empty(attribute.shape, attribute.dtype)
+        if values.size and (not _is_text(attribute.get_type()) or attribute.get_storage_size() > _MOST_ATTRIBUTE_BYTES):
+            raise ValueError(f"the attribute {piece!r} is no list of texts of fixed length")
+        if values.size:
+            attribute.read(values)
+            found += [text.decode() for text in values.ravel().tolist()]
+    return found
+
+
 def write_texts(parent: h5py.Group, name: str, values: Sequence[str]) -> None:
     """Write texts (n,) as UTF-8 of one length, that of the longest; shorter ones are filled up with zero bytes."""
     data = [value.encode() for value in values]
-    dtype = h5py.string_dtype("utf-8", max(map(len, data), default=0) or 1)
-    parent.create_dataset(name, data=np.array(data, dtype))
+    kind = h5py.string_dtype("utf-8", max(map(len, data), default=0) or 1)
+    parent.create_dataset(name, data=np.array(data, kind))
 
 
 def write_attributes(parent: h5py.Group, values: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,3 +53,47 @@ def _open(path: Path) -> TextIO:
     except OSError as error:
         raise unwritable(path, error) from error
     return os.fdopen(descriptor, "a", encoding="utf-8")
+
+
+@contextmanager
+def libraries_write_to(file: int, streams: Collection[int]) -> Iterator[TextIO]:
+    """Let what is written to standard output or error meanwhile, by compiled code too, go to an open file descriptor.
+
+    Args:
+        file: the descriptor.
+        streams: whose output goes there: 1 is standard output, 2 standard error.
+
+    Yields:
+        A stream that still leads where standard error led.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    console = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
+    kept = {number: os.dup(number) for number in streams}
+    for number in kept:
+        os.dup2(file, number)
+    try:
+        with console:
+            yield console
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, original in kept.items():
+            os.dup2(original, number)
+            os.close(original)
+
+
+@contextmanager
+def without_compiled_code() -> Iterator[None]:
+    """Drop what compiled code writes to standard error meanwhile, as TensorFlow does when it is imported.
+
+    What Python writes there still comes through; so make handlers of log lines within.
+    """
+    own = sys.stderr
+    with Path(os.devnull).open("w") as nowhere, libraries_write_to(nowhere.fileno(), (2,)) as console:
+        # Anything else than the process's own stream does not write to descriptor 2.
+        sys.stderr = console if own is sys.__stderr__ else own
+        try:
+            yield
+        finally:
+            sys.stderr = own

@@ -52,24 +52,24 @@ def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
     for key, kind in (keys or {}).items():
-        # To Python, true is a whole number.
+        # `bool` is a subclass of `int`, so `isinstance` would admit true as a whole number.
         if not isinstance(value, dict) or type(value.get(key)) is not kind:
             raise InputError(f"{path} lacks {key!r}, or holds something else there: remove it and run again.")
     return value
 
 
 def require_file(path: str | Path) -> None:
-    """Refuse what is missing or no regular file; a pipe or a device may never end.
+    """Refuse a path that is missing or no regular file, since reading a pipe or a device may never end.
 
     Raises:
-        InputError: when it is.
+        InputError: when the path is missing or no regular file.
     """
     if not os.path.isfile(path):
         raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
 
 
 def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
-    """Read a CSV whose cells are kept as written (no cell is taken for a missing value).
+    """Read a CSV; cells stay as they are written, so that a category "NA" is no missing value.
 
     Args:
         path: the file.

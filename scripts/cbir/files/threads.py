@@ -1,4 +1,4 @@
-"""Blocks of rows on as many threads as the job has."""
+"""Work on blocks of rows, on as many threads as the job has."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +21,10 @@ def count() -> int:
 
 @contextmanager
 def shared() -> Iterator[int]:
-    """Yield `count`, and have each call of linear algebra take one thread meanwhile, because as many call it.
+    """Yield `count`, and limit linear algebra to one thread a call meanwhile, because so many threads will call it.
 
-    Threads of the linear algebra's own would go on spinning for a while after each call and hold up all others. Within
-    another ``shared`` all threads are taken, so this yields 1.
+    The linear algebra library's own threads spin for a while after each call and would slow down all others. Within
+    another ``shared`` all threads are in use, so this yields 1.
     """
     if _IN_SHARED.get():
         yield 1
@@ -44,17 +44,17 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
 
     Args:
         rows: how many there are.
-        step: rows of a block, at most. Blocks end at multiples of it, so that threads end theirs at different times and
-            seldom wait for what one at a time can do.
+        step: rows of a block, at most. Blocks end at multiples of it, so that threads finish blocks at different times
+            and seldom wait for each other at what only one thread at a time can do.
         fill: works on a block; different blocks must not touch the same data.
-        least: fewer rows for each thread than this are not worth starting it.
+        least: rows for which it is worth starting a thread; each gets at least as many.
         parts: how many threads, if not `count`.
 
     Raises:
         Exception: the first that ``fill`` raises.
     """
     most = min(rows // least, -(-rows // step))
-    # Asking for the count takes longer than a small block.
+    # `count` takes longer than the work on a small block.
     parts = min(parts or count(), most) if most > 1 else 1
     share = max(1, -(-rows // parts))
     firsts = range(0, rows, share)
@@ -69,11 +69,11 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
         return
     with ThreadPoolExecutor(parts) as pool:
         contexts = [copy_context() for _ in firsts]
-        # The list raises what a thread raised.
+        # Going through the results raises here what a thread raised.
         list(pool.map(lambda context, first: context.run(run, first), contexts, firsts))
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    # Looking for the libraries takes longer than asking them.
+    # Finding the libraries is slow, and asking them is fast.
     return ThreadpoolController().select(user_api="blas")

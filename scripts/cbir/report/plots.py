@@ -158,7 +158,7 @@ def shorten(text: str) -> str:
     return line if len(line) <= _TEXT_LENGTH else f"…{line[-(_TEXT_LENGTH - 1) :]}"
 
 
-# These two stay apart for people who see colours differently.
+# Two colours that colour-blind people can tell apart.
 _BLUE, _ORANGE = "#0072b2", "#b35900"
 
 
@@ -166,7 +166,7 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
     """Draw the compared metrics of each method with their intervals, methods from top to bottom.
 
     Args:
-        table: columns method, k, and of each compared metric its key, also with ``_low`` and ``_high``.
+        table: as `cbir.evaluation.comparison.methods` returns it.
         confidence: of the intervals.
         path: an SVG or PNG file.
     """
@@ -176,7 +176,9 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
     figure, grid = plt.subplots(1, len(metrics), figsize=size, sharey=True, layout="constrained")
     for axes, (key, metric) in zip(grid, metrics.items(), strict=True):
         title = f"{metric.NAME.format(k=table['k'].iloc[0])} ({measure.better(metric)} is better)"
-        axes.hlines(places, table[f"{key}_low"], table[f"{key}_high"], color=_BLUE, linewidth=2)
+        # The wider one, of new categories, thin below the other.
+        for end, width in (("_categories", 0.8), ("", 2.5)):
+            axes.hlines(places, table[f"{key}{end}_low"], table[f"{key}{end}_high"], color=_BLUE, linewidth=width)
         axes.scatter(table[key], places, color=_BLUE, zorder=3)
         for place, value in zip(places, table[key], strict=True):
             axes.annotate(f"{value:.3f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=7)
@@ -189,7 +191,8 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(places, [shorten(str(name)) for name in table["method"]])
     grid[0].set_ylim(len(table) - 0.5, -0.7)
-    figure.supxlabel(f"lines: {100 * confidence:g} % bootstrap intervals over the queries", fontsize=8)
+    words = "% intervals for new images of these categories; thin: for new categories"
+    figure.supxlabel(f"lines: {100 * confidence:g} {words}", fontsize=8)
     save(figure, path)
 
 
@@ -247,7 +250,7 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.set_ylim(len(table) - 0.5, -0.5)
-    # Room for the figures beside the bars, and never so close that hardly any difference looks like one.
+    # Leaves room for the numbers beside the bars, and keeps tiny differences from filling the axis.
     reach = max(0.05, 1.25 * float(np.abs(delta).max(initial=0)))
     axes.set_xlim(-reach, reach)
     part = excerpts.cut(len(table), whole, f"\nThe {len(table)} largest differences", f"{a}_vs_{b}.csv")

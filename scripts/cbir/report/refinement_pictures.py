@@ -14,13 +14,13 @@ from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.files.printable import printable
 from cbir.report import plots
 
-# A colour, a line and a sign each, so that any one of them is enough.
+# Colour, line and sign differ, so that any one of them is enough to tell them apart.
 _FLAGS = {"relevant": (plots.RIGHT, "solid", "+ relevant"), "irrelevant": (plots.WRONG, "dashed", "− irrelevant")}
 _STYLES = (("#0072b2", "o"), ("#b35900", "s"), ("#5b3a8c", "^"), ("#00694d", "D"), ("#a3195b", "v"), ("#666666", "P"))
 _PANELS = (
     ("precision_at_k", None, "precision@{k}, all images"),
-    ("residual_precision_at_k", "residual_precision_at_k_plain", "precision@{k}, unjudged images"),
-    ("residual_anmrr", "residual_anmrr_plain", "ANMRR, unjudged images (0 is best)"),
+    ("common_residual_precision_at_k", "common_residual_precision_at_k_plain", "precision@{k}, unjudged images"),
+    ("common_residual_anmrr", "common_residual_anmrr_plain", "ANMRR, unjudged images (0 is best)"),
 )
 
 
@@ -110,8 +110,8 @@ def gain(table: pd.DataFrame, k: int, path: str | Path) -> None:
             axes.grid(alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(title.format(k=k), fontsize=9)
-        queries = of_scope["queries"].max()
-        row[0].set_ylabel(f"{name} ({queries} {'query' if queries == 1 else 'queries'})")
+        queries, common = (of_scope[column].max() for column in ("queries", "common_queries"))
+        row[0].set_ylabel(f"{name}\n({queries} {'query' if queries == 1 else 'queries'}; unjudged: {common})")
     for axes in grid[-1]:
         axes.set_xlabel("round")
     handles, labels = grid[0, -1].get_legend_handles_labels()

@@ -1,4 +1,4 @@
-"""Render the templates of the report: one HTML file that loads nothing, in which names can do no harm."""
+"""Render the templates of the report: one HTML file that loads nothing and escapes all names."""
 
 import base64
 import hashlib

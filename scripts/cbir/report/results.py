@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.collection.columns import IMAGE_COLUMNS
-from cbir.files.tables import read_csv, read_json
+from cbir import results
 from cbir.report import pictures
+from cbir.results import CONFUSION, IMAGES, SPLIT, SUMMARY
 
-INPUTS = ("collection/images.csv", "splits/{split}.csv", "evaluation/{method}/summary.json")
-"""Files that `Results` itself reads, as patterns relative to ``results/``; see `cbir.report.sections`."""
+INPUTS = (IMAGES, SPLIT, SUMMARY)
+"""Files that `Results` itself reads; see `cbir.report.sections`."""
 PICTURE_SIDE = 192
 """Pixels of a picture's longer side: enough for sharp screens at the size shown."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method and its ``evaluation/{method}/summary.json``."""
+    """A method and its summary."""
 
     name: str
     summary: dict[str, Any]
 
 
-class Results:
-    """A run's results.
+class Results(results.Results):
+    """A run's results; see `cbir.results.Results` for the readers of files.
 
     Args:
         root: the folder ``results`` of the run.
@@ -38,7 +38,6 @@ class Results:
         names: what each wildcard of the patterns stands for, in the order to show; see `cbir.report.sections`.
 
     Attributes:
-        images: ``collection/images.csv``, indexed by image_id.
         splits: the manifest of each split.
         methods: the best ranking (lowest ANMRR) first.
 
@@ -47,58 +46,35 @@ class Results:
     """
 
     def __init__(self, root: str | Path, config: dict[str, Any], names: Mapping[str, Sequence[str]]) -> None:
-        self.root, self.config, self.names = Path(root), config, names
-        self.images = self.table("collection/images.csv", IMAGE_COLUMNS).set_index("image_id")
-        self.splits = {name: self.table(f"splits/{name}.csv", ["image_id", "category"]) for name in names["split"]}
-        methods = (Method(name, self.json(f"evaluation/{name}/summary.json")) for name in names["method"])
+        super().__init__(root)
+        self.config, self.names = config, names
+        self.splits = {name: self.split(name) for name in names["split"]}
+        methods = (Method(name, self.json(SUMMARY, method=name)) for name in names["method"])
         self.methods = sorted(methods, key=_order)
+        self._by_id = self.images.set_index("image_id")
         self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
 
-    def table(self, file: str, columns: list[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
-        """Read a CSV file.
-
-        Args:
-            file: its path relative to ``results/``.
-            columns: names of columns that must be there.
-            numbers: names of columns of numbers, in which an empty cell is an undefined figure: NaN.
-
-        Raises:
-            InputError: when the file is missing or damaged.
-        """
-        table = read_csv(self.root / file, columns)
-        numbers = list(numbers)
-        table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
-        return table
-
-    def json(self, file: str) -> Any:
-        """Read a JSON file, its path relative to ``results/``.
-
-        Raises:
-            InputError: when it is missing or damaged.
-        """
-        return read_json(self.root / file)
-
-    def vector(self, file: str) -> str:
-        """Return an SVG file, its path relative to ``results/``, as a ``data:`` URI.
+    def vector(self, pattern: str, **names: str) -> str:
+        """Return an SVG file as a ``data:`` URI.
 
         Raises:
             InputError: when it is missing or no regular file.
         """
-        return pictures.vector(self.root / file)
+        return pictures.vector(self.path(pattern, **names))
 
     def confusion(self, method: str) -> tuple[list[str], np.ndarray]:
         """Return the categories and a method's confusion matrix (int64): rows are true, columns predicted.
 
-        Needs ``evaluation/{method}/confusion.csv``.
+        Needs `CONFUSION` among the section's inputs.
         """
-        table = self.table(f"evaluation/{method}/confusion.csv", [])
+        table = self.table(CONFUSION, [], method=method)
         return [str(name) for name in table.iloc[:, 0]], table.iloc[:, 1:].to_numpy(np.int64)
 
     def card(self, image_id: str, **more: Any) -> dict[str, Any]:
         """Return an image as the templates show it; a name that is not in the collection is the path of a file."""
-        inside = image_id in self.images.index
-        path = self.images.at[image_id, "path"] if inside else image_id
-        category = str(self.images.at[image_id, "category"]) if inside else None
+        inside = image_id in self._by_id.index
+        path = self._by_id.at[image_id, "path"] if inside else image_id
+        category = str(self._by_id.at[image_id, "category"]) if inside else None
         name = PurePosixPath(image_id).name
         return {"image_id": image_id, "name": name, "category": category, "picture": self._picture(path), **more}
 

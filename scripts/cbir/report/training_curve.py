@@ -12,7 +12,7 @@ from cbir.files import tables
 from cbir.report import plots
 
 _PANELS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("Loss", {"loss": "mean hinge"}),
+    ("Loss", {"loss": "mean over batches"}),
     ("Validation retrieval quality", {}),
     ("Share of active triplets", {"active": "triplets that miss the margin"}),
     ("Spread of the embeddings", {"spread": "r.m.s. distance to their mean"}),

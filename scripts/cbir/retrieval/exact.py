@@ -1,7 +1,7 @@
 """Exact Euclidean distances, and searches and rankings by them, with the speed of a matrix product.
 
 A matrix product gives many distances fast, but rounds, and its digits depend on the linear algebra library and its
-threads. So it only gives bounds: which gallery rows may be the nearest, or in which order they may stand. Wherever
+threads. So it only gives bounds: which gallery rows may be the nearest, or in which orders they may be. Wherever
 rounding might change the answer, distances from differences decide, in float64 and row by row, so that a web page and a
 batch job get the same to the last digit.
 """
@@ -22,13 +22,13 @@ Vector = NDArray[np.float64]
 # Bytes of one block of keys.
 BLOCK_BYTES = 256_000_000
 
-# Numbers out of range are told by infinite margins; threads do not inherit this setting.
+# Overflow is handled by infinite margins, so NumPy need not warn. Threads do not inherit this setting.
 _out_of_range_is_expected = np.errstate(over="ignore", invalid="ignore")
 
 # Gallery rows that are multiplied at once, where they must be converted first: 21 MB of 1280 float64 values.
 _GALLERY_ROWS = 2048
 
-# Gallery rows whose mean stands for that of all.
+# Gallery rows whose mean is taken as an estimate of the mean of all.
 _SAMPLE = 1024
 
 # Query rows that are multiplied at once, at most. With fewer, products are slower; with more, no thread settles its
@@ -38,7 +38,7 @@ _BLOCK_ROWS = 896
 # Queries whose keys are looked at together: 64 times 8,250 keys stay in a core's cache.
 _QUERY_ROWS = 64
 
-# Bytes of whole rankings that are yielded at once: what is freed of this size is soon used again.
+# Bytes of whole rankings that are yielded at once; memory of this size is reused when it is freed.
 _RANKED_BYTES = 16_000_000
 
 # Queries that are sorted together: 16 times 8,250 keys stay in a core's cache.
@@ -51,7 +51,7 @@ _PAIRS = 32
 # cache.
 _LENGTHS = 64
 
-# Fewer rows for each thread than this are not worth starting it, where each takes a length or a difference alone.
+# A thread is worth starting for at least so many rows, where each needs one length or difference.
 _ROWS_A_THREAD = 1024
 
 # Gallery rows that are projected at once.
@@ -126,9 +126,9 @@ def _rank(
     bits.sort(axis=1)
     np.bitwise_and(bits, row_bits, out=order.view(np.uint64))
     gaps = np.diff(found, axis=1)
-    # The bits that two numbers lost, those they have instead, and two more roundings of both.
+    # The bits that two keys lost, the row numbers that replaced them, and two more roundings of both.
     limits = margins + (2 * float(row_bits) + 5) * np.finfo(np.float64).eps * (longest + keys.longest) ** 2
-    # Keys that are no numbers are near to all.
+    # A NaN key may be near any other.
     for row in np.flatnonzero(~(gaps.min(axis=1, initial=np.inf) > limits)):
         _settle(order[row], ~(gaps[row] > limits[row]), partial(keys.distances_of, first + int(row)))
 
@@ -144,7 +144,7 @@ def order_by_bounds(low: Vector, high: Vector, values: Callable[[NDArray[np.intp
         values: returns the values of some rows, float64. It is asked only for rows whose bounds overlap.
     """
     order = np.argsort(low + high)
-    # All before a place are below all behind it.
+    # True where every value before a place is below every value after it.
     clear = np.maximum.accumulate(high[order])[:-1] < np.minimum.accumulate(low[order[::-1]])[::-1][1:]
     _settle(order, ~clear, values)
     return order
@@ -218,7 +218,7 @@ def _candidates(keys: "Keys", found: NDArray[Any], margins: NDArray[np.float64],
     limits = _kth_or_more(found, k) + margins
     # The next number is no less than the limit, whichever way that was rounded.
     limits = np.nextafter(limits.astype(found.dtype), np.inf, dtype=found.dtype)
-    # Keys that are no numbers are candidates. One flat search is far faster than np.nonzero in two dimensions.
+    # NaN keys are candidates. One flat search is far faster than np.nonzero in two dimensions.
     return np.flatnonzero(~(found > limits[:, None]))
 
 
@@ -243,8 +243,8 @@ class Keys:
     A sum of d products is within d u of the sum of their absolute values, which is at most |x||y|, in whatever order it
     is taken (u the unit roundoff; Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). With the
     roundings of x, y, |y|^2 and of the final sum, a key is within u (2 (d + 8) |x||y| + 8 |y|^2) of its true value, and
-    a square of `euclidean` within (d + 8) u64 (|x| + |y|)^2 of its own. Where products leave the kind's range, nothing
-    is told: the margin is infinite.
+    a square of `euclidean` within (d + 8) u64 (|x| + |y|)^2 of its own. Where products overflow, the margin is
+    infinite, and the keys decide nothing.
 
     Attributes:
         queries: (q, d).

@@ -16,15 +16,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.encoders import architectures
+from cbir.encoders.options import Options, Preparation, preparation
 from cbir.encoders.runtimes import Embed, made_by
 from cbir.features import store, transforms
 from cbir.features.shards import encode_shard, read_rows
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
+from cbir.results import NETWORK, TRANSFORM, Results
 
-# The configuration's own default. A network run at the shape of the workflow gives its features bit by bit on most
-# machines; a batch of another size differs in the last bits.
+# The batch in which a single image is encoded: the default of the configuration. With the batch size of the workflow a
+# network gives the same features bit for bit on most machines; with another one they differ in the last bits.
 _BATCH = 2
 # Features of the newest images are kept, because several methods may use one encoder.
 _KEPT = 128
@@ -43,14 +44,14 @@ class OutsideEncoder:
         stage: what it is doing, as a sentence; empty before the first image.
     """
 
-    def __init__(self, results: str | Path, methods: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, results: Results, methods: Mapping[str, Mapping[str, Any]]) -> None:
         """Load nothing yet.
 
         Args:
-            results: the folder of a run's results.
+            results: a run's results.
             methods: what each method's feature store says about itself, by name; see `cbir.features.store.about`.
         """
-        self._results, self._methods = Path(results), methods
+        self._results, self._methods = results, methods
         self._networks: dict[str, Embed] = {}
         self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self.stage = ""
@@ -74,19 +75,21 @@ class OutsideEncoder:
         about = self._methods[method]
         if "encoder" in about:
             return self._encode(str(about["encoder"]), str(about["encoder_fingerprint"]), data)
-        path = self._results / "transforms" / f"{method}.h5"
-        steps, made_from = transforms.read(path)
+        fitted, made_from = self._results.transform(method)
         if made_from.get("fingerprint") != about.get("transform_fingerprint"):
+            path = self._results.path(TRANSFORM, derived=method)
             raise InputError(f"The transform {path} is not the one that made the features: run the workflow again.")
         parts = [self.features(part, data)[None] for part in json.loads(made_from["parts"])]
-        return transforms.transform(steps, parts)[0]
+        return transforms.transform(fitted, parts)[0]
 
     def _encode(self, encoder: str, fingerprint: str, data: bytes) -> NDArray[np.float32]:
         key = (encoder, hashlib.sha256(data).hexdigest())
         if key not in self._encoded:
             embed = self._network(encoder, fingerprint)
             self.stage = "The image is being encoded."
-            self._encoded[key] = embed(np.asarray(images.decode(data, image_size(self._path(encoder))))[None])[0]
+            prepared = prepared_as(self._path(encoder))
+            pixels = np.asarray(images.decode(data, prepared.size, prepared.crop))
+            self._encoded[key] = embed(pixels[None])[0]
             while len(self._encoded) > _KEPT:
                 self._encoded.popitem(last=False)
         return self._encoded[key]
@@ -94,30 +97,30 @@ class OutsideEncoder:
     def _network(self, encoder: str, fingerprint: str) -> Embed:
         if encoder not in self._networks:
             self.stage = f"The network {encoder} is loading; this takes some seconds, once."
-            self._networks[encoder] = open_network(self._path(encoder), fingerprint)
+            self._networks[encoder] = open_network(self._path(encoder), fingerprint, _BATCH)
         return self._networks[encoder]
 
     def _path(self, encoder: str) -> Path:
-        return self._results / "encoders" / f"{encoder}.keras"
+        return self._results.path(NETWORK, encoder=encoder)
 
 
-def image_size(network: Path) -> tuple[int, int]:
-    """Return the size (width, height) in pixels of the images that a network of a run takes.
+def prepared_as(network: Path) -> Preparation:
+    """Return how images are prepared for a network of a run.
 
     Raises:
-        InputError: when its side file is missing or names no known architecture.
+        InputError: when its side file is missing or does not say so.
     """
-    about = read_json(network.with_suffix(".json"), {"architecture": str})
-    size: tuple[int, int] = architectures.REGISTRY.get_entry(about["architecture"]).SIZE
-    return size
+    side = network.with_suffix(".json")
+    return preparation(read_json(side, {"architecture": str}), side)
 
 
-def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
+def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Embed:
     """Return the network that made features, as a function from images to features.
 
     Args:
         path: the network of a run.
         fingerprint: the ``encoder_fingerprint`` of the features.
+        batch: images at a time.
         calls: threads that call the function at the same time.
 
     Raises:
@@ -130,11 +133,12 @@ def open_network(path: Path, fingerprint: str, calls: int = 1) -> Embed:
     from cbir.encoders import inference, networks
 
     encoder = networks.open_encoder(path)
-    return inference.embedder(encoder.model, _BATCH, encoder.about["normalise"], runtime, calls)
+    flip = Options.from_row(encoder.about.get("options", {})).flip
+    return inference.embedder(encoder.model, batch, encoder.about["normalise"], runtime, calls, flip)
 
 
 def encode_files(
-    manifest: pd.DataFrame, target: str | Path, network: Path, made: Mapping[str, Any], workers: int
+    manifest: pd.DataFrame, target: str | Path, network: Path, made: Mapping[str, Any], batch: int, workers: int
 ) -> None:
     """Write the features of image files into a file in the format of a feature store.
 
@@ -143,6 +147,7 @@ def encode_files(
         target: the file to write.
         network: the network of a run.
         made: what a feature store of this network says about itself.
+        batch: images at a time, in each thread.
         workers: threads.
 
     Raises:
@@ -150,6 +155,7 @@ def encode_files(
     """
     about = {key: value for key, value in made.items() if key in _OF_THE_ENCODER}
     fingerprint, dimension = str(made["encoder_fingerprint"]), int(made["dimension"])
+    prepared = prepared_as(network)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "shard.h5"
         encode_shard(
@@ -157,9 +163,10 @@ def encode_files(
             shard,
             fingerprint=fingerprint,
             dimension=dimension,
-            size=image_size(network),
-            batch=_BATCH,
-            make_embed=lambda: open_network(network, fingerprint, calls=workers),
+            size=prepared.size,
+            crop=prepared.crop,
+            batch=batch,
+            make_embed=lambda: open_network(network, fingerprint, batch, workers),
             workers=workers,
         )
         rows = read_rows([shard], list(manifest["sha256"]), fingerprint)

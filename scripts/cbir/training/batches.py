@@ -13,7 +13,9 @@ from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
 
-CACHE_BYTES = 1_000_000_000  # Decoded training and validation images that are kept in memory, each split.
+CACHE_BYTES = (
+    1_000_000_000  # Bytes of decoded images that are kept in memory, for the train and for the validation split each.
+)
 Targets = dict[str, NDArray[Any]]
 
 QUEUE = 4  # Batches made ahead, each of some 20 MB.
@@ -39,15 +41,16 @@ class Photographs:
 
     Args:
         paths: the files.
-        shape: (height, width, 3) to which they are squashed.
+        shape: (height, width, 3) to which they are brought.
+        crop: how, see `cbir.collection.images.decode`.
 
     Attributes:
         failure: the last file that could not be read. It is kept, because a backend that reads in threads of its own
             reports its own error instead.
     """
 
-    def __init__(self, paths: Sequence[str], shape: tuple[int, int, int]) -> None:
-        self.paths, self.shape = paths, shape
+    def __init__(self, paths: Sequence[str], shape: tuple[int, int, int], crop: images.Crop = "squash") -> None:
+        self.paths, self.shape, self.crop = paths, shape, crop
         self.kept = len(paths) * int(np.prod(shape)) <= CACHE_BYTES
         self.cache: dict[int, NDArray[np.uint8]] = {}
         self.failure: InputError | None = None
@@ -59,7 +62,7 @@ class Photographs:
         image = self.cache.get(position)
         if image is None:
             try:
-                image = images.load(self.paths[position], (self.shape[1], self.shape[0]))
+                image = images.load(self.paths[position], (self.shape[1], self.shape[0]), self.crop)
             except InputError as error:
                 self.failure = InputError(
                     f"{self.paths[position]} could be read when the collection was made but not now ({error}): "

@@ -19,13 +19,13 @@ Arrays = list[NDArray[Any]]
 
 @dataclass
 class State:
-    """Where a training stands.
+    """The state of a training after an epoch.
 
     Attributes:
         fingerprint: of settings, images, initial weights and library versions.
         history: a row an epoch, from epoch 0, the state before training.
         best: the epoch with the best validation so far.
-        stuck: steps since the embeddings last were apart, see `cbir.training.collapse`.
+        stuck: steps since the embeddings last had a spread, see `cbir.training.collapse`.
         weights: the encoder's.
         objective: the loss's variables; most losses have none.
         optimizer: its variables.

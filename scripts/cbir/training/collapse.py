@@ -5,7 +5,7 @@ from typing import Any
 
 from cbir.files.errors import InputError
 
-# Embeddings of an untrained network lie close together too; a healthy training parts them within fewer steps.
+# Embeddings of an untrained network are close together, too; a healthy training spreads them within fewer steps.
 STUCK_STEPS = 60
 
 
@@ -19,7 +19,7 @@ def check(loss: float, spread: float, stuck: int, steps: int, epoch: int, rate: 
         steps: in the epoch.
         epoch: its number, for the message.
         rate: the learning rate, for the message.
-        objective: the `cbir.training.losses._loss.Loss`, which knows how a collapse shows.
+        objective: the `cbir.training.losses._loss.Loss`, which decides whether the embedding has collapsed.
 
     Raises:
         InputError: when the loss is not a number, or the embedding has been collapsed for ``STUCK_STEPS`` steps.

@@ -1,11 +1,19 @@
 """An encoder with what its training adds: normalisation and a loss."""
 
+import difflib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 from keras import ops
 
+from cbir.encoders.folding import set_weights
+from cbir.files.errors import InputError
 from cbir.training.settings import TrainingSettings
+
+log = logging.getLogger("cbir")
 
 
 class TrainingModel(keras.Model):
@@ -49,6 +57,39 @@ def spread(embeddings: Any) -> Any:
     return ops.sqrt(ops.mean(ops.sum(centred * centred, axis=1)))
 
 
+@contextmanager
+def frozen_below(encoder: Any, name: str | None) -> Iterator[None]:
+    """Meanwhile do not train the layers before a layer, in the order of the network; None trains all.
+
+    A batch normalisation among them keeps its moving statistics, too.
+
+    Raises:
+        InputError: when there is no such layer, or nothing is left to train.
+    """
+    if name is None:
+        yield
+        return
+    names = [layer.name for layer in encoder.layers]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 3, 0) or names[-3:]
+        raise InputError(
+            f"training.freeze_below names the layer {name!r}, which the network {encoder.name} does not have: its "
+            f"layers are named such as {', '.join(near)}."
+        )
+    below = [layer for layer in encoder.layers[: names.index(name)] if layer.trainable]
+    try:
+        for layer in below:
+            layer.trainable = False
+        if not encoder.trainable_weights:
+            raise InputError(f"training.freeze_below is {name!r}, from which on nothing can be trained: name another.")
+        log.info("%d layers below %s are not trained", sum(bool(layer.weights) for layer in below), name)
+        yield
+    finally:
+        # The network in the results is the same, however it was trained.
+        for layer in below:
+            layer.trainable = True
+
+
 def half_precision_twin(encoder: Any) -> Any:
     """Return a copy of a functional encoder, weights too, that computes in float16 and keeps its weights in float32.
 
@@ -58,9 +99,10 @@ def half_precision_twin(encoder: Any) -> Any:
     first = next(number for number, layer in enumerate(encoder.layers) if layer.weights)
 
     def clone(layer: Any) -> Any:
-        half = {"dtype": "mixed_float16"} if layer.name in names[first:] else {}
-        return layer.__class__.from_config(layer.get_config() | half)
+        # What is a model itself has no type of its own.
+        half = layer.name in names[first:] and not isinstance(layer, keras.Model)
+        return layer.__class__.from_config(layer.get_config() | ({"dtype": "mixed_float16"} if half else {}))
 
     twin = keras.models.clone_model(encoder, clone_function=clone)
-    twin.set_weights(encoder.get_weights())
+    set_weights(twin, encoder.get_weights())
     return twin

@@ -1,4 +1,4 @@
-"""Which images stand in which batch: P categories x K images, drawn by seed and epoch alone."""
+"""Draw the images of each batch: P categories x K images, which depend on seed and epoch alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def _one_pass(members: list[Indices], categories: int, images: int, generator: n
         batches.append(
             np.concatenate([groups[c].pop() if groups[c] else _draw(members[c], images, generator) for c in chosen])
         )
-    # Early batches hold the largest categories only: their order must not say so.
+    # Early batches hold the largest categories only, so the order of the batches is shuffled.
     return [batches[i] for i in generator.permutation(len(batches))]
 
 

@@ -1,7 +1,7 @@
 """The choices of one training, as a person writes them in the configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from cbir.evaluation.metrics import REGISTRY as METRICS
@@ -26,22 +26,23 @@ class AugmentSettings:
         colour: brightness, contrast and saturation are each multiplied by 1 - colour to 1 + colour, from 0 to below 1.
     """
 
-    flip: bool = True
-    crop: float = 0.3
-    colour: float = 0.2
+    flip: bool
+    crop: float
+    colour: float
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training.
+    """One training; the defaults of its keys are in the schema of the configuration alone.
 
     Attributes:
-        loss: an entry of `cbir.training.losses`.
+        loss: an entry of `cbir.training.losses`, or several with weights or options, see `cbir.training.losses.asked`.
         mining: how the triplet loss chooses triplets within a batch.
         margin: of the triplet loss, in squared distances.
         normalise: scale embeddings to length 1 in the loss and in the validation's search.
         batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
             normalises by the moving ones as they are (scale and offset are trained either way).
+        freeze_below: the name of a layer; those before it in the order of the network are not trained. None trains all.
         categories_per_batch: P; fewer where the collection has fewer.
         images_per_category: K; where a category has fewer images they repeat.
         epochs: at most this many.
@@ -56,23 +57,25 @@ class TrainingSettings:
         seed: of batches and augmentation.
     """
 
-    loss: str = "triplet"
-    mining: Mining = "batch-hard"
-    margin: float = 0.2
-    normalise: bool = True
-    batch_norm: BatchNorm = "frozen"
-    categories_per_batch: int = 8
-    images_per_category: int = 4
-    epochs: int = 10
-    steps_per_epoch: int | None = None
-    learning_rate: float = 5e-5
-    schedule: Schedule = "cosine"
-    warmup_epochs: int = 0
-    patience: int = 3
-    monitor: str = "anmrr"
-    mixed_precision: bool = False
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
-    seed: int = 0
+    loss: str | dict[str, Any]
+    mining: Mining
+    margin: float
+    normalise: bool
+    batch_norm: BatchNorm
+    categories_per_batch: int
+    images_per_category: int
+    epochs: int
+    steps_per_epoch: int | None
+    learning_rate: float
+    schedule: Schedule
+    warmup_epochs: int
+    patience: int
+    monitor: str
+    mixed_precision: bool
+    augment: AugmentSettings
+    seed: int
+    # Absent from the settings of a training that freezes nothing, so that its checkpoint stays valid.
+    freeze_below: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with.
@@ -80,7 +83,10 @@ class TrainingSettings:
         Raises:
             InputError: naming the key.
         """
-        for name, choices in ({"loss": tuple(losses.REGISTRY)} | _CHOICES).items():
+        for name in losses.asked(self.loss):
+            if name not in set(losses.REGISTRY):
+                raise _wrong("loss", name, "one of " + ", ".join(losses.REGISTRY))
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), "one of " + ", ".join(choices))
         for name, least in _AT_LEAST.items():
@@ -98,18 +104,16 @@ class TrainingSettings:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "TrainingSettings":
-        """Make settings from a row of the configuration; a key left out takes its default.
+        """Make settings from the key ``training`` of an encoder in the complete configuration.
 
         Raises:
             InputError: when a key is unknown or a value cannot be trained with.
+            TypeError: when a key is missing.
         """
         values = dict(row)
         _refuse_unknown(values, cls, "")
-        if "augment" in values:
-            augment = dict(values["augment"])
-            _refuse_unknown(augment, AugmentSettings, "augment.")
-            values["augment"] = AugmentSettings(**augment)
-        return cls(**values)
+        _refuse_unknown(values["augment"], AugmentSettings, "augment.")
+        return cls(**values | {"augment": AugmentSettings(**values["augment"])})
 
 
 _CHOICES = {

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.encoders.options import Options
 from cbir.evaluation import measure
 from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.evaluation.validation import retrieval_quality
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-from cbir.training import checkpoint, collapse, losses
+from cbir.training import checkpoint, collapse, objective
 from cbir.training.batches import ImageSet, Photographs, PlainBatches, TrainingBatches, identity
-from cbir.training.model import TrainingModel, half_precision_twin
+from cbir.training.model import TrainingModel, frozen_below, half_precision_twin
 from cbir.training.sampler import epoch_batches
 from cbir.training.settings import SHOWN, TrainingSettings
 
@@ -29,6 +30,7 @@ log = logging.getLogger("cbir")
 
 EMBED_BATCH = 64
 CHECKPOINT = "checkpoint.npz"
+_NONE = Options()
 HISTORY = "history.csv"
 
 
@@ -40,6 +42,7 @@ def train(
     folder: Path,
     workers: int = 1,
     k: int | None = None,
+    options: Options = _NONE,
 ) -> pd.DataFrame:
     """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
 
@@ -57,6 +60,7 @@ def train(
         folder: where checkpoint and history are kept.
         workers: threads that decode and vary images.
         k: results looked at in a validation; None suffices for a monitor that does not depend on it.
+        options: of the encoder; they say how images are brought to the size that it takes.
 
     Returns:
         The history.
@@ -66,14 +70,15 @@ def train(
     """
     _check(train_set, val_set)
     _make_deterministic(settings.seed)
-    trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers, k)
-    try:
-        return trainer.run()
-    except Exception:
-        failure = trainer.train_photographs.failure or trainer.val_photographs.failure
-        if failure is None:
-            raise
-        raise failure from None
+    with frozen_below(encoder, settings.freeze_below):
+        trainer = _Trainer(encoder, train_set, val_set, settings, folder, workers, k, options)
+        try:
+            return trainer.run()
+        except Exception:
+            failure = trainer.train_photographs.failure or trainer.val_photographs.failure
+            if failure is None:
+                raise
+            raise failure from None
 
 
 class _Trainer:
@@ -86,20 +91,19 @@ class _Trainer:
         folder: Path,
         workers: int,
         k: int | None,
+        options: Options,
     ) -> None:
         self.k = k
         self.metrics = list(dict.fromkeys([*SHOWN, settings.monitor]))
         self.encoder, self.settings, self.folder, self.workers = encoder, settings, folder, workers
         self.train_set, self.val_set = train_set, val_set
-        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings, k)
+        self.fingerprint = _fingerprint(encoder, train_set, val_set, settings, k, options)
         shape = encoder.input_shape[1:]
-        self.train_photographs = Photographs(train_set.paths, shape)
-        self.val_photographs = Photographs(val_set.paths, shape)
+        self.train_photographs = Photographs(train_set.paths, shape, options.crop)
+        self.val_photographs = Photographs(val_set.paths, shape, options.crop)
         self.steps = len(self._batches(epoch=1))
         # Labels are indices for a loss that has variables for each category.
-        self.objective = losses.REGISTRY.get_entry(settings.loss).build(
-            settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1]
-        )
+        self.objective = objective.build(settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1])
         computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
         self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)
@@ -212,7 +216,8 @@ class _Trainer:
     def _embed(self, photographs: Photographs) -> NDArray[np.float32]:
         batches = PlainBatches(photographs, EMBED_BATCH, self.workers)
         embeddings: NDArray[np.float32] = self.model.predict(batches, verbose=0)
-        return embeddings
+        # JAX fills up the last batch and leaves in what it was filled with.
+        return embeddings[: len(photographs)]
 
     def _better(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
         monitor = self.settings.monitor
@@ -301,11 +306,13 @@ def _history(state: checkpoint.State) -> pd.DataFrame:
 
 
 def _fingerprint(
-    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None
+    encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None, options: Options
 ) -> str:
     """Return what a checkpoint must agree with to be gone on from."""
     weights = hashlib.sha256()
     for array in encoder.get_weights():
         weights.update(array.tobytes())
+    # Networks for other sizes, or with another pooling, have the same weights. Mirror images take no part in training.
+    view = [encoder.input_shape[1:], replace(options, flip=False).given()]
     versions = [keras.config.backend(), keras.__version__, np.__version__]
-    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions, k])
+    return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions, k, view])

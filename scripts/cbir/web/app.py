@@ -1,4 +1,4 @@
-"""The web application: addresses, and what each page is told."""
+"""The web application: its addresses, and the values that its templates show."""
 
 import hashlib
 import io
@@ -44,7 +44,7 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
         run: the command that runs the workflow on these results.
     """
     app = Flask(__name__)
-    # A form around the largest file takes a little more.
+    # The form that carries the file takes some bytes more.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
@@ -200,7 +200,7 @@ class _Pages:
             name=name,
             saved=saved,
             folder=str(self.feedback),
-            results=str(self.library.results),
+            results=str(self.library.files.folder),
         )
 
     def query(self, state: State) -> _Query:
@@ -271,7 +271,7 @@ class _Pages:
             saving.save(self.feedback, name, refinement, self.library.methods, upload)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
-        # Flags not yet acted upon are saved too, so the search page goes on to what they make.
+        # Flags of the last round are saved, too, so the search page goes on to the round that they lead to.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **shown.arguments(), saved=name), 303)
 
@@ -293,7 +293,7 @@ class _Pages:
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
-        # Who is refused altogether is not shown the collection.
+        # A visitor without access must not see the collection.
         if request.endpoint == "upload" and status != 403:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
@@ -321,7 +321,7 @@ class _Pages:
 
 def _shrunk(path: Path, sha256: str) -> bytes:
     data = images.read_bytes(path)
-    # The file may have changed since, or the table of images may come from somebody who would show another file.
+    # The file may have changed, or a manipulated table of images may name another file of this machine.
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(f"{path} is not the image that the workflow read: run the workflow again.")
     return _shrink(data)

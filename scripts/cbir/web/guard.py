@@ -54,7 +54,7 @@ def protect(app: Flask) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
         response.headers.update(_HEADERS)
-        # Pictures name their content, so they may stay; a page shows what is so now.
+        # The address of a picture holds its content hash, so it may be cached; a page may not.
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -70,7 +70,7 @@ def keyless(request: Request, key: str) -> str:
 
 
 def foreign(request: Request) -> str:
-    """Return why a request is refused for where it comes from; empty if the search page itself or a person sent it.
+    """Return why a request is refused for its origin; empty if the search page itself or a person sent it.
 
     A link on another site may lead here, and only as the whole page of a tab. What changes a file must come from the
     search page itself.
@@ -92,5 +92,5 @@ def _cookie(request: Request) -> str:
 
 
 def _same(given: str, key: str) -> bool:
-    # Bytes, because texts may hold ASCII alone.
+    # As bytes, because compare_digest takes no text with other characters than ASCII.
     return hmac.compare_digest(given.encode(errors="replace"), key.encode())

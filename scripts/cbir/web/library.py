@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.collection.sources import REGISTRY as SOURCES
-from cbir.features import store
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
-from cbir.files.tables import read_csv, read_json
+from cbir.results import CONFIGURATION, FEATURES, IMAGES, Results
 from cbir.web.state import image_key
 
-# Test images first: the gallery does not hold them, so they make the more honest queries.
+# Test images first: the gallery does not hold them, so they are the fairer queries.
 _SPLITS = ("test", "val", "train")
 
 
@@ -52,10 +50,11 @@ class Library:
     """A run's results.
 
     Attributes:
-        results: their folder.
+        files: their files.
         source: what the collection was made from, ``collection.source`` of the run's configuration.
         folder: where the run reads refinements from, ``feedback.folder``; a relative one starts beside the results.
         weights: Rocchio's, of the run's configuration.
+        judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
         k: results of a round, of the run's configuration.
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
@@ -71,39 +70,29 @@ class Library:
         Raises:
             InputError: when a file is missing or damaged, or the files do not belong together.
         """
-        self.results = Path(results)
-        if not self.results.is_dir():
-            raise InputError(
-                f"The folder {self.results} does not exist: run the workflow first, or name it by --results."
-            )
-        manifest = self.results / "collection" / "images.csv"
-        table = read_csv(manifest, IMAGE_COLUMNS)
-        _require_one_folder(manifest, table)
-        # The workflow names files relative to the folder that the results lie in.
-        home = self.results.absolute().parent
+        self.files = Results(results)
+        names = self.files.require_methods()
+        table = self.files.images
+        _require_one_folder(self.files.path(IMAGES), table)
         rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
         self.images = {
-            image_id: Image(image_id, category, home / path, sha256) for image_id, category, path, sha256 in rows
+            image_id: Image(image_id, category, self.files.home / path, sha256)
+            for image_id, category, path, sha256 in rows
         }
         self.pictures = {image.sha256: image.path for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
-        names = sorted(path.parent.name for path in self.results.glob("features/*/train.h5"))
-        if not names:
-            raise InputError(
-                f"The folder {self.results / 'features'} holds no method's features: run the workflow first."
-            )
-        self.source, self.folder, self.weights, self.k = _configuration(self.results / "configuration.json")
+        self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
 
     def _method(self, name: str) -> Method:
         stores: dict[str, FeatureStore] = {}
         for split in _SPLITS:
-            path = self.results / "features" / name / f"{split}.h5"
+            path = self.files.path(FEATURES, method=name, split=split)
             if path.exists():
-                stores[split] = store.read(path, name)
+                stores[split] = self.files.store(name, split)
                 self._read[path] = _stamp(path)
                 unknown = next((image_id for image_id in stores[split].image_id if image_id not in self.images), None)
                 if unknown is not None:
@@ -138,21 +127,23 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _configuration(path: Path) -> tuple[str, str, Weights, int]:
-    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights and k."""
+def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
+    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights, k, judged_first."""
+    path = results.path(CONFIGURATION)
     if not path.exists():
         raise InputError(f"{path} does not exist: run the workflow, which writes it first.")
     try:
-        settings = read_json(path)
+        settings = results.json(CONFIGURATION)
         source, asked = settings["collection"]["source"], settings["feedback"]
         if source not in set(SOURCES):
             raise ValueError(f"the source {source!r} does not exist")
         folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
-        k = int(asked["k"])
+        # A run from before there was this key is searched as it was.
+        k, judged_first = int(asked["k"]), bool(asked.get("judged_first", False))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
-    return source, folder, weights, k
+    return source, folder, weights, k, judged_first
 
 
 def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:

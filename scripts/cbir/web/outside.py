@@ -40,7 +40,7 @@ class OutsideImages:
 
     def __init__(self, library: Library) -> None:
         """Make an empty collection; nothing is loaded yet."""
-        self._encoder = OutsideEncoder(library.results, {name: held.about for name, held in library.methods.items()})
+        self._encoder = OutsideEncoder(library.files, {name: held.about for name, held in library.methods.items()})
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
         self._lock = threading.Lock()

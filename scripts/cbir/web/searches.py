@@ -10,12 +10,12 @@ from cbir.web.library import Library
 from cbir.web.outside import OutsideImages
 from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
 
-# A step back, or one more flag, finds the rounds before it here.
+# Rounds of recent searches are kept for a step back or one more flag.
 _KEPT = 128
 
 
 class Searches:
-    """Answers states; the rounds of recent ones are kept."""
+    """Computes the rounds of a search from its state; those of recent states are kept."""
 
     def __init__(self, library: Library, outside: OutsideImages) -> None:
         """Search in ``library`` for its own images and for those of ``outside``."""
@@ -52,7 +52,10 @@ class Searches:
         if vector is None:
             raise InputError("The network is still at work: try again in a minute.")
         category = None if query is None else self._library.images[query].category
-        search = Search(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search")
+        search = Search(
+            *(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search"),
+            judged_first=self._library.judged_first,
+        )
         if not flags:
             return search.start()
         previous = self._round(method, query, upload, k, strategy, flags[:-1])
@@ -72,11 +75,12 @@ class Searches:
         given = state.flags if state.flags[-1] else state.flags[:-1]
         if not any(given):
             raise InputError("There is nothing to save yet: flag at least one image.")
-        # The workflow would refuse what cannot be ranked.
+        # Ranked once more, because the workflow would refuse judgements that cannot be ranked.
         self.results(replace(state, flags=(*given, "")))
-        # Named, not ranked: what was judged is then plain to a reader, and stays the same image.
+        # Image_ids, not ranks: a person can read them, and they name the same image whatever the ranking.
         rounds = tuple(map(self.judgements, given))
-        return Refinement(query, state.method, state.k, state.strategy, self._library.weights, rounds, source)
+        asked = query, state.method, state.k, state.strategy, self._library.weights, rounds, source
+        return Refinement(*asked, self._library.judged_first)
 
     def judgements(self, flags: str) -> Round:
         """Return a round's flags as the image_ids of the flagged images.

@@ -1,4 +1,4 @@
-"""The server: where it listens, and what it takes in before the application sees a request."""
+"""The server: the addresses that it listens on, and its limits on requests before the application sees them."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -42,7 +42,7 @@ class Server:
         """
         sockets: dict[int, Any] = {}
         try:
-            # The system would take a larger port modulo 65536.
+            # The system takes a larger port modulo 65536.
             if not 0 <= port <= 65535:
                 raise ValueError("there is no such port")
             self._server = waitress.create_server(
@@ -70,7 +70,7 @@ class Server:
 
 
 class _Nothing(OverflowableBuffer):
-    """Keeps nothing of what is put into it."""
+    """A buffer that discards what is written to it."""
 
     def append(self, s: bytes) -> None:
         pass

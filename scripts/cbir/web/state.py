@@ -1,4 +1,4 @@
-"""A search as its address tells it.
+"""The state of a search, which its address holds.
 
 The server keeps nothing about a visitor: the address holds the query and every flag of every round. So a reload, the
 browser's own steps back and forward, a bookmark and any number of tabs work by themselves.
@@ -17,7 +17,7 @@ from cbir.files.errors import InputError
 
 # The limit of feedback.k and of a refinement.
 MAX_K = 1000
-# A refinement may have more. Each costs a ranking of the gallery, and a person stops long before.
+# A refinement file may have more. Each round costs a ranking of the gallery, and a person stops long before.
 MAX_ROUNDS = 20
 # An address is part of each link on its page.
 MAX_FLAGS = 1000

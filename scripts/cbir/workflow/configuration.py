@@ -51,7 +51,7 @@ def check(
     validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
-        # Of a row of several kinds the whole choice is told, not what one kind would want.
+        # For `oneOf` report all alternatives, not the errors within one of them.
         raise InputError(_sentence(error.parent or error))
     if given is not None:
         config = _without_users_of_what_is_off(config, given, tell)
@@ -65,7 +65,8 @@ def with_words(schema: Any) -> Any:
     """Return a schema with the words of registries filled in, so that the schema does not list them a second time.
 
     A key with ``registry: training/losses`` admits the names of the entries in that folder of the package `cbir` (see
-    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does.
+    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does. Where the registry has
+    prefixes such as ``file:``, ``anyOf`` admits them beside the ``enum``.
 
     Args:
         schema: the JSON schema or a part of it.
@@ -79,7 +80,11 @@ def with_words(schema: Any) -> Any:
         return schema
     filled = {name: with_words(part) for name, part in schema.items()}
     if isinstance(filled.get("registry"), str):
-        filled["enum"] = words(_PACKAGE / filled["registry"]) + [None] * ("null" in _types(filled))
+        found = words(_PACKAGE / filled["registry"])
+        filled["enum"] = [word for word in found if not word.endswith(":")] + [None] * ("null" in _types(filled))
+        if prefixes := [word for word in found if word.endswith(":")]:
+            begin = {"type": "string", "pattern": f"^({'|'.join(map(re.escape, prefixes))})."}
+            filled["anyOf"] = [{"enum": filled.pop("enum")}, begin | {"prefixes": prefixes}]
     return filled
 
 
@@ -106,7 +111,8 @@ def _from_text(text: str, schema: dict[str, Any]) -> Any:
     try:
         # YAML 1.1 takes 1e-4 for text.
         meant = float(text) if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", text) else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+    # Text may be nested deeper than YAML is read.
+    except (ValueError, yaml.YAMLError, RecursionError):
         return text
     return meant if any(_is_type(meant, name) for name in types) else text
 
@@ -185,7 +191,7 @@ def _without_users_of_what_is_off(
 
 
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
-    # To JSON 3.0 is an integer; to Python it is none.
+    # JSON Schema admits 3.0 as an integer; Python code needs an int.
     if isinstance(value, float) and "integer" in schema.get("type", ()):
         return int(value)
     if not isinstance(value, dict):
@@ -214,8 +220,22 @@ def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
     split["protocol"] = "given"
 
 
-def _sentence(error: jsonschema.ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+def check_value(value: Any, schema: dict[str, Any], key: str) -> Any:
+    """Check one value against a schema of its own; texts are read as in `check`.
+
+    Raises:
+        InputError: naming ``key`` and what is allowed there.
+    """
+    value = _read(value, schema)
+    _require_plain(value, key)
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        raise InputError(_sentence(error, key))
+    return value
+
+
+def _sentence(error: jsonschema.ValidationError, above: str = "") -> str:
+    key = ".".join([*filter(None, [above]), *map(str, error.absolute_path)]) or "the configuration"
     rule, value = error.validator, error.validator_value
     shown = json.dumps(error.instance, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
@@ -244,11 +264,22 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         "pattern": lambda: f"like {value}",
     }
     if rule == "oneOf":
-        kinds = "; or ".join(", ".join(_with_value(name, option) for name in option["required"]) for option in value)
+        kinds = "; or ".join(_keys_of(option) for option in value)
         return f"config: {key} is {shown}, but must have exactly these keys: {kinds}."
+    if rule == "anyOf" and "prefixes" in value[-1]:
+        known = [*map(str, value[0]["enum"]), *(f"{prefix}..." for prefix in value[-1]["prefixes"])]
+        return f"config: {key} is {shown}, but must be one of {', '.join(known)}."
+    if rule == "anyOf" and "description" in error.schema:
+        return f"config: {key} is {shown}, which is none of what it can be: {error.schema['description']}"
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
+
+
+def _keys_of(option: dict[str, Any]) -> str:
+    """Return in words the keys of one kind of row; ``optional`` in the schema lists those that it may have as well."""
+    keys = ", ".join(_with_value(name, option) for name in option["required"])
+    return f"{keys} (and, if wanted, {', '.join(option['optional'])})" if "optional" in option else keys
 
 
 def _with_value(name: str, option: dict[str, Any]) -> str:
@@ -299,17 +330,17 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
-    # The smallest p-value of a permutation test is 1 / (resamples + 1).
-    least = math.ceil(1 / (1 - config["comparison"]["confidence"]))
+    # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
+    least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:
         raise InputError(
-            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for a difference to be real "
-            f"at the confidence {config['comparison']['confidence']}: set it to at least {least}."
+            f"config: comparison.resamples is {config['comparison']['resamples']}, too few for an interval and a real "
+            f"difference at the confidence {config['comparison']['confidence']}: set it to at least {least}."
         )
     try:
         TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()
     except CycleError as error:
-        # The circle comes as parts first.
+        # The cycle lists each part before what is made from it.
         circle = error.args[1][::-1]
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 

@@ -1,14 +1,12 @@
-"""What every job of the workflow does around its own work: logging, threads, and errors told in one sentence."""
+"""What every job of the workflow does around its own work: logging, threads, and errors as one sentence."""
 
 import importlib
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -24,8 +22,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
 
     Log lines go to the job's log file and to standard error; whatever else is written there or to standard output, as
     TensorFlow does of its own accord, goes to the log file alone. An `InputError` ends the job with its sentence,
-    without a traceback. Any other error is of a damaged input, which is then told, or else a fault of the program, and
-    keeps its traceback in both places.
+    without a traceback. After any other error the inputs are checked. If one is damaged, the sentence names it; if none
+    is, the program is at fault, and both places get the traceback.
 
     Args:
         work: takes the job object.
@@ -42,10 +40,10 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     log.setLevel(logging.INFO)
     # Libraries give the root logger handlers of their own, which would write each line again.
     log.propagate = False
-    # On a full disk the log file cannot be written, and the terminal is not for saying so at each line.
+    # On a full disk each line would otherwise print a traceback about the log file on the terminal.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
-    with _libraries_write_to(file.stream.fileno()) as console:
+    with logs.libraries_write_to(file.stream.fileno(), (1, 2)) as console:
         for handler in (file, logs.handler(console)):
             log.addHandler(handler)
         try:
@@ -62,31 +60,9 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
             sys.exit(1)
 
 
-@contextmanager
-def _libraries_write_to(file: int) -> Iterator[TextIO]:
-    """Let what is written to standard output and error meanwhile, by compiled code too, go to an open file descriptor.
-
-    Yields a stream that still leads where standard error led.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
-    for number in kept:
-        os.dup2(file, number)
-    try:
-        with os.fdopen(os.dup(kept[2]), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as console:
-            yield console
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, original in kept.items():
-            os.dup2(original, number)
-            os.close(original)
-
-
 def _damaged(paths: Iterable[str]) -> str:
     """Return the sentence why one of these files is not as the workflow writes it; empty when all are."""
-    # By name: no rule is to run again because this module, which only explains, has changed.
+    # Imported dynamically to keep it out of the code hash: it only words the error.
     inspect = importlib.import_module("cbir.artifacts.__main__")
     known: dict[Path, Any] = {}
     reasons = (inspect.look(Path(path), known)[2] for path in paths if inspect.is_artifact(Path(path)))

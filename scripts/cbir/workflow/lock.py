@@ -1,4 +1,4 @@
-"""Tell a run that is at work in a folder from one that was killed there.
+"""Find out whether a run is still at work in a folder, or was killed there.
 
 Snakemake's lock is a file, which a killed run leaves behind. The kernel's lock (flock) ends with its process.
 """
@@ -17,7 +17,7 @@ _held: list[int] = []
 
 
 def hold() -> None:
-    """Hold the working folder, beside others that do, until this process ends. All that work there do."""
+    """Take a shared lock on the working folder until this process ends. Every run and every job takes one."""
     # A job without a run makes no lock.
     with suppress(InputError):
         if not _held:
@@ -27,8 +27,8 @@ def hold() -> None:
 def release_abandoned() -> bool:
     """Remove the lock that Snakemake left in the working folder when it was killed, and hold the folder as `hold` does.
 
-    The lock stays if any process of this machine holds the folder, or if it may come from another machine, on which
-    nobody can see from here.
+    The lock stays if any process of this machine holds the folder, or if it may be that of another machine, whose
+    processes cannot be seen from here.
 
     Returns:
         Whether there was one to remove.
@@ -70,7 +70,7 @@ def _open(flags: int) -> int:
 def _lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind)
-    # Some network file systems have no such lock: Snakemake's stays then.
+    # Some network file systems do not support flock; Snakemake's lock then stays.
     except OSError:
         return False
     return True

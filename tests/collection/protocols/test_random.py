@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cbir.collection.columns import SPLIT_COLUMNS, SPLITS
 from cbir.collection.protocols import random
 from cbir.files.errors import InputError
+from collection.made import sha, table
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -19,23 +20,6 @@ def split(
     images: pd.DataFrame, shares: dict[str, float], seed: int, groups: dict[str, str] | None = None
 ) -> dict[str, pd.DataFrame]:
     return random.split(images, {**shares, "seed": seed}, groups or {})
-
-
-def sha(number: int) -> str:
-    return hashlib.sha256(str(number).encode()).hexdigest()
-
-
-def table(counts: dict[str, int]) -> pd.DataFrame:
-    names = [(category, number) for category, count in counts.items() for number in range(count)]
-    return pd.DataFrame(
-        {
-            "image_id": [f"{category}/{number}.png" for category, number in names],
-            "path": [f"in/{category}/{number}.png" for category, number in names],
-            "category": [category for category, _ in names],
-            "label": [sorted(counts).index(category) for category, _ in names],
-            "sha256": [sha(place) for place in range(len(names))],
-        }
-    )
 
 
 def places(tables: dict[str, pd.DataFrame]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Print, as JSON, every place that shows metrics, filled from a tiny evaluation of two methods.
 
-Run with the library to look at on PYTHONPATH and an empty folder as argument.
+Run with the library to look at and tests/ on PYTHONPATH, and an empty folder as argument.
 """
 
 import json
@@ -15,7 +15,6 @@ import pandas as pd
 
 from cbir.artifacts import evaluation as looks
 from cbir.artifacts.found import Found
-from cbir.artifacts.results import Results
 from cbir.evaluation import comparison
 from cbir.evaluation.evaluate import evaluate
 from cbir.evaluation.measure import all_metrics, as_text
@@ -25,8 +24,9 @@ from cbir.files.errors import InputError
 from cbir.files.tables import write_csv, write_json
 from cbir.report import plots, training_curve
 from cbir.report.sections import REGISTRY as SECTIONS
+from cbir.results import Results
 from cbir.retrieval import index
-from cbir.training.settings import TrainingSettings
+from training.made import settings
 
 CATEGORIES = ["category", "fish", "tool"]
 GALLERY = {"c0": 0, "c1": 1, "f0": 2, "c2": 4, "f1": 8, "t0": 9, "t1": 16}
@@ -101,7 +101,7 @@ def main(root: Path) -> None:
         vector=lambda file: "",
     )
 
-    monitors = [word for word in sys.argv[2:] if TrainingSettings.from_row({"monitor": word}).monitor == word]
+    monitors = [word for word in sys.argv[2:] if settings(monitor=word).monitor == word]
     quality = retrieval_quality(queries.features, queries.label, gallery.features, gallery.label, monitors, k=3)
     history = pd.DataFrame({"epoch": [0], "loss": [1], "active": [1], "spread": [1], **quality, "best": [1]})
     write_csv(root / "history.csv", history)

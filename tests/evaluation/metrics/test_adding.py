@@ -74,7 +74,7 @@ def overall(counts):
 def places(project: Path, folder: Path, monitors: list[str]) -> dict[str, Any]:
     folder.mkdir()
     program = Path(__file__).with_name("everywhere.py")
-    environment = os.environ | {"PYTHONPATH": str(project / "scripts")}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(project / "scripts"), str(REPOSITORY / "tests")])}
     done = subprocess.run(
         [sys.executable, program, folder, *monitors], env=environment, capture_output=True, text=True, check=False
     )

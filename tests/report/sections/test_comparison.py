@@ -15,9 +15,20 @@ def test_methods_pairs_and_categories(run: Run) -> None:
     methods, places = part.all("table")
     assert methods.cells() == [
         METHOD,
-        ["one", "75.0 % 70.0 % to 80.0 %", "0.250 0.200 to 0.300", "0.625 0.600 to 0.650"],
-        ["two", "50.0 % 40.0 % to 60.0 %", "0.500 0.450 to 0.550", "0.375 – to –"],
+        [
+            "one",
+            "75.0 % 70.0 % to 80.0 % 65.0 % to 85.0 %",
+            "0.250 0.200 to 0.300 0.150 to 0.350",
+            "0.625 0.600 to 0.650 0.575 to 0.675",
+        ],
+        [
+            "two",
+            "50.0 % 40.0 % to 60.0 % 30.0 % to 70.0 %",
+            "0.500 0.450 to 0.550 0.400 to 0.600",
+            "0.375 – to – – to –",
+        ],
     ]
+    assert "95.0 % intervals, above for new images of these categories, below for new categories" in part.text
     assert places.cells()[1:] == [["one", "best", "cat 0.88, dog 0.50"], ["two", "worst", "fish 0.25"]]
     assert "one and two . No difference is real." in part.text
     pictures = [base64.b64decode(image.attrs["src"].split(",")[1]).decode() for image in part.all("img")]

@@ -17,3 +17,11 @@ def test_one_method_is_not_called_best(run: Run) -> None:
     page = run.report()
     assert "best" not in page.one("section", id="figures").one("table").text.split()
     assert not page.all("details", class_="method")
+
+
+def test_a_gallery_not_trained_on_stands_beside(run: Run) -> None:
+    unseen = {"gallery": 9, "anmrr": 0.125, "anmrr_train": None}
+    run.method("plain", unseen_gallery=unseen)
+    *_, one, other = run.section("figures").one("table").cells()
+    assert one[0].startswith("ANMRR over images not trained on The gallery is 9 validation images.")
+    assert [one[1:], other[1:]] == [["lower ↓", "0.125"], ["lower ↓", "–"]]

@@ -190,7 +190,7 @@ MISTAKES = {
     "unknown strategy": (
         "feedback.simulation.strategies",
         ["best"],
-        'one of "linear", "nearest", "rocchio".',
+        'one of "linear", "mixed", "nearest", "rocchio".',
     ),
     "pca of combined": (
         "methods.x",
@@ -302,6 +302,7 @@ def test_a_text_that_switches_a_row_off() -> None:
         ("split.near_duplicates.together", "1", 'split.near_duplicates.together is "1", but must be boolean'),
         ("split.train", ".inf", "split.train is inf, but must be a finite number"),
         ("evaluation.k", "[", 'evaluation.k is "[", but must be integer'),
+        ("evaluation.k", "[" * 5000, 'evaluation.k is "[[[['),
     ],
 )
 def test_texts_that_cannot_be_read(path: str, text: str, sentence: str) -> None:

@@ -1,6 +1,5 @@
 """Processes that work in one folder, each of its own, as runs are."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import odd_files
 from cbir.files.errors import InputError
 from cbir.workflow import lock
 
@@ -94,26 +94,19 @@ def test_a_lock_that_may_come_from_another_machine_stays(folder: Folder, host: s
     assert folder.start("release_abandoned") == "False"
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", odd_files.KINDS)
 def test_what_is_in_the_place_of_the_lock_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path, precious, absent = tmp_path / ".snakemake/run.lock", tmp_path / "precious", tmp_path / "absent"
-    path.parent.mkdir()
-    precious.write_text("kept")
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(precious if kind == "link" else absent)
+    (tmp_path / ".snakemake").mkdir()
+    odd = odd_files.Odd(tmp_path / ".snakemake/run.lock", kind)
     monkeypatch.setattr(lock, "_held", [])
     # A job works without a lock; a run says why it does not start.
     lock.hold()
     with pytest.raises(InputError, match=r"run\.lock is a link or no regular file, and is not written to: remove it"):
         lock.release_abandoned()
-    assert precious.read_text() == "kept" and not absent.exists()
+    assert odd.is_untouched()
 
 
 def test_a_job_without_a_run_makes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

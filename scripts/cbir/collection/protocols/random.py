@@ -27,9 +27,10 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     """Split within each category, groups whole.
 
     Each category's images are ordered by the SHA-256 of seed and content; the first are train, then val, then test.
-    The borders stand at the rounded sums of the shares, so an image more moves neither border by more than one place.
+    The borders are the rounded sums of the shares, so one image more moves neither border by more than one place.
     The order of the rows, file names and the platform play no part, and one image more or less moves at most one other
-    image across each border inside its own category.
+    image across each border inside its own category. That holds without groups: an image that joins or leaves a group
+    may move the whole group, and others into the places that it had or takes, in each of the group's categories.
 
     A group stands, in all its categories, where its image with the smallest SHA-256 would stand without groups; if it
     does not fit there, where there is most room for it. The other images then fill what is left, so that sizes differ

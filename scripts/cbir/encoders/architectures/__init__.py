@@ -9,16 +9,24 @@ An entry defines
     encoder's side file and fingerprint.
 ``SOURCES``
     Published first weights by the word that names them in the configuration (``weights: imagenet``), each with the
-    SHA-256 over all weights (float32, in Keras's order). ``{}`` where there are none. ``random``, and the path of a
-    file, exist for every architecture.
+    SHA-256 over all weights (float32, in Keras's order), or None where that is not known. ``{}`` where there are none.
+    ``random``, and the path of a file, exist for every architecture.
 ``build(size)``
     Returns the network for images of ``size`` (width, height): a functional `keras.Model` with random weights, named as
     the entry. It takes pixels from 0 to 255 as float32 (n, height, width, 3) and gives features (n, d); layers inside
-    it, without weights, do the preprocessing. Every layer has a name of its own choice or of a fixed one, because Keras
-    numbers layers without a name, so that a second network in the same process had other names.
+    it, without weights, do the preprocessing. Every layer has an explicit name, because Keras numbers layers without
+    one, and a second network in the same process would have other names.
 ``download(source, model)``
     Only where ``SOURCES`` is not empty: gives a network of ``build`` the published weights and returns a text that says
     where they came from; raises `InputError` when they cannot be had. What it loaded is compared with ``SOURCES``.
+
+``FILE`` and ``restore(path)``
+    Only where a file of a person's own defines the network: its path, which also holds the weights ``own``; and a
+    function that returns the network in an archive of the results, because the file may be gone when it is opened.
+
+The pooling of ``build`` is replaced where the configuration asks for another one, see `cbir.encoders.pooling`.
+
+A family, such as `applications`, is one file with a table of words beside it, see `cbir.files.registry`.
 
 This package and the top level of an entry import no Keras, because the configuration is checked by the names and the
 constants of entries before Keras is needed; functions import it.

@@ -1,8 +1,18 @@
 """Layers that architectures share."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from keras import layers
+from keras import layers, ops
+from keras.src.backend.common import global_state
+
+# Of ImageNet's training images, red, green and blue, as shares of 255; Keras Applications use these digits.
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+# The means of the networks that were trained with Caffe: blue, green, red.
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
 def from_minus_one_to_one(pixels: Any) -> Any:
@@ -14,3 +24,32 @@ def from_minus_one_to_one(pixels: Any) -> Any:
     # Divides by the square root of the variance.
     divided = layers.Normalization(axis=None, mean=0.0, variance=127.5**2, name="divide")(pixels)
     return layers.Rescaling(1.0, offset=-1.0, name="shift")(divided)
+
+
+def normalised(pixels: Any) -> Any:
+    """Return pixels, a Keras tensor of values from 0 to 255, less ImageNet's mean by its deviation, by channel."""
+    return layers.Normalization(
+        axis=-1,
+        mean=[255 * value for value in _MEAN],
+        # Divides by the square root of the variance.
+        variance=[(255 * value) ** 2 for value in _DEVIATION],
+        name="normalise",
+    )(pixels)
+
+
+def blue_green_red(pixels: Any) -> Any:
+    """Return pixels, a Keras tensor of values from 0 to 255, in the order blue, green, red, less the mean of each."""
+    return layers.Normalization(axis=-1, mean=list(_CAFFE_MEAN), variance=[1.0] * 3, name="centre")(
+        ops.flip(pixels, axis=-1)
+    )
+
+
+@contextmanager
+def numbered_anew() -> Iterator[None]:
+    """Let Keras number layers without a name from the start, whatever else was built in this process before."""
+    kept = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", kept)

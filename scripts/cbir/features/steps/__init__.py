@@ -1,7 +1,7 @@
 """Steps: what a method does to another method's features, fitted on the gallery (the train images) alone.
 
-A step is a module of this package. Its file is named as the word that ``transform`` and ``normalise`` of the
-configuration use. It defines two functions:
+A step is a module of this package. Its file is named as the word that ``steps`` and ``normalise`` of the configuration
+use. It defines two functions:
 
 ``fit(gallery, **options)``
     Returns what the step learns from the gallery: NumPy arrays by name, float32, float64 or int64, of at most two
@@ -14,9 +14,15 @@ configuration use. It defines two functions:
     ``rows`` is not changed, and no row depends on the others: images are transformed one by one or many at once.
     ``is_gallery`` says whether the rows are the very gallery that the step was fitted on.
 
-A step that looks at the gallery while it is applied keeps the gallery among its arrays. Query expansion, for example,
-returns the gallery from ``fit``, adds to each row its neighbours there, and by ``is_gallery`` leaves an image of the
-gallery out of its own neighbours.
+and, if it has options that the configuration shall check before anything runs,
+
+``OPTIONS``
+    A literal dictionary: for each option, in the order of the arguments of ``fit``, its JSON schema with a
+    ``description`` and, where ``fit`` has one, the ``default``. It is read without importing the module.
+
+The first option may be written without its name: ``{pca: 64}`` is ``{pca: {dimension: 64}}``.
+
+A step that looks at the gallery while it is applied keeps the gallery among its arrays, as `expand` does.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the steps that move and scale features have in common."""
+"""Affine maps of features, which several steps are."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from cbir.features.steps import Arrays
 
 
 def arrays(low: NDArray[np.float64], width: NDArray[np.float64]) -> Arrays:
-    """Return what takes ``low`` to 0 and ``low + width`` to 1; both are scalars or (d,)."""
+    """Return offset and scale that map ``low`` to 0 and ``low + width`` to 1; both are scalars or (d,)."""
     # A constant feature has no width: it becomes 0 instead of a division by zero.
     return {"offset": np.asarray(low), "scale": np.asarray(1 / np.where(width > 0, width, 1))}
 

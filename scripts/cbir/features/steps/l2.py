@@ -1,9 +1,13 @@
 """Scale each row to length 1; a zero vector stays zero."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.features.steps import Arrays
+
+OPTIONS: dict[str, dict[str, Any]] = {}
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:

@@ -1,9 +1,13 @@
 """Take each feature's smallest value in the gallery to 0 and its largest to 1."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.features.steps import Arrays, _affine
+
+OPTIONS: dict[str, dict[str, Any]] = {}
 
 apply = _affine.apply
 

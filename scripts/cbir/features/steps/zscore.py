@@ -1,9 +1,13 @@
 """Give each feature mean 0 and (population) standard deviation 1 in the gallery."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.features.steps import Arrays, _affine
+
+OPTIONS: dict[str, dict[str, Any]] = {}
 
 apply = _affine.apply
 

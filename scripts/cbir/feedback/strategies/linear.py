@@ -12,7 +12,7 @@ from cbir.retrieval.exact import Features, Vector, projection_bounds, projection
 LABEL = "linear classifier"
 EXPLANATION = "trains a linear classifier on the judgements"
 
-# The support vector machine's cost of a training error. Measured as in ``rocchio``, 0.3 to 100 make little difference.
+# The support vector machine's cost of a training error. In a measurement, 0.3 to 100 made little difference.
 COST = 1.0
 
 _EPSILON = float(np.finfo(np.float64).eps)

@@ -4,8 +4,8 @@ An entry ``<name>.py`` defines:
 
 - ``TITLE``: the heading of the section, also in the navigation. Its anchor is the name of the entry.
 - ``ORDER``: a number; sections follow each other by it, from the smallest.
-- ``INPUTS``: the files that the section reads, as patterns relative to ``results/``. Snakemake makes them before the
-  report. A wildcard in braces stands for each of its names in the run at hand:
+- ``INPUTS``: the files that the section reads, as patterns of `cbir.results`. Snakemake makes them before the report. A
+  wildcard in braces stands for each of its names in the run at hand:
 
   - ``{split}``: train, val and test;
   - ``{encoder}``: the encoders, and ``{trained}`` those that are trained;

@@ -3,10 +3,11 @@
 from typing import Any
 
 from cbir.report.results import Results, records
+from cbir.results import METHOD_CATEGORIES
 
 TITLE = "Categories"
 ORDER = 60
-INPUTS = ("evaluation/{method}/categories.csv",)
+INPUTS = (METHOD_CATEGORIES,)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -14,6 +15,6 @@ def gather(results: Results) -> dict[str, Any]:
     figures = ["precision", "recall", "f1", "support", "anmrr"]
     found = {}
     for method in results.methods:
-        table = results.table(f"evaluation/{method.name}/categories.csv", ["category", *figures], figures)
+        table = results.table(METHOD_CATEGORIES, ["category", *figures], figures, method=method.name)
         found[method.name] = records(table.sort_values("f1", ascending=False, kind="stable"))
     return found

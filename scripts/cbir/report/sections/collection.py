@@ -9,10 +9,11 @@ from cbir.collection.exclusions import EXCLUDED, SYSTEM
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.report import filters
 from cbir.report.results import Results, records
+from cbir.results import NOTES, REJECTED
 
 TITLE = "Collection"
 ORDER = 10
-REJECTED, NOTES = INPUTS = ("collection/rejected.csv", "collection/notes.csv")
+INPUTS = (REJECTED, NOTES)
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
 
@@ -37,13 +38,13 @@ def gather(results: Results) -> dict[str, Any]:
         "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
-        "rejected_file": str(results.root / REJECTED),
+        "rejected_file": str(results.path(REJECTED)),
         "reasons": _reasons(rejected["reason"]),
         "notes": [
             {"note": str(note), "count": len(rows), "first": str(rows["path"].iloc[0])}
             for note, rows in results.table(NOTES, NOTE_COLUMNS).groupby("note", sort=True)
         ],
-        "notes_file": str(results.root / NOTES),
+        "notes_file": str(results.path(NOTES)),
     }
 
 

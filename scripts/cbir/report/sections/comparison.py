@@ -5,14 +5,11 @@ from typing import Any
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
+from cbir.results import BEST_WORST, COMPARED_CATEGORIES_PICTURE, METHODS, METHODS_PICTURE, PAIR, PAIR_PICTURE
 
 TITLE = "Comparison"
 ORDER = 40
-INPUTS = (
-    "comparison/{comparison}",
-    "comparison/{pair}.json",
-    "comparison/{pair}.svg",
-)
+INPUTS = ("comparison/{comparison}", PAIR, PAIR_PICTURE)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
@@ -21,9 +18,10 @@ def gather(results: Results) -> dict[str, Any] | None:
         return None
     k = results.config["evaluation"]["k"]
     metrics = compared_metrics()
-    numbers = [name for key in metrics for name in (key, f"{key}_low", f"{key}_high")]
-    table = results.table("comparison/methods.csv", ["method", *numbers], numbers)
-    best_worst = results.table("comparison/best_worst.csv", ["method", "place", "rank", "category", "f1"])
+    ends = ("", "_low", "_high", "_categories_low", "_categories_high")
+    numbers = [f"{key}{end}" for key in metrics for end in ends]
+    table = results.table(METHODS, ["method", *numbers], numbers)
+    best_worst = results.table(BEST_WORST, ["method", "place", "rank", "category", "f1"])
     study = results.config["report"]["study"]
     rows = [{**row, "study": study.get(row["method"])} for row in records(table[["method", *numbers]])]
     # Methods of the study that this run does not have.
@@ -40,14 +38,14 @@ def gather(results: Results) -> dict[str, Any] | None:
         "rows": rows,
         "study": bool(study),
         "confidence": results.config["comparison"]["confidence"],
-        "methods_picture": results.vector("comparison/methods.svg"),
-        "categories_picture": results.vector("comparison/categories.svg"),
+        "methods_picture": results.vector(METHODS_PICTURE),
+        "categories_picture": results.vector(COMPARED_CATEGORIES_PICTURE),
         "places": [
             {"method": method, "place": place, "categories": records(rows)}
             for (method, place), rows in best_worst.groupby(["method", "place"], sort=False)
         ],
         "pairs": [
-            {**results.json(f"comparison/{pair}.json"), "picture": results.vector(f"comparison/{pair}.svg")}
+            {**results.json(PAIR, pair=pair), "picture": results.vector(PAIR_PICTURE, pair=pair)}
             for pair in results.names["pair"]
         ],
     }

@@ -6,10 +6,11 @@ import numpy as np
 
 from cbir.report import excerpts
 from cbir.report.results import Results
+from cbir.results import CONFUSION
 
 TITLE = "Confusion"
 ORDER = 70
-INPUTS = ("evaluation/{method}/confusion.csv",)
+INPUTS = (CONFUSION,)
 MAX_CONFUSIONS = 10
 """Rows of the table of most frequent confusions."""
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from cbir.report.results import Results, expand
+from cbir.report.results import Results
+from cbir.results import CREDITS
 
 TITLE = "Credits"
 ORDER = 130
-INPUTS = ("sources/{source}/credits.csv",)
+INPUTS = (CREDITS,)
 MAX_FILES = 5
 """Files named in one row of the credits."""
 
@@ -15,8 +16,8 @@ def gather(results: Results) -> dict[str, Any] | None:
     """Authors and licences of the images; images with the same credit share a row."""
     if not results.names["source"]:
         return None
-    [file] = expand(INPUTS, results.names)
-    table = results.table(file, ["file", "author", "licence", "source"]).astype(str)
+    [source] = results.names["source"]
+    table = results.table(CREDITS, ["file", "author", "licence", "source"], source=source).astype(str)
     columns = [name for name in table.columns if name != "file"]
     rows = [
         {"files": list(group["file"].head(MAX_FILES)), "more": max(0, len(group) - MAX_FILES), "cells": list(key)}
@@ -27,5 +28,5 @@ def gather(results: Results) -> dict[str, Any] | None:
         "rows": rows,
         "licences": table["licence"].value_counts().sort_index().sort_values(ascending=False, kind="stable").to_dict(),
         "count": len(table),
-        "file": str(results.root / file),
+        "file": str(results.path(CREDITS, source=source)),
     }

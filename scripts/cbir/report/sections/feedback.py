@@ -4,18 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
+from cbir.feedback.records import GAIN_COLUMNS, SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.report.results import Results, records
+from cbir.results import EXAMPLE, GAIN, GAIN_PICTURE, ROUNDS
 
 TITLE = "Relevance feedback"
 ORDER = 100
-INPUTS = (
-    "feedback/simulated/{simulated}/gain.csv",
-    "feedback/simulated/{simulated}/gain.svg",
-    "feedback/simulated/{simulated}/example.json",
-    "feedback/{refinement}/rounds.json",
-)
+INPUTS = (GAIN, GAIN_PICTURE, EXAMPLE, ROUNDS)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
@@ -24,9 +20,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     if not simulated and not refinements:
         return None
     simulations = {method: _simulation(results, method) for method in simulated}
-    refined = [
-        {"name": name, **_refinement(results, results.json(f"feedback/{name}/rounds.json"))} for name in refinements
-    ]
+    refined = [{"name": name, **_refinement(results, results.json(ROUNDS, refinement=name))} for name in refinements]
     used = {row["strategy"] for item in simulations.values() for row in item["rows"]}
     used |= {item["strategy"] for item in refined}
     return {
@@ -43,15 +37,15 @@ def gather(results: Results) -> dict[str, Any] | None:
 
 def _simulation(results: Results, method: str) -> dict[str, Any]:
     keys = ["scope", "category", "strategy"]
-    folder = f"feedback/simulated/{method}"
-    table = results.table(f"{folder}/gain.csv", [*keys, "round"])
-    figures = table.columns.difference(keys)
+    table = results.table(GAIN, GAIN_COLUMNS, simulated=method)
     # A figure that is not defined is an empty cell.
-    table[figures] = table[figures].apply(pd.to_numeric, errors="coerce")
+    figures = table.columns.difference(keys)
+    table = table.assign(**table[figures].apply(pd.to_numeric, errors="coerce"))
     rows = [
         {
             **dict(zip(keys, map(str, key), strict=True)),
             "queries": int(rounds["queries"].max()),
+            "common": int(rounds["common_queries"].max()),
             "rounds": records(rounds),
         }
         for key, rounds in table.groupby(keys, sort=False)
@@ -60,10 +54,10 @@ def _simulation(results: Results, method: str) -> dict[str, Any]:
     places = {key: place for place, key in enumerate(dict.fromkeys((row["scope"], row["category"]) for row in rows))}
     rows.sort(key=lambda row: (row["scope"] == "category", places[row["scope"], row["category"]]))
     return {
-        "curve": results.vector(f"{folder}/gain.svg"),
+        "curve": results.vector(GAIN_PICTURE, simulated=method),
         "rounds": sorted(set(table["round"].astype(int))),
         "rows": rows,
-        "example": _refinement(results, results.json(f"{folder}/example.json")),
+        "example": _refinement(results, results.json(EXAMPLE, simulated=method)),
     }
 
 

@@ -27,4 +27,27 @@ def gather(results: Results) -> dict[str, Any]:
                 "cells": [{"value": value, "best": len(set(values)) > 1 and value == best} for value in values],
             }
         )
-    return {"rows": rows}
+    return {"rows": rows + _unseen(results)}
+
+
+def _unseen(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of a gallery that no network was trained on, where the evaluation has them."""
+    found = [method.summary["unseen_gallery"] for method in results.methods if "unseen_gallery" in method.summary]
+    if len(found) < len(results.methods):
+        return []
+    meanings = {
+        "anmrr": f"The gallery is {found[0]['gallery']:,} validation images. No network was trained on them; "
+        "they chose its best epoch.",
+        "anmrr_train": "The gallery is as many train images of each category. A network that was trained on them does "
+        "better here than in the row above, because it has seen them; of one that was not, the two differ by chance.",
+    }
+    return [
+        {
+            "name": f"ANMRR over {'images not trained on' if key == 'anmrr' else 'as many images of the gallery'}",
+            "meaning": meaning,
+            "more_is_better": False,
+            "written": "decimal",
+            "cells": [{"value": row[key], "best": False} for row in found],
+        }
+        for key, meaning in meanings.items()
+    ]

@@ -8,16 +8,14 @@ from typing import Any
 
 import yaml
 
+from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.features import store
 from cbir.report.results import Results
+from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
 
 TITLE = "Provenance"
 ORDER = 120
-INPUTS = (
-    "encoders/{encoder}.json",
-    "features/{method}/train.h5",
-    "index/{method}.json",
-)
+INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "train"), INDEX_ABOUT)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -25,21 +23,22 @@ def gather(results: Results) -> dict[str, Any]:
     libraries: dict[str, str] = {}
     methods = []
     for method in results.methods:
-        index = results.json(f"index/{method.name}.json")
-        features = store.about(results.root / f"features/{method.name}/train.h5", method.name)
+        index = results.json(INDEX_ABOUT, method=method.name)
+        features = store.about(results.path(FEATURES, method=method.name, split="train"), method.name)
         libraries |= json.loads(features.get("libraries", "{}"))
         libraries |= {name: index[name] for name in ("numpy", "scipy") if name in index}
         methods.append(
             {
                 "name": method.name,
                 "row": _flow(results.config["methods"][method.name]),
+                "chosen": _chosen(features),
                 **{key: index.get(key) for key in ("dimension", "rows", "kind", "features_sha256")},
             }
         )
     here = {"Python": platform.python_version(), "snakemake": _version("snakemake")}
     return {
         "encoders": [
-            {"name": name, **_encoder(results.json(f"encoders/{name}.json"))} for name in results.names["encoder"]
+            {"name": name, **_encoder(results.json(NETWORK_ABOUT, encoder=name))} for name in results.names["encoder"]
         ],
         "methods": methods,
         "libraries": sorted({**libraries, **{name: value for name, value in here.items() if value}}.items()),
@@ -50,6 +49,24 @@ def gather(results: Results) -> dict[str, Any]:
 
 def _flow(row: dict[str, Any]) -> str:
     return yaml.safe_dump(row, default_flow_style=True, allow_unicode=True, width=10**6).strip().strip("{}")
+
+
+def _chosen(features: dict[str, Any]) -> dict[str, Any] | None:
+    """Return which values were tried on val; None where nothing was chosen."""
+    if "chosen" not in features:
+        return None
+    chosen = json.loads(features["chosen"])
+    return {
+        "monitor": METRICS[chosen["monitor"]].NAME.format(k="k"),
+        "tried": [
+            {
+                "steps": ", ".join(map(_flow, tried["steps"])),
+                "value": tried["value"],
+                "is_best": place == chosen["best"],
+            }
+            for place, tried in enumerate(chosen["tried"])
+        ],
+    }
 
 
 def _encoder(about: dict[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,11 @@ from typing import Any
 from cbir.collection.columns import HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.report.results import Results, records
+from cbir.results import HASHES, NEAR_DUPLICATES, SUSPECTS
 
 TITLE = "Near-duplicates and doubtful labels"
 ORDER = 20
-HASHES, NEAR_DUPLICATES, SUSPECTS = INPUTS = (
-    "collection/hashes.csv",
-    "collection/near_duplicates.csv",
-    "collection/suspects.csv",
-)
+INPUTS = (HASHES, NEAR_DUPLICATES, SUSPECTS)
 MAX_GROUPS = 12
 """Groups of near-duplicates shown."""
 MAX_COPIES = 6
@@ -34,7 +31,7 @@ def gather(results: Results) -> dict[str, Any]:
         "groups": len(groups),
         "across_splits": sum(int(rows["across_splits"].iloc[0]) for rows in groups),
         "across_categories": sum(int(rows["across_categories"].iloc[0]) for rows in groups),
-        "near_file": str(results.root / NEAR_DUPLICATES),
+        "near_file": str(results.path(NEAR_DUPLICATES)),
         "rows": [
             {
                 "number": int(rows["group"].iloc[0]),
@@ -59,5 +56,5 @@ def gather(results: Results) -> dict[str, Any]:
             for row in records(suspects.head(MAX_SUSPECTS))
         ],
         "suspects_count": len(suspects),
-        "suspects_file": str(results.root / SUSPECTS),
+        "suspects_file": str(results.path(SUSPECTS)),
     }

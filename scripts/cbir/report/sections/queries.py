@@ -3,10 +3,11 @@
 from typing import Any
 
 from cbir.report.results import Results
+from cbir.results import QUERY
 
 TITLE = "Example queries"
 ORDER = 90
-INPUTS = ("queries/{method}/{query}.json",)
+INPUTS = (QUERY,)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
@@ -25,7 +26,7 @@ def gather(results: Results) -> dict[str, Any] | None:
                 ],
             }
             for name in results.names["query"]
-            for data in [results.json(f"queries/{method.name}/{name}.json")]
+            for data in [results.json(QUERY, method=method.name, query=name)]
         ]
         for method in results.methods
     }

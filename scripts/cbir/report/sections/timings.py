@@ -1,10 +1,10 @@
 """Duration and memory of each job that Snakemake measures (its benchmark files)."""
 
 import csv
-from pathlib import Path
 from typing import Any
 
 from cbir.report.results import Results
+from cbir.results import BENCHMARK
 
 TITLE = "Timings"
 ORDER = 110
@@ -13,14 +13,13 @@ INPUTS = ()
 
 def gather(results: Results) -> dict[str, Any] | None:
     """Duration and memory of each job's last run, longest first."""
-    folder = results.root / "benchmarks"
     jobs: list[dict[str, Any]] = []
-    for path in filter(Path.is_file, folder.rglob("*.tsv")):
-        stage, *item = path.relative_to(folder).with_suffix("").parts
+    for path, names in results.find(BENCHMARK):
+        stage, _, item = names["job"].partition("/")
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
                 seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
-                jobs.append({"stage": stage, "item": "/".join(item), "seconds": seconds, "memory": memory})
+                jobs.append({"stage": stage, "item": item, "seconds": seconds, "memory": memory})
     if not jobs:
         return None
     jobs.sort(key=lambda job: (-(job["seconds"] or 0), job["stage"], job["item"]))

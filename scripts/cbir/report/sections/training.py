@@ -5,13 +5,11 @@ from typing import Any
 from cbir.evaluation import measure
 from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.report.results import Results
+from cbir.results import HISTORY, TRAINING_PICTURE
 
 TITLE = "Training"
 ORDER = 50
-INPUTS = (
-    "encoders/{trained}/history.csv",
-    "encoders/{trained}/training.svg",
-)
+INPUTS = (HISTORY, TRAINING_PICTURE)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
@@ -22,7 +20,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     for name in results.names["trained"]:
         monitor = results.config["encoders"][name]["training"]["monitor"]
         key, metric = measure.key(monitor), METRICS.get_entry(monitor)
-        history = results.table(f"encoders/{name}/history.csv", ["epoch", "images", key, "best"], [key])
+        history = results.table(HISTORY, ["epoch", "images", key, "best"], [key], trained=name)
         best = history[history["best"] == 1]
         encoders.append(
             {
@@ -34,7 +32,7 @@ def gather(results: Results) -> dict[str, Any] | None:
                 "before": float(history[key].iloc[0]),
                 "best": float(best[key].iloc[0]),
                 "best_epoch": int(best["epoch"].iloc[0]),
-                "picture": results.vector(f"encoders/{name}/training.svg"),
+                "picture": results.vector(TRAINING_PICTURE, trained=name),
             }
         )
     return {"encoders": encoders}

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 
 from cbir.report.results import Results
+from cbir.results import CONFUSION, WORST
 
-TITLE = "The weakest category"
+TITLE = "The category with the lowest F1"
 ORDER = 80
-INPUTS = (
-    "evaluation/{method}/worst.json",
-    "evaluation/{method}/confusion.csv",
-)
+INPUTS = (WORST, CONFUSION)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -20,7 +18,7 @@ def gather(results: Results) -> dict[str, Any]:
 
 
 def _worst(results: Results, method: str) -> dict[str, Any]:
-    found = results.json(f"evaluation/{method}/worst.json")
+    found = results.json(WORST, method=method)
     names, counts = results.confusion(method)
     place = names.index(found["category"])
     column = counts[:, place].copy()
@@ -30,11 +28,13 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
         **{key: found[key] for key in ("category", "precision", "recall", "f1", "retrieved", "anmrr_at_retrieved")},
         "support": int(counts[place].sum()),
         "taken_for": found["taken_for"],
+        "lowest_in": found["lowest_in"],
+        "resamples": found["resamples"],
         "taken_for_it": sorted(taken, key=lambda item: (-item["count"], item["category"])),
         "rows": [
             {
                 "query": results.card(item["image_id"]),
-                "nmrr": item["nmrr"],
+                "nmrr_at_k": item["nmrr_at_k"],
                 "results": [_answer(results, image_id, found["category"]) for image_id in item["retrieved"]],
             }
             for item in found["images"]

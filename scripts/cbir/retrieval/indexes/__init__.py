@@ -11,8 +11,8 @@ imported while the workflow is planned, so it imports large libraries within its
 
 ``build(features, **options)``
     Returns the index, any object, over the gallery's ``features`` (n, d) float32 or float64. Row i of the index is row
-    i of the features. Options are keyword arguments, named as the keys of ``index`` in the configuration; keys that it
-    does not take are not handed to it.
+    i of the features. Options are keyword arguments, named as the keys of ``index`` in the configuration; setting a key
+    that it does not take is an error.
 
 ``save(index, path)``
     Writes the index to the file ``path``. The same features give the same bytes. Not needed without a ``SUFFIX``.
@@ -29,19 +29,28 @@ imported while the workflow is planned, so it imports large libraries within its
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from cbir.files.errors import InputError
 from cbir.files.registry import Registry
 
 REGISTRY = Registry(__name__, __path__[0], "index kind")
 
 
-def options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
     """Return those of the configuration's settings that a kind of index takes.
 
+    Args:
+        kind: an entry.
+        settings: the keys of ``index``, complete.
+        given: the keys that a person set; the others have their defaults.
+
     Raises:
-        InputError: when there is no such kind.
+        InputError: when there is no such kind, or it does not take an option that a person set.
     """
-    taken = list(inspect.signature(REGISTRY.get_entry(kind).build).parameters)[1:]
-    return {name: value for name, value in settings.items() if name in taken}
+    taken = ["kind", *list(inspect.signature(REGISTRY.get_entry(kind).build).parameters)[1:]]
+    for name in given:
+        if name not in taken:
+            raise InputError(f"config: index.{name} is set, but index.kind {kind} does not take it: take it out.")
+    return {name: settings[name] for name in taken[1:] if name in settings}

@@ -22,7 +22,7 @@ def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> NDArray[A
 
 def search(index: NDArray[Any], queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the distances and rows of the k nearest; ties by row."""
-    # Here, for the library of linear algebra threads that it imports.
+    # Imported here, because it imports threadpoolctl, which planning the workflow does not need.
     from cbir.retrieval.exact import nearest
 
     return nearest(queries, index, k)

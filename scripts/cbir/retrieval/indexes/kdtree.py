@@ -24,7 +24,7 @@ SUFFIX = ".pkl"
 
 def build(features: NDArray[Any], *, leafsize: int) -> "KDTree":
     """Return a KD-tree over the features; ``leafsize`` is how many rows a leaf has at most."""
-    # Here, so that planning the workflow waits for no import.
+    # Imported here, so that planning the workflow does not wait for it.
     from scipy.spatial import KDTree
 
     return KDTree(features, leafsize=leafsize)
@@ -72,7 +72,7 @@ def _pickle(tree: "KDTree", stream: Any) -> None:
 
 
 class _Hashed:
-    """A file that keeps nothing but the SHA-256 of what is written to it."""
+    """A file object that computes the SHA-256 of what is written to it and stores nothing."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()

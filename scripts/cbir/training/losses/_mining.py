@@ -24,8 +24,8 @@ def random_partners(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw for each image of a batch another of its category and one of a different category.
 
-    This is done beside the images, not in the loss, because no backend-neutral loss can draw numbers that a resumed
-    training repeats.
+    The batches are made with them, and the loss does not draw, because no backend-neutral loss can draw numbers that a
+    resumed training repeats.
 
     Args:
         labels: integers (n,), at least two categories and two images of each.
@@ -103,7 +103,7 @@ def semi_hard_triplets(distances: Any, labels: Any) -> tuple[Any, Any, Any]:
     return distances, negative, ops.cast(positive_pairs, distances.dtype)
 
 
-_FAR = 1e30  # Stands for infinity, which would turn gradients into NaN.
+_FAR = 1e30  # Used instead of infinity, which would turn gradients into NaN.
 
 
 def _pairs(labels: Any) -> tuple[Any, Any]:

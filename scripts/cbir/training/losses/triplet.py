@@ -10,6 +10,9 @@ from cbir.training.losses import _mining
 from cbir.training.losses._loss import Loss
 from cbir.training.settings import TrainingSettings
 
+# Its mining and margin are settings of the training.
+OPTIONS: dict[str, Any] = {}
+
 # The hinge of a triplet of coinciding embeddings is the margin; a tenth of it counts as no distance. Measured at margin
 # 0.2: batch-hard mining of a network from scratch collapsed to loss 0.216 and spread 0.05 within an epoch, healthy
 # trainings have spreads above 0.7.
@@ -56,7 +59,7 @@ class TripletLoss(Loss):
 
 
 def is_collapsed(loss: float, spread: float, margin: float) -> bool:
-    """Return whether a loss is about the margin while the embeddings have no spread to speak of.
+    """Return whether a loss is close to the margin while the embeddings have hardly any spread.
 
     Args:
         loss: mean hinge.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cbir.workflow.leftovers import remove
+from cbir.report.leftovers import remove
 
 ASKED = {
     "split": ["train", "val", "test", "outside-00000001"],
@@ -10,12 +10,12 @@ ASKED = {
     "method": ["a", "b"],
     "derived": ["b"],
     "pair": ["a_vs_b"],
-    "comparison": ["methods", "categories", "best_worst"],
     "query": ["worst", "photo.1-12345678"],
     "refinement": ["red.1"],
     "simulated": ["a"],
     "ending": ["json", "pkl"],
 }
+ENDINGS = ["json", "pkl"]
 KEPT = [
     "splits/train.csv",
     "splits/outside-00000001.csv",
@@ -65,17 +65,17 @@ def test_what_is_not_asked_for_is_removed_with_its_folders(tmp_path: Path) -> No
     for name in (*KEPT, *REMOVED):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert remove(tmp_path, ASKED) == REMOVED
+    assert remove(tmp_path, ASKED, ENDINGS) == REMOVED
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(KEPT)
     for folder in ("queries/old", "features/old", "feedback/red", "feedback/simulated/b"):
         assert not (tmp_path / folder).exists()
-    assert remove(tmp_path, ASKED) == []
+    assert remove(tmp_path, ASKED, ENDINGS) == []
 
 
 def test_a_comparison_goes_when_one_method_is_left(tmp_path: Path) -> None:
     (tmp_path / "comparison").mkdir()
     (tmp_path / "comparison/methods.svg").touch()
-    assert remove(tmp_path, ASKED | {"comparison": []}) == ["comparison/methods.svg"]
+    assert remove(tmp_path, ASKED | {"method": ["a"]}, ENDINGS) == ["comparison/methods.svg"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,13 +1,12 @@
-"""The last words of a run: what came out of it, or what failed."""
+"""The summary at the end of a run: its results, or the jobs that failed."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cbir.files.printable import printable
-from cbir.files.tables import read_csv
+from cbir.results import CONFIGURATION, REJECTED, REPORT, SUMMARY, SUSPECTS, Results
 
 _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
 
@@ -21,26 +20,22 @@ def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any
         figures: returns the figures to show of a method's summary, as text by name, as
             `cbir.evaluation.measure.as_text` does.
     """
-    results = Path(results)
-    images = read_csv(results / "collection/images.csv", ["category"])
-    rejected = len(read_csv(results / "collection/rejected.csv", ["path"]))
-    doubtful = len(read_csv(results / "collection/suspects.csv", ["image_id"]))
-    configuration = json.loads((results / "configuration.json").read_text(encoding="utf-8"))
-    shown = {
-        method: figures(json.loads((results / f"evaluation/{method}/summary.json").read_text(encoding="utf-8")))
-        for method in configuration["methods"]
-    }
+    held = Results(results)
+    rejected = len(held.table(REJECTED, ["path"]))
+    doubtful = len(held.table(SUSPECTS, ["image_id"]))
+    methods = held.json(CONFIGURATION)["methods"]
+    shown = {method: figures(held.json(SUMMARY, method=method)) for method in methods}
     rows = [["method", *next(iter(shown.values()))], *([method, *row.values()] for method, row in shown.items())]
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = [
         "",
-        f"Images used: {len(images):,}, in {images['category'].nunique():,} categories; files rejected: {rejected:,} "
-        f"(rejected.csv); labels in doubt: {doubtful:,} (suspects.csv)",
+        f"Images used: {len(held.images):,}, in {held.images['category'].nunique():,} categories; "
+        f"files rejected: {rejected:,} (rejected.csv); labels in doubt: {doubtful:,} (suspects.csv)",
         *(
             "  ".join([f"  {name:{first}}", *(f"{cell:>{width}}" for cell, width in zip(row, others, strict=True))])
             for name, *row in rows
         ),
-        f"Report: {(results / 'report.html').resolve()}",
+        f"Report: {held.path(REPORT).resolve()}",
         f"Search: {serve}",
     ]
     return "\n".join(map(printable, lines))
@@ -51,7 +46,7 @@ def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:
 
     Args:
         jobs: what each job is called, and the path of its log file.
-        since: when the run began, in seconds since 1970; what a log file says of an earlier run is passed over.
+        since: when the run began, in seconds since 1970; lines that a log file has from an earlier run are ignored.
     """
     said = [f"  {name}: {_sentence(Path(log), since)}" for name, log in sorted(jobs)]
     head = f"{len(said)} {'job' if len(said) == 1 else 'jobs'} failed:" if said else "The run was interrupted."

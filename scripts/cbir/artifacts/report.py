@@ -1,19 +1,12 @@
-"""Looks at pictures, reports, logs and what the workflow remembers. They say little of what they were made from."""
+"""Checks of pictures and reports, which hold little about what they were made from."""
 
 import re
-from importlib import resources
 from pathlib import Path
 
-import pandas as pd
-import yaml
-
-from cbir.artifacts.found import ROWS, Found
-from cbir.artifacts.results import Results, read_object
+from cbir.artifacts.found import Found
 from cbir.collection.images import MAX_BYTES, ImageError, decode, read_bytes
 from cbir.files.errors import InputError
-from cbir.workflow import configuration as config
-
-_SCHEMA = resources.files("cbir.workflow") / "config.schema.yaml"
+from cbir.results import INDEX_ABOUT, Results, read_object
 
 
 def png(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -28,7 +21,7 @@ def png(results: Results, path: Path, names: dict[str, str], found: Found) -> No
 
 def svg(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """See that it is a whole picture. Its XML is not parsed, so that no entity in it is expanded."""
-    text = _text(path)
+    text = read_whole(path)
     size = re.search(
         r'<svg[^>]*\bwidth="([\d.]+)pt"[^>]*\bheight="([\d.]+)pt"|<svg[^>]*\bheight="([\d.]+)pt"[^>]*\b'
         r'width="([\d.]+)pt"',
@@ -45,8 +38,8 @@ def svg(results: Results, path: Path, names: dict[str, str], found: Found) -> No
 def report(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the figures of every method."""
     html(results, path, names, found)
-    text = _text(path)
-    for side in sorted(results.root.glob("index/*.json")):
+    text = read_whole(path)
+    for side, _ in results.find(INDEX_ABOUT):
         digest = str(read_object(side).get("features_sha256"))
         found.require(
             digest in text,
@@ -56,21 +49,9 @@ def report(results: Results, path: Path, names: dict[str, str], found: Found) ->
         )
 
 
-def configuration(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Check it as the workflow does, and compare its methods with those that were evaluated."""
-    settings = config.check(read_object(path), yaml.safe_load(_SCHEMA.read_text(encoding="utf-8")))
-    found.fits.append(_SCHEMA.name)
-    found.count = f"{len(settings['encoders'])} encoders, {len(settings['methods'])} methods"
-    found.source = {key: config.canonical(value) for key, value in settings.items()}
-    absent = next((name for name in settings["methods"] if not results.path(f"evaluation/{name}").is_dir()), None)
-    found.require(
-        absent is None, "evaluation", f"{path} has the method {absent!r}, which is not evaluated", "run again"
-    )
-
-
 def html(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """See that it is a whole HTML file."""
-    text = _text(path)
+    text = read_whole(path)
     if "<html" not in text[:2000] or not text.rstrip().endswith("</html>"):
         raise InputError(f"{path} is no whole HTML file: remove it and run again.")
     title = re.search("<title>([^<]*)</title>", text)
@@ -78,33 +59,12 @@ def html(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     found.source = {"title": title[1].strip()} if title else {}
 
 
-def log(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Show the last lines."""
-    lines = _text(path).splitlines()
-    found.count = f"{len(lines):,} lines"
-    found.rows = pd.DataFrame({"last lines": lines[-ROWS:]})
+def read_whole(path: Path) -> str:
+    """Return the text of a file.
 
-
-def benchmark(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Show time (seconds) and memory (megabytes)."""
-    try:
-        table = pd.read_csv(path, sep="\t")[["s", "h:m:s", "max_rss", "cpu_time"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no table of time and memory ({error}): remove it and run again.") from None
-    found.count = f"{len(table)} jobs"
-    found.rows = table
-
-
-def memory(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Count; a run takes from it what is still true and forgets the rest."""
-    remembered = read_object(path)
-    entries = remembered.get("files", remembered.get("images"))
-    if not isinstance(entries, dict):
-        raise InputError(f"{path} is not what the workflow remembers: remove it and run again.")
-    found.count = f"{len(entries):,} entries"
-
-
-def _text(path: Path) -> str:
+    Raises:
+        InputError: when it is missing, too large or no text.
+    """
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} is missing, no file or larger than {MAX_BYTES:,} bytes: remove it and run again.")
     try:

@@ -1,0 +1,106 @@
+"""Choose values of a derived method's steps by how well the validation images find their categories in train."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.evaluation import measure
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.validation import retrieval_quality
+from cbir.features.chains import Chain, alternatives, chains, chosen_row, monitor_of
+from cbir.features.transforms import Matrix, Step, Transform, fit_parts, fit_step, side_by_side
+from cbir.files.errors import InputError
+from cbir.files.progress import Progress
+
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        row: the method's row with the chosen values.
+        fitted: the transform with them.
+        tried: a dictionary a choice, in the order in which they are tried: ``steps``, those that have lists, with the
+            values tried, and ``value``, the monitor's on val.
+        best: the place in ``tried`` of the best one; the first of equally good ones.
+    """
+
+    row: dict[str, Any]
+    fitted: Transform
+    tried: list[dict[str, Any]]
+    best: int
+
+
+def choose(
+    row: dict[str, Any],
+    train: Sequence[Matrix],
+    train_labels: NDArray[np.int64],
+    val: Sequence[Matrix],
+    val_labels: NDArray[np.int64],
+    k: int | None = None,
+) -> Choice:
+    """Try every choice of a value from each list in a row's steps, and return the one whose ``monitor`` is best on val.
+
+    Steps are fitted on train alone; val images are the queries. Nothing is random.
+
+    Args:
+        row: the method's row of the configuration, see `cbir.features.chains.chains`; ``monitor`` names the metric,
+            ANMRR if it is missing.
+        train: the gallery, (n, d) float32 for each part.
+        train_labels: int64 (n,).
+        val: the queries, (m, d) float32 for each part.
+        val_labels: int64 (m,).
+        k: results looked at; None suffices for a monitor that does not depend on it.
+
+    Raises:
+        InputError: when there is no val image of a category of train, or a step cannot be fitted.
+    """
+    if not np.isin(val_labels, train_labels).any():
+        raise InputError(
+            "The val split has no image of a category of the train split to choose by: raise split.val, or give each "
+            "option of the method's steps one value and remove choose."
+        )
+    monitor = monitor_of(row)
+    asked = chains(row)
+    parts = fit_parts(asked.parts, train)
+    gallery, queries = side_by_side(parts, train, True), side_by_side(parts, val, False)
+    choices = [len(alternatives(step)) for step in asked.whole]
+    progress = Progress("choices tried", math.prod(choices))
+    best, row_of_best, fitted = 0, row, list[Step]()
+    tried = list[dict[str, Any]]()
+    for written, steps, ours, theirs in _every(asked.whole, gallery, queries):
+        figures = retrieval_quality(
+            theirs.astype(np.float32), val_labels, ours.astype(np.float32), train_labels, [monitor], k
+        )
+        value = figures[measure.key(monitor)]
+        if not tried or _better(monitor, value, tried[best]["value"]):
+            best, row_of_best, fitted = len(tried), chosen_row(row, written), steps
+        listed = [step for step, count in zip(written, choices, strict=True) if count > 1]
+        tried.append({"steps": listed, "value": value})
+        progress.advance(1)
+    return Choice(row_of_best, Transform(parts, fitted), tried, best)
+
+
+def _every(chain: Chain, gallery: Rows, queries: Rows) -> Iterator[tuple[Chain, list[Step], Rows, Rows]]:
+    """Yield each choice of a chain: as it is written, fitted, and what it makes of the gallery and of the queries.
+
+    What choices begin with alike is fitted once.
+    """
+    if not chain:
+        yield [], [], gallery, queries
+        return
+    for written in alternatives(chain[0]):
+        step = fit_step(written, gallery)
+        made = step.apply(gallery, is_gallery=True), step.apply(queries, is_gallery=False)
+        for rest, steps, ours, theirs in _every(chain[1:], *made):
+            yield [written, *rest], [step, *steps], ours, theirs
+
+
+def _better(monitor: str, value: float, best: float) -> bool:
+    return value > best if REGISTRY[monitor].HIGHER_IS_BETTER else value < best

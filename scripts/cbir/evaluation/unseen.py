@@ -1,0 +1,58 @@
+"""How well the queries find images that no network was trained on.
+
+The gallery is the train split, and a network ranks the images of its training better than others. The validation images
+had no part in it but to choose the best epoch. As ANMRR depends on the size of a gallery, it is measured over them and
+over as many train images.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.evaluation.metrics import REGISTRY
+from cbir.evaluation.relevance import mean_defined
+from cbir.features.store import FeatureStore
+from cbir.retrieval import exact
+
+
+def unseen_gallery(
+    train: FeatureStore, val: FeatureStore, test: FeatureStore, block_bytes: int = exact.BLOCK_BYTES
+) -> dict[str, Any]:
+    """Return ANMRR over a gallery that no network was trained on, and over one of the same make-up that one was.
+
+    Args:
+        train: the images of training.
+        val: images that were not trained on.
+        test: the queries.
+        block_bytes: memory for a block of rankings.
+
+    Returns:
+        ``gallery``, how many images either gallery has: of each category as many as both splits have, the first by
+        their SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's
+        category is in the gallery.
+    """
+    most = 1 + int(max(store.label.max(initial=-1) for store in (train, val, test)))
+    counts = np.minimum(*(np.bincount(store.label, minlength=most) for store in (train, val)))
+    figures = [_anmrr(store, _first(store, counts), test, counts, block_bytes) for store in (val, train)]
+    return {"gallery": int(counts.sum()), **dict(zip(("anmrr", "anmrr_train"), figures, strict=True))}
+
+
+def _first(store: FeatureStore, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of the first images of each category by their SHA-256, in the order of the store."""
+    order = np.lexsort((store.sha256.astype(str), store.label))
+    place = np.arange(len(order)) - np.searchsorted(store.label[order], store.label[order])
+    return np.sort(order[place < counts[store.label[order]]])
+
+
+def _anmrr(
+    store: FeatureStore, rows: NDArray[np.int64], test: FeatureStore, counts: NDArray[np.int64], block_bytes: int
+) -> float | None:
+    relevant = counts[test.label]
+    if not relevant.any():
+        return None
+    labels, values = store.label[rows], np.empty(len(test.label))
+    for queries, order in exact.rankings(test.features, store.features[rows], block_bytes):
+        relevance = labels[order] == test.label[queries, None]
+        values[queries] = REGISTRY["anmrr"].per_query(relevance, gtm=int(relevant.max()))
+    return mean_defined(values)

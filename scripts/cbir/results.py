@@ -1,0 +1,243 @@
+"""What a run holds: the name of every file below ``results/``, once, and `Results`, which reads them.
+
+A name is a pattern relative to ``results/``. A wildcard in braces stands for one part of a path, and one with an
+asterisk for any number of parts. The rules spell the same paths out, as is usual in Snakemake; `tests/test_results.py`
+compares the two.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cbir.collection.categories import read_categories
+from cbir.collection.columns import IMAGE_COLUMNS, SPLIT_COLUMNS
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, read_json
+
+if TYPE_CHECKING:
+    from cbir.features.store import FeatureStore
+    from cbir.features.transforms import Transform
+
+CONFIGURATION = "configuration.json"
+REPORT = "report.html"
+SNAKEMAKE_REPORT = "snakemake-report.html"
+
+IMAGES = "collection/images.csv"
+REJECTED = "collection/rejected.csv"
+NOTES = "collection/notes.csv"
+CATEGORIES = "collection/categories.json"
+HASHES = "collection/hashes.csv"
+GROUPS = "collection/groups.csv"
+NEAR_DUPLICATES = "collection/near_duplicates.csv"
+SUSPECTS = "collection/suspects.csv"
+SHARD_MANIFEST = "collection/shards/{shard}.csv"
+CONTENTS_MEMORY = "collection/memory/contents.json"
+DECODED_MEMORY = "collection/memory/decoded.json"
+SOURCE_FOLDER = "sources/{source}/images"
+SOURCE_IMAGE = "sources/{source}/images/{image*}"
+CREDITS = "sources/{source}/credits.csv"
+SPLIT = "splits/{split}.csv"
+
+WEIGHTS = "weights/{weights}.keras"
+WEIGHTS_ABOUT = "weights/{weights}.json"
+NETWORK = "encoders/{encoder}.keras"
+NETWORK_ABOUT = "encoders/{encoder}.json"
+HISTORY = "encoders/{trained}/history.csv"
+TRAINING_PICTURE = "encoders/{trained}/training.svg"
+CHECKPOINT = "encoders/{trained}/checkpoint.npz"
+CHECKPOINT_CODE = "encoders/{trained}/checkpoint.code"
+
+ENCODED_OUTSIDE = "encoded/{encoder}/{runtime}/{outside}.h5"
+ENCODED = "encoded/{encoder}/{runtime}/{shard}.h5"
+ENCODED_PART = "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5"
+FEATURES = "features/{method}/{split}.h5"
+TRANSFORM = "transforms/{derived}.h5"
+INDEX_ABOUT = "index/{method}.json"
+INDEX = "index/{method}.{ending}"
+
+SUMMARY = "evaluation/{method}/summary.json"
+METHOD_CATEGORIES = "evaluation/{method}/categories.csv"
+METHOD_CATEGORIES_PICTURE = "evaluation/{method}/categories.svg"
+METHOD_QUERIES = "evaluation/{method}/queries.csv"
+NEIGHBOURS = "evaluation/{method}/neighbours.csv"
+CONFUSION = "evaluation/{method}/confusion.csv"
+CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
+WORST = "evaluation/{method}/worst.json"
+
+METHODS = "comparison/methods.csv"
+METHODS_PICTURE = "comparison/methods.svg"
+COMPARED_CATEGORIES = "comparison/categories.csv"
+COMPARED_CATEGORIES_PICTURE = "comparison/categories.svg"
+BEST_WORST = "comparison/best_worst.csv"
+PAIR = "comparison/{pair}.json"
+PAIR_TABLE = "comparison/{pair}.csv"
+PAIR_PICTURE = "comparison/{pair}.svg"
+
+QUERY = "queries/{method}/{query}.json"
+QUERY_PICTURE = "queries/{method}/{query}.png"
+GAIN = "feedback/simulated/{simulated}/gain.csv"
+GAIN_PICTURE = "feedback/simulated/{simulated}/gain.svg"
+EXAMPLE = "feedback/simulated/{simulated}/example.json"
+EXAMPLE_PICTURE = "feedback/simulated/{simulated}/example.png"
+ROUNDS = "feedback/{refinement}/rounds.json"
+ROUND_RESULTS = "feedback/{refinement}/results.csv"
+ROUND_VECTORS = "feedback/{refinement}/vectors.h5"
+REFINEMENT_PICTURE = "feedback/{refinement}/refinement.png"
+
+LOG = "logs/{log*}"
+BENCHMARK = "benchmarks/{job*}.tsv"
+
+FILES = tuple(value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str))
+"""All of the above."""
+OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST)
+"""Those that a run with a single method does not make."""
+JOBS = (
+    *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
+    *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
+    *("encode/{encoder}/{runtime}/{outside}", "encode/{encoder}/{runtime}/{shard}", "outside/{split}"),
+    *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "choose/{derived}", "index/{method}"),
+    *("evaluate/{method}", "plot_evaluation/{method}", "compare_pair/{pair}", "query/{method}/{query}"),
+    *("refine/{refinement}", "simulate/{simulated}", "plot_simulation/{simulated}"),
+)
+"""The rules, each with the wildcards that tell its jobs apart, as in the names of their logs and benchmarks."""
+
+_PARTS = {"outside": "outside-[0-9a-f]{8}", "pair": ".+_vs_.+"}
+
+
+def match(pattern: str, name: str) -> dict[str, str] | None:
+    """Return what the wildcards of a pattern stand for in a path relative to ``results/``, None if it does not fit."""
+    found = _expression(pattern).fullmatch(name)
+    return found.groupdict() if found else None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+\*?)\}", pattern)
+    for place, part in enumerate(parts):
+        if place % 2:
+            name = part.removesuffix("*")
+            parts[place] = f"(?P<{name}>{'.+' if part != name else _PARTS.get(name, '[^/]+')})"
+        else:
+            parts[place] = re.escape(part)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+class Results:
+    """The folder of a run's results.
+
+    Every reader takes a pattern of this module and what its wildcards stand for. It raises `InputError`, naming the
+    file, when that is missing or damaged. What was read is kept: do not change it.
+
+    Attributes:
+        folder: the folder.
+        home: the folder that the workflow ran in, to which the paths of images are relative.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.home = self.folder.absolute().parent
+        self._kept: dict[Any, Any] = {}
+
+    def path(self, pattern: str, **names: str) -> Path:
+        """Return the path of a file."""
+        return self.folder / pattern.format(**names)
+
+    def find(self, pattern: str, **names: str) -> list[tuple[Path, dict[str, str]]]:
+        """Return the files of a pattern, sorted, each with what the wildcards that are not in ``names`` stand for."""
+        wanted = re.sub(r"\{(\w+)\}", lambda wildcard: names.get(wildcard[1], wildcard[0]), pattern)
+        glob = re.sub(r"\{\w+\}", "*", re.sub(r"\{\w+\*\}", "**/*", wanted))
+        paths = sorted(path for path in self.folder.glob(glob) if path.is_file())
+        found = ((path, match(wanted, path.relative_to(self.folder).as_posix())) for path in paths)
+        return [(path, values) for path, values in found if values is not None]
+
+    def require_methods(self) -> list[str]:
+        """Return the names of the methods that have features of the gallery, in alphabetical order.
+
+        Raises:
+            InputError: when there is none.
+        """
+        if not self.folder.is_dir():
+            raise InputError(
+                f"The folder {self.folder} does not exist: run the workflow first, or name the folder of its results."
+            )
+        methods = [names["method"] for _, names in self.find(FEATURES, split="train")]
+        if not methods:
+            raise InputError(f"The folder {self.folder} holds no method's features: run the workflow first.")
+        return methods
+
+    def table(self, pattern: str, columns: list[str], numbers: Sequence[str] = (), **names: str) -> pd.DataFrame:
+        """Read a CSV file.
+
+        Args:
+            pattern: its name.
+            columns: names of columns that must be there.
+            numbers: names of columns of numbers, in which an empty cell is an undefined figure: NaN.
+            names: what the wildcards stand for.
+        """
+        path = self.path(pattern, **names)
+        table: pd.DataFrame = self._once((path, *columns), lambda: read_csv(path, columns))
+        return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+
+    def json(self, pattern: str, **names: str) -> dict[str, Any]:
+        """Read a JSON file, which holds an object."""
+        path = self.path(pattern, **names)
+        return self._once(path, lambda: read_object(path))
+
+    def setting(self, *keys: str) -> Any:
+        """Return a value of the run's configuration, by the keys that lead to it."""
+        value: Any = self.json(CONFIGURATION)
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                raise InputError(f"{self.path(CONFIGURATION)} lacks {'.'.join(keys)}: run the workflow again.")
+            value = value[key]
+        return value
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """The usable images of the collection: ``collection/images.csv``."""
+        return self.table(IMAGES, IMAGE_COLUMNS)
+
+    def categories(self) -> list[str]:
+        """Return the categories in the order of their labels."""
+        path = self.path(CATEGORIES)
+        return self._once((path, "names"), lambda: read_categories(path))
+
+    def split(self, name: str) -> pd.DataFrame:
+        """Return the manifest of a split."""
+        return self.table(SPLIT, SPLIT_COLUMNS, split=name)
+
+    def store(self, method: str, split: str) -> "FeatureStore":
+        """Return a method's features of a split."""
+        # Here, like another import below: Snakemake itself uses this module, and need not wait for h5py.
+        from cbir.features import store
+
+        path = self.path(FEATURES, method=method, split=split)
+        return self._once(path, lambda: store.read(path, method))
+
+    def transform(self, method: str) -> "tuple[Transform, dict[str, str]]":
+        """Return a derived method's fitted steps and what they were fitted to."""
+        from cbir.features import transforms
+
+        path = self.path(TRANSFORM, derived=method)
+        return self._once(path, lambda: transforms.read(path))
+
+    def _once(self, key: Any, read: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = read()
+        return self._kept[key]
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: when it is missing, damaged or holds anything else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds no JSON object: remove it and run again.")
+    return value

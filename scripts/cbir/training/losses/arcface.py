@@ -1,0 +1,72 @@
+"""ArcFace: additive angular margin (Deng, Guo, Xue and Zafeiriou, CVPR 2019)."""
+
+import math
+from typing import Any
+
+from keras import ops
+
+from cbir.training.losses._loss import Loss
+from cbir.training.losses._similarities import ProxyLoss, cosines, cross_entropy
+from cbir.training.settings import TrainingSettings
+
+OPTIONS = {
+    "margin": {
+        "description": "How many radians nearer an image must be to its own proxy.",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1.5,
+        "default": 0.5,
+    },
+    "scale": {
+        "description": "What cosines are multiplied by.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 64,
+    },
+    "rate": {
+        "description": "How many times the encoder's learning rate the proxies are trained with.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 100,
+    },
+}
+
+# The derivative of the arc cosine is infinite at 1.
+_EPSILON = 1e-7
+
+
+def build(
+    settings: TrainingSettings,
+    categories: int,
+    dimension: int,
+    *,
+    margin: float = 0.5,
+    scale: float = 64,
+    rate: float = 100,
+) -> Loss:
+    """Return the ArcFace loss, whose variable is a proxy of each category."""
+    return ArcFace(categories, dimension, margin, scale, rate, settings.seed)
+
+
+class ArcFace(ProxyLoss):
+    """The mean over images of the cross-entropy of scaled cosines to all proxies; to their own, that of a larger angle.
+
+    Where an angle and the margin exceed pi, cos(angle) - margin sin(margin) takes the place of their cosine, which
+    would rise again.
+    """
+
+    def __init__(self, categories: int, dimension: int, margin: float, scale: float, rate: float, seed: int) -> None:
+        super().__init__("arcface", categories, dimension, rate, seed)
+        self.margin, self.scale = margin, scale
+
+    def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the loss; every term is active."""
+        similar = cosines(embeddings, self.proxies)
+        angles = ops.arccos(ops.clip(similar, -1 + _EPSILON, 1 - _EPSILON))
+        farther = ops.where(
+            angles <= math.pi - self.margin,
+            ops.cos(angles + self.margin),
+            ops.cos(angles) - self.margin * math.sin(self.margin),
+        )
+        own = self.own(targets["labels"])
+        return cross_entropy(self.scale * ops.where(own, farther, similar), own), ops.ones(())

@@ -1,0 +1,79 @@
+"""The multi-similarity loss (Wang, Han, Huang, Dong and Scott, CVPR 2019)."""
+
+from typing import Any
+
+from keras import ops
+
+from cbir.training.losses._loss import Loss
+from cbir.training.losses._similarities import cosines, log_sum_exp, pairs
+from cbir.training.settings import TrainingSettings
+
+OPTIONS = {
+    "alpha": {
+        "description": "How sharply pairs of one category that are far apart weigh.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 2,
+    },
+    "beta": {
+        "description": "How sharply pairs of two categories that are near weigh.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 50,
+    },
+    "base": {
+        "description": "The cosine from which both are measured.",
+        "type": "number",
+        "minimum": -1,
+        "maximum": 1,
+        "default": 0.5,
+    },
+    "epsilon": {
+        "description": "A pair counts unless it is better than the anchor's worst pair of the other sort by more than "
+        "this, in cosine; null counts all.",
+        "type": ["number", "null"],
+        "minimum": 0,
+        "default": 0.1,
+    },
+}
+
+
+def build(
+    settings: TrainingSettings,
+    categories: int,
+    dimension: int,
+    *,
+    alpha: float = 2,
+    beta: float = 50,
+    base: float = 0.5,
+    epsilon: float | None = 0.1,
+) -> Loss:
+    """Return the multi-similarity loss; it has no variables."""
+    return MultiSimilarity(alpha, beta, base, epsilon)
+
+
+class MultiSimilarity(Loss):
+    """The mean over anchors of log(1 + sum exp(-alpha (s+ - base))) / alpha, log(1 + sum exp(beta (s- - base))) / beta.
+
+    The two are added. s+ are the cosines to images of the anchor's category, s- those to others. Pairs are mined as in
+    the paper: s+ counts if it is below the largest s- plus epsilon, s- if it is above the smallest s+ less epsilon.
+    """
+
+    def __init__(self, alpha: float, beta: float, base: float, epsilon: float | None) -> None:
+        super().__init__("multi-similarity")
+        self.alpha, self.beta, self.base, self.epsilon = alpha, beta, base, epsilon
+
+    def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the loss, and the share of pairs that count."""
+        similar = cosines(embeddings, embeddings)
+        positive, negative = pairs(targets["labels"])
+        of_all = ops.sum(ops.cast(positive, "float32")) + ops.sum(ops.cast(negative, "float32"))
+        if self.epsilon is not None:
+            highest = ops.max(ops.where(negative, similar, -2), axis=1, keepdims=True)
+            lowest = ops.min(ops.where(positive, similar, 2), axis=1, keepdims=True)
+            positive = ops.logical_and(positive, similar - self.epsilon < highest)
+            negative = ops.logical_and(negative, similar + self.epsilon > lowest)
+        near = log_sum_exp(-self.alpha * (similar - self.base), positive, axis=1, one=True) / self.alpha
+        far = log_sum_exp(self.beta * (similar - self.base), negative, axis=1, one=True) / self.beta
+        counted = ops.sum(ops.cast(positive, "float32")) + ops.sum(ops.cast(negative, "float32"))
+        return ops.mean(near + far), counted / of_all

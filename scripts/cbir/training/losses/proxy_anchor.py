@@ -1,0 +1,65 @@
+"""The proxy-anchor loss (Kim, Kim, Cho and Kwak, CVPR 2020)."""
+
+from typing import Any
+
+from keras import ops
+
+from cbir.training.losses._loss import Loss
+from cbir.training.losses._similarities import ProxyLoss, cosines, log_sum_exp
+from cbir.training.settings import TrainingSettings
+
+OPTIONS = {
+    "margin": {
+        "description": "How far, in cosine, images are pulled beyond and pushed away from a proxy.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.1,
+    },
+    "alpha": {
+        "description": "How sharply the hardest images of a proxy weigh.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 32,
+    },
+    "rate": {
+        "description": "How many times the encoder's learning rate the proxies are trained with.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 100,
+    },
+}
+
+
+def build(
+    settings: TrainingSettings,
+    categories: int,
+    dimension: int,
+    *,
+    margin: float = 0.1,
+    alpha: float = 32,
+    rate: float = 100,
+) -> Loss:
+    """Return the proxy-anchor loss, whose variable is a proxy of each category."""
+    return ProxyAnchor(categories, dimension, margin, alpha, rate, settings.seed)
+
+
+class ProxyAnchor(ProxyLoss):
+    """Mean over proxies with images in the batch of log(1 + sum exp(-alpha (s+ - margin))), and over all proxies of
+    log(1 + sum exp(alpha (s- + margin))).
+
+    s+ are the cosines of a proxy to the images of its category, s- those to others.
+    """
+
+    def __init__(self, categories: int, dimension: int, margin: float, alpha: float, rate: float, seed: int) -> None:
+        super().__init__("proxy-anchor", categories, dimension, rate, seed)
+        self.margin, self.alpha = margin, alpha
+
+    def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the loss; every term is active."""
+        similar = cosines(embeddings, self.proxies)
+        own = self.own(targets["labels"])
+        near = log_sum_exp(-self.alpha * (similar - self.margin), own, axis=0, one=True)
+        far = log_sum_exp(self.alpha * (similar + self.margin), ops.logical_not(own), axis=0, one=True)
+        # A proxy without an image has log(1) = 0.
+        present = ops.sum(ops.cast(ops.any(own, axis=0), "float32"))
+        return ops.sum(near) / present + ops.mean(far), ops.ones(())

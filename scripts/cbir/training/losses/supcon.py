@@ -1,0 +1,45 @@
+"""The supervised contrastive loss (Khosla et al., NeurIPS 2020; its first form, L_out)."""
+
+from typing import Any
+
+from keras import ops
+
+from cbir.training.losses._loss import Loss
+from cbir.training.losses._similarities import cosines, log_sum_exp, pairs
+from cbir.training.settings import TrainingSettings
+
+OPTIONS = {
+    "temperature": {
+        "description": "What cosines are divided by; lower ones look at the nearest images more.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.1,
+    },
+}
+
+
+def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float = 0.1) -> Loss:
+    """Return the supervised contrastive loss; it has no variables."""
+    return SupervisedContrastive(temperature)
+
+
+class SupervisedContrastive(Loss):
+    """The mean over anchors, and over the other images p of their category, of -log softmax(s / temperature) of p.
+
+    s are the cosines of the anchor to all other images of the batch.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__("supcon")
+        self.temperature = temperature
+
+    def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the loss; every term is active."""
+        logits = cosines(embeddings, embeddings) / self.temperature
+        positive, negative = pairs(targets["labels"])
+        every = log_sum_exp(logits, ops.logical_or(positive, negative), axis=1, one=False)
+        count = ops.sum(ops.cast(positive, "float32"), axis=1)
+        of_anchor = every - ops.sum(ops.where(positive, logits, 0), axis=1) / ops.maximum(count, 1)
+        # An anchor without another image of its category has no term.
+        has_terms = ops.cast(count > 0, "float32")
+        return ops.sum(has_terms * of_anchor) / ops.maximum(ops.sum(has_terms), 1), ops.ones(())

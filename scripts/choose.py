@@ -1,0 +1,41 @@
+"""Fit a derived method with those values of its steps that are best on val."""
+
+import json
+import logging
+from typing import Any
+
+from cbir.evaluation.choice import choose
+from cbir.features import store, transforms
+from cbir.features.chains import monitor_of
+from cbir.workflow.job import run
+
+log = logging.getLogger("cbir")
+
+
+def work(job: Any) -> None:
+    row = json.loads(job.params.row)
+    train, val = ([store.read(path) for path in paths] for paths in (job.input.train, job.input.val))
+    choice = choose(
+        row,
+        [part.features for part in train],
+        train[0].label,
+        [part.features for part in val],
+        val[0].label,
+        job.params.k,
+    )
+    for number, tried in enumerate(choice.tried):
+        mark = ", the best" if number == choice.best else ""
+        log.info("%s: %s %.4f%s", json.dumps(tried["steps"]), monitor_of(row), tried["value"], mark)
+    chosen = {
+        "row": choice.row,
+        "best": choice.best,
+        "tried": choice.tried,
+        "monitor": monitor_of(row),
+        "val": [part.about["features_sha256"] for part in val],
+    }
+    about = transforms.about(job.wildcards.method, row, [part.about for part in train], chosen)
+    transforms.save(job.output[0], choice.fitted, about)
+
+
+if __name__ == "__main__":
+    run(work, snakemake)

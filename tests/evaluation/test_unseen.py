@@ -1,0 +1,44 @@
+"""ANMRR over validation images and as many train images, by hand on a line."""
+
+import numpy as np
+import pytest
+
+from cbir.evaluation.unseen import unseen_gallery
+from cbir.features.store import FeatureStore
+
+
+def store(images: dict[str, float]) -> FeatureStore:
+    """Images called by the letter of their category, at a place on a line; the name stands for the content, too."""
+    names = np.array(list(images), object)
+    features = np.array([[place] for place in images.values()], np.float32)
+    return FeatureStore(features, names, np.array(["cft".index(name[0]) for name in images]), names, {})
+
+
+TEST = store({"c": 0.1, "f": 2.2, "fish": 7, "t": 15})
+
+
+def test_both_galleries_have_as_many_images_of_each_category() -> None:
+    # Of c one each, of f one each, of t none, because val has none. NG = GTM = 1, K = 2: rank 1 gives 0, rank 2 gives
+    # (2 - 1) / (2.5 - 1) = 2/3. The query t is not defined.
+    train, val = store({"t0": 9, "f0": 5, "c1": 1, "c0": 3, "f1": 8}), store({"f9": 6, "c8": 3})
+    found = unseen_gallery(train, val, TEST)
+    # Nearest to 2.2 is c8 of val and c0 of train (c1 is not the first by its content); 0.1 and 7 find their own.
+    assert found == {"gallery": 2, "anmrr": pytest.approx(2 / 9), "anmrr_train": pytest.approx(2 / 9)}
+    # The first by content of train is another now: f0 beside 2.2.
+    closer = store({"t0": 9, "f0": 2, "c1": 1, "c0": 0, "f1": 8})
+    assert unseen_gallery(closer, val, TEST) == {"gallery": 2, "anmrr": pytest.approx(2 / 9), "anmrr_train": 0}
+
+
+def test_the_order_of_rows_plays_no_part_and_more_val_images_are_cut() -> None:
+    few, many = {"c0": 3.0, "f0": 5.0}, {"f8": 6.0, "c8": 3.0, "c9": 0.0, "f9": 2.0}
+    found = unseen_gallery(store(few), store(many), TEST)
+    assert found == unseen_gallery(store(few), store(dict(reversed(many.items()))), TEST)
+    assert found == {"gallery": 2, "anmrr": pytest.approx(2 / 9), "anmrr_train": pytest.approx(2 / 9)}
+
+
+def test_nothing_to_find() -> None:
+    none = store({"c0": 0.0})
+    assert unseen_gallery(none, store({"f0": 0.0}), TEST) == {"gallery": 0, "anmrr": None, "anmrr_train": None}
+    nobody = np.array([], object)
+    empty = FeatureStore(np.empty((0, 1), np.float32), nobody, np.array([], np.int64), nobody, {})
+    assert unseen_gallery(none, empty, TEST) == {"gallery": 0, "anmrr": None, "anmrr_train": None}

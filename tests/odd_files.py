@@ -1,0 +1,29 @@
+"""What may be in the place of a file that is written to."""
+
+import os
+from pathlib import Path
+
+KINDS = ("link", "dangling link", "pipe", "folder")
+
+
+class Odd:
+    """No regular file at a path.
+
+    Args:
+        path: where.
+        kind: one of ``KINDS``.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self.precious, self.absent = path.with_name("precious"), path.with_name("absent")
+        self.precious.write_text("kept")
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to(self.precious if kind == "link" else self.absent)
+
+    def is_untouched(self) -> bool:
+        """Tell whether nothing was written to where a link leads."""
+        return self.precious.read_text() == "kept" and not self.absent.exists()
