@@ -29,12 +29,14 @@ rule collect:
         collection_credits,
     output:
         images="results/collection/images.csv",
-        rejected="results/collection/rejected.csv",
+        notes="results/collection/notes.csv",
         categories="results/collection/categories.json",
         hashes="results/collection/hashes.csv",
         shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
     log:
         "results/logs/collect.log",
+        # What Snakemake keeps if the job fails: it says why.
+        rejected="results/collection/rejected.csv",
     benchmark:
         "results/benchmarks/collect.tsv"
     conda:
@@ -45,10 +47,11 @@ rule collect:
         runtime=grows(240),
     params:
         # The sentences of errors are data here: they are the reasons for which a file is rejected.
-        code=code("collect.py", entries=[("files", "errors")]),
+        code=code("collect.py", entries=[("files", "errors"), *COLLECT_ENTRIES]),
         # Functions, because a text in braces would be taken for a wildcard.
         folder=lambda wildcards: "" if FETCHED else config["collection"]["path"],
         contents=collection_contents,
+        settings=lambda wildcards: settings(COLLECTED),
     script:
         "../scripts/collect.py"
 
@@ -61,7 +64,8 @@ if workflow.is_main_process:
 
 rule near_duplicates:
     input:
-        "results/collection/hashes.csv",
+        hashes="results/collection/hashes.csv",
+        images="results/collection/images.csv",
     output:
         "results/collection/groups.csv",
     log:

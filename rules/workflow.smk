@@ -19,7 +19,6 @@ if f"{BASE}/scripts" not in sys.path:
 
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
-from cbir.collection import contents as cbir_contents
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
@@ -78,7 +77,7 @@ try:
     # Images of a person's own are read where they lie.
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
-        cbir_contents.require_folder(config["collection"]["path"])
+        SOURCE.require(config["collection"])
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
     # The kind of index, as an entry of the registry, and its options.
@@ -101,6 +100,18 @@ if workflow.is_main_process and IS_MAIN:
 SPLITS = ["train", "val", "test"]
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
+# How the collection is read, and what of the split decides whether it can be used.
+COLLECTED = {
+    "source": config["collection"]["source"],
+    "exclude": config["collection"]["exclude"],
+    "layout": "parts" if config["split"]["from"] == "folders" else "categories",
+    **{key: config["split"][key] for key in ("protocol", "small")},
+    "val": math.ceil(config["split"]["val"]),
+}
+COLLECT_ENTRIES = [
+    ("collection/sources", config["collection"]["source"]),
+    ("collection/protocols", config["split"]["protocol"]),
+]
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
 ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
@@ -202,14 +213,13 @@ def grows_with_images(base, per_thousand, manifest):
 
 
 def collection_contents(wildcards):
-    """Hash of all names and contents in a person's own folder; what other sources hold is an input of the rule."""
+    """Hash of all names and contents of a person's own images; what other sources hold is an input of the rule."""
     if FETCHED:
         return config["collection"]["source"]
     try:
-        hashes = cbir_contents.hash_folder(config["collection"]["path"], RESULTS / "collection/memory/contents.json")
+        return SOURCE.contents(config["collection"], RESULTS / "collection/memory/contents.json")
     except InputError as error:
         raise WorkflowError(str(error))
-    return cbir_contents.fingerprint(hashes)
 
 
 def collection_credits(wildcards):

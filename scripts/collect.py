@@ -1,11 +1,15 @@
 """Read the collection: which files are usable images, of which category, in which shard."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from cbir.collection.categories import category_labels
-from cbir.collection.manifest import collect, shard_of
+from cbir.collection.manifest import collect, require_categories, shard_of
+from cbir.collection.protocols import REGISTRY as PROTOCOLS
+from cbir.collection.reasons import count_reasons
+from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.files.tables import write_csv, write_json
 from cbir.workflow.job import run
 
@@ -16,25 +20,37 @@ def work(job: Any) -> None:
     # A source keeps its images beside its list of credits.
     folder = job.params.folder or Path(job.input[0]).parent / "images"
     memory = Path(job.output.images).parent / "memory"
-    images, rejected, hashes = collect(folder, memory, workers=job.threads)
+    settings = json.loads(job.params.settings)
+    how: dict[str, Any] = {"exclude": settings["exclude"], "layout": settings["layout"]}
+    source = SOURCES.get_entry(settings["source"])
+    if hasattr(source, "read"):
+        how["rows"], folder = source.read(folder), Path(folder).parent
+    found = collect(folder, memory, workers=job.threads, **how)
+    # A log: Snakemake keeps it if the job fails, and it says why.
+    write_csv(job.log.rejected, found.rejected)
+    reasons = ", ".join(count_reasons(found.rejected["reason"]))
     log.info(
-        "%d images in %d categories; %d files rejected, see %s",
-        len(images),
-        images["category"].nunique(),
-        len(rejected),
-        job.output.rejected,
+        "%d images in %d categories; %d files rejected%s, see %s",
+        len(found.images),
+        found.images["category"].nunique(),
+        len(found.rejected),
+        f" ({reasons})" if reasons else "",
+        job.log.rejected,
     )
-    labels = category_labels(images["category"])
-    shards = images["sha256"].map(lambda digest: shard_of(digest, len(job.output.shards)))
+    least = getattr(PROTOCOLS.get_entry(settings["protocol"]), "least", lambda split: 1)
+    needed = least(settings) if settings["small"] == "refuse" else 1
+    require_categories(folder, found, job.log.rejected, **how, least=needed)
+    labels = category_labels(found.images["category"])
+    shards = found.images["sha256"].map(lambda digest: shard_of(digest, len(job.output.shards)))
     for number, path in enumerate(job.output.shards):
-        write_csv(path, images.loc[shards == number, ["path", "sha256"]])
-    write_csv(job.output.rejected, rejected)
-    write_csv(job.output.hashes, hashes)
+        write_csv(path, found.images.loc[shards == number, ["path", "sha256"]])
+    write_csv(job.output.notes, found.notes)
+    write_csv(job.output.hashes, found.hashes)
     write_json(
         job.output.categories,
         {"index_to_category": {str(label): name for name, label in labels.items()}, "category_to_index": labels},
     )
-    write_csv(job.output.images, images)
+    write_csv(job.output.images, found.images)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """Group near-duplicates: copies of one picture."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from cbir.collection.columns import HASHES_COLUMNS
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.collection import copies
+from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS
 from cbir.collection.near_duplicates import groups
 from cbir.files.tables import read_csv, write_csv
 from cbir.workflow.job import run
@@ -12,8 +17,18 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    hashes = read_csv(job.input[0], HASHES_COLUMNS)
-    found = groups(hashes, job.params.distance)
+    hashes = read_csv(job.input.hashes, HASHES_COLUMNS)
+    images = read_csv(job.input.images, IMAGE_COLUMNS)
+    paths = dict(zip(images["sha256"], images["path"], strict=True))
+    likely = 0
+
+    def confirm(pairs: Sequence[tuple[str, str, bool]]) -> NDArray[np.bool_]:
+        nonlocal likely
+        likely = len(pairs)
+        return copies.confirm(pairs, paths, job.threads)
+
+    found = groups(hashes, job.params.distance, confirm)
+    log.info("%d pairs are near by their hashes and were compared by their pixels", likely)
     log.info("%d groups of near-duplicates, %d images together", found["group"].nunique(), len(found))
     plain = int((hashes["phash"] == "").sum())
     if plain:

@@ -1,9 +1,11 @@
-"""Pictures with the structure of photographs, for tests of perceptual hashes."""
+"""Pictures with the structure of photographs, and copies of them, for tests of near-duplicates."""
 
+import io
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 
 def scene(number: int, side: int = 200) -> Image.Image:
@@ -28,3 +30,32 @@ def _scene(number: int, side: int) -> Image.Image:
         values = np.fft.ifft2(spectrum * amplitude).real
         channels.append(np.clip(128 + 45 * (values - values.mean()) / values.std(), 0, 255))
     return Image.fromarray(np.stack(channels, axis=2).astype(np.uint8))
+
+
+def compressed(image: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=20)
+    return Image.open(stream)
+
+
+def marked(image: Image.Image) -> Image.Image:
+    copy = image.copy()
+    copy.paste("white", (5, 170, 70, 190))
+    return copy
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half": lambda image: image.resize((100, 100)),
+    "enlarged": lambda image: image.resize((500, 500)),
+    "stretched": lambda image: image.resize((300, 180)),
+    "compressed": compressed,
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.5),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "cropped": lambda image: image.crop((4, 4, 196, 196)),
+    "cropped on one side": lambda image: image.crop((4, 0, 200, 200)),
+    "marked": marked,
+    "mirrored": ImageOps.mirror,
+    "mirrored and half": lambda image: ImageOps.mirror(image).resize((100, 100)),
+}

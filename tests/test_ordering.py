@@ -22,7 +22,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, n
     """The sample as the networks take it (n, 224, 224, 3) uint8, and its labels."""
     folder = tmp_path_factory.mktemp("sample")
     sample.fetch(folder / "images", {})
-    table, _, _ = collect(folder / "images", folder / "memory", workers=2)
+    table, *_ = collect(folder / "images", folder / "memory", workers=2)
     return np.stack([load(Path(path), (224, 224)) for path in table["path"]]), table["label"].to_numpy()
 
 

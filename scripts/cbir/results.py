@@ -28,6 +28,7 @@ SNAKEMAKE_REPORT = "snakemake-report.html"
 
 IMAGES = "collection/images.csv"
 REJECTED = "collection/rejected.csv"
+NOTES = "collection/notes.csv"
 CATEGORIES = "collection/categories.json"
 HASHES = "collection/hashes.csv"
 GROUPS = "collection/groups.csv"

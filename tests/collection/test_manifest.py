@@ -3,7 +3,9 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from cbir.collection import images
 from cbir.collection import manifest as module
 from cbir.collection.categories import category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.manifest import collect, shard_of
+from cbir.collection.manifest import collect, require_categories, shard_of
 from cbir.files import hashes, tables
 from cbir.files.errors import InputError
 from conftest import picture, write_collection
@@ -43,7 +45,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_plain_collection(collection: Path, memory: Path) -> None:
-    table, rejected, _ = collect(collection, memory, workers=2)
+    table, rejected, *_ = collect(collection, memory, workers=2)
     assert list(table.columns) == IMAGE_COLUMNS
     assert list(rejected.columns) == REJECTED_COLUMNS
     assert len(rejected) == 0
@@ -68,7 +70,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_kept(collection: Path, memo
     picture(0, 99).save(collection / ".thumbnails" / "sea" / "0.png")
     os.mkfifo(collection / "sea" / "pipe.png")
     (collection / "sea" / "broken.png").symlink_to("nowhere.png")
-    table, rejected, _ = collect(collection, memory)
+    table, rejected, *_ = collect(collection, memory)
     assert len(table) == 18
     assert set(table["category"]) == {"apple", "leaf", "sea"}
     found = reasons(rejected, collection)
@@ -91,7 +93,7 @@ def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, mem
     (collection / "sea" / "deep").mkdir()
     shutil.copy(collection / "sea" / "3.png", collection / "sea" / "deep" / "x.png")
     shutil.copy(collection / "leaf" / "5.png", collection / "apple" / "same.png")
-    table, rejected, _ = collect(collection, memory)
+    table, rejected, *_ = collect(collection, memory)
     assert reasons(rejected, collection) == {
         "sea/3.png": "duplicate of sea/1a.png",
         "sea/deep/x.png": "duplicate of sea/1a.png",
@@ -105,7 +107,7 @@ def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, mem
 def test_the_same_image_outside_a_category_is_no_conflict(collection: Path, memory: Path) -> None:
     # Named so that it comes before all categories.
     shutil.copy(collection / "sea" / "3.png", collection / "a.png")
-    table, rejected, _ = collect(collection, memory)
+    table, rejected, *_ = collect(collection, memory)
     assert reasons(rejected, collection) == {"a.png": "not in a category folder"}
     assert "sea/3.png" in set(table["image_id"])
 
@@ -123,7 +125,7 @@ def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(0, number).save(path, "PNG")
-    table, rejected, _ = collect(tmp_path / "in", memory)
+    table, rejected, *_ = collect(tmp_path / "in", memory)
     assert table["image_id"].tolist() == [
         "category/no extension",
         "category/x.png",
@@ -141,7 +143,7 @@ def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -
 
 def test_names_that_are_no_utf8_are_rejected_in_writing(collection: Path, memory: Path, tmp_path: Path) -> None:
     picture(0, 50).save(Path(os.fsdecode(os.fsencode(collection) + b"/sea/\xff.png")))
-    table, rejected, _ = collect(collection, memory)
+    table, rejected, *_ = collect(collection, memory)
     assert len(table) == 18
     assert reasons(rejected, collection) == {"sea/\\udcff.png": "its name is not UTF-8"}
     tables.write_csv(tmp_path / "rejected.csv", rejected)
@@ -154,9 +156,14 @@ def test_linked_images_and_categories(collection: Path, memory: Path, tmp_path: 
     write_collection(tmp_path / "other", ("x", "y", "z", "sand"), 2)
     (collection / "sand").symlink_to(tmp_path / "other" / "sand")
     (collection / "sea" / "again.png").symlink_to("0.png")
-    table, rejected, _ = collect(collection, memory)
+    table, rejected, *_ = collect(collection, memory)
     assert table["category"].value_counts().to_dict() == {"apple": 6, "leaf": 6, "sea": 6, "sand": 2}
     assert reasons(rejected, collection) == {"sea/again.png": "duplicate of sea/0.png"}
+
+
+def require(folder: Path, memory: Path, **options: Any) -> None:
+    how = {key: options[key] for key in options if key != "least"}
+    require_categories(folder, collect(folder, memory, **how), "rejected.csv", **options)
 
 
 @pytest.mark.parametrize("content", [None, b"Dear Sir"])
@@ -164,8 +171,14 @@ def test_a_category_without_images_is_named(collection: Path, memory: Path, cont
     (collection / "void").mkdir()
     if content:
         (collection / "void" / "a.png").write_bytes(content)
-    with pytest.raises(InputError, match="void holds no usable image: add images or remove the folder"):
-        collect(collection, memory)
+    with pytest.raises(InputError, match=r"void holds no usable image.*: add images or remove the folder") as error:
+        require(collection, memory)
+    if content:
+        assert "(1 not an image in a supported format; see rejected.csv)" in str(error.value)
+    (collection / "empty").mkdir()
+    with pytest.raises(InputError, match=r"folders .*/empty, .*/void hold no usable image"):
+        require(collection, memory)
+    require(collection, memory, exclude=["/void", "empty/"])
 
 
 def test_a_hidden_folder_is_no_category(collection: Path, memory: Path) -> None:
@@ -178,8 +191,10 @@ def test_a_folder_without_images_is_named(tmp_path: Path, memory: Path) -> None:
         collect(tmp_path / "nowhere", memory)
     (tmp_path / "in").mkdir()
     picture(0, 0).save(tmp_path / "in" / "0.png")
-    with pytest.raises(InputError, match=r"in holds no usable image in a category folder \(1 files rejected\)"):
-        collect(tmp_path / "in", memory)
+    with pytest.raises(
+        InputError, match=r"in holds no usable image in a category folder \(1 not in a category folder; "
+    ):
+        require(tmp_path / "in", memory)
 
 
 def test_the_order_of_the_file_system_plays_no_part(
@@ -201,12 +216,12 @@ def test_the_order_of_the_file_system_plays_no_part(
 
 def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = counted(monkeypatch)
-    first, _, _ = collect(collection, memory)
+    first, *_ = collect(collection, memory)
     assert len(seen) == 18
     (collection / "sea" / "0.png").rename(collection / "sea" / "renamed.png")
     picture(2, 70).save(collection / "sea" / "new.png")
     seen.clear()
-    again, _, _ = collect(collection, memory)
+    again, *_ = collect(collection, memory)
     assert len(seen) == 1
     assert len(again) == 19
     assert set(first["sha256"]) < set(again["sha256"])
@@ -227,7 +242,7 @@ def test_an_interrupted_run_goes_on(collection: Path, memory: Path, monkeypatch:
         with pytest.raises(KeyboardInterrupt):
             collect(collection, memory)
     seen.clear()
-    table, _, _ = collect(collection, memory)
+    table, *_ = collect(collection, memory)
     # Ten were saved in two blocks of five.
     assert len(seen) == 8
     pd.testing.assert_frame_equal(table, collect(collection, memory.parent / "fresh")[0])
@@ -245,7 +260,7 @@ def test_another_decoder_decodes_again(collection: Path, memory: Path, monkeypat
 
 @pytest.mark.parametrize("damage", ["", "[]", "[" * 99_999, "finding", "reason", "number", "hashes"])
 def test_a_damaged_memory_is_ignored(collection: Path, memory: Path, damage: str) -> None:
-    first, _, _ = collect(collection, memory)
+    first, *_ = collect(collection, memory)
     path = memory / "decoded.json"
     if damage in ("finding", "reason", "number", "hashes"):
         saved = json.loads(path.read_text())
@@ -276,7 +291,7 @@ def test_what_changes_while_it_is_read_is_not_remembered_for_its_old_content(
 
     with monkeypatch.context() as patch:
         patch.setattr(images, "read_bytes", replaced)
-        table, rejected, _ = collect(collection, memory)
+        table, rejected, *_ = collect(collection, memory)
     assert len(table) == 17
     assert reasons(rejected, collection) == {"sea/0.png": "changed while it was read"}
     path.write_bytes(old)
@@ -319,5 +334,101 @@ def test_the_size_is_the_one_after_turning(tmp_path: Path, memory: Path) -> None
     Image.new("RGB", (20, 10)).save(stream, "JPEG", exif=exif)
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "1.jpg").write_bytes(stream.getvalue())
-    table, _, _ = collect(tmp_path / "in", memory)
+    table, *_ = collect(tmp_path / "in", memory)
     assert table[["width", "height"]].to_numpy().tolist() == [[10, 20]]
+
+
+def test_folders_of_a_given_split(tmp_path: Path, memory: Path) -> None:
+    for part in ("train", "Val", "test"):
+        write_collection(tmp_path / "in" / part, ("x", "y"), 2)
+    for number, path in enumerate(sorted((tmp_path / "in").glob("*/*/*"))):
+        picture(0, 200 + number).save(path)
+    picture(0, 99).save(tmp_path / "in" / "train" / "0.png")
+    (tmp_path / "in" / "extra").mkdir()
+    picture(0, 98).save(tmp_path / "in" / "extra" / "0.png")
+    table, rejected, *_ = collect(tmp_path / "in", memory, layout="parts")
+    assert list(table.columns) == [*IMAGE_COLUMNS, "split"]
+    assert table["image_id"].tolist()[:2] == ["Val/x/0.png", "Val/x/1.png"]
+    assert table["category"].value_counts().to_dict() == {"x": 6, "y": 6}
+    assert table.groupby("split")["image_id"].count().to_dict() == {"test": 4, "train": 4, "val": 4}
+    assert set(reasons(rejected, tmp_path / "in")) == {"extra/0.png", "train/0.png"}
+    require(tmp_path / "in", memory, layout="parts")
+    shutil.rmtree(tmp_path / "in" / "extra")
+    (tmp_path / "in" / "train" / "0.png").unlink()
+    with pytest.raises(InputError, match=r"\(Val, test, train\) are parts of a split.*split: \{from: folders\}"):
+        require(tmp_path / "in", memory)
+    # One folder above, too.
+    (tmp_path / "above").mkdir()
+    (tmp_path / "in").rename(tmp_path / "above" / "data")
+    with pytest.raises(InputError, match=r"path to .*/above/data, and split\.from to folders"):
+        require(tmp_path / "above", memory)
+
+
+def test_the_folder_below_that_holds_the_categories_is_named(tmp_path: Path, memory: Path) -> None:
+    write_collection(tmp_path / "in" / "data" / "images")
+    with pytest.raises(InputError, match=r"one category only, 'data'.*path to .*/in/data/images, which holds several"):
+        require(tmp_path / "in", memory)
+    with pytest.raises(InputError, match=r"one category only, 'sea'.*give each category a sub-folder"):
+        require(write_collection(tmp_path / "one", ("sea",)), memory)
+
+
+def test_what_programs_keep_beside_images_is_skipped_and_counted(collection: Path, memory: Path) -> None:
+    plain = collect(collection, memory).images
+    write_collection(collection / "sea" / "@eaDir", ("0.png",), 3)
+    write_collection(collection / "__MACOSX", ("sea",), 1)
+    write_collection(collection / "$RECYCLE.BIN", ("S-1-5-18",), 1)
+    (collection / "leaf" / "Thumbs.db").write_bytes(b"x")
+    shutil.copy(collection / "leaf" / "0.png", collection / "leaf" / "0.png~")
+    found = collect(collection, memory)
+    pd.testing.assert_frame_equal(found.images, plain)
+    assert reasons(found.rejected, collection) == {
+        "sea/@eaDir": "folder of the system or of a program (Synology)",
+        "__MACOSX": "folder of the system or of a program (macOS)",
+        "$RECYCLE.BIN": "folder of the system or of a program (Windows)",
+        "leaf/Thumbs.db": "file of the system or of a program (Windows)",
+        "leaf/0.png~": "file of the system or of a program (an editor, a backup)",
+    }
+    require(collection, memory)
+
+
+def test_all_small_categories_are_named_before_anything_is_encoded(collection: Path, memory: Path) -> None:
+    for name in ("b", "c"):
+        (collection / name).mkdir()
+        picture(0, ord(name)).save(collection / name / "0.png")
+    require(collection, memory)
+    with pytest.raises(InputError, match=r"2 of 5 categories .*'b' has 1, 'c' has 1: add images, or set split\.small"):
+        require(collection, memory, least=3)
+
+
+def test_categories_that_are_spelt_alike_are_named(
+    collection: Path, memory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    require(collection, memory)
+    assert not caplog.messages
+    for number, name in enumerate(("Sea", "polar bear", "Polar_Bear", "Caf\u00e9", "Cafe\u0301")):
+        (collection / name).mkdir()
+        picture(1, 300 + number).save(collection / name / "0.png")
+    require(collection, memory)
+    assert sorted(message.split(": ")[1].split(". ")[0] for message in caplog.messages) == [
+        "Cafe\u0301 (accents apart, 1 images), Caf\u00e9 (composed, 1 images)",
+        "Polar_Bear (1 images), polar bear (1 images)",
+        "Sea (1 images), sea (6 images)",
+    ]
+
+
+def test_what_is_odd_about_a_used_image_is_noted(
+    collection: Path, memory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("RGB", (50, 50), "navy").save(collection / "sea" / "flat.png")
+    Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20) % 256).save(collection / "sea" / "narrow.tif")
+    for _ in range(2):
+        found = collect(collection, memory)
+        assert found.notes.to_numpy().tolist() == [
+            [str(collection / "sea" / "flat.png"), "of one colour"],
+            [
+                str(collection / "sea" / "narrow.tif"),
+                "values of 8 bits in a file of 16, which does not say so: 255 is taken for white",
+            ],
+        ]
+    require(collection, memory)
+    assert "1 images: of one colour" in caplog.messages

@@ -1,48 +1,16 @@
-import io
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from cbir.collection import near_duplicates as module
 from cbir.collection.columns import GROUP_COLUMNS
 from cbir.collection.near_duplicates import groups
 from cbir.collection.perceptual import HASH_COLUMNS, hashes
 from cbir.files.errors import InputError
-from scenes import scene
+from scenes import COPIES, scene
 
 DISTANCE = 72
-
-
-def compressed(image: Image.Image) -> Image.Image:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=20)
-    return Image.open(stream)
-
-
-def marked(image: Image.Image) -> Image.Image:
-    copy = image.copy()
-    copy.paste("white", (5, 170, 70, 190))
-    return copy
-
-
-COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "half": lambda image: image.resize((100, 100)),
-    "enlarged": lambda image: image.resize((500, 500)),
-    "stretched": lambda image: image.resize((300, 180)),
-    "compressed": compressed,
-    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
-    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
-    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.5),
-    "grey": lambda image: image.convert("L").convert("RGB"),
-    "cropped": lambda image: image.crop((4, 4, 196, 196)),
-    "cropped on one side": lambda image: image.crop((4, 0, 200, 200)),
-    "marked": marked,
-    "mirrored": ImageOps.mirror,
-    "mirrored and half": lambda image: ImageOps.mirror(image).resize((100, 100)),
-}
 
 
 def hashed(images: dict[str, Image.Image]) -> pd.DataFrame:
@@ -171,3 +139,29 @@ def test_nothing_to_compare() -> None:
 def test_damaged_hashes_are_told() -> None:
     with pytest.raises(InputError, match=r"damaged: remove results/collection/hashes\.csv"):
         groups(hashed({"a": scene(0)}).assign(phash="xyz"), DISTANCE)
+
+
+def test_only_what_is_confirmed_is_a_link_and_of_each_image_the_nearest_are_asked_for() -> None:
+    # Twenty hashes that differ in a bit or two each, so that all are near to all.
+    names = [f"{number:02}" for number in range(20)]
+    table = pd.DataFrame([[name, *[f"{1 << int(name):064x}"] * 4] for name in names], columns=["sha256", *HASH_COLUMNS])
+    assert len(groups(table, DISTANCE)) == 20
+    asked: list[tuple[str, str, bool]] = []
+
+    def confirm(pairs: list[tuple[str, str, bool]]) -> np.ndarray:
+        asked.extend(pairs)
+        return np.array([pair == ("00", "01", False) for pair in pairs])
+
+    confirmed = groups(table, DISTANCE, confirm)
+    assert confirmed[["sha256", "group", "nearest"]].to_numpy().tolist() == [["00", "00", "01"], ["01", "00", "00"]]
+    assert len(asked) == len(set(asked)) <= 2 * module._NEAREST * 20 < 2 * 190
+    assert groups(table, DISTANCE, lambda pairs: np.zeros(len(pairs), bool)).empty
+    assert groups(table[:1], DISTANCE, confirm).empty
+
+
+def test_confirmed_links_are_those_of_the_hashes_where_all_are_confirmed() -> None:
+    images = {f"{number:02}": scene(number) for number in range(6)}
+    copied = {f"{number:02} copy": COPIES["mirrored"](scene(number)) for number in range(3)}
+    table = hashed(images | copied)
+    every = groups(table, DISTANCE, lambda pairs: np.ones(len(pairs), bool))
+    pd.testing.assert_frame_equal(every, groups(table, DISTANCE))

@@ -91,3 +91,36 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     picture(0, 0).save(tmp_path / "p.png")
     plots.strips([[plots.Picture(str(tmp_path / "p.png"), [])]], tmp_path / "s.png")
     assert plt.get_fignums() == []
+
+
+def many(categories: int) -> pd.DataFrame:
+    """A confusion matrix in which the last three categories are taken for one another."""
+    counts = np.diag(np.full(categories, 3))
+    counts[-3:, -3:] += 1
+    names = [f"c{number:04}" for number in range(categories)]
+    table = pd.DataFrame(counts, columns=names)
+    table.insert(0, "category", names)
+    return table
+
+
+def test_pictures_of_many_categories_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots.excerpts, "MOST", 6)
+    whole = many(300)
+    f1 = pd.DataFrame({"category": whole["category"], "precision": 1.0, "recall": 1.0, "f1": np.linspace(1, 0, 300)})
+    plots.confusion(whole, tmp_path / "confusion.svg")
+    plots.categories(f1, tmp_path / "categories.svg")
+    plots.method_categories(f1[["category", "precision", "f1"]], tmp_path / "methods.svg")
+    plots.f1_deltas(f1.assign(delta=f1["f1"] - 0.5), "a", "b", tmp_path / "pair.svg")
+    for name in ("confusion", "categories", "methods", "pair"):
+        text = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        shown = {number for number in range(300) if f">c{number:04}<" in text}
+        assert shown == {0, 1, 2, 297, 298, 299}, name
+        assert "of 300 categories" in text, name
+
+
+def test_all_categories_are_drawn_where_they_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots.excerpts, "MOST", 6)
+    plots.confusion(many(6), tmp_path / "c.svg")
+    text = (tmp_path / "c.svg").read_text(encoding="utf-8")
+    assert all(f">c{number:04}<" in text for number in range(6))
+    assert "most confused" not in text

@@ -9,11 +9,11 @@ import pandas as pd
 from cbir.artifacts.found import Found, pairs
 from cbir.collection import images as image_files
 from cbir.collection.categories import category_labels
-from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
+from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
 from cbir.collection.manifest import shard_of
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-from cbir.files.tables import read_csv
+from cbir.files.tables import read_csv, read_json
 from cbir.results import CATEGORIES, SHARD_MANIFEST, Results, read_object
 
 
@@ -28,12 +28,15 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
         f"{path} is not sorted by image_id, or has one twice",
     )
     found.require(table["sha256"].is_unique, "contents once each", f"{path} has the same content twice")
-    first = [str(name).split("/")[0] for name in table["image_id"]]
-    found.require(
-        first == list(table["category"]),
-        "its names",
-        f"{path} has a category that is not the first part of its image_id",
-    )
+    # The folders of a given split stand above those of the categories; a list may say anything.
+    if _source(results) != "manifest":
+        level = 1 if "split" in table.columns else 0
+        folders = [str(name).split("/")[level : level + 1] for name in table["image_id"]]
+        found.require(
+            folders == [[category] for category in table["category"]],
+            "its names",
+            f"{path} has a category that is not the folder in its image_id",
+        )
     labels = [category_labels(table["category"])[name] for name in table["category"]]
     found.require(
         labels == list(table["label"]),
@@ -46,6 +49,11 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
         _require_content(results.home, name, digest)
         progress.advance()
     found.fits.append(f"{len(table):,} image files, by content")
+
+
+def _source(results: Results) -> str:
+    path = results.path("configuration.json")
+    return read_json(path, {"collection": dict})["collection"].get("source", "") if path.is_file() else ""
 
 
 def _require_categories(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:
@@ -73,6 +81,17 @@ def rejected(results: Results, path: Path, names: dict[str, str], found: Found) 
     found.rows = table
     both = min(set(table["path"]) & set(results.images["path"]), default=None)
     found.require(both is None, "images.csv", f"{path} rejects {both!r}, which images.csv holds")
+
+
+def notes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images: each one is used."""
+    table = read_csv(path, NOTE_COLUMNS)
+    found.count = f"{len(table):,} notes" + "".join(
+        f", {count} {note}" for note, count in Counter(table["note"]).most_common(3)
+    )
+    found.rows = table
+    other = min(set(table["path"]) - set(results.images["path"]), default=None)
+    found.require(other is None, "images.csv", f"{path} has a note about {other!r}, which images.csv does not hold")
 
 
 def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

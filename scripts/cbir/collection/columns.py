@@ -6,6 +6,7 @@ changed split algorithm does not by itself train a network again.
 
 IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]
 REJECTED_COLUMNS = ["path", "reason"]
+NOTE_COLUMNS = ["path", "note"]
 HASH_COLUMNS = ["phash", "dhash", "phash_mirrored", "dhash_mirrored"]
 HASHES_COLUMNS = ["sha256", *HASH_COLUMNS]
 GROUP_COLUMNS = ["sha256", "group", "nearest", "distance", "mirrored"]

@@ -5,9 +5,12 @@ import logging
 import os
 import re
 import time
+import unicodedata
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cbir.collection.exclusions import Exclusions
 from cbir.collection.images import MAX_BYTES
 from cbir.files.atomic import sweep
 from cbir.files.errors import InputError
@@ -41,8 +44,12 @@ def require_folder(folder: str | Path) -> None:
         )
 
 
-def list_files(folder: str | Path) -> list[str]:
+def list_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
     """List all files below a folder as sorted relative paths with forward slashes.
+
+    A folder that is no part of a collection (see `cbir.collection.exclusions`) is not entered: it is listed itself,
+    with a slash behind it. Names are composed (Unicode NFC) where the file system takes both forms for one name,
+    so that a collection is called the same on each machine.
 
     Symbolic links are followed. Within each of the first folders (the categories) a folder is entered once, by whatever
     number of links it can be reached, so that links in a circle come to an end. A folder that lies too deep is listed
@@ -53,6 +60,7 @@ def list_files(folder: str | Path) -> list[str]:
     """
     require_folder(folder)
     root = Path(folder)
+    exclusions = Exclusions(exclude)
 
     def refuse(error: OSError) -> None:
         raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}): allow reading it.") from error
@@ -67,6 +75,10 @@ def list_files(folder: str | Path) -> list[str]:
             continue
         # In sorted order, so that which of several links is followed does not depend on the file system.
         for name in sorted(names):
+            if not exclusions.is_entered(f"{(below / name).as_posix()}/"):
+                names.remove(name)
+                found.append(f"{(below / name).as_posix()}/")
+                continue
             seen = entered.setdefault((below / name).parts[0], {os.path.realpath(root)})
             real = os.path.realpath(os.path.join(parent, name))
             if real in seen:
@@ -74,29 +86,55 @@ def list_files(folder: str | Path) -> list[str]:
             seen.add(real)
         names.sort()
         found += [(below / name).as_posix() for name in files if name != _MARK]
-    return sorted(found)
+    return sorted(_composed(root, name) for name in found)
 
 
-def hash_folder(folder: str | Path, memory: str | Path) -> dict[str, str]:
+def _composed(root: Path, name: str) -> str:
+    """Return a name in Unicode's composed form if the file system takes that for the same file."""
+    # What is not UTF-8 comes with surrogates and stays as it is.
+    if unicodedata.is_normalized("NFC", name):
+        return name
+    composed = unicodedata.normalize("NFC", name)
+    try:
+        return composed if os.path.samefile(root / composed, root / name) else name
+    except OSError:
+        return name
+
+
+def hash_folder(folder: str | Path, memory: str | Path, exclude: Sequence[str] = ()) -> dict[str, str]:
     """Hash all files below a folder, reading only those that are new or changed since the last time.
+
+    Args:
+        folder: the folder.
+        memory: see `hash_files`.
+        exclude: patterns of what is no part of the collection.
+
+    Returns:
+        See `hash_files`; in the order of `list_files`.
+
+    Raises:
+        InputError: see `list_files`.
+    """
+    return hash_files(folder, list_files(folder, exclude), memory)
+
+
+def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> dict[str, str]:
+    """Hash files, reading only those that are new or changed since the last time.
 
     A file counts as unchanged while its size, modification time, change time and inode stay what they were.
 
     Args:
         folder: the folder.
+        names: paths relative to it.
         memory: a JSON file in which hashes are remembered; made, updated or ignored when damaged.
 
     Returns:
-        SHA-256 by relative path, in the order of `list_files`; files that are unreadable, empty or larger than an image
+        SHA-256 by relative path, in the order of the names; files that are unreadable, empty or larger than an image
         may be have an empty hash.
-
-    Raises:
-        InputError: see `list_files`.
     """
-    root = Path(folder)
+    root, names = Path(folder), list(names)
     known = _remembered(Path(memory))
     remembered = len(known)
-    names = list_files(root)
     states = {name: _state(root / name) for name in names}
     stale = [name for name in names if name not in known or known[name][0] != states[name]]
     if stale:

@@ -16,11 +16,14 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
+from cbir.collection import depths, jpeg
+from cbir.collection.formats import format_of
 from cbir.files.errors import InputError
 
 Crop = Literal["squash", "centre"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+"""What Pillow reads of its own; HEIC, which it calls HEIF, is read by pillow-heif."""
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
 
@@ -70,48 +73,106 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash") -> Image.Image:
-    """Decode an image to RGB: first frame, EXIF orientation applied, transparency on white, 16 bits scaled to 8.
+    """Decode an image to RGB: first frame, EXIF orientation applied, transparency on a ground, more bits scaled to 8.
+
+    Values of more than 8 bits are scaled by what the file says of their range, see `cbir.collection.depths`. What is
+    transparent is laid on white, or on black where nothing would be seen on white. A JPEG that lacks its last bytes is
+    completed if all but its last rows are there.
 
     Args:
-        data: the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file.
+        data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000 file.
         size: (width, height) to bring the image to, bilinear with antialiasing; large JPEGs are then decoded at the
             smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
         crop: how: ``squash`` takes the whole image and changes its proportions; ``centre`` keeps them, takes the
             largest part of the size's proportions around the middle, and cuts off the rest.
 
     Returns:
-        A Pillow image of mode RGB.
+        A Pillow image of mode RGB. Its ``info["notes"]`` says, a sentence each, what was not read as the file has it.
 
     Raises:
         ImageError: when the data is not such an image, is truncated or damaged, or has over ``MAX_PIXELS`` pixels.
     """
+    kind = format_of(data)
+    if kind == "HEIC":
+        _read_heif()
     try:
-        stream = io.BytesIO(data)
-        with Image.open(stream, formats=FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise ImageError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed")
-            _refuse_many_scans(image, data, stream.tell())
-            if size is not None:
-                image.draft("RGB", size)
-            # libjpeg holds a progressive image whole even where it gives a small one.
-            with _room(pixels if image.info.get("progressive") else image.width * image.height):
-                image.load()
-                rgb = _to_rgb(_upright(image))
-                # A copy no longer hangs on its file.
-                if size is None:
-                    return rgb.copy()
-                box = None if crop == "squash" else _centre(rgb.size, size)
-                return rgb.resize(size, Image.Resampling.BILINEAR, box=box)
+        try:
+            return _decode(data, size, crop, [])
+        except OSError:
+            if kind != "JPEG" or jpeg.count_scans(data)[1] >= 0:
+                raise
+            # Half a marker, or half of an escaped byte.
+            begun = data.rstrip(b"\xff")
+            notes = [f"lacks its last bytes: {_rows_missing(begun)} of its rows may be incomplete"]
+            return _decode(begun + jpeg.END, size, crop, notes)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
-        raise ImageError("not an image in a supported format") from None
+        if kind in _READ:
+            raise ImageError(f"damaged or truncated {kind}") from None
+        raise ImageError(f"not an image in a supported format{f' ({kind})' if kind else ''}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than the {MAX_PIXELS:,} pixels allowed") from None
     # Decoders raise nearly anything on damaged data (OSError, SyntaxError, struct.error, ...): all mean the same here.
     except Exception as error:
-        raise ImageError(f"damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})") from error
+        what = f"{kind}: " if kind in _READ else ""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"damaged or truncated ({what}{reason})") from error
+
+
+# The formats whose name a damaged file is told by; those before it had a name in the error.
+_READ = ("HEIC", "AVIF", "JPEG 2000")
+
+
+def _read_heif() -> None:
+    """Let Pillow read HEIC; a tenth of a second that other formats need not wait for."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError("HEIC, which the package pillow-heif reads: install the packages of the lock again") from None
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _decode(data: bytes, size: tuple[int, int] | None, crop: Crop, notes: list[str]) -> Image.Image:
+    stream = io.BytesIO(data)
+    with Image.open(stream, formats=("HEIF",) if format_of(data) == "HEIC" else FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > MAX_PIXELS:
+            raise ImageError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+        if depths.is_raw_photograph(image):
+            raise ImageError("a camera's raw file, of which only a thumbnail could be read: export it as JPEG or TIFF")
+        _refuse_many_scans(image, data, stream.tell())
+        if size is not None:
+            image.draft("RGB", size)
+        # libjpeg holds a progressive image whole even where it gives a small one.
+        with _room(pixels if image.info.get("progressive") else image.width * image.height):
+            image.load()
+            rgb = _on_ground(_upright(depths.to_eight_bits(image, data, notes)), notes)
+            # A copy no longer hangs on its file.
+            box = None if size is None or crop == "squash" else _centre(rgb.size, size)
+            small = rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR, box=box)
+            small.info = {"notes": notes}
+            return small
+
+
+# Two endings of a JPEG whose last bytes are missing: whatever rows differ between them is not in the file.
+_ENDINGS = (jpeg.END, b"\xa5\x3c\x96\x0f" * 64 + jpeg.END)
+# Rows that a JPEG's last row of blocks may have, with colour at half the resolution.
+_LAST_ROWS = 16
+
+
+def _rows_missing(data: bytes) -> int:
+    """Return how many rows a JPEG without its end lacks.
+
+    Raises:
+        ImageError: when more than its last row of blocks is missing.
+    """
+    one, other = (np.asarray(_decode(data + ending, None, "squash", [])) for ending in _ENDINGS)
+    differ = np.flatnonzero((one != other).any(axis=(1, 2)))
+    missing = len(one) - int(differ[0]) if len(differ) else 0
+    if missing > _LAST_ROWS or missing > len(one) // 2:
+        raise ImageError(f"damaged or truncated ({missing} of {len(one)} rows are missing)")
+    return missing
 
 
 def _centre(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -152,10 +213,24 @@ def _refuse_many_scans(image: Image.Image, data: bytes, opened: int) -> None:
         parts = max(len(image.tag_v2.get(offsets, ())) for offsets in (STRIPOFFSETS, TILEOFFSETS))
     elif not isinstance(image, JpegImageFile) or _has_one_scan(image, data, opened):
         return
-    # Within a scan's data a marker cannot occur.
-    scans = data.count(b"\xff\xda")
+    scans = _count_tiff_scans(image, data) if isinstance(image, TiffImageFile) else jpeg.count_scans(data)[0]
     if scans * image.width * image.height > _MAX_SCANNED * max(parts, 1):
         raise ImageError(f"{scans} scans of {image.width} x {image.height} pixels, more than a photograph has")
+
+
+def _count_tiff_scans(image: TiffImageFile, data: bytes) -> int:
+    """Count the scans of all the JPEGs that a TIFF consists of."""
+    scans = looked_at = 0
+    for start in {start for tag in (STRIPOFFSETS, TILEOFFSETS) for start in image.tag_v2.get(tag, ())}:
+        if not data.startswith(b"\xff\xd8", start):
+            continue
+        found, end = jpeg.count_scans(data, start)
+        scans += found
+        looked_at += (end if end >= 0 else len(data)) - start
+        # Its parts lie side by side, unless it was made to keep a reader busy.
+        if looked_at > 2 * len(data):
+            raise ImageError("a TIFF whose JPEGs overlap")
+    return scans
 
 
 def _has_one_scan(image: JpegImageFile, data: bytes, opened: int) -> bool:
@@ -173,17 +248,35 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        return Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ImageError("floating-point pixels have no defined brightness")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    # Pillow would copy what is RGB.
-    return image if image.mode == "RGB" else image.convert("RGB")
+# Less than this between the brightest and the darkest of what is seen, in each channel, and it is lost on its ground.
+_SEEN = 48
+
+
+def _on_ground(image: Image.Image, notes: list[str]) -> Image.Image:
+    if not image.has_transparency_data:
+        # Pillow would copy what is RGB.
+        return image if image.mode == "RGB" else image.convert("RGB")
+    rgba = image.convert("RGBA")
+    white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    if _contrast(white) >= _SEEN:
+        return white
+    black = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB")
+    if _contrast(black) < _SEEN:
+        return white
+    notes.append("white on a transparent ground: shown on black")
+    return black
+
+
+def _contrast(image: Image.Image) -> int:
+    return max(int(most) - int(least) for least, most in np.reshape(image.getextrema(), (-1, 2)))
+
+
+def is_flat(image: Image.Image) -> bool:
+    """Tell whether an RGB image is of one colour, but for what compression makes of it."""
+    return _contrast(image) <= _FLAT
+
+
+_FLAT = 2
 
 
 def inspect(data: bytes) -> ImageInfo:

@@ -1,11 +1,15 @@
 """Turn a folder with one sub-folder a category into the table of usable images."""
 
 import hashlib
+import importlib.metadata
 import json
+import logging
 import os
+import unicodedata
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import imagehash
 import pandas as pd
@@ -13,9 +17,13 @@ import PIL
 
 from cbir.collection import images, perceptual
 from cbir.collection.categories import category_labels
-from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
-from cbir.collection.contents import hash_folder
+from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.contents import hash_files, hash_folder
+from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
+from cbir.collection.layout import are_parts, likely_root, place, spellings, split_of
+from cbir.collection.reasons import count_reasons
+from cbir.collection.small import listed_names, refuse_small
 from cbir.files import errors
 from cbir.files.atomic import sweep
 from cbir.files.errors import InputError
@@ -24,49 +32,85 @@ from cbir.files.progress import Progress
 from cbir.files.tables import write_text
 from cbir.workflow import code_hash
 
+IGNORED = "ignore"
+"""The split of an image that a list excludes."""
+
+log = logging.getLogger("cbir")
+
 # Images between two saves of unfinished work.
 _SAVE_EVERY = 2000
 
 
+class Collected(NamedTuple):
+    """What a collection holds, see `collect`."""
+
+    images: pd.DataFrame
+    rejected: pd.DataFrame
+    hashes: pd.DataFrame
+    notes: pd.DataFrame
+
+
 def collect(
-    folder: str | Path, memory: str | Path, workers: int = 1
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    folder: str | Path,
+    memory: str | Path,
+    workers: int = 1,
+    exclude: Sequence[str] = (),
+    layout: str = "categories",
+    rows: Mapping[str, Mapping[str, str]] | None = None,
+) -> Collected:
     """Read every file below a folder once and say which can be used as images.
 
     A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
     in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
-    Hidden files and folders (a dot in front) are what programs leave behind, and no images.
+    Hidden files and folders (a dot in front), and those that programs keep (see `cbir.collection.exclusions`), are no
+    images.
 
     Args:
         folder: the collection.
         memory: folder for what was found before: results are remembered by content, so that only new images are
             decoded, also after an interruption.
         workers: threads that decode.
+        exclude: patterns of further files that are no part of the collection.
+        layout: what the folders name, see `cbir.collection.layout`; with ``parts`` the images have a column ``split``.
+        rows: what a list says of each image by its path relative to the folder (see `sources.manifest`): ``category``,
+            and further columns, which the images get. Only these files are read, and folders name nothing.
 
     Returns:
-        Three tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, and ``HASHES_COLUMNS``
-        of the images in the first (see `perceptual.hashes`), sorted by sha256. ``path`` is
-        ``folder`` joined with the file's relative path (one that is not UTF-8 is rejected and written with escapes);
-        labels count the categories from 0 in alphabetical order.
+        Four tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, ``HASHES_COLUMNS``
+        of the images in the first (see `perceptual.hashes`), sorted by sha256, and ``NOTE_COLUMNS`` of those that are
+        used although something is odd about them. ``path`` is ``folder`` joined with the file's relative path (one that
+        is not UTF-8 is rejected and written with escapes); labels count the categories from 0 in alphabetical order.
 
     Raises:
-        InputError: when the folder is missing or holds no usable image, or a category folder holds none.
+        InputError: when the folder is missing or cannot be read.
     """
     root, memory = Path(folder), Path(memory)
-    hashes = hash_folder(root, memory / "contents.json")
-    findings = _decode_new(root, hashes, memory / "decoded.json", workers)
+    exclusions = Exclusions(exclude)
+    if rows is None:
+        hashes = hash_folder(root, memory / "contents.json", exclude)
+        misplaced = {name: _misplaced(name, exclusions, layout) for name in hashes}
+        known = {name: dict(zip(("category", "split"), place(name, layout), strict=True)) for name in hashes}
+        columns = ["split"] * (layout == "parts")
+    else:
+        hashes = hash_files(root, sorted(rows), memory / "contents.json")
+        misplaced = {name: _unlisted(name, exclusions, rows[name]) for name in hashes}
+        known = {name: dict(row) for name, row in rows.items()}
+        columns = [name for name in next(iter(known.values()), {}) if name != "category"]
+    findings = _decode_new(
+        root, {name: digest for name, digest in hashes.items() if not misplaced[name]}, memory / "decoded.json", workers
+    )
 
     kept: list[dict] = []
-    rejected: dict[str, str] = {}
+    rejected = {name: reason for name, reason in misplaced.items() if reason}
     owners: dict[str, dict[str, list[str]]] = {}
     for name, digest in hashes.items():
-        reason = _misplaced(name)
-        if not reason:
-            reason = findings[digest].get("reason", "") if digest in findings else _unreadable(root / name)
+        if name in rejected:
+            continue
+        reason = findings[digest].get("reason", "") if digest in findings else _unreadable(root / name)
         if reason:
             rejected[name] = reason
         else:
-            owners.setdefault(digest, {}).setdefault(name.split("/")[0], []).append(name)
+            owners.setdefault(digest, {}).setdefault(known[name]["category"], []).append(name)
     for digest, categories in owners.items():
         if len(categories) > 1:
             for names in categories.values():
@@ -84,6 +128,7 @@ def collect(
             {
                 "image_id": names[0],
                 "path": os.path.join(root, names[0]),
+                **{column: known[names[0]][column] for column in columns},
                 "category": category,
                 "sha256": digest,
                 "width": finding["width"],
@@ -91,14 +136,9 @@ def collect(
                 "bytes": finding["bytes"],
             }
         )
-    if not kept:
-        raise InputError(
-            f"The image folder {root} holds no usable image in a category folder ({len(rejected)} files rejected): "
-            "set collection.path to a folder with one sub-folder a category."
-        )
-    table = pd.DataFrame(kept).sort_values("image_id", ignore_index=True)
-    labels = category_labels(table["category"])
-    table["label"] = table["category"].map(labels)
+    columns = [*IMAGE_COLUMNS, *columns]
+    table = pd.DataFrame(kept, columns=columns).sort_values("image_id", ignore_index=True)
+    table["label"] = table["category"].map(category_labels(table["category"]))
     refused = pd.DataFrame(
         [
             {"path": os.path.join(root, name if _is_utf8(name) else printable(name)), "reason": reason}
@@ -109,17 +149,31 @@ def collect(
     hashed = pd.DataFrame(
         [[digest, *findings[digest]["hashes"]] for digest in sorted(table["sha256"])], columns=HASHES_COLUMNS
     )
-    _refuse_empty_categories(root, table)
-    return table[IMAGE_COLUMNS], refused, hashed
+    notes = [
+        (path, note)
+        for path, digest in zip(table["path"], table["sha256"], strict=True)
+        for note in findings[digest].get("notes", [])
+    ]
+    return Collected(table[columns], refused, hashed, pd.DataFrame(notes, columns=NOTE_COLUMNS))
 
 
-def _misplaced(name: str) -> str:
+def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
     """Return why a file is none of the collection's by its name alone; empty if it may be."""
     if not _is_utf8(name):
         return "its name is not UTF-8"
-    if any(part.startswith(".") for part in name.split("/")):
-        return "hidden"
-    return "" if "/" in name else "not in a category folder"
+    if reason := exclusions.reason(name):
+        return reason
+    if place(name, layout)[0]:
+        return ""
+    return "not in a category folder" if layout == "categories" else "not in a category folder of a part such as train"
+
+
+def _unlisted(name: str, exclusions: Exclusions, row: Mapping[str, str]) -> str:
+    """Return why a file that is listed is none of the collection's; empty if it may be."""
+    if row.get("split") == IGNORED:
+        return "ignored by the list"
+    reason = exclusions.reason(name)
+    return reason if reason.startswith(EXCLUDED) else ""
 
 
 def _is_utf8(name: str) -> bool:
@@ -137,11 +191,12 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
     # The sentences of errors are data here: they are the reasons for which a file is rejected.
     modules = [Path(str(module.__file__)) for module in (images, perceptual, errors)]
     own = [code_hash.fingerprint(path, root_of_code) for path in modules]
-    decoder = " ".join([*own, f"pillow {PIL.__version__} imagehash {imagehash.__version__}"])
+    versions = f"pillow {PIL.__version__} pillow-heif {_version('pillow-heif')} imagehash {imagehash.__version__}"
+    decoder = " ".join([*own, versions])
     findings = _read_findings(memory, decoder)
     first: dict[str, str] = {}
     for name, digest in hashes.items():
-        if digest and digest not in findings and not _misplaced(name):
+        if digest and digest not in findings:
             first.setdefault(digest, name)
     sweep(memory)
     progress = Progress("images decoded", len(first))
@@ -160,7 +215,9 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
         except ImageError as error:
             return {"reason": str(error)}
         perceived = list(vars(perceptual.hashes(image)).values())
-        return {"width": image.width, "height": image.height, "bytes": len(data), "hashes": perceived}
+        found = {"width": image.width, "height": image.height, "bytes": len(data), "hashes": perceived}
+        notes = image.info["notes"] + ["of one colour"] * images.is_flat(image)
+        return found | {"notes": notes} if notes else found
 
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(names), _SAVE_EVERY):
@@ -176,6 +233,13 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)
     return current
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def _save_findings(memory: Path, decoder: str, findings: dict[str, dict]) -> None:
@@ -197,7 +261,8 @@ def _is_finding(value: Any) -> bool:
         return isinstance(value["reason"], str)
     return (
         isinstance(value, dict)
-        and set(value) == {"width", "height", "bytes", "hashes"}
+        and set(value) - {"notes"} == {"width", "height", "bytes", "hashes"}
+        and all(isinstance(note, str) for note in value.get("notes", []))
         and all(type(value[key]) is int for key in ("width", "height", "bytes"))
         and perceptual.is_hashes(value["hashes"])
     )
@@ -211,14 +276,97 @@ def _unreadable(path: Path) -> str:
     return "changed while it was read"
 
 
-def _refuse_empty_categories(root: Path, table: pd.DataFrame) -> None:
-    """Refuse a category folder without a usable image: dropping it silently would change what is measured."""
-    used = set(table["category"])
-    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in used:
-            raise InputError(
-                f"The category folder {entry.path} holds no usable image: add images or remove the folder."
-            )
+def require_categories(
+    folder: str | Path,
+    found: Collected,
+    listed: str | Path,
+    exclude: Sequence[str] = (),
+    layout: str = "categories",
+    rows: Mapping[str, Mapping[str, str]] | None = None,
+    least: int = 1,
+) -> None:
+    """Refuse a collection whose evaluation would say nothing; log what is odd about another one.
+
+    Args:
+        folder: the collection.
+        found: what it holds.
+        listed: the file of the rejected files, for the sentences.
+        exclude: see `collect`.
+        layout: see `collect`.
+        rows: see `collect`.
+        least: images that a category needs.
+
+    Raises:
+        InputError: when there is no usable image, only one category, a category folder without a usable image,
+            categories with too few images, or when the folders are not categories but parts of a split.
+    """
+    root, table = Path(folder), found.images
+    counts = table["category"].value_counts()
+    because = "; ".join(count_reasons(found.rejected["reason"]))
+    why = f" ({because}; see {listed})" if because else ""
+    if table.empty and rows is not None:
+        raise InputError(f"The list in {root} names no usable image{why}: correct collection.path or the list's paths.")
+    if table.empty:
+        inside = "a category folder" if layout == "categories" else "folders such as train/CATEGORY and test/CATEGORY"
+        raise InputError(
+            f"The image folder {root} holds no usable image in {inside}{why}: set collection.path to a folder with one "
+            "sub-folder a category."
+        )
+    names = list(table["image_id"])
+    if layout == "categories" and rows is None and are_parts(names):
+        parts = ", ".join(sorted({name.split("/")[0] for name in names}))
+        raise InputError(
+            f"The folders of {root} ({parts}) are parts of a split, which hold the categories: set split.from to "
+            "folders (`split: {from: folders}`) to use them as such."
+        )
+    if len(counts) == 1:
+        below, parts_below = likely_root(names)
+        with_split = ", and split.from to folders" if parts_below else ""
+        hint = (
+            f"set collection.path to {root / below}{with_split}, which holds several folders"
+            if below and layout == "categories" and rows is None
+            else "give each category a sub-folder, or a name in the list, of its own"
+        )
+        raise InputError(
+            f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
+            f"count as right: {hint}."
+        )
+    if rows is None and (empty := sorted(_category_folders(root, exclude, layout) - set(counts.index))):
+        several = len(empty) > 1
+        raise InputError(
+            f"The category folder{'s' * several} {listed_names(str(root / name) for name in empty)} "
+            f"hold{'s' * (not several)} no usable image{why}: add images or remove the folder{'s' * several}, or name "
+            f"{'them' if several else 'it'} in collection.exclude."
+        )
+    refuse_small({str(name): int(count) for name, count in counts.items()}, least)
+    for group in spellings(counts.index):
+        log.warning(
+            "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
+            ", ".join(f"{printable(name)} ({_encoding(name, group)}{counts[name]} images)" for name in group),
+        )
+    for note, noted in found.notes.groupby("note", sort=True):
+        log.warning("%d images: %s", len(noted), note)
+
+
+def _encoding(name: str, group: list[str]) -> str:
+    """Return what tells a name apart from one of the group that looks the same."""
+    same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", name)]
+    if len(same) == 1:
+        return ""
+    return "composed, " if unicodedata.is_normalized("NFC", name) else "accents apart, "
+
+
+def _category_folders(root: Path, exclude: Sequence[str], layout: str) -> set[str]:
+    exclusions = Exclusions(exclude)
+
+    def folders(below: str) -> list[str]:
+        names = [f"{below}{entry.name}" for entry in os.scandir(root / below) if entry.is_dir()]
+        return [name for name in names if not exclusions.reason(f"{name}/")]
+
+    tops = folders("")
+    if layout == "categories":
+        return set(tops)
+    return {name.split("/")[1] for top in tops if split_of(top) for name in folders(f"{top}/")}
 
 
 def shard_of(sha256: str, shards: int) -> int:

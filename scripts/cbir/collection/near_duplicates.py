@@ -1,6 +1,6 @@
 """Find groups of near-duplicates among perceptual hashes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,30 @@ from cbir.files.progress import Progress
 
 # Images compared at a time with as many others: a block of 16 MB.
 _BLOCK = 2048
+# Of an image that is near to many others, as one form of many is, only so many of the nearest are looked at.
+_NEAREST = 6
+
+Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Rows, others (rows < others), their distances, and 1 where the other is mirrored."""
+Confirm = Callable[[Sequence[tuple[str, str, bool]]], NDArray[np.bool_]]
+
 # How two images are compared: the hashes of the one, those of the other, and whether that is a mirror image. To mirror
 # the one gives another distance than to mirror the other, and neither has precedence.
 _WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
 
 
-def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
+def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) -> pd.DataFrame:
     """Group images that are linked by near-duplicates, directly or through others.
 
     Two images are near-duplicates when the larger of the Hamming distances of their pHashes and of their dHashes is at
-    most ``distance``, as they are, with the one mirrored or with the other mirrored; the smallest of the three counts.
-    A copy that was changed more is not found. Memory is proportional to the number of images.
+    most ``distance``, as they are, with the one mirrored or with the other mirrored (the smallest of the three counts),
+    and ``confirm`` agrees. A copy that was changed more is not found. Memory is proportional to the number of images.
 
     Args:
         hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is compared with none.
         distance: bits of 256, below 128: unrelated images are about 128 apart.
+        confirm: tells which pairs of contents, the second one mirrored or not, are copies by their pixels (see
+            `copies.confirm`); an image's nearest ones are asked for, at most. None believes the hashes.
 
     Returns:
         Columns ``GROUP_COLUMNS``, a row for each image that has a near-duplicate, sorted by sha256. ``group`` is the
@@ -45,7 +54,8 @@ def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
     # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
-    for rows, others, distances, mirrored in _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance):
+    links = _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance)
+    for rows, others, distances, mirrored in links if confirm is None else _confirmed(links, table["sha256"], confirm):
         keys = (distances * 2 + mirrored) * count
         np.minimum.at(best, rows, keys + others)
         np.minimum.at(best, others, keys + rows)
@@ -68,6 +78,29 @@ def groups(hashes: pd.DataFrame, distance: int) -> pd.DataFrame:
     )
 
 
+def _confirmed(links: Iterator[Links], digests: pd.Series, confirm: Confirm) -> Iterator[Links]:
+    """Yield the links that are confirmed, of those to each image's nearest ones, all at once."""
+    kept = np.empty((4, 0), np.int64)
+    for found in links:
+        kept = _nearest(np.concatenate([kept, np.stack(found)], axis=1))
+    kept = kept[:, np.lexsort(kept[1::-1])]
+    names = digests.to_numpy(object)
+    pairs = [(names[row], names[other], bool(mirrored)) for row, other, _, mirrored in kept.T]
+    rows, others, distances, mirrored = kept[:, confirm(pairs)] if pairs else kept
+    yield rows, others, distances, mirrored
+
+
+def _nearest(links: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep of links (4, n) those that are among the nearest ones of either end."""
+    order = np.lexsort((links[3], links[1], links[0], links[2]))
+    links = links[:, order]
+    # A pair may be near both with the one and with the other mirrored.
+    links = links[:, ~pd.DataFrame(links[[0, 1, 3]].T).duplicated().to_numpy()]
+    ends = pd.DataFrame(links[:2].T)
+    near = [ends.groupby(end).cumcount() < _NEAREST for end in (0, 1)]
+    return links[:, (near[0] | near[1]).to_numpy()]
+
+
 def _bits(column: pd.Series) -> NDArray[np.float32]:
     """Return hashes as (n, 256) float32 of 1 and -1, whose inner product is 256 - 2 Hamming distances."""
     try:
@@ -79,10 +112,8 @@ def _bits(column: pd.Series) -> NDArray[np.float32]:
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
 
-def _near(
-    bits: dict[str, NDArray[np.float32]], distance: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]]:
-    """Yield rows, others (rows < others), their distances, and whether one was mirrored, block by block.
+def _near(bits: dict[str, NDArray[np.float32]], distance: int) -> Iterator[Links]:
+    """Yield the links between images whose hashes are near, block by block.
 
     A pair comes once for each of `_WAYS` in which it is near.
     """
@@ -102,6 +133,6 @@ def _near(
                     np.minimum(inner, second, out=inner)
                     rows, others = np.nonzero(inner >= least)
                     lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)
-                    yield rows + start, others + other, lengths, mirrored
+                    yield rows + start, others + other, lengths, np.full(len(rows), mirrored)
             width = min(_BLOCK, count - other)
             progress.advance(width * (width + 1) // 2 if other == start else _BLOCK * width)

@@ -19,10 +19,12 @@ def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str
     """
     of = {digest: name for name, table in tables.items() for digest in table["sha256"]}
     table = groups.merge(images[["image_id", "category", "sha256"]], on="sha256", validate="one_to_one")
-    table["split"] = table["sha256"].map(of)
+    # An image may be in no split.
+    table["split"] = table["sha256"].map(of).fillna("")
     table["nearest"] = table["nearest"].map(images.set_index("sha256")["image_id"])
     for column, found in (("split", "across_splits"), ("category", "across_categories")):
-        table[found] = (table.groupby("group")[column].transform("nunique") > 1).astype(int)
+        known = table[column].mask(table[column] == "")
+        table[found] = (known.groupby(table["group"]).transform("nunique") > 1).astype(int)
     table["_first"] = table.groupby("group")["image_id"].transform("min")
     order = ["across_splits", "across_categories", "_first", "image_id"]
     table = table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)

@@ -23,10 +23,10 @@ SHOWN_ROUNDS = 11
 """Rankings that pictures show, including that of the plain query."""
 
 _RESIDUAL = ("residual_precision_at_k", "residual_precision_at_k_plain", "residual_anmrr", "residual_anmrr_plain")
-GAIN_COLUMNS = (
+GAIN_COLUMNS = [
     *("strategy", "scope", "category", "round", "queries", "judged", "precision_at_k", "residual_queries"),
     *(*_RESIDUAL, "common_queries", *(f"common_{name}" for name in _RESIDUAL)),
-)
+]
 """Columns of the table of what a simulated user's judgements gain, see `cbir.feedback.simulation.Gain.mean`."""
 
 

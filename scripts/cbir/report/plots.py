@@ -17,6 +17,7 @@ from cbir.evaluation import measure
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
+from cbir.report import excerpts
 
 matplotlib.use("Agg")
 # File names may hold "$", which would be taken for mathematics.
@@ -52,13 +53,19 @@ def save(figure: Figure, path: str | Path) -> None:
 def confusion(table: pd.DataFrame, path: str | Path) -> None:
     """Draw a confusion matrix: rows true, columns predicted, shaded by the share of the row.
 
+    Of more categories than fit, the most confused ones are drawn, see `excerpts.most_confused`.
+
     Args:
         table: first column the true category, then a column of counts for each predicted category.
         path: an SVG or PNG file.
     """
     counts = table.iloc[:, 1:].to_numpy(np.int64)
-    names = [shorten(str(name)) for name in table.iloc[:, 0]]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    drawn = excerpts.most_confused(counts, excerpts.MOST)
+    names = [shorten(str(name)) for name in table.iloc[drawn, 0]]
+    supports = counts.sum(axis=1, keepdims=True)[drawn]
+    heading = excerpts.cut(len(drawn), len(counts), f"The {len(drawn)} most confused", "confusion.csv")
+    counts = counts[np.ix_(drawn, drawn)]
+    shares = counts / np.maximum(supports, 1)
     side = max(3.2, 0.3 * len(names) + 1.8)
     figure, axes = plt.subplots(figsize=(side + 0.6, side), layout="constrained")
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -66,6 +73,7 @@ def confusion(table: pd.DataFrame, path: str | Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
+    axes.set_title(heading, fontsize=9)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.6 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=7)
@@ -74,14 +82,16 @@ def confusion(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def categories(table: pd.DataFrame, path: str | Path) -> None:
-    """Draw precision, recall and F1 of each category, best F1 on top.
+    """Draw precision, recall and F1 of each category, best F1 on top; of very many the best and the worst.
 
     Args:
         table: columns category, precision, recall, f1, in the order to draw.
         path: an SVG or PNG file.
     """
+    whole, table = len(table), excerpts.both_ends(table, excerpts.MOST)
     figure, axes = plt.subplots(figsize=(6.4, 0.26 * len(table) + 1.2), layout="constrained")
     places = np.arange(len(table))
+    axes.set_xlabel(excerpts.cut(len(table), whole, f"The best and the worst {len(table)}", "categories.csv"))
     axes.barh(places, table["f1"], color="#9ec5e8", label="F1")
     axes.scatter(table["precision"], places, marker="|", s=60, color="#b35900", label="precision", zorder=3)
     axes.scatter(table["recall"], places, marker="x", s=22, color="#303a8c", label="recall", zorder=3)
@@ -189,10 +199,13 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
 def method_categories(table: pd.DataFrame, path: str | Path) -> None:
     """Draw the F1 of each category with each method, a column of bars a method; the best of a category are darker.
 
+    Of very many categories the first and the last are drawn.
+
     Args:
         table: columns category, support, then ``f1_{method}`` for each method, in the order to draw.
         path: an SVG or PNG file.
     """
+    whole, table = len(table), excerpts.both_ends(table, excerpts.MOST)
     f1 = table.iloc[:, 2:]
     best = f1.max(axis=1)
     places = np.arange(len(table))
@@ -209,12 +222,15 @@ def method_categories(table: pd.DataFrame, path: str | Path) -> None:
         axes.tick_params(axis="y", length=0)
     grid[0, 0].set_yticks(places, [shorten(str(name)) for name in table["category"]])
     grid[0, 0].set_ylim(len(table) - 0.5, -0.5)
-    figure.supxlabel("F1", fontsize=9)
+    part = excerpts.cut(len(table), whole, f"the first and the last {len(table)}", "categories.csv")
+    figure.supxlabel(f"F1 ({part})" if part else "F1", fontsize=9)
     save(figure, path)
 
 
 def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     """Draw the difference in F1 of each category: a bar to the right where method a is better, to the left where b is.
+
+    Of very many categories those with the largest differences are drawn.
 
     Args:
         table: columns category and delta, in the order to draw.
@@ -222,6 +238,7 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
         b: the method whose F1 is subtracted.
         path: an SVG or PNG file.
     """
+    whole, table = len(table), excerpts.both_ends(table, excerpts.MOST)
     places = np.arange(len(table))
     delta = table["delta"].to_numpy(np.float64)
     figure, axes = plt.subplots(figsize=(6.4, 0.24 * len(table) + 1.3), layout="constrained")
@@ -236,7 +253,8 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     # Leaves room for the numbers beside the bars, and keeps tiny differences from filling the axis.
     reach = max(0.05, 1.25 * float(np.abs(delta).max(initial=0)))
     axes.set_xlim(-reach, reach)
-    axes.set_xlabel(f"F1 of {shorten(a)} minus F1 of {shorten(b)}")
+    part = excerpts.cut(len(table), whole, f"\nThe {len(table)} largest differences", f"{a}_vs_{b}.csv")
+    axes.set_xlabel(f"F1 of {shorten(a)} minus F1 of {shorten(b)}{part}")
     axes.set_title(f"← {shorten(b)} better", loc="left", fontsize=9, color=_ORANGE)
     axes.set_title(f"{shorten(a)} better →", loc="right", fontsize=9, color=_BLUE)
     axes.grid(axis="x", alpha=0.3)

@@ -56,6 +56,7 @@ def check(
     if given is not None:
         config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
+    _choose_given_split(complete, given or {})
     _check_references(complete)
     return complete
 
@@ -206,6 +207,19 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
     }
 
 
+def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
+    """Let ``split.from`` choose the protocol ``given``; another one that a person named is an error."""
+    split, asked = config["split"], (given.get("split") or {}).get("protocol", "given")
+    if split["from"] is None:
+        return
+    if asked != "given":
+        raise InputError(
+            f"config: split.from is {split['from']}, which is for split.protocol given, but split.protocol is {asked}: "
+            "take one of the two out."
+        )
+    split["protocol"] = "given"
+
+
 def check_value(value: Any, schema: dict[str, Any], key: str) -> Any:
     """Check one value against a schema of its own; texts are read as in `check`.
 
@@ -275,9 +289,16 @@ def _with_value(name: str, option: dict[str, Any]) -> str:
 
 def _check_references(config: dict[str, Any]) -> None:
     source, path = config["collection"]["source"], config["collection"]["path"]
-    if source == "folder" and path is None:
-        raise InputError("config: collection.path is not set; with source: folder it must name the folder of images.")
-    if source != "folder" and path is not None:
+    own = {"folder": "the folder of images", "manifest": "the CSV file that lists them"}
+    if source in own and path is None:
+        raise InputError(f"config: collection.path is not set; with source: {source} it must name {own[source]}.")
+    if config["split"]["from"] == "manifest" and source != "manifest":
+        raise InputError(f"config: split.from is manifest, but collection.source is {source}: set it to manifest.")
+    if config["split"]["from"] == "folders" and source == "manifest":
+        raise InputError(
+            "config: split.from is folders, but collection.source is manifest: set split.from to manifest."
+        )
+    if source not in own and path is not None:
         raise InputError(
             f"config: collection.path is {os.path.abspath(path)}, but collection.source is {source}, which does not "
             "read it: set collection.source to folder, or collection.path to null."

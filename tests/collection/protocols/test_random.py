@@ -254,3 +254,34 @@ def test_an_image_more_moves_few_others_with_groups() -> None:
     # Two images move across the borders; seldom a group goes with one, and as many others come for it.
     assert np.mean(counts) <= 2
     assert max(counts) <= 8
+
+
+TAIL = {"a": 10, "b": 10, "one": 1, "two": 2}
+
+
+def test_all_categories_that_are_too_small_are_named_at_once() -> None:
+    with pytest.raises(InputError, match=r"2 of 4 categories .*'one' has 1, 'two' has 2: .*split\.small"):
+        split(table(TAIL), SHARES, 0)
+
+
+def test_small_categories_are_found_and_never_asked_for() -> None:
+    tables = random.split(table(TAIL), {**SHARES, "seed": 0, "small": "gallery"}, {})
+    assert tables["train"]["category"].value_counts().to_dict() == {"a": 6, "b": 6, "one": 1, "two": 2}
+    assert set(tables["val"]["category"]) == set(tables["test"]["category"]) == {"a", "b"}
+    # A copy of one of them follows it.
+    images = table(TAIL)
+    several = images[images["category"].isin(["one", "a"])]["sha256"].iloc[[0, 1, -1]]
+    for seed in range(20):
+        tables = random.split(images, {**SHARES, "seed": seed, "small": "gallery"}, dict.fromkeys(several, "g"))
+        assert set(several) <= set(tables["train"]["sha256"])
+
+
+def test_small_categories_may_be_dropped() -> None:
+    tables = random.split(table(TAIL), {**SHARES, "seed": 0, "small": "drop"}, {})
+    alone = random.split(table({"a": 10, "b": 10}), {**SHARES, "seed": 0}, {})
+    assert {name: list(part["image_id"]) for name, part in tables.items()} == {
+        name: list(part["image_id"]) for name, part in alone.items()
+    }
+    for small in ("drop", "gallery"):
+        with pytest.raises(InputError, match="No category has the 3 usable images"):
+            random.split(table({"one": 1}), {**SHARES, "seed": 0, "small": small}, {})

@@ -8,9 +8,9 @@ COLLECTION = {"path": "/photographs", "dataset": "owner/name", "shards": 1}
 
 
 def test_the_sources_are_the_files_of_the_folder() -> None:
-    assert list(REGISTRY) == ["digits", "folder", "kaggle", "sample"]
-    assert list(protocols.REGISTRY) == ["random"]
-    with pytest.raises(InputError, match="source of images 'web' does not exist: use one of digits, folder, kaggle, s"):
+    assert list(REGISTRY) == ["digits", "folder", "kaggle", "manifest", "sample"]
+    assert list(protocols.REGISTRY) == ["given", "grouped", "random"]
+    with pytest.raises(InputError, match="source of images 'web' does not exist: use one of digits, folder, kaggle, m"):
         REGISTRY.get_entry("web")
 
 
@@ -25,5 +25,7 @@ def test_a_source_describes_itself_and_names_what_it_depends_on(name: str) -> No
         assert ("{" + key + "}" in source.DESCRIPTION) == (key in source.SETTINGS)
 
 
-def test_a_source_without_fetch_reads_a_folder() -> None:
-    assert [name for name, source in REGISTRY.items() if not hasattr(source, "fetch")] == ["folder"]
+def test_a_source_without_fetch_reads_what_is_there() -> None:
+    local = {name: source for name, source in REGISTRY.items() if not hasattr(source, "fetch")}
+    assert list(local) == ["folder", "manifest"]
+    assert all(callable(source.require) and callable(source.contents) for source in local.values())

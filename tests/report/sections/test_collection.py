@@ -24,3 +24,12 @@ def test_counts_of_each_category_and_split(run: Run) -> None:
         ["fish", "6", "0", "4", "10"],
         ["all", "18", "0", "12", "30"],
     ]
+
+
+def test_what_is_skipped_and_what_is_odd_is_counted(run: Run) -> None:
+    reasons = ["folder of the system or of a program (Synology)", "excluded by collection.exclude (x/)", "hidden"]
+    run.csv("collection/rejected.csv", pd.DataFrame({"path": ["a/@eaDir/", "x/", "a/.b"], "reason": reasons}))
+    run.csv("collection/notes.csv", pd.DataFrame({"path": ["a/1.png", "a/2.png"], "note": ["of one colour"] * 2}))
+    text = run.section("collection").text
+    assert "3 files were rejected: 1 of the system or of a program, 1 excluded by collection.exclude and 1 that" in text
+    assert "2 images: of one colour, such as a/1.png" in text

@@ -110,7 +110,7 @@ MISTAKES = {
     "unknown key": (
         "split.tran",
         0.6,
-        "config: split has the unknown key 'tran'; known are near_duplicates, protocol, seed, test, train, val.",
+        "config: split has the unknown key 'tran'; known are from, near_duplicates, protocol, seed, small, test, ",
     ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
@@ -499,3 +499,10 @@ def test_words_in_lists_and_beside_null(registry: Path) -> None:
 def test_a_registry_that_is_not_there_is_a_fault_of_the_schema(registry: Path) -> None:
     with pytest.raises(FileNotFoundError):
         module.check(SHIPPED, with_losses({"registry": "loses"}))
+
+
+def test_a_given_split_is_chosen_by_where_it_comes_from() -> None:
+    config = changed("split.from", "folders")
+    assert module.check(config, SCHEMA, {"split": {"from": "folders"}})["split"]["protocol"] == "given"
+    with pytest.raises(InputError, match=r"split\.from is folders.*but split\.protocol is random"):
+        module.check(config, SCHEMA, {"split": {"from": "folders", "protocol": "random"}})

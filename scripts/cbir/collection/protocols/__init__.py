@@ -4,10 +4,13 @@ An entry, named as ``split.protocol``, defines one function::
 
     def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
 
-``images`` has at least the columns ``SPLIT_COLUMNS`` (`cbir.collection.columns`). ``settings`` is the section
-``split`` of the configuration: the shares ``train``, ``val`` and ``test``, which sum to 1, and ``seed``. ``groups``
-names the group of each content (sha256) that has near-duplicates, which belong in one split; it is empty where they
-need not.
+``images`` has at least the columns ``SPLIT_COLUMNS`` (`cbir.collection.columns`), and ``split`` or ``group`` where the
+collection names them. ``settings`` is the section ``split`` of the configuration: the shares ``train``, ``val`` and
+``test``, which sum to 1, and ``seed``. ``groups`` names the group of each content (sha256) that has near-duplicates,
+which belong in one split; it is empty where they need not.
+
+It may define ``least(settings) -> int``, the images that a category needs: a run refuses smaller ones before it encodes
+anything, unless ``split.small`` says what becomes of them.
 
 It returns a table for each of ``SPLITS``, columns ``SPLIT_COLUMNS``, sorted by image_id; each image stands in at most
 one of them. The same images and settings give the same tables, in whatever order the rows come. It raises `InputError`

@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.columns import SPLIT_COLUMNS, SPLITS
+from cbir.collection.small import refuse_small
 from cbir.files.errors import InputError
 
 Sizes = tuple[int, int, int]
 """Images in train, val and test."""
+
+TEST = SPLITS.index("test")
 
 log = logging.getLogger("cbir")
 
@@ -34,10 +37,13 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     from the shares only where groups are larger than a split's share. A group that would leave nothing for a split of
     one of its categories is not kept whole.
 
+    A category with fewer images than there are splits is refused, or goes to train alone (``small: gallery``), or
+    stands in no split (``small: drop``).
+
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``train``, ``val`` and ``test``, the share of each; they sum to 1, and that of val may be 0. ``seed``:
-            another seed gives another split.
+            another seed gives another split. ``small``: ``refuse`` (where it is not given), ``gallery`` or ``drop``.
         groups: the group of each content (sha256) that has one; names of groups are arbitrary.
 
     Returns:
@@ -54,9 +60,17 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     table = images.assign(_key=[_key(settings["seed"], digest) for digest in images["sha256"]]).sort_values(
         "_key", ignore_index=True
     )
+    counts = {str(category): len(group) for category, group in table.groupby("category", sort=True)}
+    small, needed = settings.get("small", "refuse"), least(settings)
+    if small == "refuse":
+        refuse_small(counts, needed)
+    if max(counts.values(), default=0) < needed:
+        raise InputError(f"No category has the {needed} usable images that the split needs: add images.")
+    if small == "drop":
+        table = table[table["category"].map(counts) >= needed].reset_index(drop=True)
     targets = {
-        str(category): _sizes(str(category), len(group), exact)
-        for category, group in table.groupby("category", sort=True)
+        category: _sizes(counts[category], exact) if counts[category] >= needed else (counts[category], 0, 0)
+        for category in sorted(set(table["category"]))
     }
     table["_split"] = _split_alone(table, targets, pd.Series(-1, table.index))
     table["_split"] = _split_alone(table, targets, _place_groups(table, targets, groups))
@@ -125,6 +139,9 @@ def _place(table: pd.DataFrame, targets: dict[str, Sizes], groups: dict[str, pd.
         ]
         wanted = int(rows["_split"].iloc[0])
         number = wanted if spare[wanted] >= 0 else spare.index(max(spare))
+        # A category that is in the gallery alone draws its copies there.
+        if any(targets[str(name)][TEST] == 0 for name in counts.index):
+            number = 0
         placed[rows.index] = number
         for name, count in counts.items():
             room[str(name)][number] -= count
@@ -145,15 +162,14 @@ def _key(seed: int, sha256: str) -> str:
     return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
 
 
-def _sizes(category: str, count: int, shares: dict[str, Fraction]) -> Sizes:
+def least(settings: Mapping[str, Any]) -> int:
+    """Return how many images a category needs to serve every split."""
+    return 2 + (settings["val"] > 0)
+
+
+def _sizes(count: int, shares: dict[str, Fraction]) -> Sizes:
     """Return how many images are train, val and test: at least one where the share is not 0."""
     least_val = int(shares["val"] > 0)
-    needed = 2 + least_val
-    if count < needed:
-        raise InputError(
-            f"The category {category!r} has {count} usable image{'s' * (count != 1)}, fewer than the split needs "
-            f"({needed} or more): add images or remove its folder."
-        )
     train = min(max(_round(count * shares["train"]), 1), count - least_val - 1)
     before_test = min(max(_round(count * (1 - shares["test"])), train + least_val), count - 1)
     return train, before_test - train, count - before_test

@@ -9,8 +9,16 @@ An entry, named as ``collection.source``, defines:
 ``fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame``
     Writes the images as ``<folder>/<category>/<filename>``; ``settings`` are the ``SETTINGS`` with their values.
     Returns a row a picture with at least ``file`` (category/filename), ``author``, ``licence`` and ``source`` (where
-    the original stands). Raises `InputError` when the images cannot be had. A source whose images lie on this machine
-    already does not define it: they are read from ``collection.path``.
+    the original stands). Raises `InputError` when the images cannot be had.
+
+A source whose images lie on this machine already, at ``collection.path``, defines instead of it:
+
+``require(settings) -> None``
+    Raises `InputError` when there is nothing at the path.
+``contents(settings, memory: Path) -> str``
+    A hash of everything there. ``memory`` is a file in which hashes are remembered. ``settings`` is the whole section.
+``read(path) -> Mapping[str, Mapping[str, str]]``
+    Only where folders do not say it: what is known of each image, see `manifest.Rows`.
 
 Packages that take long to load are imported inside ``fetch``, because the workflow asks each run for the other two.
 Files beside an entry that are named as it is, such as ``sample.csv``, count as its code.

@@ -4,15 +4,16 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.collection.columns import REJECTED_COLUMNS
+from cbir.collection.columns import NOTE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.exclusions import EXCLUDED, SYSTEM
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.report import filters
 from cbir.report.results import Results, records
-from cbir.results import REJECTED
+from cbir.results import NOTES, REJECTED
 
 TITLE = "Collection"
 ORDER = 10
-INPUTS = (REJECTED,)
+INPUTS = (REJECTED, NOTES)
 MAX_REJECTED = 200
 """Rows of the table of rejected files."""
 
@@ -39,16 +40,25 @@ def gather(results: Results) -> dict[str, Any]:
         "rejected_count": len(rejected),
         "rejected_file": str(results.path(REJECTED)),
         "reasons": _reasons(rejected["reason"]),
+        "notes": [
+            {"note": str(note), "count": len(rows), "first": str(rows["path"].iloc[0])}
+            for note, rows in results.table(NOTES, NOTE_COLUMNS).groupby("note", sort=True)
+        ],
+        "notes_file": str(results.path(NOTES)),
     }
 
 
 def _reasons(reasons: pd.Series) -> list[str]:
     duplicates = int(reasons.str.startswith("duplicate of ").sum())
     conflicts = int(reasons.str.startswith("conflict: ").sum())
-    unusable = len(reasons) - duplicates - conflicts
+    system = int(reasons.str.contains(f"^(?:folder|file) {SYSTEM}").sum())
+    excluded = int(reasons.str.startswith(EXCLUDED).sum())
+    unusable = len(reasons) - duplicates - conflicts - system - excluded
     parts = [
         (duplicates, filters.plural(duplicates, "exact duplicate")),
         (conflicts, f"{conflicts:,} with the same image in another category"),
+        (system, f"{system:,} {SYSTEM}"),
+        (excluded, f"{excluded:,} {EXCLUDED}"),
         (unusable, f"{unusable:,} that cannot be used"),
     ]
     return [text for count, text in parts if count]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cbir.report import excerpts
 from cbir.report.results import Results
 from cbir.results import CONFUSION
 
@@ -33,12 +34,14 @@ def _confusion(names: list[str], counts: np.ndarray) -> dict[str, Any]:
         for row, column in zip(*np.nonzero(counts), strict=True)
         if row != column
     ]
+    drawn = excerpts.most_confused(counts, excerpts.MOST)
     wrong.sort(key=lambda item: (-item["count"], -item["share"], item["true"], item["predicted"]))
     return {
-        "names": names,
-        "counts": counts.tolist(),
-        "shares": shares.tolist(),
-        "supports": supports.tolist(),
+        "names": [names[place] for place in drawn],
+        "categories": len(names),
+        "counts": counts[np.ix_(drawn, drawn)].tolist(),
+        "shares": shares[np.ix_(drawn, drawn)].tolist(),
+        "supports": supports[drawn].tolist(),
         "frequent": wrong[:MAX_CONFUSIONS],
         "errors": sum(item["count"] for item in wrong),
         "queries": int(supports.sum()),

@@ -1,0 +1,154 @@
+"""Values of more than 8 bits: which of them is white, and the image in 8 bits."""
+
+import io
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+# Numbers of bits that cameras, scanners and masks have.
+_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16, 24, 32)
+_FULL = 65535
+# The brightest of 255 of an image that a person would call black.
+_BLACK = 16
+_BITS, _MIN, _MAX, _FORMAT, _SMIN, _SMAX = 258, 280, 281, 339, 340, 341
+_SUBFILE, _SUBFILES, _DNG = 254, 330, 50706
+# The same samples with their bytes the other way round, which Pillow takes the upper one of.
+_SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+def is_raw_photograph(image: Image.Image) -> bool:
+    """Tell whether a TIFF is a camera's raw file (DNG, NEF, ARW, PEF), whose first image is only a thumbnail."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    return _DNG in image.tag_v2 or (_SUBFILES in image.tag_v2 and image.tag_v2.get(_SUBFILE, 0) == 1)
+
+
+def to_eight_bits(image: Image.Image, data: bytes, notes: list[str]) -> Image.Image:
+    """Scale values of more than 8 bits to 8; return other images as they are.
+
+    White is what the file says it is: ``SMaxSampleValue``, ``MaxSampleValue`` or ``BitsPerSample`` of a TIFF, ``sBIT``
+    of a PNG. Where it says nothing, or what would make it black, white is the largest value of the smallest usual
+    number of bits that holds all values: 255 in 8 bits, 4095 in 12.
+
+    Args:
+        image: a loaded Pillow image.
+        data: the file.
+        notes: takes a sentence if white was not said.
+
+    Raises:
+        ValueError: when pixels are floating-point numbers without a range.
+    """
+    if image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image)
+        # Pillow takes all 32 bits for signed ones.
+        if image.mode == "I" and isinstance(image, TiffImageFile) and _number(image.tag_v2.get(_FORMAT, 1)) == 1:
+            values = values.view(np.uint32)
+        made = Image.fromarray(_scaled(values, image, data, notes))
+    elif _is_wide(image, data) and np.asarray(image)[..., :3].max(initial=0) < 64:
+        values = _sixteen_bits(image, data)
+        scaled = [_scaled(values[..., :3], image, data, notes)]
+        if image.mode == "RGBA":
+            alpha = values[..., 3:]
+            narrow = alpha.max(initial=0) < 64 * 256
+            scaled.append(_scaled(alpha, image, data, []) if narrow else (alpha // 257).astype(np.uint8))
+        made = Image.fromarray(np.concatenate(scaled, axis=-1), image.mode)
+    else:
+        return image
+    made.info["exif"] = image.getexif().tobytes()
+    return made
+
+
+def _is_wide(image: Image.Image, data: bytes) -> bool:
+    """Tell whether Pillow gives the upper 8 of 16 bits of a colour image."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    if isinstance(image, TiffImageFile):
+        return set(image.tag_v2.get(_BITS, ())) == {16}
+    return isinstance(image, PngImageFile) and data[24:25] == b"\x10"
+
+
+def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
+    """Return the samples of an image of which Pillow gives the upper bytes: read again, for the lower ones."""
+    upper = np.asarray(image).astype(np.uint16)
+    with Image.open(io.BytesIO(data), formats=(image.format or "PNG",)) as again:
+        if again.tile[0].args == "LA;16B":
+            # There is no other way round of it: its two samples are read as four of a byte each.
+            again.tile = [tile._replace(args="RGBA") for tile in again.tile]
+            both = np.asarray(again).astype(np.uint16)
+            return (both[..., ::2] << 8 | both[..., 1::2])[..., [0, 0, 0, 1]].astype(np.uint16)
+        again.tile = [tile._replace(args=_swapped(tile.args)) for tile in again.tile]
+        lower = np.asarray(again).astype(np.uint16)
+        return (upper << 8 | lower).astype(np.uint16)
+
+
+def _swapped(args: Any) -> Any:
+    if isinstance(args, str):
+        return args[:-1] + _SWAPPED[args[-1]] if args.endswith(tuple(f";16{order}" for order in _SWAPPED)) else args
+    return (_swapped(args[0]), *args[1:])
+
+
+def _scaled(values: NDArray[Any], image: Image.Image, data: bytes, notes: list[str]) -> NDArray[np.uint8]:
+    most = float(values.max(initial=0))
+    declared = [(low, high) for low, high in _declared(image, data) if low < high and high >= most]
+    black, white = next(((low, high) for low, high in declared if (most - low) / (high - low) * 255 >= _BLACK), (0, 0))
+    if not white:
+        if image.mode == "F":
+            raise ValueError("floating-point pixels have no defined brightness")
+        depth = next(depth for depth in _DEPTHS if most < 2**depth)
+        black, white = 0, 2**depth - 1
+        if white != _FULL and most > 0:
+            bits = 32 if values.dtype.itemsize > 2 else 16
+            notes.append(
+                f"values of {depth} bits in a file of {bits}, which does not say so: {white} is taken for white"
+            )
+    if (black, white) == (0, _FULL):
+        return np.clip(values // 257, 0, 255).astype(np.uint8)
+    if values.dtype == np.uint16:
+        return _to_eight(np.arange(_FULL + 1, dtype=np.uint16), black, white)[values]
+    return _to_eight(values, black, white)
+
+
+def _to_eight(values: NDArray[Any], black: float, white: float) -> NDArray[np.uint8]:
+    scaled = np.clip(values, black, white).astype(np.float32)
+    scaled -= black
+    scaled *= 255 / (white - black)
+    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def _declared(image: Image.Image, data: bytes) -> list[tuple[float, float]]:
+    """Return the ranges of values that a file names, the most telling one first."""
+    if isinstance(image, TiffImageFile):
+        tags = image.tag_v2
+        pairs = ((_SMIN, _SMAX), (_MIN, _MAX))
+        found = [(_number(tags.get(low, 0)), _number(tags[high])) for low, high in pairs if high in tags]
+        bits = int(_number(tags.get(_BITS, 0)))
+        return found + ([(0, 2.0**bits - 1)] if 8 < bits < 16 else [])
+    depth = _significant_bits(data) if isinstance(image, PngImageFile) else 0
+    return [(0, 2.0**depth - 1)] if depth else []
+
+
+def _number(value: Any) -> float:
+    """Return a tag's number, of several the largest."""
+    try:
+        return max(map(float, value)) if isinstance(value, tuple) else float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+
+
+def _significant_bits(data: bytes) -> int:
+    """Return the largest number of a PNG's chunk sBIT (PNG specification, 11.3.2.7); 0 where there is none."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"sBIT":
+            return max(data[place + 8 : place + 8 + min(length, 4)], default=0)
+        if kind in (b"IDAT", b"IEND"):
+            return 0
+        place += 12 + length
+    return 0

@@ -1,0 +1,81 @@
+"""How the folders of a collection are to be read: as categories, or as parts of a given split that hold categories."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+PARTS = {
+    "train": ("train", "training", "gallery", "database", "db", "index", "reference"),
+    "val": ("val", "valid", "validation", "dev", "development"),
+    "test": ("test", "testing", "query", "queries", "probe", "eval"),
+}
+"""Folders that data sets come in, by the split they stand for; without regard to case."""
+
+_SPLIT_OF = {name: split for split, names in PARTS.items() for name in names}
+_SEPARATORS = str.maketrans("", "", " _-.")
+
+
+def split_of(folder: str) -> str:
+    """Return the split that a folder's name stands for; empty if it stands for none."""
+    return _SPLIT_OF.get(folder.casefold(), "")
+
+
+def place(name: str, layout: str) -> tuple[str, str]:
+    """Return the category and the split of a file by its folders.
+
+    Args:
+        name: path relative to the collection, with forward slashes.
+        layout: ``categories``, where the first folder is the category, or ``parts``, where the first one is a part of
+            the split and the second the category.
+
+    Returns:
+        The category, empty where there is no folder for it, and the split, empty where folders name none.
+    """
+    folders = name.split("/")[:-1]
+    if layout == "categories":
+        return (folders[0] if folders else ""), ""
+    split = split_of(folders[0]) if folders else ""
+    return (folders[1] if split and len(folders) > 1 else ""), split
+
+
+def are_parts(names: Iterable[str]) -> bool:
+    """Tell whether files lie in folders such as train, val and test, each of which holds folders of categories."""
+    folders = [name.split("/")[:-1] for name in names]
+    if not folders or any(len(parts) < 2 for parts in folders):
+        return False
+    found = {split_of(parts[0]) for parts in folders}
+    if "" in found or "train" not in found or len(found) < 2:
+        return False
+    # A category is in several parts, unless train and test have different ones, each several.
+    within: dict[str, set[str]] = {}
+    for parts in folders:
+        within.setdefault(parts[0], set()).add(parts[1])
+    shared = Counter(category for categories in within.values() for category in categories)
+    return max(shared.values()) > 1 or all(len(categories) > 1 for categories in within.values())
+
+
+def likely_root(names: Collection[str]) -> tuple[str, bool]:
+    """Return the folder, relative to the collection, that is likely to hold the categories, and whether as parts.
+
+    It is the first one on the way down in which there are several folders; empty if there is none below the collection
+    itself.
+    """
+    below = [name.split("/")[:-1] for name in names]
+    root: list[str] = []
+    while below and all(below):
+        tops = {parts[0] for parts in below}
+        if len(tops) > 1:
+            inside = ["/".join([*parts, "file"]) for parts in below]
+            return "/".join(root), are_parts(inside)
+        root.append(below[0][0])
+        below = [parts[1:] for parts in below]
+    return "", False
+
+
+def spellings(categories: Iterable[str]) -> list[list[str]]:
+    """Return groups of categories that differ only in case, spaces, hyphens, underscores, dots or accents' encoding."""
+    groups: dict[str, list[str]] = {}
+    for category in sorted(set(categories)):
+        key = unicodedata.normalize("NFKC", category).casefold().translate(_SEPARATORS)
+        groups.setdefault(unicodedata.normalize("NFKC", key), []).append(category)
+    return [group for group in groups.values() if len(group) > 1]

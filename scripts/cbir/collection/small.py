@@ -1,0 +1,40 @@
+"""Categories that have too few images to serve every split."""
+
+from collections.abc import Iterable, Mapping
+
+from cbir.files.errors import InputError
+
+
+def refuse_small(counts: Mapping[str, int], least: int, what: str = "usable images") -> None:
+    """Refuse categories that have too few images to serve every split, all at once.
+
+    Args:
+        counts: images of each category.
+        least: how many a category needs.
+        what: is counted, in the plural.
+
+    Raises:
+        InputError: naming them.
+    """
+    small = {name: count for name, count in sorted(counts.items()) if count < least}
+    if not small:
+        return
+    remedy = "add images, or set split.small to gallery (they are found and never asked for) or to drop"
+    if len(small) == 1:
+        [(name, count)] = small.items()
+        one = {"usable images": "usable image", "groups of images": "group of images"}[what]
+        raise InputError(
+            f"The category {name!r} has {count} {what if count != 1 else one}, fewer than the split needs ({least} "
+            f"or more): {remedy}."
+        )
+    described = listed_names(f"{name!r} has {count}" for name, count in small.items())
+    raise InputError(
+        f"{len(small)} of {len(counts)} categories have fewer {what} than the split needs ({least} or more), "
+        f"{described}: {remedy}."
+    )
+
+
+def listed_names(names: Iterable[str], most: int = 50) -> str:
+    """Return names side by side, of very many the first."""
+    known = list(names)
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -1,0 +1,118 @@
+"""Copies told by their pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from cbir.collection import copies
+from cbir.collection.copies import are_copies, thumbnail
+from cbir.files.errors import InputError
+from scenes import COPIES, scene
+
+
+def form(number: int) -> Image.Image:
+    """A filled-in form; another number has other entries in the same layout."""
+    draw = np.random.default_rng(number)
+    page = Image.new("L", (480, 640), 255)
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((30, 30, 200, 90), fill=30)
+    for y in range(150, 600, 30):
+        pen.line((30, y, 450, y), fill=120)
+        pen.text((40, y + 5), " ".join("".join(draw.choice(list("abcdefgh"), 6)) for _ in range(3)), fill=0)
+        pen.text((380, y + 5), f"{draw.uniform(1, 999):.2f}", fill=0)
+    return page.convert("RGB")
+
+
+def shirt(number: int) -> Image.Image:
+    draw = np.random.default_rng(number)
+    picture = Image.new("RGB", (300, 300), "white")
+    pen = ImageDraw.Draw(picture)
+    outline = [(90, 50), (210, 50), (280, 110), (245, 145), (215, 120), (215, 270), (85, 270), (85, 120), (55, 145)]
+    moved = [(x + int(draw.integers(-7, 7)), y + int(draw.integers(-7, 7))) for x, y in outline]
+    pen.polygon(moved, fill=tuple(int(value) for value in draw.integers(0, 220, 3)))
+    x, y = (int(value) for value in draw.integers(110, 190, 2))
+    pen.ellipse((x - 20, y - 20, x + 20, y + 20), fill=tuple(int(value) for value in draw.integers(0, 255, 3)))
+    return picture
+
+
+def chart(number: int) -> Image.Image:
+    draw = np.random.default_rng(number)
+    page = Image.new("RGB", (480, 360), "white")
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((45, 20, 460, 320), outline="black", width=2)
+    for line in range(6):
+        pen.line((45, 20 + line * 60, 460, 20 + line * 60), fill=(200, 200, 200))
+        pen.text((15, 15 + line * 60), str(100 - 20 * line), fill=0)
+    heights = np.clip(170 + np.cumsum(draw.normal(0, 18, 42)), 25, 315)
+    pen.line([(45 + 10 * place, float(y)) for place, y in enumerate(heights)], fill=(31, 119, 180), width=3)
+    return page
+
+
+PICTURES = {"scene": scene, "form": form, "shirt": shirt, "chart": chart}
+
+
+def cropped(image: Image.Image) -> Image.Image:
+    """A copy without 5 % of its width and height."""
+    width, height = image.size
+    return image.crop((round(0.01 * width), round(0.04 * height), round(0.96 * width), round(0.99 * height)))
+
+
+OF_ALL = {
+    **{name: COPIES[name] for name in ("compressed", "darker", "more contrast", "grey", "mirrored")},
+    "cropped": cropped,
+    "a third": lambda image: image.resize((image.width // 3, image.height // 3)),
+    "a fifth brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_of_a_photograph_is_one(kind: str) -> None:
+    for number in range(2):
+        require_copies(scene(number), COPIES[kind](scene(number)), "mirrored" in kind)
+
+
+@pytest.mark.parametrize("kind", OF_ALL)
+@pytest.mark.parametrize("picture", ["form", "shirt", "chart"])
+def test_a_copy_of_a_drawing_is_one(picture: str, kind: str) -> None:
+    require_copies(PICTURES[picture](0), OF_ALL[kind](PICTURES[picture](0)), "mirrored" in kind)
+
+
+def require_copies(image: Image.Image, copy: Image.Image, mirrored: bool) -> None:
+    for one, other in ((image, copy), (copy, image)):
+        assert are_copies(thumbnail(one), thumbnail(other), mirrored)
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_others_of_the_same_layout_are_none(picture: str) -> None:
+    smalls = [thumbnail(PICTURES[picture](number)) for number in range(3)]
+    copied = [thumbnail(COPIES["compressed"](PICTURES[picture](number))) for number in range(3)]
+    for number in range(2):
+        assert not are_copies(smalls[number], smalls[number + 1], mirrored=False)
+        assert not are_copies(smalls[number], copied[number + 1], mirrored=False)
+
+
+def test_only_what_is_mirrored_is_a_mirror_image() -> None:
+    one, other = thumbnail(scene(0)), thumbnail(ImageOps.mirror(scene(0)))
+    assert are_copies(one, other, mirrored=True)
+    assert not are_copies(one, other, mirrored=False)
+    assert not are_copies(one, one, mirrored=True)
+
+
+def test_plain_images_are_no_copies() -> None:
+    plain = thumbnail(Image.new("RGB", (200, 200), "navy"))
+    assert not are_copies(plain, plain, mirrored=False)
+
+
+def test_pairs_are_confirmed_by_their_files(tmp_path: Path) -> None:
+    pictures = {"a": scene(0), "b": ImageOps.mirror(scene(0)), "c": scene(1)}
+    paths = {name: str(tmp_path / f"{name}.png") for name in pictures}
+    for name, image in pictures.items():
+        image.save(paths[name])
+    pairs = [("a", "b", True), ("a", "b", False), ("a", "c", False)]
+    assert copies.confirm(pairs, paths, workers=2).tolist() == [True, False, False]
+    assert copies.confirm([], paths).tolist() == []
+    Path(paths["a"]).unlink()
+    with pytest.raises(InputError, match="has changed"):
+        copies.confirm(pairs, paths)

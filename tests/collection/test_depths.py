@@ -1,0 +1,174 @@
+"""Values of more than 8 bits, as scanners, cameras and programs write them."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from cbir.collection import images
+from cbir.collection.images import ImageError
+
+# Every grey level of 8 bits once, 16 x 16.
+LEVELS = np.arange(256, dtype=np.uint16).reshape(16, 16)
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def tags(**values: int) -> ImageFileDirectory_v2:
+    directory = ImageFileDirectory_v2()
+    numbers = {"smin": 340, "smax": 341, "max": 281}
+    for name, value in values.items():
+        directory.tagtype[numbers[name]] = 3
+        directory[numbers[name]] = value
+    return directory
+
+
+def png(values: np.ndarray, sbit: int = 0) -> bytes:
+    """A PNG of 16 bits a sample, of 1 to 4 channels."""
+    values = values.reshape(*values.shape[:2], -1)
+    height, width, channels = values.shape
+    kind = (0, 4, 2, 6)[channels - 1]
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    said = chunk(b"sBIT", bytes([sbit] * channels)) if sbit else b""
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
+
+
+def grey(data: bytes) -> np.ndarray:
+    decoded = np.asarray(images.decode(data))
+    assert (decoded == decoded[..., :1]).all()
+    return decoded[..., 0]
+
+
+def notes(data: bytes) -> str:
+    return "; ".join(images.decode(data).info["notes"])
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PNG"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_values_of_fewer_bits_in_16_are_seen(form: str, bits: int) -> None:
+    # 255 becomes all ones: 4095 in 12 bits.
+    values = (LEVELS.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+    data = encoded(Image.fromarray(values), form)
+    assert np.abs(grey(data).astype(int) - LEVELS).max() <= 1
+    assert bool(notes(data)) == (bits < 16)
+    if bits < 16:
+        assert f"values of {bits} bits in a file of 16, which does not say so: {2**bits - 1} is taken" in notes(data)
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"), [(8, np.int32), (12, np.int32), (16, np.int32), (31, np.int32), (32, np.uint32)]
+)
+def test_values_in_32_bits(bits: int, kind: type) -> None:
+    values = (LEVELS.astype(np.uint64) * (2**bits - 1) // 255).astype(kind)
+    if kind is np.uint32:
+        data = encoded(Image.fromarray(values.view(np.int32)), "TIFF", tiffinfo=tags())
+        # SampleFormat 2 says signed; 1, unsigned.
+        at = data.index(struct.pack("<HHI", 339, 3, 1))
+        data = data[: at + 8] + struct.pack("<H", 1) + data[at + 10 :]
+    else:
+        data = encoded(Image.fromarray(values), "TIFF")
+    # With 31 bits 2^32 - 1 is white.
+    wanted = LEVELS // 2 if bits == 31 else LEVELS
+    assert np.abs(grey(data).astype(int) - wanted).max() <= 1
+
+
+# Pillow reads no TIFF of two samples of 16 bits.
+@pytest.mark.parametrize(
+    ("form", "mode"), [("TIFF", "RGB"), ("TIFF", "RGBA"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "LA")]
+)
+def test_colours_of_fewer_bits_in_16_are_seen(form: str, mode: str) -> None:
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (8, 9, len(mode)), np.uint16)
+    if mode.endswith("A"):
+        colours[..., -1] = 255
+    write = png if form == "PNG" else rgb_tiff
+    data = write(colours)
+    decoded = np.asarray(images.decode(data))
+    assert np.array_equal(decoded, np.broadcast_to(colours[..., : 1 if mode == "LA" else 3], decoded.shape))
+    assert "values of 8 bits" in notes(data)
+    # As many bits as the file has: as ever, the upper byte.
+    full = write(colours * 256)
+    assert np.array_equal(np.asarray(images.decode(full)), decoded)
+    assert notes(full) == ""
+
+
+def rgb_tiff(values: np.ndarray) -> bytes:
+    height, width, channels = values.shape
+    data = values.astype("<u2").tobytes()
+    entries = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, 400), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 1, 500), (277, 3, 1, channels), (278, 3, 1, height), (279, 4, 1, len(data))]
+    entries += [(338, 3, 1, 2)] if channels == 4 else []
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return (head.ljust(400, b"\0") + struct.pack("<4H", 16, 16, 16, 16)).ljust(500, b"\0") + data
+
+
+def test_a_file_that_says_what_white_is_needs_no_note() -> None:
+    dim = (LEVELS.astype(int) * 4095 // 255 // 4).astype(np.uint16)
+    for data in (
+        encoded(Image.fromarray(dim), "TIFF", tiffinfo=tags(smax=4095)),
+        encoded(Image.fromarray(dim), "TIFF", tiffinfo=tags(max=4095)),
+        png(dim, sbit=12),
+    ):
+        # A quarter of white, and not as bright as its own brightest value.
+        assert np.abs(grey(data).astype(int) - LEVELS // 4).max() <= 1
+        assert notes(data) == ""
+    raised = encoded(Image.fromarray(LEVELS + 1000), "TIFF", tiffinfo=tags(smin=1000, smax=1255))
+    assert np.array_equal(grey(raised), LEVELS)
+
+
+def test_what_a_file_says_is_not_believed_where_it_cannot_be() -> None:
+    for data in (
+        # It would be black, or values are larger.
+        encoded(Image.fromarray(LEVELS), "TIFF", tiffinfo=tags(smax=65535)),
+        encoded(Image.fromarray(LEVELS), "TIFF", tiffinfo=tags(smax=100)),
+        png(LEVELS, sbit=16),
+    ):
+        assert np.array_equal(grey(data), LEVELS)
+        assert "255 is taken for white" in notes(data)
+    # Samples that use all bits, of which 8 are significant: the standard's way.
+    assert np.array_equal(grey(png(LEVELS * 257, sbit=8)), LEVELS)
+
+
+def test_floating_point_numbers_with_a_range_are_read() -> None:
+    values = Image.fromarray((LEVELS / 255).astype(np.float32))
+    with pytest.raises(ImageError, match="floating-point"):
+        images.decode(encoded(values, "TIFF"))
+    assert np.array_equal(grey(encoded(values, "TIFF", tiffinfo=tags(smax=1))), LEVELS)
+
+
+def test_black_stays_black() -> None:
+    assert grey(png(LEVELS * 0)).max() == 0
+    assert notes(png(LEVELS * 0)) == ""
+
+
+def test_an_image_of_12_bits_is_turned_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    data = encoded(Image.fromarray(LEVELS[:4] * 16), "PNG", exif=exif)
+    assert images.decode(data).size == (4, 16)
+
+
+@pytest.mark.parametrize("tag", [(50706, 1, 4, 0x00000401), (330, 4, 1, 8)])
+def test_a_camera_s_raw_file_is_no_thumbnail(tag: tuple[int, ...]) -> None:
+    pixels = bytes(64)
+    entries = [(254, 4, 1, 1), (256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    entries += [(273, 4, 1, 300), (277, 3, 1, 1), (278, 3, 1, 8), (279, 4, 1, 64), tag]
+    entries.sort()
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    with pytest.raises(ImageError, match="raw file"):
+        images.decode(head.ljust(300, b"\0") + pixels)

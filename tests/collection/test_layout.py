@@ -1,0 +1,60 @@
+"""How folders are read."""
+
+import pytest
+
+from cbir.collection.layout import are_parts, likely_root, place, spellings
+
+
+def names(*folders: str) -> list[str]:
+    return [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("train/cat", "train/dog", "val/cat", "test/cat"),
+        ("Training/cat", "Testing/cat"),
+        ("gallery/cat", "query/cat/deep"),
+        # Other categories in test, as in disjoint benchmarks.
+        ("train/a", "train/b", "test/c", "test/d"),
+    ],
+)
+def test_parts_are_recognised(folders: tuple[str, ...]) -> None:
+    assert are_parts(names(*folders))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("train", "bus", "car"),
+        ("train", "test"),
+        ("train/steam", "bus/red"),
+        ("val/a", "test/a"),
+        ("train/steam", "train/diesel"),
+        # Vehicles, of which one happens to have a sub-folder.
+        ("train/steam", "test/tube"),
+    ],
+)
+def test_categories_are_no_parts(folders: tuple[str, ...]) -> None:
+    assert not are_parts(names(*folders))
+
+
+def test_the_folder_of_categories_below() -> None:
+    assert likely_root(names("images/cat", "images/dog")) == ("images", False)
+    assert likely_root(names("a/b/train/cat", "a/b/test/cat")) == ("a/b", True)
+    assert likely_root(names("cat")) == ("", False)
+    assert likely_root(names("cat/2024")) == ("", False)
+    # Images beside the folders: it may be a category that has sub-folders.
+    assert likely_root([*names("cat/2023", "cat/2024"), "cat/1.jpg"]) == ("", False)
+
+
+def test_places() -> None:
+    assert place("cat/deep/1.jpg", "categories") == ("cat", "")
+    assert place("1.jpg", "categories") == ("", "")
+    assert place("Valid/cat/1.jpg", "parts") == ("cat", "val")
+    assert place("train/1.jpg", "parts") == ("", "train")
+    assert place("other/cat/1.jpg", "parts") == ("", "")
+
+
+def test_spellings() -> None:
+    assert spellings(["dog", "Cat", "cat", "CAT", "a b", "A-b", "c++", "c"]) == [["A-b", "a b"], ["CAT", "Cat", "cat"]]
