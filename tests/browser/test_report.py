@@ -1,0 +1,21 @@
+"""The report in a real browser."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from report_run import Run
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_does_not_scroll_sideways(chromium: Browser, tmp_path: Path, width: int) -> None:
+    run = Run(tmp_path)
+    run.simulate()
+    run.text()
+    with chromium.new_context(viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        page.goto((run.results / "report.html").as_uri())
+        # The curves are wider than a phone: they scroll by themselves.
+        assert page.locator(".curve").count() > 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
