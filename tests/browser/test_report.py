@@ -12,6 +12,8 @@ from report_run import Run
 def test_it_does_not_scroll_sideways(chromium: Browser, tmp_path: Path, width: int) -> None:
     run = Run(tmp_path)
     run.simulate()
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 560"/>'
+    run.write("feedback/simulated/plain/gain.svg", picture)
     run.text()
     with chromium.new_context(viewport={"width": width, "height": 800}) as context:
         page = context.new_page()
