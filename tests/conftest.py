@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     those of the search page one browser. A test of the workflow goes alone where its module does not say otherwise.
     """
     first = ["cluster", "workflow", "browser"]
-    items.sort(key=lambda item: [*first, folder(item)].index(folder(item)))
+    items.sort(key=lambda item: ([*first, folder(item)].index(folder(item)), item.path.stem != "test_sequences"))
     for item in items:
         if folder(item) in ("browser", "cluster"):
             item.add_marker(pytest.mark.xdist_group(folder(item)))

@@ -59,7 +59,14 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     run.methods(alpha=0.3, beta=0.2)
     run.method("alpha", accuracy=0.9, anmrr=0.3)
     run.method("beta", accuracy=0.8, anmrr=0.2)
-    lead = run.report().one("header").text
+    header = run.report().one("header")
+    table = header.one("table")
+    assert [row[:3] for row in table.cells()] == [
+        ["Method", "Accuracy", "ANMRR"],
+        ["beta", "80.0 %", "0.200 best"],
+        ["alpha", "90.0 % best", "0.300"],
+    ]
+    lead = header.text
     assert "30 images in 3 categories" in lead and "12 test images" in lead and "18 train images" in lead
     assert "on these queries beta has the lowest ANMRR" in lead and "80.0 %" in lead and "0.200" in lead
     assert "On these queries alpha has the highest accuracy" in lead and "This was read off the same queries" in lead

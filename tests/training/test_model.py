@@ -5,7 +5,7 @@ from keras import layers
 
 from cbir.files.errors import InputError
 from cbir.training.model import TrainingModel, frozen_below, half_precision_twin, spread
-from cbir.training.settings import TrainingSettings
+from training.made import settings
 
 
 def test_spread_by_hand() -> None:
@@ -27,7 +27,7 @@ def test_layers_below_one_are_not_trained_and_the_network_is_the_same_afterwards
     with frozen_below(model, "conv2"):
         twin = half_precision_twin(model)
         for kind in (model, twin):
-            training = TrainingModel(kind, layers.Identity(), TrainingSettings())
+            training = TrainingModel(kind, layers.Identity(), settings())
             assert [v.path for v in training.trainable_variables] == ["conv2/kernel", "conv2/bias"]
     with frozen_below(model, None):
         assert len(model.trainable_variables) == 6

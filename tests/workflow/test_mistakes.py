@@ -40,7 +40,7 @@ def test_a_missing_folder(workplace: Workplace) -> None:
 def test_a_category_too_small_to_split(workplace: Workplace) -> None:
     for number in range(2, 6):
         (workplace.folder / f"collection/leaf/{number}.png").unlink()
-    told(workplace.run(), "'leaf'", "2 usable images", "add images or remove")
+    told(workplace.run(), "'leaf'", "2 usable images", "add images, or set split.small")
 
 
 def test_a_broken_image_is_rejected_and_the_run_goes_on(workplace: Workplace) -> None:

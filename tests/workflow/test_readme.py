@@ -19,6 +19,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from cbir.encoders import architectures
 from cbir.files.tables import read_csv
 from cbir.workflow import configuration
 from workplace import REPOSITORY, Workplace
@@ -130,7 +131,7 @@ def run_python(code: str, finished: Workplace, path: str) -> str:
 
 
 def test_an_index_is_read_without_the_project(finished: Workplace) -> None:
-    code, _, _ = PYTHON
+    code, *_ = PYTHON
     answer = json.loads((finished.folder / "results/queries/siamese/best.json").read_text())
     printed = run_python(code, finished, "")
     assert "cbir" not in code
@@ -139,7 +140,7 @@ def test_an_index_is_read_without_the_project(finished: Workplace) -> None:
 
 
 def test_the_library_opens_the_results_of_the_workflow(finished: Workplace) -> None:
-    _, code, _ = PYTHON
+    _, code, *_ = PYTHON
     store = finished.folder / "results/features/siamese"
     printed = run_python(code, finished, str(REPOSITORY / "scripts"))
     with h5py.File(store / "train.h5") as gallery, h5py.File(store / "test.h5") as queries:
@@ -147,12 +148,19 @@ def test_the_library_opens_the_results_of_the_workflow(finished: Workplace) -> N
 
 
 def test_the_library_gives_the_figures_of_the_workflow(finished: Workplace) -> None:
-    _, _, code = PYTHON
+    _, _, code, _ = PYTHON
     neighbours = read_csv(finished.folder / "results/evaluation/siamese/neighbours.csv", ["query", "image_id"])
     nearest = neighbours[neighbours["rank"] == 1]
     right = nearest["query"].str.split("/").str[0] == nearest["image_id"].str.split("/").str[0]
     printed = run_python(code, finished, str(REPOSITORY / "scripts"))
     assert float(printed.split(":")[1]) == pytest.approx(right.mean())
+
+
+def test_a_network_of_ones_own_is_an_architecture(tmp_path: Path) -> None:
+    *_, code = PYTHON
+    run([sys.executable, "-c", code], tmp_path)
+    entry = architectures.REGISTRY.get_entry(f"file:{tmp_path}/digits.keras")
+    assert entry.SIZE == (64, 64)
 
 
 def reachable(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:

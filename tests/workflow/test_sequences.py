@@ -4,8 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_ten_sequences_of_changes() -> None:
-    command = [sys.executable, str(Path(__file__).parents[1] / "sequences.py"), "0", "10", "--steps", "3"]
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (5, 10)])
+def test_sequences_of_changes(first: int, last: int) -> None:
+    driver = Path(__file__).parents[1] / "sequences.py"
+    # A first run, and one or more changes.
+    command = [sys.executable, str(driver), str(first), str(last), "--steps", "2"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -50,18 +50,20 @@ def test_a_failed_run_ends_with_the_sentence_of_the_failed_job(workplace: Workpl
 def test_nothing_more_is_begun_after_a_failure(workplace: Workplace) -> None:
     for number in range(1, 6):
         (workplace.folder / f"collection/leaf/{number}.png").unlink()
-    # The split fails first; an encoder and its encoding do not need it.
+    # The collection fails first; an encoder does not need it.
     workplace.configure(
         CONFIG
         | {"encoders": CONFIG["encoders"] | {"new": {"architecture": "siamese", "weights": "random", "seed": 9}}}
         | {"methods": CONFIG["methods"] | {"new": {"encoder": "new"}}}
     )
-    one_core = ["1" if word == "2" else word for word in workplace.command("--prioritize", "results/splits/train.csv")]
+    one_core = [
+        "1" if word == "2" else word for word in workplace.command("--prioritize", "results/collection/images.csv")
+    ]
     run = subprocess.run(one_core, cwd=workplace.checkout, capture_output=True, text=True, check=False)
     assert run.returncode == 1
-    sentence = "  split: The category 'leaf' has 1 usable image, fewer than the split needs (3 or more): "
+    sentence = "  collect: The category 'leaf' has 1 usable image, fewer than the split needs (3 or more): "
     assert last_words(run.stderr)[-2].startswith(sentence)
-    assert "rule split" in run.stderr or "checkpoint split" in run.stderr
+    assert "rule collect" in run.stderr
     assert "rule encoder" not in run.stderr
 
 

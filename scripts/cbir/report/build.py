@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cbir.evaluation.measure import compared_metrics
 from cbir.files.tables import write_text
 from cbir.report import rendering, results
+from cbir.report.filters import capitalised
 from cbir.report.results import Results
 from cbir.report.sections import REGISTRY
 
@@ -27,16 +29,26 @@ def gather(results: Results) -> dict[str, Any]:
         InputError: when a file is missing or damaged.
     """
     best = results.methods[0].summary
+    k = results.config["evaluation"]["k"]
     sections = sorted(REGISTRY.items(), key=lambda entry: (entry[1].ORDER, entry[0]))
     return {
         "title": results.config["report"]["title"],
         "lead": {
             "images": len(results.images),
             "categories": int(results.images["category"].nunique()),
-            "k": results.config["evaluation"]["k"],
+            "k": k,
             "queries": best["queries"],
             "gallery": best["gallery"],
             "most_accurate": max(results.methods, key=lambda method: method.summary["accuracy"]).name,
+            "metrics": [
+                {
+                    "key": key,
+                    "name": capitalised(metric.NAME.format(k=k)),
+                    "written": metric.FORMAT,
+                    "best": (max if metric.HIGHER_IS_BETTER else min)(one.summary[key] for one in results.methods),
+                }
+                for key, metric in compared_metrics().items()
+            ],
         },
         "methods": [{"name": method.name, **method.summary} for method in results.methods],
         "sections": [

@@ -28,7 +28,7 @@ def test_methods_pairs_and_categories(run: Run) -> None:
             "0.375 – to – – to –",
         ],
     ]
-    assert "95.0 % intervals, above for new images of these categories, below for new categories" in part.text
+    assert "95 % intervals, above for new images of these categories, below for new categories" in part.text
     assert places.cells()[1:] == [["one", "best", "cat 0.88, dog 0.50"], ["two", "worst", "fish 0.25"]]
     assert "one and two . No difference is real." in part.text
     pictures = [base64.b64decode(image.attrs["src"].split(",")[1]).decode() for image in part.all("img")]
