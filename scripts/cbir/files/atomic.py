@@ -173,6 +173,12 @@ def sweep(path: str | Path) -> None:
                 Path(entry).unlink(missing_ok=True)
 
 
+def replaced_by(path: Path) -> Path:
+    """Return the file that a temporary file of `atomic` was to replace; ``path`` itself, if it is no such file."""
+    made = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}(\.[^.]*)?", path.name)
+    return path.with_name(made[1] + (made[2] or "")) if made else path
+
+
 def date_back(folder: str | Path) -> None:
     """Set the modification times of all files below a folder that lie in the future to now.
 

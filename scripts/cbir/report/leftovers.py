@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cbir.results import ENCODED_OUTSIDE, FILES, JOBS, OF_SEVERAL_METHODS, match
+from cbir.files.atomic import replaced_by
+from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_SEVERAL_METHODS, match
 
 # The first that matches counts.
 _PATTERNS = (
@@ -11,6 +12,7 @@ _PATTERNS = (
     *(f"benchmarks/{job}.tsv" for job in JOBS),
     # See `cbir.files.atomic.sole_writer`.
     ENCODED_OUTSIDE.replace("{outside}", ".{outside}") + ".lock",
+    ENCODED_PART.replace("{shard}", "{outside}"),
     *FILES,
 )
 
@@ -33,7 +35,9 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
     removed = []
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results).as_posix()
-        if path.is_dir() or not _is_left_over(name, asked, endings):
+        # A run may have been killed while it wrote what is no longer asked for.
+        whole = replaced_by(path).relative_to(results).as_posix()
+        if path.is_dir() or not _is_left_over(whole, asked, endings):
             continue
         path.unlink()
         removed.append(name)
