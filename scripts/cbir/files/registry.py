@@ -4,6 +4,7 @@ import ast
 import csv
 import importlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,18 @@ class Registry(Mapping[str, Any]):
     def __init__(self, package: str, folder: str, kind: str) -> None:
         self.package, self.folder, self.kind = package, Path(folder), kind
 
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        """The module of each word. The folder is read once: Snakemake looks up every architecture as it starts."""
+        return _modules(self.folder)
+
     def __getitem__(self, name: str) -> Any:
         """Return an entry: its module, or what the module of its family returns.
 
         Raises:
             KeyError: when there is none of this name; `get_entry` raises a sentence for a person instead.
         """
-        module = _modules(self.folder).get(_word(name))
+        module = self._modules.get(_word(name))
         if module is None or name.endswith(":"):
             raise KeyError(name)
         found = importlib.import_module(f"{self.package}.{module}")
@@ -47,7 +53,7 @@ class Registry(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in alphabetical order, without importing anything; those of a prefix are without number."""
-        return (word for word in words(self.folder) if not word.endswith(":"))
+        return (word for word in sorted(self._modules) if not word.endswith(":"))
 
     def __len__(self) -> int:
         """Return how many entries there are, not counting those of a prefix."""
@@ -55,7 +61,7 @@ class Registry(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an entry of this name, without importing anything."""
-        return isinstance(name, str) and _word(name) in _modules(self.folder) and not name.endswith(":")
+        return isinstance(name, str) and _word(name) in self._modules and not name.endswith(":")
 
     def get_entry(self, name: str) -> Any:
         """Return an entry, as ``[]`` does.
@@ -68,7 +74,7 @@ class Registry(Mapping[str, Any]):
 
     def _require(self, name: str) -> None:
         if name not in self:
-            known = ", ".join(f"{word}..." if word.endswith(":") else word for word in words(self.folder))
+            known = ", ".join(f"{word}..." if word.endswith(":") else word for word in sorted(self._modules))
             raise InputError(f"The {self.kind} {name!r} does not exist: use one of {known}.")
 
     def options(self, name: str) -> dict[str, Any] | None:
