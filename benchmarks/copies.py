@@ -3,7 +3,7 @@
     python benchmarks/copies.py FOLDER
 
 FOLDER holds photographs, one sub-folder a category. Besides them five kinds of drawings are made, many of one layout
-each: filled-in forms, products on white, line charts, pages of text and well plates. The first column
+each: filled-in forms, shirts on white, line charts, pages of text and well plates. The first column
 counts different pairs that are near by their hashes alone, the second those that their pixels confirm.
 """
 
@@ -19,10 +19,12 @@ from peers import table
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cbir.collection import copies
 from cbir.collection.near_duplicates import groups
 from cbir.collection.perceptual import HASH_COLUMNS, hashes
+from scenes import chart, form, shirt
 
 DISTANCE = 72
 COUNT = 40
@@ -35,37 +37,6 @@ def page(size: tuple[int, int]) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 def word(draw: np.random.Generator, letters: int) -> str:
     return "".join(draw.choice(list("etaoinshrdlu"), letters))
-
-
-def form(number: int) -> Image.Image:
-    draw, (image, pen) = np.random.default_rng([1, number]), page((620, 877))
-    pen.rectangle((40, 40, 250, 110), fill=(30, 30, 30))
-    for y in range(220, 760, 30):
-        pen.line((40, y, 580, y), fill=(120, 120, 120))
-        pen.text((50, y + 5), " ".join(word(draw, 6) for _ in range(3)), fill=0)
-        pen.text((480, y + 5), f"{draw.uniform(1, 999):.2f}", fill=0)
-    return image
-
-
-def product(number: int) -> Image.Image:
-    draw, (image, pen) = np.random.default_rng([2, number]), page((500, 500))
-    outline = [(150, 80), (350, 80), (470, 180), (410, 240), (360, 200), (360, 450), (140, 450), (140, 200), (30, 180)]
-    moved = [(x + int(draw.integers(-12, 12)), y + int(draw.integers(-12, 12))) for x, y in outline]
-    pen.polygon(moved, fill=tuple(map(int, draw.integers(0, 220, 3))))
-    x, y, side = (int(draw.integers(*span)) for span in ((200, 300), (180, 350), (20, 50)))
-    pen.ellipse((x - side, y - side, x + side, y + side), fill=tuple(map(int, draw.integers(0, 255, 3))))
-    return image
-
-
-def chart(number: int) -> Image.Image:
-    draw, (image, pen) = np.random.default_rng([3, number]), page((640, 480))
-    pen.rectangle((60, 30, 610, 420), outline="black", width=2)
-    for line in range(6):
-        pen.line((60, 30 + line * 78, 610, 30 + line * 78), fill=(200, 200, 200))
-        pen.text((20, 25 + line * 78), str(100 - 20 * line), fill=0)
-    heights = np.clip(225 + np.cumsum(draw.normal(0, 18, 56)), 35, 415)
-    pen.line([(60 + 10 * place, float(y)) for place, y in enumerate(heights)], fill=(31, 119, 180), width=3)
-    return image
 
 
 def text(number: int) -> Image.Image:
@@ -129,7 +100,7 @@ def main() -> None:
     photographs = (Image.open(path).convert("RGB") for path in sorted(Path(sys.argv[1]).glob("*/*"))[::7])
     large = itertools.islice((image for image in photographs if min(image.size) >= 192), 2 * COUNT)
     kinds = {"photographs": list(large)}
-    for make in (form, product, chart, text, plate):
+    for make in (form, shirt, chart, text, plate):
         kinds[f"{make.__name__}s"] = [make(number) for number in range(COUNT)]
     lines = []
     for kind, made in kinds.items():

@@ -101,7 +101,7 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     server.listen(64)
     # Of this process as it is now, without the threads and the state of Snakemake.
     if not os.fork():
-        _serve_jobs(server)
+        _serve(server, _as_job)
     server.close()
     _begin(["-m", "snakemake", *arguments])
 
@@ -136,14 +136,15 @@ def _begin(arguments: list[str]) -> None:
                 exec(compile(customized.read_text(), customized, "exec"), {"__name__": "sitecustomize"})
 
 
-def _serve_jobs(server: socket.socket) -> NoReturn:
+def _serve(server: socket.socket, answer: Callable[[socket.socket], None]) -> NoReturn:
+    """Answer each connection in a fork of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         connection, _ = server.accept()
         if not os.fork():
             server.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _leave(partial(_as_job, connection))
+            _leave(partial(answer, connection))
         connection.close()
 
 
@@ -228,16 +229,9 @@ def _serve_runs(address: str) -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind("\0" + address)
     server.listen(8)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     atexit._clear()
     print("ready", flush=True)
-    while True:
-        connection, _ = server.accept()
-        if not os.fork():
-            server.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _leave(partial(_serve_run, connection))
-        connection.close()
+    _serve(server, _serve_run)
 
 
 def _serve_run(connection: socket.socket) -> None:

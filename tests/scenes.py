@@ -1,11 +1,11 @@
-"""Pictures with the structure of photographs, and copies of them, for tests of near-duplicates."""
+"""Pictures with the structure of photographs, drawings of one layout, and copies of them, for near-duplicates."""
 
 import io
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 
 def scene(number: int, side: int = 200) -> Image.Image:
@@ -30,6 +30,44 @@ def _scene(number: int, side: int) -> Image.Image:
         values = np.fft.ifft2(spectrum * amplitude).real
         channels.append(np.clip(128 + 45 * (values - values.mean()) / values.std(), 0, 255))
     return Image.fromarray(np.stack(channels, axis=2).astype(np.uint8))
+
+
+def form(number: int) -> Image.Image:
+    """A filled-in form; another number has other entries in the same layout."""
+    draw = np.random.default_rng(number)
+    page = Image.new("L", (480, 640), 255)
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((30, 30, 200, 90), fill=30)
+    for y in range(150, 600, 30):
+        pen.line((30, y, 450, y), fill=120)
+        pen.text((40, y + 5), " ".join("".join(draw.choice(list("abcdefgh"), 6)) for _ in range(3)), fill=0)
+        pen.text((380, y + 5), f"{draw.uniform(1, 999):.2f}", fill=0)
+    return page.convert("RGB")
+
+
+def shirt(number: int) -> Image.Image:
+    draw = np.random.default_rng(number)
+    picture = Image.new("RGB", (300, 300), "white")
+    pen = ImageDraw.Draw(picture)
+    outline = [(90, 50), (210, 50), (280, 110), (245, 145), (215, 120), (215, 270), (85, 270), (85, 120), (55, 145)]
+    moved = [(x + int(draw.integers(-7, 7)), y + int(draw.integers(-7, 7))) for x, y in outline]
+    pen.polygon(moved, fill=tuple(int(value) for value in draw.integers(0, 220, 3)))
+    x, y = (int(value) for value in draw.integers(110, 190, 2))
+    pen.ellipse((x - 20, y - 20, x + 20, y + 20), fill=tuple(int(value) for value in draw.integers(0, 255, 3)))
+    return picture
+
+
+def chart(number: int) -> Image.Image:
+    draw = np.random.default_rng(number)
+    page = Image.new("RGB", (480, 360), "white")
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((45, 20, 460, 320), outline="black", width=2)
+    for line in range(6):
+        pen.line((45, 20 + line * 60, 460, 20 + line * 60), fill=(200, 200, 200))
+        pen.text((15, 15 + line * 60), str(100 - 20 * line), fill=0)
+    heights = np.clip(170 + np.cumsum(draw.normal(0, 18, 42)), 25, 315)
+    pen.line([(45 + 10 * place, float(y)) for place, y in enumerate(heights)], fill=(31, 119, 180), width=3)
+    return page
 
 
 def compressed(image: Image.Image) -> Image.Image:
