@@ -11,7 +11,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cbir.collection.categories import read_categories
 from cbir.collection.columns import IMAGE_COLUMNS, SPLIT_COLUMNS
@@ -209,6 +211,11 @@ class Results:
     def split(self, name: str) -> pd.DataFrame:
         """Return the manifest of a split."""
         return self.table(SPLIT, SPLIT_COLUMNS, split=name)
+
+    def confusion(self, method: str) -> tuple[list[str], NDArray[np.int64]]:
+        """Return the categories and a method's confusion matrix: rows are true, columns predicted."""
+        table = self.table(CONFUSION, [], method=method)
+        return [str(name) for name in table.iloc[:, 0]], table.iloc[:, 1:].to_numpy(np.int64)
 
     def store(self, method: str, split: str) -> "FeatureStore":
         """Return a method's features of a split."""

@@ -253,3 +253,10 @@ def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Pa
     second.communicate()
     first.communicate()
     assert second.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.12345678.h5", "a.abcdefgh", "no_suffix", "two.parts.csv"])
+def test_a_temporary_file_says_what_it_is_to_replace(tmp_path: Path, name: str) -> None:
+    with atomic.atomic(tmp_path / name) as temporary:
+        assert atomic.replaced_name(temporary.name) == name
+    assert atomic.replaced_name(name) == name

@@ -13,8 +13,8 @@ from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMN
 from cbir.collection.manifest import shard_of
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
-from cbir.files.tables import read_csv, read_json
-from cbir.results import CATEGORIES, SHARD_MANIFEST, Results, read_object
+from cbir.files.tables import read_csv
+from cbir.results import CATEGORIES, CONFIGURATION, SHARD_MANIFEST, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -52,8 +52,7 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 
 def _source(results: Results) -> str:
-    path = results.path("configuration.json")
-    return read_json(path, {"collection": dict})["collection"].get("source", "") if path.is_file() else ""
+    return str(results.setting("collection", "source")) if results.path(CONFIGURATION).is_file() else ""
 
 
 def _require_categories(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:

@@ -16,7 +16,7 @@ from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
-from cbir.results import CONFUSION, FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, SPLIT, SUMMARY, Results, read_object
+from cbir.results import FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, SPLIT, SUMMARY, Results, read_object
 from cbir.retrieval.exact import euclidean
 
 
@@ -43,7 +43,7 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         "queries.csv",
         f"{path} and queries.csv beside it are of different numbers of queries",
     )
-    counts = results.table(CONFUSION, [], method=method).iloc[:, 1:].to_numpy(np.int64)
+    _, counts = results.confusion(method)
     for key, metric in all_metrics().items():
         value = _number(figures[key])
         if metric.COLUMN is not None:
@@ -208,7 +208,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "queries.csv",
         f"{path} counts other predictions than queries.csv beside it",
     )
-    confusion = results.table(CONFUSION, [], method=names["method"]).iloc[:, 1:].to_numpy(np.int64)
+    _, confusion = results.confusion(names["method"])
     again = lowest_in(confusion, results.categories(), data["seed"])
     found.require(
         _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"

@@ -11,6 +11,9 @@ PARTS = {
 }
 """Folders that data sets come in, by the split they stand for; without regard to case."""
 
+IGNORED = "ignore"
+"""What a list writes in place of a split for an image that it excludes."""
+
 _SPLIT_OF = {name: split for split, names in PARTS.items() for name in names}
 _SEPARATORS = str.maketrans("", "", " _-.")
 

@@ -1,7 +1,6 @@
 """Turn a folder with one sub-folder a category into the table of usable images."""
 
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -21,7 +20,7 @@ from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS,
 from cbir.collection.contents import hash_files, hash_folder
 from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
-from cbir.collection.layout import are_parts, likely_root, place, spellings, split_of
+from cbir.collection.layout import IGNORED, are_parts, likely_root, place, spellings, split_of
 from cbir.collection.reasons import count_reasons
 from cbir.collection.small import listed_names, refuse_small
 from cbir.files import errors
@@ -30,10 +29,8 @@ from cbir.files.errors import InputError
 from cbir.files.printable import printable
 from cbir.files.progress import Progress
 from cbir.files.tables import write_text
+from cbir.files.versions import version
 from cbir.workflow import code_hash
-
-IGNORED = "ignore"
-"""The split of an image that a list excludes."""
 
 log = logging.getLogger("cbir")
 
@@ -191,7 +188,9 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
     # The sentences of errors are data here: they are the reasons for which a file is rejected.
     modules = [Path(str(module.__file__)) for module in (images, perceptual, errors)]
     own = [code_hash.fingerprint(path, root_of_code) for path in modules]
-    versions = f"pillow {PIL.__version__} pillow-heif {_version('pillow-heif')} imagehash {imagehash.__version__}"
+    versions = (
+        f"pillow {PIL.__version__} pillow-heif {version('pillow-heif') or 'none'} imagehash {imagehash.__version__}"
+    )
     decoder = " ".join([*own, versions])
     findings = _read_findings(memory, decoder)
     first: dict[str, str] = {}
@@ -233,13 +232,6 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)
     return current
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
 
 
 def _save_findings(memory: Path, decoder: str, findings: dict[str, dict]) -> None:

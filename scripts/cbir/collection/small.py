@@ -1,8 +1,14 @@
 """Categories that have too few images to serve every split."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cbir.files.errors import InputError
+
+
+def least(settings: Mapping[str, Any]) -> int:
+    """Return how many images, or groups of them, a category needs to serve every split."""
+    return 2 + (settings["val"] > 0)
 
 
 def refuse_small(counts: Mapping[str, int], least: int, what: str = "usable images") -> None:

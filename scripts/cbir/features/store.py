@@ -1,7 +1,6 @@
 """Feature stores: one HDF5 file of a method's vectors for one split."""
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
 from cbir.files.errors import InputError
 from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
+from cbir.files.versions import version
 
 _ABOUT = (
     *("method", "split", "manifest_sha256", "encoder", "encoder_fingerprint", "weights", "weights_fingerprint"),
@@ -110,13 +110,8 @@ def write(
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version(name) for name in _LIBRARIES}
+    return {name: installed for name, installed in found.items() if installed is not None}
 
 
 def read(path: str | Path, method: str | None = None) -> FeatureStore:

@@ -21,6 +21,10 @@ HDF5_OVERHEAD = 16_384
 """Bytes that an HDF5 file takes beside its data, generously."""
 
 
+# The names of temporary files: the stem of the file, eight letters, and its suffix.
+_TEMPORARY = re.compile(r"\.(.+?)\.[a-z0-9_]{8}(\.[^.]*)?")
+
+
 @contextmanager
 def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
@@ -166,17 +170,16 @@ def make_folder(path: str | Path) -> None:
 def sweep(path: str | Path) -> None:
     """Remove the temporary files of `atomic` that killed processes left; no other process may be writing ``path``."""
     path = Path(path)
-    left = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}{re.escape(path.suffix)}")
     with suppress(OSError):
         for entry in os.scandir(path.parent):
-            if left.fullmatch(entry.name):
+            if entry.name != path.name and replaced_name(entry.name) == path.name:
                 Path(entry).unlink(missing_ok=True)
 
 
-def replaced_by(path: Path) -> Path:
-    """Return the file that a temporary file of `atomic` was to replace; ``path`` itself, if it is no such file."""
-    made = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}(\.[^.]*)?", path.name)
-    return path.with_name(made[1] + (made[2] or "")) if made else path
+def replaced_name(name: str) -> str:
+    """Return the name of the file that a temporary file of `atomic` was to replace; ``name``, if it is no such file."""
+    made = _TEMPORARY.fullmatch(name)
+    return made[1] + (made[2] or "") if made else name
 
 
 def date_back(folder: str | Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cbir.files.atomic import replaced_by
+from cbir.files.atomic import replaced_name
 from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_SEVERAL_METHODS, match
 
 # The first that matches counts.
@@ -36,7 +36,7 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results).as_posix()
         # A run may have been killed while it wrote what is no longer asked for.
-        whole = replaced_by(path).relative_to(results).as_posix()
+        whole = path.with_name(replaced_name(path.name)).relative_to(results).as_posix()
         if path.is_dir() or not _is_left_over(whole, asked, endings):
             continue
         path.unlink()

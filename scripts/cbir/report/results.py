@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cbir import results
 from cbir.report import pictures
-from cbir.results import CONFUSION, IMAGES, SPLIT, SUMMARY
+from cbir.results import IMAGES, SPLIT, SUMMARY
 
 INPUTS = (IMAGES, SPLIT, SUMMARY)
 """Files that `Results` itself reads; see `cbir.report.sections`."""
@@ -61,14 +60,6 @@ class Results(results.Results):
             InputError: when it is missing or no regular file.
         """
         return pictures.vector(self.path(pattern, **names))
-
-    def confusion(self, method: str) -> tuple[list[str], np.ndarray]:
-        """Return the categories and a method's confusion matrix (int64): rows are true, columns predicted.
-
-        Needs `CONFUSION` among the section's inputs.
-        """
-        table = self.table(CONFUSION, [], method=method)
-        return [str(name) for name in table.iloc[:, 0]], table.iloc[:, 1:].to_numpy(np.int64)
 
     def card(self, image_id: str, **more: Any) -> dict[str, Any]:
         """Return an image as the templates show it; a name that is not in the collection is the path of a file."""

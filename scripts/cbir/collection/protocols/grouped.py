@@ -1,6 +1,5 @@
 """Images of one group, such as those of one animal or of one day, stay together, as near-duplicates do."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,16 +12,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cbir.collection.columns import SPLIT_COLUMNS, SPLITS
-from cbir.collection.small import refuse_small
+from cbir.collection.protocols._order import key
+from cbir.collection.small import least, refuse_small
 from cbir.files.errors import InputError
 
 # In which order a category's splits are filled where it has few groups.
 _NEEDED = ("train", "test", "val")
-
-
-def least(settings: Mapping[str, Any]) -> int:
-    """Return how many images, and groups, a category needs to serve every split."""
-    return 2 + (settings["val"] > 0)
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
@@ -102,7 +97,7 @@ def _placed(table: pd.DataFrame, settings: Mapping[str, Any], few: set[str]) -> 
     # The table is sorted by content, so the first of a group is its smallest.
     for group, category, digest in zip(table["_group"], table["category"], table["sha256"], strict=True):
         members.setdefault(int(group), Counter())[category] += 1
-        keys.setdefault(int(group), _key(settings["seed"], digest))
+        keys.setdefault(int(group), key(settings["seed"], digest))
     placed: dict[int, str] = {}
     for group in sorted(members, key=lambda group: (-members[group].total(), keys[group])):
         categories = members[group]
@@ -120,7 +115,3 @@ def _placed(table: pd.DataFrame, settings: Mapping[str, Any], few: set[str]) -> 
             waiting[category] -= 1
             empty.get(category, set()).discard(name)
     return placed
-
-
-def _key(seed: int, sha256: str) -> str:
-    return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()

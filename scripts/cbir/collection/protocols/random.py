@@ -1,6 +1,5 @@
 """Random within each category: which image goes where is decided by a hash of its content and the seed."""
 
-import hashlib
 import logging
 import math
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.columns import SPLIT_COLUMNS, SPLITS
-from cbir.collection.small import refuse_small
+from cbir.collection.protocols._order import key
+from cbir.collection.small import least, refuse_small
 from cbir.files.errors import InputError
 
 Sizes = tuple[int, int, int]
@@ -57,7 +57,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
         raise InputError(
             "split.train, split.val and split.test must sum to 1, with train and test above 0: change them."
         )
-    table = images.assign(_key=[_key(settings["seed"], digest) for digest in images["sha256"]]).sort_values(
+    table = images.assign(_key=[key(settings["seed"], digest) for digest in images["sha256"]]).sort_values(
         "_key", ignore_index=True
     )
     counts = {str(category): len(group) for category, group in table.groupby("category", sort=True)}
@@ -156,15 +156,6 @@ def _without_room(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Ser
         if len(empty) > (rows == -1).sum():
             spoilt.add(str(category))
     return spoilt
-
-
-def _key(seed: int, sha256: str) -> str:
-    return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
-
-
-def least(settings: Mapping[str, Any]) -> int:
-    """Return how many images a category needs to serve every split."""
-    return 2 + (settings["val"] > 0)
 
 
 def _sizes(count: int, shares: dict[str, Fraction]) -> Sizes:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cbir.collection.contents import hash_files
-from cbir.collection.layout import split_of
+from cbir.collection.layout import IGNORED, split_of
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 
@@ -16,7 +16,6 @@ SETTINGS = ("path",)
 Rows = dict[str, dict[str, str]]
 """What a list says of each image, by its path relative to the list: ``category``, and further columns."""
 
-_IGNORED = "ignore"
 _REQUIRED = ("path", "category")
 # The columns of images.csv that are found out.
 _TAKEN = {"image_id", "label", "sha256", "width", "height", "bytes"}
@@ -94,9 +93,9 @@ def _add(rows: Rows, row: dict[Any, Any], where: str) -> None:
         raise InputError(f"{where}: {cells['category']!r} are several categories, but an image has one: choose one.")
     if "split" in cells:
         given = cells["split"].casefold()
-        cells["split"] = given if given in ("", _IGNORED) else split_of(given)
+        cells["split"] = given if given in ("", IGNORED) else split_of(given)
         if given and not cells["split"]:
             raise InputError(f"{where}: the split {given!r} is none of train, val, test and ignore: correct it.")
-    if not cells["category"] and cells.get("split") != _IGNORED:
+    if not cells["category"] and cells.get("split") != IGNORED:
         raise InputError(f"{where}: {name!r} has no category: add it, or set its split to ignore.")
     rows[name] = cells

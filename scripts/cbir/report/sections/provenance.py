@@ -1,6 +1,5 @@
 """What the results were made from: encoders, methods, library versions and the configuration."""
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -10,6 +9,7 @@ import yaml
 
 from cbir.evaluation.metrics import REGISTRY as METRICS
 from cbir.features import store
+from cbir.files.versions import version
 from cbir.report.results import Results
 from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
 
@@ -35,7 +35,7 @@ def gather(results: Results) -> dict[str, Any]:
                 **{key: index.get(key) for key in ("dimension", "rows", "kind", "features_sha256")},
             }
         )
-    here = {"Python": platform.python_version(), "snakemake": _version("snakemake")}
+    here = {"Python": platform.python_version(), "snakemake": version("snakemake")}
     return {
         "encoders": [
             {"name": name, **_encoder(results.json(NETWORK_ABOUT, encoder=name))} for name in results.names["encoder"]
@@ -77,10 +77,3 @@ def _encoder(about: dict[str, Any]) -> dict[str, Any]:
             for key, value in plain.items()
         ]
     }
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None
