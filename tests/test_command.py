@@ -1,5 +1,6 @@
 """The command `cbir`."""
 
+import logging
 import os
 import re
 import subprocess
@@ -48,7 +49,7 @@ def test_search_takes_an_image_file_and_a_folder_of_results(
     assert len(capsys.readouterr().out.splitlines()) == 6
 
 
-def test_what_compiled_code_says_is_not_shown(
+def test_what_tensorflow_says_is_not_shown(
     results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (30, 20), (60, 60, 220)).save(tmp_path / "photo.jpg")
@@ -56,9 +57,12 @@ def test_what_compiled_code_says_is_not_shown(
     def open_network(path: Path, fingerprint: str, batch: int) -> object:
         os.write(2, b"I0000 as TensorFlow does\n")
         print("as Python does", file=sys.stderr)
+        logging.getLogger("absl").warning("as TensorFlow's converter does")
         return embed
 
     monkeypatch.setattr(outside, "open_network", open_network)
+    # Those of pytest, with which the command would not set its own.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     assert main(["search", "photo.jpg", "--method", "tiny"]) == 0
     assert capfd.readouterr().err == "as Python does\n"
     os.write(2, b"afterwards")

@@ -4,7 +4,6 @@ Exit status: 0, or 1 with a sentence on standard error, or 2 for arguments that 
 """
 
 import argparse
-import logging
 import shlex
 import sys
 from contextlib import nullcontext
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # The server shows other threads' lines, and needs TensorFlow for images of visitors alone.
     with logs.without_compiled_code() if asked.command in ("search", "encode") else nullcontext():
-        logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
+        logs.to_console("%(message)s")
         try:
             return int(asked.do(asked) or 0)
         except InputError as error:
