@@ -246,8 +246,9 @@ def encoder_row(wildcards):
     row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
     # Options that are not used are left out, so that a new one reruns nothing.
     row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
-    if row["training"] is not None and row["training"]["freeze_below"] is None:
-        row["training"] = {key: value for key, value in row["training"].items() if key != "freeze_below"}
+    if row["training"] is not None:
+        unused = {key for key in ("freeze_below", "most_images") if row["training"][key] is None}
+        row["training"] = {key: value for key, value in row["training"].items() if key not in unused}
     return settings(row)
 
 
