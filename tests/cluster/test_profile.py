@@ -19,6 +19,7 @@ SHORT = {
         "siamese": None,
         "finetuned": {"training": {"epochs": 1, "steps_per_epoch": 2}},
     },
+    "methods": {"expanded": None, "finetuned-expanded": None},
     "comparison": {"resamples": 99},
     "queries": {"choose": ["best", "worst"]},
     "feedback": {"simulation": {"methods": ["combined"], "strategies": ["rocchio"], "rounds": 1}},
