@@ -185,7 +185,7 @@ def test_gathered_data_are_plain(run: Run) -> None:
 
 def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
     run.methods(one=0.2, two=0.3)
-    near = ["1", run.image(0, 0), "", "train", run.image(0, 1), 3, 0, 0, 0]
+    near = ["1", run.image(0, 0), "", "train", run.image(0, 1), 3, 0, 0, 0, 0]
     run.csv("collection/near_duplicates.csv", pd.DataFrame([near], columns=NEAR_DUPLICATE_COLUMNS))
     run.forget_labels()
     page = run.report()

@@ -25,12 +25,16 @@ def gather(results: Results) -> dict[str, Any]:
     """Near-duplicates, those across splits and categories first, and doubtful labels, the clearest first."""
     near = results.table(NEAR_DUPLICATES, NEAR_DUPLICATE_COLUMNS)
     suspects = results.table(SUSPECTS, SUSPECT_COLUMNS) if results.labelled else pd.DataFrame(columns=SUSPECT_COLUMNS)
+    doubted = near.loc[near["doubted"] == 1, "group"]
+    near = near[near["doubted"] == 0]
     groups = [rows for _, rows in near.groupby("group", sort=False)]
     return {
         "labelled": results.labelled,
         "together": results.config["split"]["near_duplicates"]["together"],
         "distance": results.config["split"]["near_duplicates"]["distance"],
         "not_compared": int((results.table(HASHES, HASHES_COLUMNS)["phash"] == "").sum()),
+        "doubted": int(doubted.nunique()),
+        "doubted_images": len(doubted),
         "images": len(near),
         "groups": len(groups),
         "across_splits": sum(int(rows["across_splits"].iloc[0]) for rows in groups),
