@@ -98,13 +98,15 @@ if workflow.is_main_process and IS_MAIN:
         raise WorkflowError(str(error))
 
 SPLITS = ["train", "val", "test"]
+# Whether images have categories.
+LABELLED = config["collection"]["labels"] != "none"
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 # How the collection is read, and what of the split decides whether it can be used.
 COLLECTED = {
     "source": config["collection"]["source"],
     "exclude": config["collection"]["exclude"],
-    "layout": "parts" if config["split"]["from"] == "folders" else "categories",
+    "layout": ("parts" if config["split"]["from"] == "folders" else "categories") if LABELLED else "none",
     **{key: config["split"][key] for key in ("protocol", "small")},
     "val": math.ceil(config["split"]["val"]),
 }
@@ -378,7 +380,9 @@ def read_refinements():
 
 
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
-QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
+# Of images without categories there is no evaluation to choose from.
+DRAWN = [] if LABELLED else [f"drawn-{number}" for number in range(1, config["queries"]["draw"] + 1)]
+QUERIES = config["queries"]["choose"] + DRAWN + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
 # Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
@@ -399,11 +403,20 @@ ASKED = {
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,
+    "labels": ["categories"] if LABELLED else [],
 }
+
+
+def query_evaluation(wildcards):
+    """The evaluation that example queries are chosen from; none where images have no categories."""
+    files = {"categories": "categories.csv", "queries": "queries.csv"} if LABELLED else {}
+    return {name: f"results/evaluation/{wildcards.method}/{file}" for name, file in files.items()}
 
 
 def query_stores(wildcards):
     """The feature stores that may hold the query."""
+    if wildcards.query in DRAWN:
+        return [f"results/features/{wildcards.method}/train.h5"]
     image = QUERY_IMAGES.get(wildcards.query)
     splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
@@ -472,7 +485,7 @@ REPORT_NAMES = {
     "method": METHODS,
     "simulated": SIMULATED,
     "pair": PAIRS,
-    "comparison": COMPARISON if len(METHODS) > 1 else [],
+    "comparison": COMPARISON if len(METHODS) > 1 and LABELLED else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "source": [config["collection"]["source"]] if FETCHED else [],
@@ -484,9 +497,11 @@ def report_input(wildcards):
     # Here, so that only the process that builds the DAG imports the sections.
     from cbir.report.build import inputs
 
-    files = inputs(REPORT_NAMES) + expand("features/{method}/val.h5", method=METHODS)
+    # Without categories nothing else asks for the queries' features. They are empty, and may have been others before.
+    splits = ["val"] if LABELLED else ["val", "test"]
+    files = inputs(REPORT_NAMES, LABELLED) + expand("features/{method}/{split}.h5", method=METHODS, split=splits)
     # What a person and the search page open, and the report does not.
-    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS)]
+    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS if LABELLED else [])]
     return [f"results/{file}" for file in files]
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cbir.collection.categories import read_categories
+from cbir.collection.categories import names_of, read_categories
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.feedback import records
@@ -33,7 +33,7 @@ def work(job: Any) -> None:
         raise InputError(f"{asked.source} was changed while the workflow ran: run again.")
     row = holder.row(query)
     train = store.read(job.input.train, asked.method)
-    category = names[holder.label[row]] if inside else None
+    category = str(names_of(holder.label[row : row + 1], names)[0]) or None
     found = refine(records.gallery(train, names), asked, holder.features[row], query if inside else None, category)
     record = records.record(asked, query, category, train, found)
     write_json(job.output.rounds, record)

@@ -12,8 +12,9 @@ from PIL import Image
 
 import cbir
 from cbir.command import main
+from cbir.files.errors import InputError
 from cbir.retrieval import outside
-from web.made import HOSTILE, embed, write_results
+from web.made import HOSTILE, embed, forget_labels, write_results
 from web.test_serve import visit
 from workplace import REPOSITORY
 
@@ -127,3 +128,15 @@ def test_serve_answers_at_the_address_that_it_prints(results: Path, tmp_path: Pa
             assert "Image search" in visit(re.search(r"http://\S+", line)[0])
         finally:
             server.kill()
+
+
+def test_images_without_categories_are_searched_and_not_evaluated(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget_labels(results)
+    assert main(["search", "leaf/6.png", "--method", "tiny", "-k", "2"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["rank", "distance", "image_id"] and all(len(line.split()) == 3 for line in lines)
+    for ask in (cbir.open(results).comparison, lambda: cbir.open(results).evaluation("tiny")):
+        with pytest.raises(InputError, match=r"no categories \(collection.labels is none\), so nothing was evaluated"):
+            ask()

@@ -83,6 +83,7 @@ class Results:
             InputError: when there is no such method, or a file is missing or damaged.
         """
         self._require(method)
+        self._require_labels()
         table, json = partial(self._files.table, method=method), partial(self._files.json, method=method)
         return Evaluation(
             summary=json(results.SUMMARY),
@@ -99,6 +100,7 @@ class Results:
         Raises:
             InputError: when the file is missing or damaged.
         """
+        self._require_labels()
         if len(self.methods) == 1:
             # The workflow compares nothing then and writes no such file.
             [method] = self.methods
@@ -173,6 +175,12 @@ class Results:
     def _require(self, method: str) -> None:
         if method not in self.methods:
             raise InputError(f"The results have no method {method!r}: use one of {', '.join(self.methods)}.")
+
+    def _require_labels(self) -> None:
+        if not self._files.labelled:
+            raise InputError(
+                "The images of these results have no categories (collection.labels is none), so nothing was evaluated."
+            )
 
     @cached_property
     def _about(self) -> dict[str, dict[str, Any]]:

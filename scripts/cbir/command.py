@@ -72,12 +72,16 @@ def _search(asked: argparse.Namespace) -> None:
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Return the results of a search as lines of text: rank, distance, category and image_id."""
+    """Return the results of a search as lines of text: rank, distance, category if images have any, and image_id."""
     names = [printable(name) for name in found["category"]]
-    width = max(map(len, [*names, "category"]))
-    lines = [f"rank  distance  {'category':<{width}}  image_id"]
-    for rank, distance, name, image_id in zip(found["rank"], found["distance"], names, found["image_id"], strict=True):
-        lines.append(f"{rank:>4}  {distance:>8.4f}  {name:<{width}}  {printable(image_id)}")
+    names = ["category", *names] if any(names) else [""] * (len(names) + 1)
+    width = max(map(len, names))
+    cells = [f"{name:<{width}}  " if width else "" for name in names]
+    lines = [f"rank  distance  {cells[0]}image_id"]
+    for rank, distance, cell, image_id in zip(
+        found["rank"], found["distance"], cells[1:], found["image_id"], strict=True
+    ):
+        lines.append(f"{rank:>4}  {distance:>8.4f}  {cell}{printable(image_id)}")
     return "\n".join(lines)
 
 

@@ -97,6 +97,11 @@ FILES = tuple(value for name, value in list(globals().items()) if name.isupper()
 """All of the above."""
 OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST)
 """Those that a run with a single method does not make."""
+OF_LABELS = (
+    *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),
+    *(CONFUSION_PICTURE, WORST, *OF_SEVERAL_METHODS),
+)
+"""Those that a run without labels (``collection.labels`` none) does not make."""
 JOBS = (
     *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
@@ -202,6 +207,11 @@ class Results:
     def images(self) -> pd.DataFrame:
         """The usable images of the collection: ``collection/images.csv``."""
         return self.table(IMAGES, IMAGE_COLUMNS)
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether the images have categories."""
+        return bool((self.images["category"] != "").any())
 
     def categories(self) -> list[str]:
         """Return the categories in the order of their labels."""

@@ -31,7 +31,8 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     gallery = results.store(names["method"], "train")
     shown = [item["image_id"] for item in data["neighbours"]]
     found.require_known(shown, gallery.image_id, path, SPLIT.format(split="train"))
-    vector = _vector(results, names["method"], data["query"], data["category"] is not None)
+    inside = data["query"] in set(results.images["image_id"])
+    vector = _vector(results, names["method"], data["query"], inside)
     exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
     stated = [item["distance"] for item in data["neighbours"]]
     again = [

@@ -67,11 +67,12 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
 
 @dataclass(frozen=True)
 class _Query:
-    """What is looked for; ``category`` is None for an image from outside."""
+    """What is looked for; ``category`` is None for an image from outside, and empty where images have none."""
 
     name: str
     sha256: str
     category: str | None
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ class _Pages:
         page = min(
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
-        shown = found[(page - 1) * _PAGE : page * _PAGE] if chosen or words else []
+        is_list = bool(chosen or words or not self.library.categories)
+        shown = found[(page - 1) * _PAGE : page * _PAGE] if is_list else []
 
         def link(**changes: Any) -> str:
             known = {"method": method, "category": chosen, "search": words} | changes
@@ -146,6 +148,7 @@ class _Pages:
             ],
             chosen=chosen,
             words=words,
+            is_list=is_list,
             everything=link(category="", search=""),
             found=len(found),
             shown=[
@@ -207,7 +210,7 @@ class _Pages:
         if state.query is None:
             return _Query(self.outside.get(state.upload or "").name, state.upload or "", None)
         image = self.library.images[state.query]
-        return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category)
+        return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category, image.folder)
 
     def card(self, state: State, result: RoundResult, position: int) -> _Card:
         row = int(result.order[position])

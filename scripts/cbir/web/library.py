@@ -30,6 +30,11 @@ class Image:
     path: Path
     sha256: str
 
+    @property
+    def folder(self) -> str:
+        """Where it lies in the collection; empty at its top."""
+        return self.image_id.rpartition("/")[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Method:
@@ -59,7 +64,7 @@ class Library:
         images: by image_id.
         pictures: image files by the SHA-256 of their content.
         by_key: image_ids by what flags call the images, see `state.image_key`.
-        categories: names with their numbers of images, in order.
+        categories: names with their numbers of images, in order; none where images have no categories.
         examples: an image of each category.
         methods: by name, in order.
     """
@@ -81,7 +86,8 @@ class Library:
         }
         self.pictures = {image.sha256: image.path for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
-        self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
+        named = table.loc[table["category"] != "", "category"]
+        self.categories = dict(sorted(Counter(map(str, named)).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
         self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
         self._read: dict[Path, tuple[int, int]] = {}

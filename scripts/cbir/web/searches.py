@@ -51,7 +51,7 @@ class Searches:
         vector = self._outside.vector(method, upload or "", 60) if query is None else held.vectors[query]
         if vector is None:
             raise InputError("The network is still at work: try again in a minute.")
-        category = None if query is None else self._library.images[query].category
+        category = None if query is None else self._library.images[query].category or None
         search = Search(
             *(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search"),
             judged_first=self._library.judged_first,

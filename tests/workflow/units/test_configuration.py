@@ -511,3 +511,58 @@ def test_a_given_split_is_chosen_by_where_it_comes_from() -> None:
     assert module.check(config, SCHEMA, {"split": {"from": "folders"}})["split"]["protocol"] == "given"
     with pytest.raises(InputError, match=r"split\.from is folders.*but split\.protocol is random"):
         module.check(config, SCHEMA, {"split": {"from": "folders", "protocol": "random"}})
+
+
+ALBUM = {"collection": {"path": "album", "labels": "none"}}
+
+
+def test_without_labels_what_needs_them_is_left_out() -> None:
+    found, said = given(ALBUM)
+    assert list(found["encoders"]) == list(found["methods"]) == ["pretrained"]
+    assert found["collection"]["source"] == "folder" and found["split"]["protocol"] == "gallery"
+    assert found["comparison"]["pairs"] == found["queries"]["choose"] == []
+    assert found["feedback"]["simulation"]["methods"] == []
+    assert said == [
+        "The images have no categories (collection.labels is none): all of them are the gallery, and nothing is "
+        "trained, evaluated, compared or simulated.",
+        "The encoder siamese is left out: it is trained by categories.",
+        "The encoder finetuned is left out: it is trained by categories.",
+        "The method siamese is left out: it needs the encoder siamese, which is switched off.",
+        "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
+        "The method combined is left out: it needs the method finetuned, which is switched off.",
+    ]
+    # What it has become passes as it is: `make inspect` checks it again.
+    assert module.check(found, SCHEMA) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"encoders": {"siamese": {"seed": 1}, "finetuned": {"batch": 3}}},
+            "config: encoders.finetuned.training trains by categories, but collection.labels is none: switch off what "
+            "is trained (`encoders: {finetuned: null, siamese: null}`), or set training to null.",
+        ),
+        (
+            {"methods": {"mine": {"of": "pretrained", "steps": [{"pca": [2, 4]}], "choose": "val"}}},
+            "methods.mine.choose compares values by categories, but collection.labels is none",
+        ),
+        ({"split": {"from": "folders"}}, "split.from is folders, but without labels nothing is split: take it out"),
+    ],
+)
+def test_what_a_person_asks_for_and_needs_labels_is_an_error(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        given(ALBUM | changes)
+
+
+def test_with_labels_something_must_be_a_query() -> None:
+    with pytest.raises(InputError, match=r"split\.protocol is gallery, which leaves no image to evaluate with"):
+        check("split.protocol", "gallery")
+
+
+def test_a_path_chooses_the_source(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").touch()
+    assert given({"collection": {"path": str(tmp_path)}})[0]["collection"]["source"] == "folder"
+    assert given({"collection": {"path": str(tmp_path / "list.csv")}})[0]["collection"]["source"] == "manifest"
+    with pytest.raises(InputError, match=r"collection\.source is digits, which does not read it"):
+        given({"collection": {"path": str(tmp_path), "source": "digits"}})

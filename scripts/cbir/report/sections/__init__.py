@@ -16,6 +16,9 @@ An entry ``<name>.py`` defines:
   - ``{refinement}``: the refinements;
   - ``{source}``: the source of the collection if it states authors and licences, else none.
 
+  Where images have no categories (``results.labelled`` is false), files in ``cbir.results.OF_LABELS`` are not made.
+
+- ``TITLE_UNLABELLED``, if the section has another heading where images have no categories.
 - ``gather(results: Results) -> dict[str, Any] | None``: what the template shows as plain data (JSON values), or None to
   leave the section out of this report. `Results` (in `cbir.report.results`) reads the files; those in the ``INPUTS`` of
   that module are there for every section. Raises `InputError` when a file is missing or damaged.

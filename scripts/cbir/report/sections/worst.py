@@ -12,8 +12,10 @@ ORDER = 80
 INPUTS = (WORST, CONFUSION)
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: Results) -> dict[str, Any] | None:
     """Each method's category with the lowest F1: some of its test images, what they retrieve, what it is taken for."""
+    if not results.labelled:
+        return None
     return {method.name: _worst(results, method.name) for method in results.methods}
 
 
