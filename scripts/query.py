@@ -28,7 +28,7 @@ def work(job: Any) -> None:
             f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image "
             "file: correct it."
         )
-    gallery = store.read(job.input.train, method)
+    gallery = store.read(job.input.gallery, method)
     row = holder.row(image)
     inside = image in gallery.image_id
     indexed = index.read(job.input.about, gallery)
