@@ -3,7 +3,7 @@
 
 rule index:
     input:
-        features="results/features/{method}/train.h5",
+        features=f"results/features/{{method}}/{GALLERY}.h5",
     output:
         **INDEX_FILES,
     log:
@@ -47,7 +47,7 @@ rule query:
     input:
         unpack(query_evaluation),
         **INDEX_FILES,
-        train="results/features/{method}/train.h5",
+        gallery=f"results/features/{{method}}/{GALLERY}.h5",
         stores=query_stores,
         images="results/collection/images.csv",
     output:

@@ -19,6 +19,8 @@ if f"{BASE}/scripts" not in sys.path:
 
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
+from cbir.collection import roles as cbir_roles
+from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
@@ -84,6 +86,9 @@ try:
     INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
     INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
     require_encoders()
+    cbir_roles.require_fitting(
+        config["split"], sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+    )
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -100,6 +105,11 @@ if workflow.is_main_process and IS_MAIN:
 SPLITS = ["train", "val", "test"]
 # Whether images have categories.
 LABELLED = config["collection"]["labels"] != "none"
+# The splits that are searched and that ask, and what else the protocol brings.
+GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
+PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
+RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
+FOLDS_FILE = {"folds": "results/evaluation/{method}/folds.csv"} if hasattr(PROTOCOL, "FOLDS") else {}
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 # How the collection is read, and what of the split decides whether it can be used.
@@ -395,6 +405,7 @@ OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.valu
 # What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
+    "protocol": [*RELEVANCE_FILE, *FOLDS_FILE],
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
@@ -418,7 +429,7 @@ def query_stores(wildcards):
     if wildcards.query in DRAWN:
         return [f"results/features/{wildcards.method}/train.h5"]
     image = QUERY_IMAGES.get(wildcards.query)
-    splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
+    splits = [ASKING] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 
@@ -445,7 +456,7 @@ def refine_input(wildcards):
     splits = SPLITS + [outside_name(entry.image)] if entry.image else SPLITS
     features = f"results/features/{entry.refinement.method}"
     return {
-        "train": f"{features}/train.h5",
+        "gallery": f"{features}/{GALLERY}.h5",
         "stores": [f"{features}/{split}.h5" for split in splits],
         "images": "results/collection/images.csv",
         "categories": "results/collection/categories.json",
@@ -480,6 +491,7 @@ def refine_settings(wildcards):
 # What the wildcards of the report's inputs stand for; see `cbir.report.sections`.
 REPORT_NAMES = {
     "split": SPLITS,
+    "gallery": [GALLERY],
     "encoder": sorted(config["encoders"]),
     "trained": TRAINED,
     "method": METHODS,

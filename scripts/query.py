@@ -18,7 +18,7 @@ def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
     categories = list(category_labels(images["category"]))
     stores = [store.read(path, method) for path in job.input.stores]
-    gallery = store.read(job.input.train, method)
+    gallery = store.read(job.input.gallery, method)
     if job.params.image:
         image = job.params.image
     elif job.params.drawn is not None:

@@ -32,10 +32,10 @@ def work(job: Any) -> None:
     if holder is None:
         raise InputError(f"{asked.source} was changed while the workflow ran: run again.")
     row = holder.row(query)
-    train = store.read(job.input.train, asked.method)
+    gallery = store.read(job.input.gallery, asked.method)
     category = str(names_of(holder.label[row : row + 1], names)[0]) or None
-    found = refine(records.gallery(train, names), asked, holder.features[row], query if inside else None, category)
-    record = records.record(asked, query, category, train, found)
+    found = refine(records.gallery(gallery, names), asked, holder.features[row], query if inside else None, category)
+    record = records.record(asked, query, category, gallery, found)
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))
     records.write_vectors(found, record, job.output.vectors)

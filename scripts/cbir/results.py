@@ -35,6 +35,7 @@ CATEGORIES = "collection/categories.json"
 HASHES = "collection/hashes.csv"
 GROUPS = "collection/groups.csv"
 NEAR_DUPLICATES = "collection/near_duplicates.csv"
+RELEVANCE = "collection/relevance.csv"
 SUSPECTS = "collection/suspects.csv"
 SHARD_MANIFEST = "collection/shards/{shard}.csv"
 CONTENTS_MEMORY = "collection/memory/contents.json"
@@ -69,6 +70,8 @@ NEIGHBOURS = "evaluation/{method}/neighbours.csv"
 CONFUSION = "evaluation/{method}/confusion.csv"
 CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
 WORST = "evaluation/{method}/worst.json"
+CMC = "evaluation/{method}/cmc.csv"
+FOLDS = "evaluation/{method}/folds.csv"
 
 METHODS = "comparison/methods.csv"
 METHODS_PICTURE = "comparison/methods.svg"
@@ -102,6 +105,8 @@ OF_LABELS = (
     *(CONFUSION_PICTURE, WORST, *OF_SEVERAL_METHODS),
 )
 """Those that a run without labels (``collection.labels`` none) does not make."""
+OF_PROTOCOLS = {"relevance": RELEVANCE, "folds": FOLDS}
+"""Those that only some split protocols make, by short names."""
 JOBS = (
     *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
@@ -171,7 +176,7 @@ class Results:
             raise InputError(
                 f"The folder {self.folder} does not exist: run the workflow first, or name the folder of its results."
             )
-        methods = [names["method"] for _, names in self.find(FEATURES, split="train")]
+        methods = [names["method"] for _, names in self.find(FEATURES, split=self.gallery)]
         if not methods:
             raise InputError(f"The folder {self.folder} holds no method's features: run the workflow first.")
         return methods
@@ -202,6 +207,15 @@ class Results:
                 raise InputError(f"{self.path(CONFIGURATION)} lacks {'.'.join(keys)}: run the workflow again.")
             value = value[key]
         return value
+
+    @cached_property
+    def gallery(self) -> str:
+        """The split that is searched: as the run's split protocol says, ``train`` where there is no word of it."""
+        # Here, because it imports what a split needs.
+        from cbir.collection.roles import gallery_of
+
+        split = self.json(CONFIGURATION).get("split") if self.path(CONFIGURATION).is_file() else None
+        return gallery_of(str(split["protocol"])) if isinstance(split, dict) and "protocol" in split else "train"
 
     @cached_property
     def images(self) -> pd.DataFrame:

@@ -11,10 +11,11 @@ from cbir.collection import images as image_files
 from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
 from cbir.collection.manifest import shard_of
+from cbir.collection.relevance import GRADES, RELEVANCE_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv
-from cbir.results import CATEGORIES, CONFIGURATION, SHARD_MANIFEST, Results, read_object
+from cbir.results import CATEGORIES, CONFIGURATION, SHARD_MANIFEST, SPLIT, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -149,6 +150,16 @@ def split(results: Results, path: Path, names: dict[str, str], found: Found) -> 
             found.require(
                 shared is None, f"{other}.csv (no image is in both)", f"{path} and {other}.csv share {shared!r}"
             )
+
+
+def relevance(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the images with the splits."""
+    table = read_csv(path, RELEVANCE_COLUMNS)
+    found.count = f"{len(table):,} judgements of {table['query'].nunique():,} queries"
+    found.rows = table
+    for column, split in (("query", "test"), ("image_id", results.gallery)):
+        found.require_known(table[column], results.split(split)["image_id"], path, SPLIT.format(split=split))
+    found.require_known(table["grade"], GRADES, path, "the known grades")
 
 
 def credits(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -57,6 +57,7 @@ def _lead(results: Results) -> dict[str, Any]:
         "k": k,
         "queries": best["queries"],
         "gallery": best["gallery"],
+        "searched": results.gallery,
         "most_accurate": max(results.methods, key=lambda method: method.summary["accuracy"]).name,
         "metrics": [
             {

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cbir.files.atomic import replaced_name
-from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_LABELS, OF_SEVERAL_METHODS, match
+from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_LABELS, OF_PROTOCOLS, OF_SEVERAL_METHODS, match
 
 # The first that matches counts.
 _PATTERNS = (
@@ -32,6 +32,7 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
         results: the folder ``results`` of a run.
         asked: what the wildcards of `cbir.results` may stand for; those that it does not list may stand for anything.
             ``labels`` is empty where the images have none.
+            ``protocol``: which of `cbir.results.OF_PROTOCOLS` there are.
         endings: those of the files of all kinds of index.
 
     Returns:
@@ -59,6 +60,9 @@ def _is_left_over(name: str, asked: Mapping[str, Collection[str]], endings: Coll
         return True
     if name in OF_SEVERAL_METHODS:
         return len(asked["method"]) < 2
+    for what, pattern in OF_PROTOCOLS.items():
+        if match(pattern, name) is not None and what not in asked.get("protocol", OF_PROTOCOLS):
+            return True
     for pattern in _PATTERNS:
         values = match(pattern, name)
         if values is not None and values.get("ending") in (None, *endings):

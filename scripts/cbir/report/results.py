@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cbir import results
+from cbir.collection.roles import gallery_of
 from cbir.report import pictures
 from cbir.results import IMAGES, SPLIT, SUMMARY
 
@@ -52,6 +53,11 @@ class Results(results.Results):
         self.methods = sorted(methods, key=_order)
         self._by_id = self.images.set_index("image_id")
         self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
+
+    @functools.cached_property
+    def gallery(self) -> str:
+        """The split that is searched."""
+        return gallery_of(self.config["split"]["protocol"])
 
     def vector(self, pattern: str, **names: str) -> str:
         """Return an SVG file as a ``data:`` URI.

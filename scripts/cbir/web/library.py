@@ -106,15 +106,15 @@ class Library:
                         f"{path} holds the image {unknown!r}, which is not in the collection's images.csv: "
                         "run the workflow again."
                     )
-        train = stores["train"]
-        image_ids = [str(image_id) for image_id in train.image_id]
+        searched = stores[self.files.gallery]
+        image_ids = [str(image_id) for image_id in searched.image_id]
         categories = np.array([self.images[image_id].category for image_id in image_ids], dtype=np.str_)
         vectors = {
             str(image_id): vector
             for held in stores.values()
             for image_id, vector in zip(held.image_id, held.features, strict=True)
         }
-        return Method(name, Gallery(train.features, image_ids, categories), train.about, vectors)
+        return Method(name, Gallery(searched.features, image_ids, categories), searched.about, vectors)
 
     def require_current(self) -> None:
         """Check that the features are still those that were read.

@@ -11,7 +11,11 @@ from cbir.files.errors import InputError
 log = logging.getLogger("cbir")
 
 OPTIONS = {
-    "dimension": {"description": "How many principal components are kept; fewer, with a warning, where train has too few images for so many.", "type": "integer", "minimum": 1},
+    "dimension": {
+        "description": "How many principal components are kept; fewer, with a warning, where train has too few images for so many.",
+        "type": "integer",
+        "minimum": 1,
+    },
     "whiten": {
         "description": "The power of its standard deviation that each component is divided by: 0 leaves variances as "
         "they are, 1 makes them 1, 0.5 is half-way.",

@@ -7,7 +7,7 @@ An entry ``<name>.py`` defines:
 - ``INPUTS``: the files that the section reads, as patterns of `cbir.results`. Snakemake makes them before the report. A
   wildcard in braces stands for each of its names in the run at hand:
 
-  - ``{split}``: train, val and test;
+  - ``{split}``: train, val and test, and ``{gallery}`` the one that is searched;
   - ``{encoder}``: the encoders, and ``{trained}`` those that are trained;
   - ``{method}``: the methods, and ``{simulated}`` those that the simulated user tries;
   - ``{pair}``: the pairs of methods that are compared, as ``a_vs_b``;

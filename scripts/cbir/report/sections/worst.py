@@ -33,6 +33,7 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
         "lowest_in": found["lowest_in"],
         "resamples": found["resamples"],
         "taken_for_it": sorted(taken, key=lambda item: (-item["count"], item["category"])),
+        "searched": results.gallery,
         "rows": [
             {
                 "query": results.card(item["image_id"]),
