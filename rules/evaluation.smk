@@ -18,6 +18,7 @@ rule evaluate:
         neighbours="results/evaluation/{method}/neighbours.csv",
         confusion="results/evaluation/{method}/confusion.csv",
         worst="results/evaluation/{method}/worst.json",
+        calibration="results/evaluation/{method}/calibration.json",
     log:
         "results/logs/evaluate/{method}.log",
     benchmark:
@@ -40,6 +41,7 @@ rule plot_evaluation:
     input:
         confusion="results/evaluation/{method}/confusion.csv",
         categories="results/evaluation/{method}/categories.csv",
+        calibration="results/evaluation/{method}/calibration.json",
     output:
         confusion=report(
             "results/evaluation/{method}/confusion.svg",
@@ -52,6 +54,12 @@ rule plot_evaluation:
             caption="../report/categories.rst",
             category="Evaluation",
             labels={"method": "{method}", "figure": "categories"},
+        ),
+        calibration=report(
+            "results/evaluation/{method}/calibration.svg",
+            caption="../report/calibration.rst",
+            category="Evaluation",
+            labels={"method": "{method}", "figure": "how sure a result is"},
         ),
     log:
         "results/logs/plot_evaluation/{method}.log",

@@ -51,6 +51,7 @@ rule query:
         images="results/collection/images.csv",
         categories="results/evaluation/{method}/categories.csv",
         queries="results/evaluation/{method}/queries.csv",
+        calibration="results/evaluation/{method}/calibration.json",
     output:
         data="results/queries/{method}/{query}.json",
         picture=report(

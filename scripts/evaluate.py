@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from cbir.collection.categories import read_categories
+from cbir.evaluation.calibration import calibrate
 from cbir.evaluation.evaluate import evaluate
 from cbir.features import store
 from cbir.files.tables import write_csv, write_json
@@ -18,9 +19,10 @@ def work(job: Any) -> None:
     settings = json.loads(job.params.settings)
     names = read_categories(job.input.categories)
     gallery = store.read(job.input.train, job.wildcards.method)
+    val, test = (store.read(path, job.wildcards.method) for path in (job.input.val, job.input.test))
     found = evaluate(
         gallery,
-        store.read(job.input.test, job.wildcards.method),
+        test,
         names,
         index.read(job.input.about, gallery),
         k=settings["k"],
@@ -29,10 +31,11 @@ def work(job: Any) -> None:
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
-        val=store.read(job.input.val, job.wildcards.method),
+        val=val,
     )
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)
+    write_json(job.output.calibration, calibrate(gallery, val, test, settings["block_mb"] * 10**6))
     write_csv(job.output.categories, found.categories)
     write_csv(job.output.queries, found.queries)
     write_csv(job.output.neighbours, found.neighbours)

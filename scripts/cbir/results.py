@@ -69,6 +69,8 @@ NEIGHBOURS = "evaluation/{method}/neighbours.csv"
 CONFUSION = "evaluation/{method}/confusion.csv"
 CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
 WORST = "evaluation/{method}/worst.json"
+CALIBRATION = "evaluation/{method}/calibration.json"
+CALIBRATION_PICTURE = "evaluation/{method}/calibration.svg"
 
 METHODS = "comparison/methods.csv"
 METHODS_PICTURE = "comparison/methods.svg"

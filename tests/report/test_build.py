@@ -122,7 +122,10 @@ def test_every_section_has_its_template_and_no_template_is_left_over() -> None:
 
 def test_sections_come_in_their_order(run: Run) -> None:
     names = [section["name"] for section in run.gather()["sections"]]
-    assert names == ["collection", "quality", "figures", "categories", "confusion", "worst", "queries", "provenance"]
+    assert names == [
+        *("collection", "quality", "figures", "categories", "confusion", "worst", "calibration", "queries"),
+        "provenance",
+    ]
 
 
 @pytest.mark.parametrize("name", REGISTRY)

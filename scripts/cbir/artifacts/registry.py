@@ -77,6 +77,8 @@ KINDS = (
     Kind(results.NEIGHBOURS, "each query's nearest images", evaluation.neighbours),
     Kind(results.CONFUSION, "the confusion matrix: rows true, columns predicted", evaluation.confusion),
     Kind(results.WORST, "the category with the lowest F1, looked into", evaluation.worst),
+    Kind(results.CALIBRATION, "how sure a result is, and when a query is new", evaluation.calibrated),
+    Kind(results.CALIBRATION_PICTURE, "a picture of how sure a result is", report.svg),
     Kind(results.CONFUSION_PICTURE, "a picture of the confusion matrix", report.svg),
     Kind(results.METHOD_CATEGORIES_PICTURE, "a picture of the figures of each category", report.svg),
     Kind(results.METHODS, "the methods' figures side by side, with intervals", evaluation.methods),

@@ -1,5 +1,6 @@
 """Answer a query by the nearest images of the gallery."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,21 +62,41 @@ def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
     return str(ranked["image_id"].iloc[round(share * (len(ranked) - 1))])
 
 
-def as_data(image_id: str, category: str, method: str, found: list[Neighbour], categories: list[str]) -> dict[str, Any]:
-    """Return a query and its results as plain data; ``right`` is null when the query's category is not known."""
+def as_data(
+    image_id: str,
+    category: str,
+    method: str,
+    found: list[Neighbour],
+    categories: list[str],
+    probabilities: Sequence[float | None] | None = None,
+    novelty: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a query and its results as plain data; ``right`` is null when the query's category is not known.
+
+    Args:
+        image_id: the query.
+        category: its category, empty if it is not known.
+        method: whose features were searched.
+        found: the results.
+        categories: the name of each label.
+        probabilities: how likely each result is of the query's category, None where that is not known.
+        novelty: whether anything like the query is in the gallery, None where that is not known.
+    """
     return {
         "query": image_id,
         "category": category or None,
         "method": method,
         "k": len(found),
+        "novelty": None if novelty is None else dict(novelty),
         "neighbours": [
             {
                 "rank": item.rank,
                 "image_id": item.image_id,
                 "category": categories[item.label],
                 "distance": item.distance,
+                "probability": probability,
                 "right": categories[item.label] == category if category else None,
             }
-            for item in found
+            for item, probability in zip(found, probabilities or [None] * len(found), strict=True)
         ],
     }
