@@ -9,6 +9,7 @@ import numpy as np
 from cbir.collection.categories import read_categories
 from cbir.collection.relevance import RELEVANCE_COLUMNS
 from cbir.evaluation import judgements
+from cbir.evaluation.calibration import calibrate
 from cbir.evaluation.evaluate import evaluate
 from cbir.features import store
 from cbir.features.store import FeatureStore
@@ -26,6 +27,7 @@ def work(job: Any) -> None:
     gallery = store.read(job.input.gallery, job.wildcards.method)
     asks_itself = job.input.asking == job.input.gallery
     queries = gallery if asks_itself else store.read(job.input.asking, job.wildcards.method)
+    judged = _judged(job, settings, gallery, queries)
     found = evaluate(
         gallery,
         queries,
@@ -37,10 +39,13 @@ def work(job: Any) -> None:
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
-        **_judged(job, settings, gallery, queries),
+        **judged,
     )
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)
+    if "val" in judged:
+        learned = calibrate(gallery, judged["val"], queries, settings["block_mb"] * 10**6)
+        write_json(job.output.calibration, learned)
     write_csv(job.output.categories, found.categories)
     write_csv(job.output.queries, found.queries)
     write_csv(job.output.neighbours, found.neighbours)

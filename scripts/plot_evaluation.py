@@ -1,11 +1,13 @@
-"""Draw the confusion matrix and the categories of an evaluation."""
+"""Draw the confusion matrix and the categories of an evaluation, and how sure a result is."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cbir.files.tables import read_csv
 from cbir.report import plots
+from cbir.results import read_object
 from cbir.workflow.job import run
 
 
@@ -16,6 +18,8 @@ def work(job: Any) -> None:
     # A figure that is not defined is an empty cell.
     categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
     plots.categories(categories, job.output.categories)
+    if path := job.input.get("calibration"):
+        plots.calibration(read_object(Path(path)), job.output.calibration)
 
 
 if __name__ == "__main__":

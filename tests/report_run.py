@@ -78,6 +78,27 @@ class Reader(HTMLParser):
         self.open[-1].parts.append(data)
 
 
+def calibrated(**changes: Any) -> dict[str, Any]:
+    """What was learned of a method: 0.9 was stated of 4 results of which 3 were right, 0.1 of 8 of which 2 were."""
+    bins = [(0.1, 0.2, 8, 0.1, 0.25), (0.9, 1.0, 4, 0.9, 0.75)]
+    names = ("from", "to", "results", "mean_probability", "share_right")
+    rates = {"known": 12, "unknown": 9, "auroc": 0.875, "false_alarms": 0.0625, "detected": 0.5}
+    return {
+        "results": 10,
+        "probability": {
+            "too_few": None,
+            "distances": [0.5, 2.0],
+            "probabilities": [0.9, 0.1],
+            "reliability": {
+                "results": 12,
+                "expected_calibration_error": 0.15,
+                "bins": [dict(zip(names, row, strict=True)) for row in bins],
+            },
+        },
+        "novelty": {"too_few": None, "neighbours": 3, "threshold": 1.25, "val": rates, "test": rates | {"auroc": 0.75}},
+    } | changes
+
+
 # Of the 4 cats one is taken for a dog; of the 4 dogs two for fish; all 4 fish are right.
 CONFUSION = [[3, 1, 0], [0, 2, 2], [0, 0, 4]]
 # By hand from it; ANMRR is free. Not in order of F1, which the report has to make.
@@ -123,7 +144,7 @@ class Run:
         train = self.images["image_id"].str.fullmatch(r"(?s:.*)/[0-5]\.png")
         self.config: dict[str, Any] = {
             "collection": {"source": "folder", "path": "photos", "dataset": "a/b"},
-            "split": {"near_duplicates": {"together": True, "distance": 72}},
+            "split": {"protocol": "random", "near_duplicates": {"together": True, "distance": 72}},
             "methods": {},
             "evaluation": {"k": 3},
             "comparison": {"confidence": 0.95},
@@ -204,11 +225,15 @@ class Run:
         self.csv(f"{folder}/categories.csv", pd.DataFrame({"category": self.categories, **CATEGORIES}))
         self.csv(f"{folder}/confusion.csv", confusion)
         self.json(f"{folder}/worst.json", worst)
+        self.json(f"{folder}/calibration.json", calibrated())
+        self.write(f"{folder}/calibration.svg", "<svg>a curve</svg>")
         about = {"kind": "tree", "rows": 18, "dimension": 2, "features_sha256": "ab" * 32}
         self.json(f"index/{name}.json", about)
         self.query(name, "best", self.image(0, 8), self.categories[0])
 
-    def query(self, method: str, name: str, image: str, category: str | None) -> None:
+    def query(
+        self, method: str, name: str, image: str, category: str | None, novelty: dict[str, Any] | None = None
+    ) -> None:
         answers = [(self.image(0, 2), self.categories[0]), (self.image(2, 5), self.categories[2])]
         neighbours = [
             {
@@ -216,11 +241,13 @@ class Run:
                 "image_id": found,
                 "category": of,
                 "distance": rank / 4,
+                "probability": probability,
                 "right": category and of == category,
             }
-            for rank, (found, of) in enumerate(answers, start=1)
+            for (rank, (found, of)), probability in zip(enumerate(answers, start=1), (0.874, None), strict=True)
         ]
         answer = {"query": image, "category": category, "method": method, "k": 2, "neighbours": neighbours}
+        answer["novelty"] = novelty
         self.json(f"queries/{method}/{name}.json", answer)
 
     def train(self, monitor: str = "anmrr") -> None:

@@ -19,6 +19,7 @@ from cbir.files.errors import InputError
 from cbir.report import build
 from cbir.report.results import INPUTS, Results, expand
 from cbir.report.sections import REGISTRY
+from cbir.results import OF_LABELS
 from report_run import Reader, Run
 
 
@@ -123,7 +124,10 @@ def test_every_section_has_its_template_and_no_template_is_left_over() -> None:
 
 def test_sections_come_in_their_order(run: Run) -> None:
     names = [section["name"] for section in run.gather()["sections"]]
-    assert names == ["collection", "quality", "figures", "categories", "confusion", "worst", "queries", "provenance"]
+    assert names == [
+        *("collection", "quality", "figures", "categories", "confusion", "worst", "calibration", "queries"),
+        "provenance",
+    ]
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -203,7 +207,7 @@ def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
 def test_without_labels_no_file_that_needs_them_is_asked_for() -> None:
     names = {name: ["x"] for name in ("split", "encoder", "method", "query", "refinement", "source")}
     names |= {name: [] for name in ("trained", "simulated", "pair", "comparison")}
-    asked = set(build.inputs(names)) - set(build.inputs(names, labelled=False))
+    asked = set(build.inputs(names)) - set(build.inputs(names, OF_LABELS))
     assert asked == {
         "collection/suspects.csv",
         *(f"evaluation/x/{name}" for name in ("summary.json", "categories.csv", "confusion.csv", "worst.json")),

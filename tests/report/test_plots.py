@@ -9,6 +9,7 @@ from PIL import Image
 from cbir.files.errors import InputError
 from cbir.report import plots
 from conftest import picture
+from report_run import calibrated
 
 CONFUSION = pd.DataFrame([["a<b&c", 4, 0], ["$x$\n漢", 1, 2]], columns=["category", "a<b&c", "$x$\n漢"])
 CATEGORIES = pd.DataFrame({"category": ["a", "b"], "precision": [1, 0.5], "recall": [0.7, 0.2], "f1": [0.8, 0.3]})
@@ -124,3 +125,14 @@ def test_all_categories_are_drawn_where_they_fit(tmp_path: Path, monkeypatch: py
     text = (tmp_path / "c.svg").read_text(encoding="utf-8")
     assert all(f">c{number:04}<" in text for number in range(6))
     assert "most confused" not in text
+
+
+def test_how_sure_a_result_is_is_drawn_and_told_if_it_is_not_known(tmp_path: Path) -> None:
+    for number in (1, 2):
+        plots.calibration(calibrated(), tmp_path / f"{number}.svg")
+    text = (tmp_path / "1.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "2.svg").read_text(encoding="utf-8") == text
+    for shown in ("expected calibration error 0.150", "stated probability", ">8<", ">4<"):
+        assert shown in text, shown
+    plots.calibration(calibrated(probability={"too_few": "There are too few."}), tmp_path / "few.svg")
+    assert "There are too few." in (tmp_path / "few.svg").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.artifacts.found import Found
+from cbir.artifacts.found import Found, alike
 from cbir.collection.columns import SPLITS
-from cbir.evaluation import comparison
+from cbir.evaluation import calibration, comparison
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
@@ -59,7 +59,7 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         train, val, test = (results.store(method, split) for split in SPLITS)
         unseen = unseen_gallery(train, val, test)
         found.require(
-            _alike(figures["unseen_gallery"], unseen),
+            alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
             f"{path} says something else of unseen_gallery than the vectors of its splits give",
         )
@@ -183,6 +183,23 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
     )
 
 
+def calibrated(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Learn from the features of the splits again, and compare."""
+    data = read_object(path)
+    calibration.from_data(data, str(path))
+    found.count = f"{data['probability']['val_queries']:,} val queries, {data['results']} results of each"
+    found.rows = pd.DataFrame(data["probability"].get("reliability", {}).get("bins", []))
+    found.source = {f"features of {split}": digest for split, digest in data["features_sha256"].items()}
+    _require_method(data, path, names["method"], found)
+    train, val, test = (results.store(names["method"], split) for split in SPLITS)
+    again = calibration.calibrate(train, val, test)
+    found.require(
+        alike(data, again),
+        f"features/{names['method']} (every figure)",
+        f"{path} says something else than the vectors of its splits give",
+    )
+
+
 def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the categories and the splits."""
     data = read_object(path)
@@ -214,7 +231,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     _, confusion = results.confusion(names["method"])
     again = lowest_in(confusion, results.categories(), data["seed"])
     found.require(
-        _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
+        alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
     )
     found.require_known(
         [item["image_id"] for item in data["images"]],
@@ -285,7 +302,7 @@ def folds(results: Results, path: Path, names: dict[str, str], found: Found) -> 
             _require_equal(row[key], _mean(own[column]), f"{key} of fold {row['fold']}", path, "queries.csv", found)
     said = results.json(SUMMARY, method=names["method"])["folds"]
     found.require(
-        _alike(said, across(table, said["confidence"])),
+        alike(said, across(table, said["confidence"])),
         SUMMARY.format(method=names["method"]),
         f"summary.json beside {path} has other means or intervals than its folds give",
     )
@@ -394,7 +411,7 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     again = comparison.compare(*compared, others=others, **settings)
     for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
         found.require(
-            _alike(data[key], again[key]),
+            alike(data[key], again[key]),
             "queries.csv of all pairs",
             f"{path} says something else of {key} than the tests of these methods find",
         )
@@ -403,16 +420,3 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
 def _evaluated(results: Results, method: str) -> comparison.Evaluated:
     files = (SUMMARY, METHOD_CATEGORIES, METHOD_QUERIES)
     return comparison.read(method, *(str(results.path(file, method=method)) for file in files))
-
-
-def _alike(value: Any, other: Any) -> bool:
-    """Tell whether plain data are the same, numbers up to rounding."""
-    if isinstance(other, list):
-        return isinstance(value, list) and len(value) == len(other) and all(map(_alike, value, other))
-    if isinstance(other, dict):
-        return (
-            isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)
-        )
-    if isinstance(other, float) and isinstance(value, int | float):
-        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
-    return bool(value == other)

@@ -1,6 +1,6 @@
 """Write the report: one HTML file that opens offline, made of the sections of `cbir.report.sections`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,17 @@ from cbir.report import rendering, results
 from cbir.report.filters import capitalised
 from cbir.report.results import Results
 from cbir.report.sections import REGISTRY
-from cbir.results import OF_LABELS
 
 
-def inputs(names: Mapping[str, Sequence[str]], labelled: bool = True) -> list[str]:
+def inputs(names: Mapping[str, Sequence[str]], missing: Collection[str] = ()) -> list[str]:
     """Return the files that the report is made from, relative to ``results/``.
 
     Args:
         names: what each wildcard stands for; see `cbir.report.sections`.
-        labelled: whether images have categories.
+        missing: the patterns of `cbir.results` that the run does not make.
     """
     patterns = [*results.INPUTS, *(pattern for section in REGISTRY.values() for pattern in section.INPUTS)]
-    return results.expand([pattern for pattern in patterns if labelled or pattern not in OF_LABELS], names)
+    return results.expand([pattern for pattern in patterns if pattern not in missing], names)
 
 
 def gather(results: Results) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -100,6 +101,44 @@ def categories(table: pd.DataFrame, path: str | Path) -> None:
     axes.set_xlim(0, 1.02)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    save(figure, path)
+
+
+def calibration(data: dict[str, Any], path: str | Path) -> None:
+    """Draw how sure a result is: stated probabilities beside what came true on test, and the probability by distance.
+
+    Args:
+        data: as `cbir.evaluation.calibration.calibrate` returns it; where val is too small, its sentence is drawn.
+        path: an SVG or PNG file.
+    """
+    found = data["probability"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
+    if found["too_few"] is not None:
+        left.set_axis_off()
+        right.set_axis_off()
+        figure.suptitle(textwrap.fill(found["too_few"], 70), fontsize=9, y=0.6)
+        save(figure, path)
+        return
+    bins = found["reliability"]["bins"]
+    left.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle="--")
+    places = [row["from"] for row in bins]
+    widths = [row["to"] - row["from"] for row in bins]
+    left.bar(places, [row["share_right"] for row in bins], widths, align="edge", color="#9ec5e8", edgecolor="white")
+    left.scatter([row["mean_probability"] for row in bins], [row["share_right"] for row in bins], color=_BLUE, s=14)
+    for row in bins:
+        place = (row["from"] + row["to"]) / 2, min(row["share_right"] + 0.02, 1.01)
+        left.annotate(f"{row['results']:,}", place, ha="center", va="bottom", fontsize=6)
+    left.set_xlim(0, 1)
+    left.set_ylim(0, 1.08)
+    left.set_xlabel("stated probability")
+    left.set_ylabel("share that was right, on test")
+    error = found["reliability"]["expected_calibration_error"]
+    left.set_title(f"expected calibration error {error:.3f}" if error is not None else "no test results", fontsize=9)
+    right.plot(found["distances"], found["probabilities"], color=_BLUE)
+    right.set_ylim(0, 1.08)
+    right.set_xlabel("distance")
+    right.set_ylabel("probability, learned on val")
+    right.grid(alpha=0.3)
     save(figure, path)
 
 

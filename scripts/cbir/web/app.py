@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cbir.collection import images
+from cbir.evaluation.calibration import shown
 from cbir.feedback.rounds import RoundResult
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
@@ -83,6 +84,8 @@ class _Card:
     image: Image
     name: str
     distance: float
+    probability: str
+    """That the result is of the query's category, in words; empty where it is not known."""
     score: float
     verdict: str
     """``relevant``, ``irrelevant`` or empty."""
@@ -171,6 +174,7 @@ class _Pages:
             return render_template("waiting.html", query=query, stage=self.outside.stage, home=self.home_link(state))
         results = self.searches.results(state)
         result = results[state.at]
+        novelty = self.searches.novelty(state)
         cards = [self.card(state, result, position) for position in range(len(result.image_ids))]
         judged = self.judged(state, result)
         saved = request.args.get("saved", "")
@@ -184,6 +188,7 @@ class _Pages:
             query=query,
             right=None if result.of_category is None else int(result.of_category.sum()),
             cards=cards,
+            is_new=novelty is not None and novelty.is_new,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
             judged={verdict: list(judged.values()).count(letter) for letter, verdict in _VERDICTS.items()},
             unseen=len(judged.keys() - set(result.image_ids)),
@@ -218,11 +223,15 @@ class _Pages:
         image = self.library.images[result.image_ids[position]]
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
+        # Learned for queries as they are; later rounds search with another vector.
+        learned = None if state.at else self.library.methods[state.method].calibration
+        distances = result.distances[position : position + 1]
         return _Card(
             position=position,
             image=image,
             name=PurePosixPath(image.image_id).name,
             distance=float(result.distances[position]),
+            probability="" if learned is None else shown(learned.probabilities(distances).item()),
             score=float(result.scores[position]),
             verdict=_VERDICTS.get(letter or earlier, ""),
             earlier=bool(earlier) and not letter,

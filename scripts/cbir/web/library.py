@@ -10,11 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection.sources import REGISTRY as SOURCES
+from cbir.evaluation import calibration
+from cbir.evaluation.calibration import Calibration, Novelty
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.results import CONFIGURATION, FEATURES, IMAGES, Results
+from cbir.retrieval import exact
 from cbir.web.state import image_key
 
 # Test images first: the gallery does not hold them, so they are the fairer queries.
@@ -38,17 +41,31 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """One method's gallery, and the feature vectors of all images that may be queries."""
+    """One method's gallery, the feature vectors of all images that may be queries, and how sure its results are."""
 
     name: str
     gallery: Gallery
     about: Mapping[str, object]
     vectors: Mapping[str, NDArray[np.float32]]
+    calibration: Calibration | None
 
     @property
     def queries(self) -> Iterable[str]:
         """The image_ids that have a vector, those outside the gallery first."""
         return self.vectors.keys()
+
+    def novelty(self, vector: NDArray[np.float32], image_id: str | None) -> Novelty | None:
+        """Tell whether anything like a query is in the gallery; None where the run has learned no threshold.
+
+        Args:
+            vector: (d,), the query.
+            image_id: its name in the collection, None from outside. It is not compared with itself.
+        """
+        if self.calibration is None or not self.calibration.neighbours:
+            return None
+        distances, (rows,) = exact.nearest(vector[None], self.gallery.features, self.calibration.neighbours + 1)
+        other = [self.gallery.image_ids[row] != image_id for row in rows]
+        return self.calibration.novelty(distances[0][other])
 
 
 class Library:
@@ -114,7 +131,13 @@ class Library:
             for held in stores.values()
             for image_id, vector in zip(held.image_id, held.features, strict=True)
         }
-        return Method(name, Gallery(searched.features, image_ids, categories), searched.about, vectors)
+        return Method(
+            name,
+            Gallery(searched.features, image_ids, categories),
+            searched.about,
+            vectors,
+            calibration.read(self.files, name),
+        )
 
     def require_current(self) -> None:
         """Check that the features are still those that were read.

@@ -3,6 +3,10 @@
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.evaluation.calibration import Novelty
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
 from cbir.files.errors import InputError
@@ -22,6 +26,7 @@ class Searches:
         self._library = library
         self._outside = outside
         self._round = lru_cache(_KEPT)(self._search)
+        self._new = lru_cache(_KEPT)(self._novelty)
 
     def ready(self, state: State) -> bool:
         """Tell whether the query's features are there; only those of an image from outside take time.
@@ -47,10 +52,7 @@ class Searches:
     def _search(
         self, method: str, query: str | None, upload: str | None, k: int, strategy: str, flags: tuple[str, ...]
     ) -> RoundResult:
-        held = self._library.methods[method]
-        vector = self._outside.vector(method, upload or "", 60) if query is None else held.vectors[query]
-        if vector is None:
-            raise InputError("The network is still at work: try again in a minute.")
+        held, vector = self._library.methods[method], self._vector(method, query, upload)
         category = None if query is None else self._library.images[query].category or None
         search = Search(
             *(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search"),
@@ -60,6 +62,24 @@ class Searches:
             return search.start()
         previous = self._round(method, query, upload, k, strategy, flags[:-1])
         return search.judge(previous, self.judgements(flags[-1]))
+
+    def novelty(self, state: State) -> Novelty | None:
+        """Tell whether anything like the query is in the gallery; None where the run has learned no threshold.
+
+        Raises:
+            InputError: when there is no such image, or its features cannot be made.
+        """
+        return self._new(state.method, state.query, state.upload)
+
+    def _novelty(self, method: str, query: str | None, upload: str | None) -> Novelty | None:
+        return self._library.methods[method].novelty(self._vector(method, query, upload), query)
+
+    def _vector(self, method: str, query: str | None, upload: str | None) -> NDArray[np.float32]:
+        held = self._library.methods[method].vectors
+        vector = self._outside.vector(method, upload or "", 60) if query is None else held[query]
+        if vector is None:
+            raise InputError("The network is still at work: try again in a minute.")
+        return vector
 
     def refinement(self, state: State, query: str, source: str) -> Refinement:
         """Return what has been judged, by image_id; the flags of the last round count if there are any.
