@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cbir.evaluation.measure import compared_metrics
+from markupsafe import Markup
+
 from cbir.files.tables import write_text
-from cbir.report import rendering, results
-from cbir.report.filters import capitalised
+from cbir.report import lead, rendering, results
 from cbir.report.results import Results
 from cbir.report.sections import REGISTRY
 
@@ -18,7 +18,11 @@ def inputs(names: Mapping[str, Sequence[str]]) -> list[str]:
     Args:
         names: what each wildcard stands for; see `cbir.report.sections`.
     """
-    patterns = [*results.INPUTS, *(pattern for section in REGISTRY.values() for pattern in section.INPUTS)]
+    patterns = [
+        *results.INPUTS,
+        *lead.INPUTS,
+        *(pattern for section in REGISTRY.values() for pattern in section.INPUTS),
+    ]
     return results.expand(patterns, names)
 
 
@@ -28,31 +32,19 @@ def gather(results: Results) -> dict[str, Any]:
     Raises:
         InputError: when a file is missing or damaged.
     """
-    best = results.methods[0].summary
-    k = results.config["evaluation"]["k"]
     sections = sorted(REGISTRY.items(), key=lambda entry: (entry[1].ORDER, entry[0]))
     return {
         "title": results.config["report"]["title"],
-        "lead": {
-            "images": len(results.images),
-            "categories": int(results.images["category"].nunique()),
-            "k": k,
-            "queries": best["queries"],
-            "gallery": best["gallery"],
-            "most_accurate": max(results.methods, key=lambda method: method.summary["accuracy"]).name,
-            "metrics": [
-                {
-                    "key": key,
-                    "name": capitalised(metric.NAME.format(k=k)),
-                    "written": metric.FORMAT,
-                    "best": (max if metric.HIGHER_IS_BETTER else min)(one.summary[key] for one in results.methods),
-                }
-                for key, metric in compared_metrics().items()
-            ],
-        },
+        "lead": lead.gather(results),
         "methods": [{"name": method.name, **method.summary} for method in results.methods],
         "sections": [
-            {"name": name, "title": section.TITLE, "template": f"{REGISTRY.path(name).stem}.html.j2", "data": data}
+            {
+                "name": name,
+                "title": section.TITLE,
+                "folded": getattr(section, "FOLDED", False),
+                "template": f"{REGISTRY.path(name).stem}.html.j2",
+                "data": data,
+            }
             for name, section in sections
             if (data := section.gather(results)) is not None
         ],
@@ -65,4 +57,5 @@ def write(results: Results, path: str | Path) -> None:
     Raises:
         InputError: when a file is missing or damaged, or the report cannot be written.
     """
-    write_text(path, rendering.render("report.html.j2", **gather(results)))
+    data = gather(results)
+    write_text(path, rendering.render("report.html.j2", thumbnails=Markup(results.thumbnails.style()), **data))

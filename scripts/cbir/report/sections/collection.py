@@ -34,8 +34,8 @@ def gather(results: Results) -> dict[str, Any]:
             {"category": str(category), "counts": list(map(int, row)), "total": int(sum(row))}
             for category, row in zip(counts.index, counts.to_numpy(), strict=True)
         ],
-        "smallest": {"category": str(totals.idxmin()), "count": int(totals.min())},
-        "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
+        "smallest": _extreme(totals, int(totals.min())),
+        "largest": _extreme(totals, int(totals.max())),
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
         "rejected_file": str(results.path(REJECTED)),
@@ -46,6 +46,12 @@ def gather(results: Results) -> dict[str, Any]:
         ],
         "notes_file": str(results.path(NOTES)),
     }
+
+
+def _extreme(totals: pd.Series, count: int) -> dict[str, Any]:
+    """Return the first category with a count, how many more have it, and the count."""
+    names = [str(name) for name in totals.index[totals == count]]
+    return {"category": names[0], "more": len(names) - 1, "count": count}
 
 
 def _reasons(reasons: pd.Series) -> list[str]:
