@@ -37,12 +37,15 @@ def work(job: Any) -> None:
     data = queries.as_data(image, category, method, found, categories)
     write_json(job.output.data, data)
     path = images["path"][image] if category else image
-    first = plots.Picture(path, ["query", PurePosixPath(image).name, category])
+    first = plots.Picture(path, ["query", category, PurePosixPath(image).name])
     others = [
-        plots.Picture(images["path"][item["image_id"]], [item["image_id"], f"{item['distance']:.3f}"], item["right"])
-        for item in data["neighbours"]
+        plots.Picture(images["path"][item["image_id"]], _lines(item), item["right"]) for item in data["neighbours"]
     ]
     plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
+
+
+def _lines(item: dict[str, Any]) -> list[str]:
+    return [item["category"], PurePosixPath(item["image_id"]).name, f"distance {item['distance']:.3f}"]
 
 
 if __name__ == "__main__":

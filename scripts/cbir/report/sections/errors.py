@@ -30,7 +30,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     every = pd.concat(wrong.values())
     return {
         "methods": found,
-        "neighbours": _shown(results),
+        "neighbours": max(part["neighbours"] for part in found.values()),
         "k": results.config["evaluation"]["k"],
         "categories": sorted(set(every["category"])),
         "taken_for": sorted(set(every["predicted"])),
@@ -78,7 +78,12 @@ def _method(results: Results, method: str, wrong: pd.DataFrame, most: int) -> di
         categories.append(
             {"anchor": results.anchor(method, str(category)), "category": str(category), "groups": groups}
         )
-    return {"errors": len(wrong), "shown": len(shown), "categories": categories}
+    return {
+        "errors": len(wrong),
+        "shown": len(shown),
+        "neighbours": max(map(len, neighbours.values()), default=0),
+        "categories": categories,
+    }
 
 
 def _rows(neighbours: dict[str, pd.DataFrame], query: str) -> list[tuple[str, float]]:
