@@ -12,12 +12,13 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion)
+    method = job.wildcards.method
+    plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion, f"Confusion matrix of {method}")
     figures = ["precision", "recall", "f1"]
     categories = read_csv(job.input.categories, ["category", *figures])
     # A figure that is not defined is an empty cell.
     categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
-    plots.categories(categories, job.output.categories)
+    plots.categories(categories, job.output.categories, f"Categories with {method}")
     if path := job.input.get("calibration"):
         plots.calibration(read_object(Path(path)), job.output.calibration)
 

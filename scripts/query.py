@@ -61,19 +61,20 @@ def work(job: Any) -> None:
     write_json(job.output.data, data)
     new = calibration.NOTHING if novelty is not None and novelty.is_new else ""
     first = plots.Picture(
-        images["path"].get(image, image), [line for line in ("query", PurePosixPath(image).name, category, new) if line]
+        images["path"].get(image, image), [line for line in ("query", category, PurePosixPath(image).name, new) if line]
     )
     others = [
-        plots.Picture(images["path"][item["image_id"]], [item["image_id"], _measured(item)], item["right"])
-        for item in data["neighbours"]
+        plots.Picture(images["path"][item["image_id"]], _lines(item), item["right"]) for item in data["neighbours"]
     ]
     plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
 
 
-def _measured(item: dict[str, Any]) -> str:
-    """Return a result's distance, and how likely it is of the query's category where that is known."""
+def _lines(item: dict[str, Any]) -> list[str]:
+    """Return what stands below a result: category, name, distance, and how likely it is right where that is known."""
     probability = calibration.shown(item["probability"])
-    return f"{item['distance']:.3f}" + (f" · {probability}" if probability else "")
+    measured = f"distance {item['distance']:.3f}" + (f" · {probability}" if probability else "")
+    lines = (item["category"], PurePosixPath(item["image_id"]).name, measured)
+    return [line for line in lines if line]
 
 
 if __name__ == "__main__":

@@ -78,10 +78,10 @@ def test_one_category_and_no_counts(tmp_path: Path) -> None:
     assert (tmp_path / "c.svg").stat().st_size > 1000
 
 
-def test_long_names_keep_their_end() -> None:
+def test_long_names_keep_their_begin_and_their_end() -> None:
     assert plots.shorten("short.png") == "short.png"
     assert plots.shorten("x" * 24) == "x" * 24
-    assert plots.shorten("category/a-very-long-name-0012.png") == "…very-long-name-0012.png"
+    assert plots.shorten("category/a-very-long-name-0012.png") == "category…g-name-0012.png"
     assert len(plots.shorten("category/a-very-long-name-0012.png")) == 24
     assert plots.shorten("a\u202eb\n") == r"a\u202eb\n"
 
@@ -136,3 +136,25 @@ def test_how_sure_a_result_is_is_drawn_and_told_if_it_is_not_known(tmp_path: Pat
         assert shown in text, shown
     plots.calibration(calibrated(probability={"too_few": "There are too few."}), tmp_path / "few.svg")
     assert "There are too few." in (tmp_path / "few.svg").read_text(encoding="utf-8")
+
+
+def test_pictures_of_any_shape_have_their_frames_and_texts_at_the_same_heights(tmp_path: Path) -> None:
+    shapes = ((300, 60), (60, 300), (20, 20))
+    figure, row = plt.subplots(1, len(shapes), layout="constrained")
+    for axes, size in zip(row, shapes, strict=True):
+        Image.new("RGB", size, "navy").save(tmp_path / "p.png")
+        plots.draw(axes, plots.Picture(str(tmp_path / "p.png"), ["one line"]))
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent().bounds for axes in row]
+    assert {round(box[1]) for box in boxes} == {round(boxes[0][1])} and {round(box[3]) for box in boxes} == {
+        round(boxes[0][2])
+    }
+    assert len({round(axes.xaxis.label.get_window_extent().y1) for axes in row}) == 1
+    plt.close(figure)
+
+
+def test_a_picture_on_its_own_says_what_it_is_of(tmp_path: Path) -> None:
+    plots.confusion(CONFUSION, tmp_path / "c.svg", "Confusion matrix of <m>")
+    plots.categories(CATEGORIES, tmp_path / "f.svg", "Categories with <m>")
+    assert ">Confusion matrix of &lt;m&gt;<" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    assert ">Categories with &lt;m&gt;<" in (tmp_path / "f.svg").read_text(encoding="utf-8")

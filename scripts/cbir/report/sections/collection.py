@@ -34,9 +34,7 @@ def gather(results: Results) -> dict[str, Any]:
             {"category": str(category), "counts": list(map(int, row)), "total": int(sum(row))}
             for category, row in zip(counts.index, counts.to_numpy(), strict=True)
         ],
-        **(
-            {"smallest": _end(totals, totals.idxmin()), "largest": _end(totals, totals.idxmax())} if len(totals) else {}
-        ),
+        **({name: _extreme(totals, int(end)) for name, end in _ends(totals).items()}),
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
         "rejected_file": str(results.path(REJECTED)),
@@ -49,8 +47,15 @@ def gather(results: Results) -> dict[str, Any]:
     }
 
 
-def _end(totals: pd.Series, category: Any) -> dict[str, Any]:
-    return {"category": str(category), "count": int(totals[category])}
+def _ends(totals: pd.Series) -> dict[str, int]:
+    """Return the smallest and the largest count; nothing where images have no categories."""
+    return {"smallest": totals.min(), "largest": totals.max()} if len(totals) else {}
+
+
+def _extreme(totals: pd.Series, count: int) -> dict[str, Any]:
+    """Return the first category with a count, how many more have it, and the count."""
+    names = [str(name) for name in totals.index[totals == count]]
+    return {"category": names[0], "more": len(names) - 1, "count": count}
 
 
 def _reasons(reasons: pd.Series) -> list[str]:
