@@ -49,7 +49,7 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
-        "finalize": lambda value: printable(value) if type(value) is str else value,
+        "finalize": lambda value: printable(value) if type(value) is str and not value.isprintable() else value,
         "trim_blocks": True,
         "lstrip_blocks": True,
     }
@@ -153,12 +153,13 @@ class _Pages:
         library = self.library
         chosen, words = request.args.get("category", ""), request.args.get("search", "").strip()
         queries = library.methods[method].queries
-        found = list(self.matching(queries, chosen, words))
+        narrowed = bool(chosen or words)
+        found = list(self.matching(queries, chosen, words)) if narrowed else []
         number = request.args.get("page", "1")
         page = min(
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
-        shown = found[(page - 1) * _PAGE : page * _PAGE] if chosen or words else []
+        shown = found[(page - 1) * _PAGE : page * _PAGE]
 
         def link(**changes: Any) -> str:
             known = {"method": method, "category": chosen, "search": words} | changes
@@ -169,7 +170,7 @@ class _Pages:
             gallery=len(library.methods[method].gallery.image_ids),
             collection=len(library.images),
             queries=len(library.methods[method].vectors),
-            missing=sum(1 for _ in self.matching(library.images, chosen, words)) - len(found),
+            missing=sum(1 for _ in self.matching(library.images, chosen, words)) - len(found) if narrowed else 0,
             method=method,
             methods=[(name, name, link(method=name), "") for name in library.methods],
             best=library.best,
@@ -186,16 +187,16 @@ class _Pages:
             following=link(page=page + 1) if page * _PAGE < len(found) else "",
             upload=url_for("upload", method=method),
             upload_error=error,
-            saved=[] if chosen or words else saved(self.feedback, self.held),
+            saved=[] if narrowed else saved(self.feedback, self.held),
             folder=str(self.feedback),
-            reviews=[] if chosen or words else self.reviews(),
+            reviews=[] if narrowed else self.reviews(),
             corrections=str(library.corrections),
         )
 
     def matching(self, image_ids: Iterable[str], category: str, words: str) -> Iterable[Image]:
-        asked = words.casefold().split()
+        images, asked = self.library.images, words.casefold().split()
         for image_id in image_ids:
-            image = self.library.images[image_id]
+            image = images[image_id]
             if (not category or image.category == category) and all(word in image_id.casefold() for word in asked):
                 yield image
 

@@ -26,8 +26,8 @@ const parse = async (response) => new DOMParser().parseFromString(await response
 async function show(response, history) {
   const page = await parse(response);
   const fresh = page.getElementById("main");
-  const flags = fresh.dataset.view === main.dataset.view && main.querySelector("#results") && response.ok;
   const anew = response.ok && main.dataset.version && fresh.dataset.version !== main.dataset.version;
+  const flags = fresh.dataset.view === main.dataset.view && main.querySelector("#results") && response.ok && !anew;
   clearTimeout(waiting);
   document.title = page.title;
   if (response.ok && history) window.history[`${history}State`](null, "", response.url);
@@ -39,7 +39,7 @@ async function show(response, history) {
     swap(fresh, Boolean(history));
   }
   offerUndo();
-  if (anew) say("The results were made anew. This page shows the new ones.", true);
+  if (anew) say("The results were made anew. This page shows the new ones.");
   wait();
 }
 
