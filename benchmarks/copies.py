@@ -1,10 +1,11 @@
 """How many made copies the search for near-duplicates finds, and how many different pictures it takes for copies.
 
-    python benchmarks/copies.py FOLDER
+    python benchmarks/copies.py FOLDER [COUNT]
 
-FOLDER holds photographs, one sub-folder a category. Besides them five kinds of drawings are made, many of one layout
-each: filled-in forms, shirts on white, line charts, pages of text and well plates. The first column
-counts different pairs that are near by their hashes alone, the second those that their pixels confirm.
+COUNT is how many pictures of each kind there are, of photographs twice as many; 20 if it is not given. FOLDER holds
+photographs, one sub-folder a category. Besides them five kinds of drawings are made, many of one layout each: filled-in
+forms, shirts on white, line charts, pages of text and well plates. The first column counts different pairs that are
+near by their hashes alone, the second those that their pixels confirm.
 """
 
 import io
@@ -27,7 +28,6 @@ from cbir.collection.perceptual import HASH_COLUMNS, hashes
 from scenes import chart, form, shirt
 
 DISTANCE = 72
-COUNT = 40
 
 
 def page(size: tuple[int, int]) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -96,12 +96,13 @@ def wrong(pictures: dict[str, Image.Image], confirmed: bool) -> str:
 
 def main() -> None:
     """Print the table."""
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     # Of a third of less there are fewer pixels than hashes need.
     photographs = (Image.open(path).convert("RGB") for path in sorted(Path(sys.argv[1]).glob("*/*"))[::7])
-    large = itertools.islice((image for image in photographs if min(image.size) >= 192), 2 * COUNT)
+    large = itertools.islice((image for image in photographs if min(image.size) >= 192), 2 * count)
     kinds = {"photographs": list(large)}
     for make in (form, shirt, chart, text, plate):
-        kinds[f"{make.__name__}s"] = [make(number) for number in range(COUNT)]
+        kinds[f"{make.__name__}s"] = [make(number) for number in range(count)]
     lines = []
     for kind, made in kinds.items():
         pictures = {f"{number:03}": image for number, image in enumerate(made)}
@@ -113,6 +114,7 @@ def main() -> None:
                 f"{np.mean([any({name, f'{name} copy'} <= group for group in together) for name in pictures]):.0%}"
             )
         lines.append(cells)
+        print(f"{kind} done", file=sys.stderr, flush=True)
     table(["pictures", "number", "different, by hashes", "different, by pixels", *COPIES], lines)
 
 

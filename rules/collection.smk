@@ -115,6 +115,7 @@ rule split:
         images="results/collection/images.csv",
         groups="results/collection/groups.csv",
     output:
+        **RELEVANCE_FILE,
         train="results/splits/train.csv",
         val="results/splits/val.csv",
         test="results/splits/test.csv",
@@ -129,5 +130,7 @@ rule split:
     params:
         code=code("split.py", entries=[("collection/protocols", config["split"]["protocol"])]),
         split=settings(config["split"]),
+        # A person's own file.
+        relevance=lambda wildcards: content_of(config["split"]["relevance"]) if RELEVANCE_FILE else "",
     script:
         "../scripts/split.py"

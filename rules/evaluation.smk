@@ -3,21 +3,33 @@
 METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 
+# What tells right images from wrong ones beside their categories, or a second gallery to look at.
+if RELEVANCE_FILE:
+    JUDGED_BY, JUDGED_HOW = RELEVANCE_FILE, {"setup": config["split"]["setup"]}
+elif GALLERY == ASKING:
+    JUDGED_BY = {"manifest": f"results/splits/{ASKING}.csv"}
+    JUDGED_HOW = {"confidence": config["comparison"]["confidence"]} if FOLDS_FILE else {}
+else:
+    # A gallery that no network was trained on.
+    JUDGED_BY, JUDGED_HOW = {"val": "results/features/{method}/val.h5"}, {}
+
+
 rule evaluate:
     input:
         **INDEX_FILES,
-        train="results/features/{method}/train.h5",
-        test="results/features/{method}/test.h5",
-        # A gallery that no network was trained on.
-        val="results/features/{method}/val.h5",
+        **JUDGED_BY,
+        gallery=f"results/features/{{method}}/{GALLERY}.h5",
+        asking=f"results/features/{{method}}/{ASKING}.h5",
         categories="results/collection/categories.json",
     output:
+        **FOLDS_FILE,
         summary="results/evaluation/{method}/summary.json",
         categories="results/evaluation/{method}/categories.csv",
         queries="results/evaluation/{method}/queries.csv",
         neighbours="results/evaluation/{method}/neighbours.csv",
         confusion="results/evaluation/{method}/confusion.csv",
         worst="results/evaluation/{method}/worst.json",
+        cmc="results/evaluation/{method}/cmc.csv",
     log:
         "results/logs/evaluate/{method}.log",
     benchmark:
@@ -30,7 +42,7 @@ rule evaluate:
         runtime=grows(60, per_mb=0.2),
     params:
         code=code("evaluate.py", entries=METRICS + INDEX_KIND),
-        settings=settings(config["evaluation"]),
+        settings=settings(config["evaluation"] | JUDGED_HOW),
     script:
         "../scripts/evaluate.py"
 

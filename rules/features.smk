@@ -52,7 +52,7 @@ rule assemble:
 
 rule fit:
     input:
-        parts=parts_features("train"),
+        parts=parts_features(GALLERY),
     output:
         "results/transforms/{method}.h5",
     log:
@@ -76,6 +76,7 @@ rule choose:
     input:
         train=parts_features("train"),
         val=parts_features("val"),
+        gallery=parts_features(GALLERY),
     output:
         "results/transforms/{method}.h5",
     log:
@@ -112,5 +113,6 @@ rule derive:
         runtime=grows(20, per_mb=0.1),
     params:
         code=lambda wildcards: code("derive.py", entries=steps_of(wildcards.method)),
+        gallery=GALLERY,
     script:
         "../scripts/derive.py"

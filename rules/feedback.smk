@@ -39,8 +39,8 @@ rule refine:
 
 rule simulate:
     input:
-        train="results/features/{method}/train.h5",
-        test="results/features/{method}/test.h5",
+        gallery=f"results/features/{{method}}/{GALLERY}.h5",
+        asking=f"results/features/{{method}}/{ASKING}.h5",
         categories="results/collection/categories.json",
         evaluated="results/evaluation/{method}/categories.csv",
         queries="results/evaluation/{method}/queries.csv",

@@ -3,7 +3,7 @@
 
 rule index:
     input:
-        features="results/features/{method}/train.h5",
+        features=f"results/features/{{method}}/{GALLERY}.h5",
     output:
         **INDEX_FILES,
     log:
@@ -45,12 +45,11 @@ rule outside:
 
 rule query:
     input:
+        unpack(query_evaluation),
         **INDEX_FILES,
-        train="results/features/{method}/train.h5",
+        gallery=f"results/features/{{method}}/{GALLERY}.h5",
         stores=query_stores,
         images="results/collection/images.csv",
-        categories="results/evaluation/{method}/categories.csv",
-        queries="results/evaluation/{method}/queries.csv",
     output:
         data="results/queries/{method}/{query}.json",
         picture=report(
@@ -70,5 +69,7 @@ rule query:
         code=code("query.py", entries=INDEX_KIND),
         k=config["queries"]["k"],
         image=lambda wildcards: QUERY_IMAGES.get(wildcards.query, ""),
+        drawn=lambda wildcards: DRAWN.index(wildcards.query) if wildcards.query in DRAWN else None,
+        seed=config["queries"]["seed"],
     script:
         "../scripts/query.py"

@@ -20,6 +20,8 @@ if f"{BASE}/scripts" not in sys.path:
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
 from cbir.collection import corrections as cbir_corrections
+from cbir.collection import roles as cbir_roles
+from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
@@ -88,6 +90,9 @@ try:
     INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
     INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
     require_encoders()
+    cbir_roles.require_fitting(
+        config["split"], sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
+    )
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -102,13 +107,20 @@ if workflow.is_main_process and IS_MAIN:
         raise WorkflowError(str(error))
 
 SPLITS = ["train", "val", "test"]
+# Whether images have categories.
+LABELLED = config["collection"]["labels"] != "none"
+# The splits that are searched and that ask, and what else the protocol brings.
+GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
+PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
+RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
+FOLDS_FILE = {"folds": "results/evaluation/{method}/folds.csv"} if hasattr(PROTOCOL, "FOLDS") else {}
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 # How the collection is read, and what of the split decides whether it can be used.
 COLLECTED = {
     "source": config["collection"]["source"],
     "exclude": config["collection"]["exclude"],
-    "layout": "parts" if config["split"]["from"] == "folders" else "categories",
+    "layout": ("parts" if config["split"]["from"] == "folders" else "categories") if LABELLED else "none",
     **{key: config["split"][key] for key in ("protocol", "small")},
     "val": math.ceil(config["split"]["val"]),
     # What a person looked at and left as it is changes nothing. Without corrections nothing is made again.
@@ -252,8 +264,9 @@ def encoder_row(wildcards):
     row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
     # Options that are not used are left out, so that a new one reruns nothing.
     row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
-    if row["training"] is not None and row["training"]["freeze_below"] is None:
-        row["training"] = {key: value for key, value in row["training"].items() if key != "freeze_below"}
+    if row["training"] is not None:
+        unused = {key for key in ("freeze_below", "most_images") if row["training"][key] is None}
+        row["training"] = {key: value for key, value in row["training"].items() if key not in unused}
     return settings(row)
 
 
@@ -383,7 +396,9 @@ def read_refinements():
 
 
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
-QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
+# Of images without categories there is no evaluation to choose from.
+DRAWN = [] if LABELLED else [f"drawn-{number}" for number in range(1, config["queries"]["draw"] + 1)]
+QUERIES = config["queries"]["choose"] + DRAWN + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
 # Without the methods, so that one more method reruns no other simulation.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
@@ -396,6 +411,7 @@ OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.valu
 # What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
+    "protocol": [*RELEVANCE_FILE, *FOLDS_FILE],
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
@@ -404,13 +420,22 @@ ASKED = {
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "simulated": SIMULATED,
+    "labels": ["categories"] if LABELLED else [],
 }
+
+
+def query_evaluation(wildcards):
+    """The evaluation that example queries are chosen from; none where images have no categories."""
+    files = {"categories": "categories.csv", "queries": "queries.csv"} if LABELLED else {}
+    return {name: f"results/evaluation/{wildcards.method}/{file}" for name, file in files.items()}
 
 
 def query_stores(wildcards):
     """The feature stores that may hold the query."""
+    if wildcards.query in DRAWN:
+        return [f"results/features/{wildcards.method}/train.h5"]
     image = QUERY_IMAGES.get(wildcards.query)
-    splits = ["test"] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
+    splits = [ASKING] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 
@@ -437,7 +462,7 @@ def refine_input(wildcards):
     splits = SPLITS + [outside_name(entry.image)] if entry.image else SPLITS
     features = f"results/features/{entry.refinement.method}"
     return {
-        "train": f"{features}/train.h5",
+        "gallery": f"{features}/{GALLERY}.h5",
         "stores": [f"{features}/{split}.h5" for split in splits],
         "images": "results/collection/images.csv",
         "categories": "results/collection/categories.json",
@@ -472,12 +497,13 @@ def refine_settings(wildcards):
 # What the wildcards of the report's inputs stand for; see `cbir.report.sections`.
 REPORT_NAMES = {
     "split": SPLITS,
+    "gallery": [GALLERY],
     "encoder": sorted(config["encoders"]),
     "trained": TRAINED,
     "method": METHODS,
     "simulated": SIMULATED,
     "pair": PAIRS,
-    "comparison": COMPARISON if len(METHODS) > 1 else [],
+    "comparison": COMPARISON if len(METHODS) > 1 and LABELLED else [],
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
     "source": [config["collection"]["source"]] if FETCHED else [],
@@ -489,9 +515,11 @@ def report_input(wildcards):
     # Here, so that only the process that builds the DAG imports the sections.
     from cbir.report.build import inputs
 
-    files = inputs(REPORT_NAMES) + expand("features/{method}/val.h5", method=METHODS)
+    # Without categories nothing else asks for the queries' features. They are empty, and may have been others before.
+    splits = ["val"] if LABELLED else ["val", "test"]
+    files = inputs(REPORT_NAMES, LABELLED) + expand("features/{method}/{split}.h5", method=METHODS, split=splits)
     # What a person and the search page open, and the report does not.
-    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS)]
+    files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS if LABELLED else [])]
     return [f"results/{file}" for file in files]
 
 

@@ -15,6 +15,9 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     row = json.loads(job.params.row)
     train, val = ([store.read(path) for path in paths] for paths in (job.input.train, job.input.val))
+    gallery, fitted_again = train, job.input.gallery != job.input.train
+    if fitted_again:
+        gallery = [store.read(path) for path in job.input.gallery]
     choice = choose(
         row,
         [part.features for part in train],
@@ -33,8 +36,10 @@ def work(job: Any) -> None:
         "monitor": monitor_of(row),
         "val": [part.about["features_sha256"] for part in val],
     }
-    about = transforms.about(job.wildcards.method, row, [part.about for part in train], chosen)
-    transforms.save(job.output[0], choice.fitted, about)
+    about = transforms.about(job.wildcards.method, row, [part.about for part in gallery], chosen)
+    # What is chosen by train and val is fitted on what is searched.
+    fitted = transforms.fit(choice.row, [part.features for part in gallery]) if fitted_again else choice.fitted
+    transforms.save(job.output[0], fitted, about)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def work(job: Any) -> None:
     how["corrections"] = settings.get("corrections", {})
     source = SOURCES.get_entry(settings["source"])
     if hasattr(source, "read"):
-        how["rows"], folder = source.read(folder), Path(folder).parent
+        how["rows"], folder = source.read(folder, settings["layout"] != "none"), Path(folder).parent
     found = collect(folder, memory, workers=job.threads, **how)
     # A log: Snakemake keeps it if the job fails, and it says why.
     write_csv(job.log.rejected, found.rejected)
@@ -33,7 +33,7 @@ def work(job: Any) -> None:
     log.info(
         "%d images in %d categories; %d files rejected%s, see %s",
         len(found.images),
-        found.images["category"].nunique(),
+        len(category_labels(found.images["category"])),
         len(found.rejected),
         f" ({reasons})" if reasons else "",
         job.log.rejected,

@@ -17,7 +17,9 @@ def work(job: Any) -> None:
     for path, part in zip(job.input.parts, parts, strict=True):
         if list(part.sha256) != list(first.sha256):
             raise InputError(f"{path} and {job.input.parts[0]} hold different images: remove both and run again.")
-    features = transforms.transform(fitted, [part.features for part in parts], job.wildcards.split == "train")
+    features = transforms.transform(
+        fitted, [part.features for part in parts], job.wildcards.split == job.params.gallery
+    )
     manifest = pd.DataFrame({"image_id": first.image_id, "label": first.label, "sha256": first.sha256})
     description = {
         "method": job.wildcards.method,

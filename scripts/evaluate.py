@@ -4,10 +4,16 @@ import json
 import logging
 from typing import Any
 
+import numpy as np
+
 from cbir.collection.categories import read_categories
+from cbir.collection.relevance import RELEVANCE_COLUMNS
+from cbir.evaluation import judgements
 from cbir.evaluation.evaluate import evaluate
 from cbir.features import store
-from cbir.files.tables import write_csv, write_json
+from cbir.features.store import FeatureStore
+from cbir.files.errors import InputError
+from cbir.files.tables import read_csv, write_csv, write_json
 from cbir.retrieval import index
 from cbir.workflow.job import run
 
@@ -17,10 +23,12 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     settings = json.loads(job.params.settings)
     names = read_categories(job.input.categories)
-    gallery = store.read(job.input.train, job.wildcards.method)
+    gallery = store.read(job.input.gallery, job.wildcards.method)
+    asks_itself = job.input.asking == job.input.gallery
+    queries = gallery if asks_itself else store.read(job.input.asking, job.wildcards.method)
     found = evaluate(
         gallery,
-        store.read(job.input.test, job.wildcards.method),
+        queries,
         names,
         index.read(job.input.about, gallery),
         k=settings["k"],
@@ -29,7 +37,7 @@ def work(job: Any) -> None:
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
-        val=store.read(job.input.val, job.wildcards.method),
+        **_judged(job, settings, gallery, queries),
     )
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)
@@ -37,7 +45,30 @@ def work(job: Any) -> None:
     write_csv(job.output.queries, found.queries)
     write_csv(job.output.neighbours, found.neighbours)
     write_csv(job.output.confusion, found.confusion)
+    write_csv(job.output.cmc, found.cmc)
+    if found.folds is not None:
+        write_csv(job.output.folds, found.folds)
     log.info("%s: accuracy %.4f, ANMRR %.4f", job.wildcards.method, found.summary["accuracy"], found.summary["anmrr"])
+
+
+def _judged(job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: FeatureStore) -> dict[str, Any]:
+    """Return what the protocol decides: what is right, what is passed over, and what is measured beside."""
+    if job.input.get("relevance"):
+        table = read_csv(job.input.relevance, RELEVANCE_COLUMNS)
+        setups = {
+            name: judgements.by_list(table, queries.image_id, gallery.image_id, name) for name in judgements.SETUPS
+        }
+        # The setups of a list that has no grades are the same.
+        graded = table["grade"].isin(["easy", "hard"]).any()
+        return {"judgements": setups[settings["setup"]], "setups": setups if graded else None}
+    if job.input.get("manifest"):
+        test = read_csv(job.input.manifest, ["image_id", "fold"])
+        if list(test["image_id"]) != list(queries.image_id):
+            raise InputError(f"{job.input.manifest} has other rows than {job.input.asking}: run again.")
+        folds = test["fold"].to_numpy(np.int64)
+        asked = {"folds": folds, "confidence": settings["confidence"]} if "confidence" in settings else {}
+        return {"judgements": judgements.across_folds(queries.label, folds), **asked}
+    return {"val": store.read(job.input.val, job.wildcards.method)}
 
 
 if __name__ == "__main__":

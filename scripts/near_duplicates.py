@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from cbir.collection import copies
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS
-from cbir.collection.near_duplicates import groups
+from cbir.collection.near_duplicates import doubts, groups
+from cbir.collection.small import listed_names
+from cbir.files.printable import printable
 from cbir.files.tables import read_csv, write_csv
 from cbir.workflow.job import run
 
@@ -33,7 +35,18 @@ def work(job: Any) -> None:
     plain = int((hashes["phash"] == "").sum())
     if plain:
         log.info("%d images were not compared: smaller than 64 pixels, or plain", plain)
-    write_csv(job.output[0], found)
+    categories = dict(zip(images["sha256"], images["category"], strict=True))
+    names = dict(zip(images["sha256"], images["image_id"], strict=True))
+    doubted = doubts(found, hashes, categories, job.params.distance)
+    for group, reason in doubted.items():
+        members = sorted(names[digest] for digest in found.loc[found["group"] == group, "sha256"])
+        log.warning(
+            "A group of %d near-duplicates is doubted and not kept in one split: %s (%s).",
+            len(members),
+            reason,
+            listed_names(map(printable, members), 5),
+        )
+    write_csv(job.output[0], found.assign(doubted=found["group"].isin(doubted).astype(int)))
 
 
 if __name__ == "__main__":

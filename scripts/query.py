@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Any
 
+from cbir.collection.categories import category_labels, names_of
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.files.errors import InputError
@@ -15,29 +16,34 @@ from cbir.workflow.job import run
 def work(job: Any) -> None:
     method = job.wildcards.method
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
-    categories = sorted(set(images["category"]))
-    image = job.params.image or queries.choose(
-        job.wildcards.query,
-        read_csv(job.input.categories, ["category", "f1"]),
-        read_csv(job.input.queries, ["image_id", "category", "nmrr"]),
-    )
+    categories = list(category_labels(images["category"]))
     stores = [store.read(path, method) for path in job.input.stores]
+    gallery = store.read(job.input.gallery, method)
+    if job.params.image:
+        image = job.params.image
+    elif job.params.drawn is not None:
+        image = queries.draw(gallery.image_id, gallery.sha256, job.params.seed, job.params.drawn)
+    else:
+        image = queries.choose(
+            job.wildcards.query,
+            read_csv(job.input.categories, ["category", "f1"]),
+            read_csv(job.input.queries, ["image_id", "category", "nmrr"]),
+        )
     holder = next((held for held in stores if image in held.image_id), None)
     if holder is None:
         raise InputError(
             f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image "
             "file: correct it."
         )
-    gallery = store.read(job.input.train, method)
     row = holder.row(image)
     inside = image in gallery.image_id
     indexed = index.read(job.input.about, gallery)
     found = queries.nearest(indexed, gallery, holder.features[row], job.params.k, image if inside else None)
-    category = categories[holder.label[row]] if holder.label[row] >= 0 else ""
+    category = str(names_of(holder.label[row : row + 1], categories)[0])
     data = queries.as_data(image, category, method, found, categories)
     write_json(job.output.data, data)
-    path = images["path"][image] if category else image
-    first = plots.Picture(path, ["query", PurePosixPath(image).name, category])
+    lines = [line for line in ("query", PurePosixPath(image).name, category) if line]
+    first = plots.Picture(images["path"].get(image, image), lines)
     others = [
         plots.Picture(images["path"][item["image_id"]], [item["image_id"], f"{item['distance']:.3f}"], item["right"])
         for item in data["neighbours"]

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cbir.collection.categories import read_categories
+from cbir.collection.categories import names_of, read_categories
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
 from cbir.feedback import records
@@ -32,10 +32,10 @@ def work(job: Any) -> None:
     if holder is None:
         raise InputError(f"{asked.source} was changed while the workflow ran: run again.")
     row = holder.row(query)
-    train = store.read(job.input.train, asked.method)
-    category = names[holder.label[row]] if inside else None
-    found = refine(records.gallery(train, names), asked, holder.features[row], query if inside else None, category)
-    record = records.record(asked, query, category, train, found)
+    gallery = store.read(job.input.gallery, asked.method)
+    category = str(names_of(holder.label[row : row + 1], names)[0]) or None
+    found = refine(records.gallery(gallery, names), asked, holder.features[row], query if inside else None, category)
+    record = records.record(asked, query, category, gallery, found)
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))
     records.write_vectors(found, record, job.output.vectors)

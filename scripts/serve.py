@@ -1,7 +1,6 @@
 """Serve the search page on the results of a run: `cbir serve` that also takes the arguments of the run."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def main() -> None:
         asked.results = snakemake_arguments.results(run)
     elif not run and (folder := asked.results.parent) != Path():
         run = ["--directory", str(folder)]
-    logging.basicConfig(level=logging.INFO, handlers=[logs.handler()])
+    logs.to_console()
     try:
         serve(asked.results, asked.feedback, asked.host, asked.port, snakemake_arguments.make("run", run))
     except InputError as error:

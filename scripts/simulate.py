@@ -24,8 +24,10 @@ def work(job: Any) -> None:
     method, settings = job.wildcards.method, json.loads(job.params.settings)
     weights = Weights(*(settings[name] for name in ("alpha", "beta", "gamma")))
     names = read_categories(job.input.categories)
-    train, test = store.read(job.input.train, method), store.read(job.input.test, method)
-    gallery = records.gallery(train, names)
+    searched, test = store.read(job.input.gallery, method), store.read(job.input.asking, method)
+    gallery = records.gallery(searched, names)
+    # An image that asks is no result of itself.
+    own = int(job.input.gallery == job.input.asking)
     categories = np.array([names[label] for label in test.label])
     # Best F1 first.
     evaluated = list(read_csv(job.input.evaluated, ["category", "f1"])["category"])
@@ -35,8 +37,8 @@ def work(job: Any) -> None:
     scopes["sample", ""] = choose(list(test.sha256), settings["queries"], settings["seed"])
     asked = np.flatnonzero(np.logical_or.reduce(list(scopes.values())))
     # As everywhere, a smaller gallery gives all its images.
-    k = min(settings["k"], len(train.features))
-    gtm = max(np.count_nonzero(gallery.categories == category) for category in evaluated)
+    k = min(settings["k"], len(searched.features) - own)
+    gtm = max(np.count_nonzero(gallery.categories == category) for category in evaluated) - own
     gains = {}
     for strategy in settings["strategies"]:
         log.info("%s: %d queries, %d rounds", strategy, len(asked), settings["rounds"])
@@ -66,7 +68,7 @@ def work(job: Any) -> None:
     judged = (judge_by_category(search.start()),)
     refinement = Refinement(query, method, k, "rocchio", weights, judged, "The example")
     results = refine(gallery, refinement, test.features[row], query, worst[0])
-    record = records.record(refinement, query, worst[0], train, results)
+    record = records.record(refinement, query, worst[0], searched, results)
     write_json(job.output.example, record)
 
 

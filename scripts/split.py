@@ -18,18 +18,22 @@ def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
-    tables = PROTOCOLS.get_entry(settings["protocol"]).split(
+    believed = groups[groups["doubted"] == 0]
+    protocol = PROTOCOLS.get_entry(settings["protocol"])
+    tables = protocol.split(
         images,
         settings,
-        dict(zip(groups["sha256"], groups["group"], strict=True)) if together else {},
+        dict(zip(believed["sha256"], believed["group"], strict=True)) if together else {},
     )
     for name in SPLITS:
         log.info("%s: %d images", name, len(tables[name]))
         write_csv(job.output[name], tables[name])
     listed = near_duplicates(images, groups, tables)
-    across = listed.loc[listed["across_splits"] == 1, "group"].nunique()
+    across = listed.loc[(listed["across_splits"] == 1) & (listed["doubted"] == 0), "group"].nunique()
     log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)
     write_csv(job.output.near_duplicates, listed)
+    if hasattr(protocol, "relevance"):
+        write_csv(job.output.relevance, protocol.relevance(settings))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
+    groups = groups[groups["doubted"] == 0]
     made = fingerprint(read_json(job.input.about)["fingerprint"], Runtime.parse(job.params.runtime))
     rows = read_rows([Path(shard) for shard in job.input.shards], list(images["sha256"]), made)
     found = suspects(images, np.concatenate(list(rows)), dict(zip(groups["sha256"], groups["group"], strict=True)))

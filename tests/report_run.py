@@ -1,5 +1,6 @@
 """A small run's results, written by hand, and its report, read back."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -302,6 +303,18 @@ class Run:
         self.csv("feedback/simulated/plain/gain.csv", pd.DataFrame(rows))
         self.write("feedback/simulated/plain/gain.svg", "<svg>a curve</svg>")
         self.json("feedback/simulated/plain/example.json", self.rounds())
+
+    def forget_labels(self) -> None:
+        """Make it a run over images without categories, which evaluated nothing."""
+        self.images = self.images.assign(category="", label=-1)
+        self.csv("collection/images.csv", self.images)
+        self.csv("splits/train.csv", self.images)
+        self.csv("splits/test.csv", self.images.iloc[:0])
+        shutil.rmtree(self.results / "evaluation")
+        (self.results / "collection/suspects.csv").unlink()
+        self.config["queries"]["choose"], self.names["query"] = [], ["drawn-1"]
+        for method in self.names["method"]:
+            self.query(method, "drawn-1", self.image(0, 8), None)
 
     def credit(self) -> None:
         """Give the run a source that states authors and licences."""

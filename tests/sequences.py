@@ -74,8 +74,8 @@ CONFIG = {
     },
 }
 CATEGORIES = ("apple", "leaf", "sea")
-# A category with fewer images may be too small to split.
-_FEWEST = 5
+# A category begins with so many images, and one with fewer than the second number may be too small to split.
+_FIRST, _FEWEST = 6, 5
 
 
 def _picture(number: int) -> Image.Image:
@@ -93,12 +93,18 @@ class Folder:
     config: dict = field(default_factory=lambda: copy.deepcopy(CONFIG))
     count: int = 0
 
-    def prepare(self) -> None:
+    def begin(self, finished: Path | None = None) -> "Folder":
+        """Make the folder: the collection alone, or a copy of a folder that began so and has a finished run."""
+        if finished:
+            shutil.copytree(finished, self.path)
+            self.count = len(CATEGORIES) * _FIRST
+            return self
         for category in CATEGORIES:
-            for _ in range(6):
+            for _ in range(_FIRST):
                 self.write(self.path / "collection" / category / f"{self.count + 1}.png")
         (self.path / "feedback").mkdir()
         self.configure()
+        return self
 
     def configure(self) -> None:
         (self.path / "my.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
@@ -322,7 +328,7 @@ class Outcome:
     """What a sequence showed.
 
     Attributes:
-        steps: changes after which a run was compared.
+        steps: runs that were compared, each after one to four changes.
         kills: runs that were killed.
         problems: a sentence each: a run that failed or was not enough, or files that differ.
         left: steps after which the results only held files more than a run from scratch makes.
@@ -335,31 +341,48 @@ class Outcome:
 
 
 def play(checkout: Path, root: Path, seed: int, steps: int = 5) -> Outcome:
-    """Play a sequence of changes in a new folder below ``root``; stop at the first problem."""
+    """Play a sequence of changes in a new folder below ``root``; stop at the first problem.
+
+    Most sequences begin with a copy of the same finished run, ``root/finished``; in some the first run is killed.
+    """
     outcome = Outcome()
     folder = Folder(root / f"sequence-{seed}", random.Random(seed))
-    folder.path.mkdir()
-    folder.prepare()
-    made = ["the first run"]
-    for step in range(steps):
-        if step:
-            made = [_change(folder) for _ in range(folder.chosen.choice([1, 1, 2, 3]))]
+    if folder.chosen.random() < 0.1:
+        made = ["the first run", _killed(checkout, folder.begin(), outcome)]
+    else:
+        folder.begin(_finished(checkout, root / "finished"))
+        made = []
+    for _ in range(steps):
+        made += [_change(folder) for _ in range(folder.chosen.choice([1, 1, 2, 3]))]
         if folder.chosen.random() < 0.3:
-            killed = run(checkout, folder.path, kill_after=folder.chosen.uniform(0, 4))
-            outcome.kills += killed.status == -signal.SIGKILL
-            made.append(f"a run that ended with {killed.status}")
-            if step and folder.chosen.random() < 0.3:
+            made.append(_killed(checkout, folder, outcome))
+            if folder.chosen.random() < 0.3:
                 made.append(_change(folder))
-        found = _compare(checkout, folder.path, alone=made == ["the first run"])
+        found = _compare(checkout, folder.path)
         outcome.steps += 1
         if found and all(line.startswith("left over") for line in found):
             outcome.left += 1
-            print(f"seed {seed}, step {step}, after {', '.join(made)}: {'; '.join(found)}", flush=True)
+            print(f"seed {seed}, after {', '.join(made)}: {'; '.join(found)}", flush=True)
         elif found:
-            outcome.problems += [f"seed {seed}, step {step}, after {', '.join(made)}: {line}" for line in found]
+            outcome.problems += [f"seed {seed}, after {', '.join(made)}: {line}" for line in found]
             break
     shutil.rmtree(folder.path)
     return outcome
+
+
+def _finished(checkout: Path, path: Path) -> Path:
+    """Make a folder with a finished run, if it is not there yet."""
+    if not path.exists():
+        first = run(checkout, Folder(path, random.Random(0)).begin().path)
+        if first.status:
+            raise SystemExit(f"the first run ended with {first.status}\n{first.output}")
+    return path
+
+
+def _killed(checkout: Path, folder: Folder, outcome: Outcome) -> str:
+    killed = run(checkout, folder.path, kill_after=folder.chosen.uniform(0, 4))
+    outcome.kills += killed.status == -signal.SIGKILL
+    return f"a run that ended with {killed.status}"
 
 
 def _change(folder: Folder) -> str:
@@ -369,13 +392,11 @@ def _change(folder: Folder) -> str:
     return change.__name__
 
 
-def _compare(checkout: Path, folder: Path, alone: bool) -> list[str]:
-    """Run, and say what is wrong; ``alone``: it is itself a run from scratch, with which nothing is compared."""
+def _compare(checkout: Path, folder: Path) -> list[str]:
+    """Run, and say what is wrong."""
     once = run(checkout, folder)
     if once.status:
         return [f"the run ended with {once.status}\n{once.output}"]
-    if alone:
-        return []
     again = run(checkout, folder, "--dry-run")
     fresh, expected = from_scratch(checkout, folder)
     if fresh.status:
@@ -395,7 +416,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
-    parser.add_argument("--steps", type=int, default=5, help="changes in each sequence (default: 5)")
+    parser.add_argument("--steps", type=int, default=5, help="runs in each sequence, each after changes (default: 5)")
     parser.add_argument("--checkout", type=Path, default=REPOSITORY)
     arguments = parser.parse_args()
     checkout = arguments.checkout.resolve()
@@ -410,8 +431,8 @@ def main() -> None:
             failed += bool(found.problems)
             print(*found.problems, sep="\n", end="\n" if found.problems else "", flush=True)
             print(
-                f"seed {seed}: {total.steps} changes compared, {total.kills} runs killed, {failed} sequences with a "
-                f"difference, {total.left} changes with only files left over",
+                f"seed {seed}: {total.steps} runs compared, {total.kills} runs killed, {failed} sequences with a "
+                f"difference, {total.left} runs with only files left over",
                 flush=True,
             )
     sys.exit(bool(failed or total.left))

@@ -1,5 +1,6 @@
 """The command `cbir`."""
 
+import logging
 import os
 import re
 import subprocess
@@ -11,8 +12,9 @@ from PIL import Image
 
 import cbir
 from cbir.command import main
+from cbir.files.errors import InputError
 from cbir.retrieval import outside
-from web.made import HOSTILE, embed, write_results
+from web.made import HOSTILE, embed, forget_labels, write_results
 from web.test_serve import visit
 from workplace import REPOSITORY
 
@@ -48,7 +50,7 @@ def test_search_takes_an_image_file_and_a_folder_of_results(
     assert len(capsys.readouterr().out.splitlines()) == 6
 
 
-def test_what_compiled_code_says_is_not_shown(
+def test_what_tensorflow_says_is_not_shown(
     results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (30, 20), (60, 60, 220)).save(tmp_path / "photo.jpg")
@@ -56,9 +58,12 @@ def test_what_compiled_code_says_is_not_shown(
     def open_network(path: Path, fingerprint: str, batch: int) -> object:
         os.write(2, b"I0000 as TensorFlow does\n")
         print("as Python does", file=sys.stderr)
+        logging.getLogger("absl").warning("as TensorFlow's converter does")
         return embed
 
     monkeypatch.setattr(outside, "open_network", open_network)
+    # Those of pytest, with which the command would not set its own.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     assert main(["search", "photo.jpg", "--method", "tiny"]) == 0
     assert capfd.readouterr().err == "as Python does\n"
     os.write(2, b"afterwards")
@@ -123,3 +128,15 @@ def test_serve_answers_at_the_address_that_it_prints(results: Path, tmp_path: Pa
             assert "Image search" in visit(re.search(r"http://\S+", line)[0])
         finally:
             server.kill()
+
+
+def test_images_without_categories_are_searched_and_not_evaluated(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget_labels(results)
+    assert main(["search", "leaf/6.png", "--method", "tiny", "-k", "2"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["rank", "distance", "image_id"] and all(len(line.split()) == 3 for line in lines)
+    for ask in (cbir.open(results).comparison, lambda: cbir.open(results).evaluation("tiny")):
+        with pytest.raises(InputError, match=r"no categories \(collection.labels is none\), so nothing was evaluated"):
+            ask()

@@ -57,17 +57,19 @@ class Results:
         table = self._files.images
         return table.assign(path=[os.path.join(self._files.home, path) for path in table["path"]])
 
-    def features(self, method: str, split: str = "train") -> FeatureStore:
+    def features(self, method: str, split: str | None = None) -> FeatureStore:
         """Return the features of a method: ``features`` (n, d) float32, and ``image_id`` and ``label`` of each row.
 
         Args:
             method: a name in ``methods``.
-            split: ``train`` (the gallery), ``test`` (the queries) or ``val``.
+            split: ``train``, ``test`` (the queries) or ``val``; None for the gallery: ``train``, unless the run's split
+                protocol searches test.
 
         Raises:
             InputError: when there is no such method or split, or the file is damaged.
         """
         self._require(method)
+        split = self._files.gallery if split is None else split
         if split not in _SPLITS:
             raise InputError(f"There is no split {split!r}: use one of train, test, val.")
         return self._files.store(method, split)
@@ -76,13 +78,16 @@ class Results:
         """Return the evaluation of a method.
 
         Returns:
-            ``summary`` and ``worst`` as dictionaries; ``categories``, ``queries``, ``neighbours`` and ``confusion`` as
-            frames with the columns of the files.
+            ``summary`` and ``worst`` as dictionaries; ``categories``, ``queries``, ``neighbours``, ``confusion`` and
+            ``cmc`` as frames with the columns of the files; ``folds`` likewise, None without folds.
 
         Raises:
             InputError: when there is no such method, or a file is missing or damaged.
         """
         self._require(method)
+        self._require_labels()
+        has_folds = self._files.path(results.FOLDS, method=method).is_file()
+        folds = self._files.table(results.FOLDS, ["fold"], method=method) if has_folds else None
         table, json = partial(self._files.table, method=method), partial(self._files.json, method=method)
         return Evaluation(
             summary=json(results.SUMMARY),
@@ -91,6 +96,8 @@ class Results:
             neighbours=table(results.NEIGHBOURS, ["query", "image_id"]),
             confusion=table(results.CONFUSION, ["category"]).set_index("category"),
             worst=json(results.WORST),
+            cmc=table(results.CMC, ["rank", "cmc"]),
+            folds=folds,
         )
 
     def comparison(self) -> pd.DataFrame:
@@ -99,6 +106,7 @@ class Results:
         Raises:
             InputError: when the file is missing or damaged.
         """
+        self._require_labels()
         if len(self.methods) == 1:
             # The workflow compares nothing then and writes no such file.
             [method] = self.methods
@@ -174,9 +182,16 @@ class Results:
         if method not in self.methods:
             raise InputError(f"The results have no method {method!r}: use one of {', '.join(self.methods)}.")
 
+    def _require_labels(self) -> None:
+        if not self._files.labelled:
+            raise InputError(
+                "The images of these results have no categories (collection.labels is none), so nothing was evaluated."
+            )
+
     @cached_property
     def _about(self) -> dict[str, dict[str, Any]]:
-        paths = {method: self._files.path(results.FEATURES, method=method, split="train") for method in self.methods}
+        split = self._files.gallery
+        paths = {method: self._files.path(results.FEATURES, method=method, split=split) for method in self.methods}
         return {method: store.about(path, method) for method, path in paths.items()}
 
     @cached_property

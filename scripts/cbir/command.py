@@ -4,7 +4,6 @@ Exit status: 0, or 1 with a sentence on standard error, or 2 for arguments that 
 """
 
 import argparse
-import logging
 import shlex
 import sys
 from contextlib import nullcontext
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # The server shows other threads' lines, and needs TensorFlow for images of visitors alone.
     with logs.without_compiled_code() if asked.command in ("search", "encode") else nullcontext():
-        logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
+        logs.to_console("%(message)s")
         try:
             return int(asked.do(asked) or 0)
         except InputError as error:
@@ -73,12 +72,16 @@ def _search(asked: argparse.Namespace) -> None:
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Return the results of a search as lines of text: rank, distance, category and image_id."""
+    """Return the results of a search as lines of text: rank, distance, category if images have any, and image_id."""
     names = [printable(name) for name in found["category"]]
-    width = max(map(len, [*names, "category"]))
-    lines = [f"rank  distance  {'category':<{width}}  image_id"]
-    for rank, distance, name, image_id in zip(found["rank"], found["distance"], names, found["image_id"], strict=True):
-        lines.append(f"{rank:>4}  {distance:>8.4f}  {name:<{width}}  {printable(image_id)}")
+    names = ["category", *names] if any(names) else [""] * (len(names) + 1)
+    width = max(map(len, names))
+    cells = [f"{name:<{width}}  " if width else "" for name in names]
+    lines = [f"rank  distance  {cells[0]}image_id"]
+    for rank, distance, cell, image_id in zip(
+        found["rank"], found["distance"], cells[1:], found["image_id"], strict=True
+    ):
+        lines.append(f"{rank:>4}  {distance:>8.4f}  {cell}{printable(image_id)}")
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ CATEGORIES = "collection/categories.json"
 HASHES = "collection/hashes.csv"
 GROUPS = "collection/groups.csv"
 NEAR_DUPLICATES = "collection/near_duplicates.csv"
+RELEVANCE = "collection/relevance.csv"
 SUSPECTS = "collection/suspects.csv"
 SHARD_MANIFEST = "collection/shards/{shard}.csv"
 CONTENTS_MEMORY = "collection/memory/contents.json"
@@ -69,6 +70,8 @@ NEIGHBOURS = "evaluation/{method}/neighbours.csv"
 CONFUSION = "evaluation/{method}/confusion.csv"
 CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
 WORST = "evaluation/{method}/worst.json"
+CMC = "evaluation/{method}/cmc.csv"
+FOLDS = "evaluation/{method}/folds.csv"
 
 METHODS = "comparison/methods.csv"
 METHODS_PICTURE = "comparison/methods.svg"
@@ -97,6 +100,13 @@ FILES = tuple(value for name, value in list(globals().items()) if name.isupper()
 """All of the above."""
 OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST)
 """Those that a run with a single method does not make."""
+OF_LABELS = (
+    *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),
+    *(CONFUSION_PICTURE, WORST, *OF_SEVERAL_METHODS),
+)
+"""Those that a run without labels (``collection.labels`` none) does not make."""
+OF_PROTOCOLS = {"relevance": RELEVANCE, "folds": FOLDS}
+"""Those that only some split protocols make, by short names."""
 JOBS = (
     *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
@@ -166,7 +176,7 @@ class Results:
             raise InputError(
                 f"The folder {self.folder} does not exist: run the workflow first, or name the folder of its results."
             )
-        methods = [names["method"] for _, names in self.find(FEATURES, split="train")]
+        methods = [names["method"] for _, names in self.find(FEATURES, split=self.gallery)]
         if not methods:
             raise InputError(f"The folder {self.folder} holds no method's features: run the workflow first.")
         return methods
@@ -199,9 +209,23 @@ class Results:
         return value
 
     @cached_property
+    def gallery(self) -> str:
+        """The split that is searched: as the run's split protocol says, ``train`` where there is no word of it."""
+        # Here, because it imports what a split needs.
+        from cbir.collection.roles import gallery_of
+
+        split = self.json(CONFIGURATION).get("split") if self.path(CONFIGURATION).is_file() else None
+        return gallery_of(str(split["protocol"])) if isinstance(split, dict) and "protocol" in split else "train"
+
+    @cached_property
     def images(self) -> pd.DataFrame:
         """The usable images of the collection: ``collection/images.csv``."""
         return self.table(IMAGES, IMAGE_COLUMNS)
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether the images have categories."""
+        return bool((self.images["category"] != "").any())
 
     def categories(self) -> list[str]:
         """Return the categories in the order of their labels."""

@@ -41,6 +41,11 @@ def change(page: Page, control: str) -> None:
     page.locator(control).click()
 
 
+def anew(page: Page) -> None:
+    page.get_by_role("link", name="Another query").click()
+    expect(page.get_by_role("heading", name="Image search")).to_be_visible()
+
+
 def save(page: Page, name: str) -> None:
     page.get_by_label("Save the flags").fill(name)
     page.get_by_role("button", name="Save").click()
@@ -110,7 +115,7 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
     names = [f"by-hand-{kind}"]
     expected = [rounds]
     for method, strategy in (("compact", "nearest"), ("siamese", "linear classifier")):
-        page.get_by_role("link", name="Another query").click()
+        anew(page)
         choose_method(page, method)
         pick(page)
         page.get_by_role("link", name=strategy).click()
@@ -162,7 +167,7 @@ def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: W
     expect(page.locator("#results")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("heading", name="from elsewhere.png")).to_be_visible()
     chosen = shown(page)
-    page.get_by_role("link", name="Another query").click()
+    anew(page)
     choose_method(page, "compact")
     if visit.scripts:
         drop(page, photograph)
@@ -485,7 +490,7 @@ def test_a_saved_refinement_is_opened_gone_on_with_replaced_and_deleted(visit: V
     page.locator("#relevant-0").click()
     save(page, name)
     expect(page.locator("#saved")).to_be_visible()
-    page.get_by_role("link", name="Another query").click()
+    anew(page)
     page.get_by_role("link", name=f"Open {name}", exact=True).click()
     expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
     page.locator("#irrelevant-3").click()
@@ -496,7 +501,7 @@ def test_a_saved_refinement_is_opened_gone_on_with_replaced_and_deleted(visit: V
     expect(page.locator("#saved")).to_be_visible()
     file = place.folder / "feedback" / "folder" / f"{name}.json"
     assert len(json.loads(file.read_text())["rounds"]) == 2
-    page.get_by_role("link", name="Another query").click()
+    anew(page)
     entry = page.get_by_role("listitem").filter(has_text=f"Open {name}").filter(has_not_text=f"{name}-")
     entry.get_by_text("Delete …").click()
     entry.get_by_role("button", name="for good").click()

@@ -432,3 +432,26 @@ def test_what_is_odd_about_a_used_image_is_noted(
         ]
     require(collection, memory)
     assert "1 images: of one colour" in caplog.messages
+
+
+def test_without_categories_every_image_at_any_depth_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "album"
+    for number, name in enumerate(("top.png", "2024/a.png", "2024/sea/b.png", "2025/again.png", "@eaDir/thumb.png")):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), (0, 0, 200 if "a" in path.stem else 40 * number)).save(path)
+    found = collect(folder, tmp_path / "memory", layout="none")
+    assert list(found.images["image_id"]) == ["2024/a.png", "2024/sea/b.png", "top.png"]
+    assert set(found.images["category"]) == {""} and set(found.images["label"]) == {-1}
+    assert dict(found.rejected.to_numpy()) == {
+        f"{folder}/2025/again.png": "duplicate of 2024/a.png",
+        f"{folder}/@eaDir/": "folder of the system or of a program (Synology)",
+    }
+    # Neither are the folders categories that are too small, nor is there anything odd about one of them.
+    require_categories(folder, found, "rejected.csv", layout="none", least=3)
+    assert caplog.messages == ["3 images: of one colour"]
+    single = found._replace(images=found.images.iloc[:1])
+    with pytest.raises(InputError, match=r"holds a single usable image \(.*rejected.csv\): a search needs two"):
+        require_categories(folder, single, "rejected.csv", layout="none")
+    with pytest.raises(InputError, match=r"holds no usable image .*: a search needs two"):
+        require_categories(folder, found._replace(images=found.images.iloc[:0]), "rejected.csv", layout="none")

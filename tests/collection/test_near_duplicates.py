@@ -5,7 +5,7 @@ from PIL import Image
 
 from cbir.collection import near_duplicates as module
 from cbir.collection.columns import GROUP_COLUMNS
-from cbir.collection.near_duplicates import groups
+from cbir.collection.near_duplicates import doubts, groups
 from cbir.collection.perceptual import HASH_COLUMNS, hashes
 from cbir.files.errors import InputError
 from scenes import COPIES, scene
@@ -77,7 +77,11 @@ def by_hand(flips: dict[str, tuple[int, int]]) -> pd.DataFrame:
 def test_distances_and_nearest_by_hand() -> None:
     # From a to b 10 (of 10 and 3), from a to c 20, from b to c 17 (of 10 and 17), d 90 from all.
     table = groups(by_hand({"a": (0, 0), "b": (10, 3), "c": (20, 20), "d": (120, 120)}), 20)
-    assert table.to_numpy().tolist() == [["a", "a", "b", 10, 0], ["b", "a", "a", 10, 0], ["c", "a", "b", 17, 0]]
+    assert table.to_numpy().tolist() == [
+        ["a", "a", "b", 10, 0, 0],
+        ["b", "a", "a", 10, 0, 0],
+        ["c", "a", "b", 17, 0, 0],
+    ]
 
 
 @pytest.mark.parametrize(("flips", "near"), [((20, 20), True), ((21, 0), False), ((0, 21), False)])
@@ -108,7 +112,7 @@ def test_mirrored_either_way(
             mirrored[image, kind, :count] ^= 1
     rows = [[name, *map(packed, bits[place]), *map(packed, mirrored[place])] for place, name in enumerate(order)]
     table = groups(pd.DataFrame(rows, columns=["sha256", *HASH_COLUMNS]), 20)
-    expected = [["a", "a", "b", *near], ["b", "a", "a", *near]] if near else []
+    expected = [["a", "a", "b", *near, 0], ["b", "a", "a", *near, 0]] if near else []
     assert table.to_numpy().tolist() == expected
 
 
@@ -165,3 +169,48 @@ def test_confirmed_links_are_those_of_the_hashes_where_all_are_confirmed() -> No
     table = hashed(images | copied)
     every = groups(table, DISTANCE, lambda pairs: np.ones(len(pairs), bool))
     pd.testing.assert_frame_equal(every, groups(table, DISTANCE))
+
+
+def doubted(flips: dict[str, tuple[int, int]], distance: int, categories: dict[str, str]) -> dict[str, str]:
+    table = by_hand(flips)
+    return doubts(groups(table, distance), table, categories, distance)
+
+
+def test_a_chain_is_doubted_and_what_is_near_to_one_of_them_is_not() -> None:
+    # From the middle of nine 4 x 15 bits to the ends, from the middle of three 15; 1.5 x 15 = 22.5.
+    chain = {str(number): (15 * number, 0) for number in range(9)}
+    alone = dict.fromkeys(chain, "a") | {str(number): "a" for number in range(10, 50)}
+    assert doubted(chain, 15, alone) == {
+        "0": "its images are linked by others, and each differs from another in 60 bits or more"
+    }
+    assert doubted(dict(list(chain.items())[:3]), 15, alone) == {}
+    # Copies of one picture that are further from each other than from it: 0 and 30 from 15.
+    assert doubted({"a": (0, 0), "b": (15, 0), "c": (30, 0)}, 15, dict.fromkeys("abc", "")) == {}
+
+
+@pytest.mark.parametrize(
+    ("together", "others", "reason"),
+    [
+        (10, 19, "10 of 29 images of the category a are in it"),
+        (10, 20, ""),
+        (9, 0, ""),
+    ],
+)
+def test_a_group_that_is_a_large_part_of_a_category_is_doubted(together: int, others: int, reason: str) -> None:
+    names = [f"{number:02}" for number in range(together)]
+    categories = dict.fromkeys(names, "a") | {f"other {number}": "a" for number in range(others)}
+    # One copy more, in another category.
+    found = doubted({name: (place % 3, 0) for place, name in enumerate([*names, "z"])}, 15, categories | {"z": "b"})
+    assert found == ({"00": reason} if reason else {})
+    unlabelled = doubted(dict.fromkeys(names, (0, 0)), 15, dict.fromkeys(categories, ""))
+    assert unlabelled == ({"00": reason.replace("category a", "collection")} if reason else {})
+
+
+def test_the_radius_is_the_same_in_any_way_round() -> None:
+    # Mirrored copies: the second is the mirror image of the first.
+    table = by_hand({"a": (0, 0), "b": (9, 0)})
+    table.loc[1, HASH_COLUMNS] = table.loc[1, [*HASH_COLUMNS[2:], *HASH_COLUMNS[:2]]].to_numpy()
+    table = pd.concat([table, table.iloc[:1].assign(sha256="c")])
+    linked = groups(table, 15)
+    assert list(linked["sha256"]) == ["a", "b", "c"]
+    assert doubts(linked, table, dict.fromkeys("abc", ""), 15) == {}

@@ -18,14 +18,15 @@ def test_the_list_says_what_stands_across_splits_and_categories() -> None:
         + [[sha(4), sha(3), sha(3), 8, 1]],
         columns=["sha256", "group", "nearest", "distance", "mirrored"],
     )
+    groups["doubted"] = (groups["group"] == sha(3)).astype(int)
     found = near_duplicates(images, groups, tables)
     assert list(found.columns) == NEAR_DUPLICATE_COLUMNS
     assert found.to_numpy().tolist() == [
-        [1, "b/0.png", "b", "train", "b/1.png", 8, 0, 1, 0],
-        [1, "b/1.png", "b", "val", "b/0.png", 8, 1, 1, 0],
-        [2, "a/2.png", "a", "test", "b/2.png", 8, 0, 0, 1],
-        [2, "b/2.png", "b", "test", "a/2.png", 8, 0, 0, 1],
-        [3, "a/0.png", "a", "train", "a/1.png", 8, 0, 0, 0],
-        [3, "a/1.png", "a", "train", "a/0.png", 8, 0, 0, 0],
+        [1, "b/0.png", "b", "train", "b/1.png", 8, 0, 1, 0, 1],
+        [1, "b/1.png", "b", "val", "b/0.png", 8, 1, 1, 0, 1],
+        [2, "a/2.png", "a", "test", "b/2.png", 8, 0, 0, 1, 0],
+        [2, "b/2.png", "b", "test", "a/2.png", 8, 0, 0, 1, 0],
+        [3, "a/0.png", "a", "train", "a/1.png", 8, 0, 0, 0, 0],
+        [3, "a/1.png", "a", "train", "a/0.png", 8, 0, 0, 0, 0],
     ]
     assert near_duplicates(images, groups.iloc[:0], tables).empty

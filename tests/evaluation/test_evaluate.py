@@ -78,6 +78,13 @@ def test_summary() -> None:
         # Ranks {1,2}: 1/7; {1}: 10/21; {1}; {1,2}; none: 1.
         "nmrr_at_k": (1 / 7 + 10 / 21 + 10 / 21 + 1 / 7 + 1) / 5,
         # category: precision 1/2, recall 1, F1 2/3; fish: 1/2, 1/2, 1/2; tool: 1, 1/2, 2/3.
+        # Of each right image the mean of two precisions: c/a 1, 1 and that of 2/3 and 3/4; f/b 1 and that of 1/4 and
+        # 2/5; f/c 1 and that of 1/3 and 2/4; t/e that of 0 and 1/5 and that of 1/6 and 2/7.
+        "map_trapezoid": (65 / 72 + 53 / 80 + 17 / 24 + 1 + 137 / 840) / 5,
+        # Only t/d has all its images within the first three: 2 of 2.
+        "mp_at_k": (2 / 3 + 1 / 3 + 1 / 3 + 1 + 0) / 5,
+        # All but t/e.
+        "hit_at_k": 4 / 5,
         "macro_f1": (2 / 3 + 1 / 2 + 2 / 3) / 3,
         "worst_category": "fish",
         "features_sha256": {"train": "train", "test": "test"},

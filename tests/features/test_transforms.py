@@ -113,12 +113,18 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("dimension", "rows", "columns", "most"), [(3, 3, 9, 2), (6, 50, 5, 5)])
-def test_too_many_components_are_one_sentence(dimension: int, rows: int, columns: int, most: int) -> None:
+def test_of_too_many_components_there_are_as_many_as_can_be(
+    dimension: int, rows: int, columns: int, most: int, caplog: pytest.LogCaptureFixture
+) -> None:
     train = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
-    with pytest.raises(
-        InputError, match=f"asks for {dimension} principal components, but {rows} .* have at most {most}:"
-    ):
-        fitted("pca", train, train, dimension=dimension, whiten=False)
+    found = fitted("pca", train, train, dimension=dimension, whiten=False)
+    assert np.array_equal(found, fitted("pca", train, train, dimension=most, whiten=False))
+    assert f"{most} principal components instead of {dimension}: {rows} train images" in caplog.text
+
+
+def test_a_single_image_has_no_component() -> None:
+    with pytest.raises(InputError, match="a single train image does not have"):
+        fitted("pca", TRAIN[:1], TRAIN[:1], dimension=1, whiten=False)
 
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS
 from cbir.files.errors import InputError
 from cbir.report import build
 from cbir.report.results import INPUTS, Results, expand
@@ -180,3 +181,30 @@ def test_a_new_section_is_a_module_and_a_template(tmp_path: Path) -> None:
 def test_gathered_data_are_plain(run: Run) -> None:
     data = run.gather()
     assert json.loads(json.dumps(data))["lead"]["images"] == 30
+
+
+def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
+    run.methods(one=0.2, two=0.3)
+    near = ["1", run.image(0, 0), "", "train", run.image(0, 1), 3, 0, 0, 0, 0]
+    run.csv("collection/near_duplicates.csv", pd.DataFrame([near], columns=NEAR_DUPLICATE_COLUMNS))
+    run.forget_labels()
+    page = run.report()
+    titles = [heading.text for heading in page.all("h2")]
+    assert titles == ["Collection", "Near-duplicates", "Example queries", "Provenance"]
+    assert page.one("p", class_="lead").text.startswith("30 images without categories, in which one searches by 2 m")
+    for word in ("test image", "categor", "evaluat", "split", "from outside", "right", "wrong", "None", "ANMRR"):
+        assert word not in " ".join(section.text for section in page.all("section")[:3]).replace(
+            "without categories", ""
+        ), word
+    assert not [line for line in page.all("span", class_="line") if not line.text]
+    assert "dog" not in page.one("section", id="queries").text.replace("dog/", "")
+
+
+def test_without_labels_no_file_that_needs_them_is_asked_for() -> None:
+    names = {name: ["x"] for name in ("split", "encoder", "method", "query", "refinement", "source")}
+    names |= {name: [] for name in ("trained", "simulated", "pair", "comparison")}
+    asked = set(build.inputs(names)) - set(build.inputs(names, labelled=False))
+    assert asked == {
+        "collection/suspects.csv",
+        *(f"evaluation/x/{name}" for name in ("summary.json", "categories.csv", "confusion.csv", "worst.json")),
+    }

@@ -88,3 +88,15 @@ def test_another_kind_of_index_leaves_no_file_of_the_last_one(tmp_path: Path) ->
         (tmp_path / "index" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "index" / name).touch()
     assert remove(tmp_path, ASKED | {"ending": ["json", "npy"]}, ["json", "pkl", "npy"]) == ["index/a.pkl"]
+
+
+def test_what_needs_labels_goes_with_them(tmp_path: Path) -> None:
+    gone = [
+        *("benchmarks/evaluate/a.tsv", "collection/suspects.csv", "comparison/methods.csv"),
+        *("evaluation/a/summary.json", "logs/suspects.log"),
+    ]
+    for name in (*gone, "features/a/test.h5", "collection/images.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert remove(tmp_path, ASKED | {"labels": ["categories"]}, ENDINGS) == []
+    assert remove(tmp_path, ASKED | {"labels": []}, ENDINGS) == gone

@@ -69,3 +69,18 @@ def test_results_as_data() -> None:
     unknown = querying.as_data("photo.jpg", "", "m", found, ["A", "B"])
     assert unknown["category"] is None
     assert [item["right"] for item in unknown["neighbours"]] == [None, None]
+
+
+def test_examples_are_drawn_by_content_and_seed() -> None:
+    drawn = [querying.draw(GALLERY.image_id, GALLERY.sha256, 0, place) for place in range(5)]
+    assert sorted(drawn) == sorted(GALLERY.image_id)
+    backwards = querying.draw(GALLERY.image_id[::-1], GALLERY.sha256[::-1], 0, 1)
+    assert backwards == drawn[1]
+    assert querying.draw(GALLERY.image_id, GALLERY.sha256, 0, 6) == drawn[1]
+    assert any(querying.draw(GALLERY.image_id, GALLERY.sha256, seed, 0) != drawn[0] for seed in range(1, 9))
+
+
+def test_images_without_categories_are_neither_right_nor_wrong() -> None:
+    found = [querying.Neighbour(1, "x", -1, 0.5)]
+    data = querying.as_data("y", "", "plain", found, [])
+    assert (data["category"], data["neighbours"][0]["category"], data["neighbours"][0]["right"]) == (None, None, None)

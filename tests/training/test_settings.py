@@ -12,7 +12,7 @@ def test_settings_are_a_row_of_the_configuration_and_have_no_defaults_of_their_o
     asked = row(mining="random", margin=1, augment={"flip": False})
     assert asdict(TrainingSettings.from_row(asked)) == asked
     # Only what a training may leave out, so that an older checkpoint stays valid, has one.
-    for key in asked.keys() - {"freeze_below"}:
+    for key in asked.keys() - {"freeze_below", "most_images"}:
         with pytest.raises((KeyError, TypeError), match=key):
             TrainingSettings.from_row({name: value for name, value in asked.items() if name != key})
 
@@ -48,3 +48,11 @@ def test_what_cannot_be_trained_with_is_named(changes: dict[str, Any], key: str)
 
 def test_no_number_of_steps_means_one_pass() -> None:
     assert settings(steps_per_epoch=None).steps_per_epoch is None
+
+
+@pytest.mark.parametrize(
+    ("most", "images", "epochs"), [(None, 100, 10), (1000, 100, 10), (999, 100, 9), (250, 100, 2), (99, 100, 1)]
+)
+def test_a_limit_of_images_cuts_epochs_but_leaves_one(most: int | None, images: int, epochs: int) -> None:
+    cut = settings(epochs=10, warmup_epochs=3, most_images=most).within_most_images(images)
+    assert (cut.epochs, cut.warmup_epochs) == (epochs, min(3, epochs - 1))

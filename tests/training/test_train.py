@@ -104,6 +104,17 @@ def test_training_separates_the_categories(photographs: tuple[ImageSet, ImageSet
     assert history["active"][1:].between(0, 1).all()
 
 
+def test_a_limit_of_images_is_a_training_of_fewer_epochs(
+    photographs: tuple[ImageSet, ImageSet], tmp_path: Path
+) -> None:
+    fewer, cut = tiny_encoder(), tiny_encoder()
+    train(fewer, *photographs, settings(epochs=2), tmp_path / "fewer")
+    # 18 images an epoch: two epochs, at the rates of two.
+    history = train(cut, *photographs, settings(epochs=5, most_images=40), tmp_path / "cut")
+    assert history["images"].tolist() == [0, 18, 36]
+    assert same_weights(cut, fewer)
+
+
 @pytest.mark.parametrize(("epoch", "mining"), [(1, "random"), (3, "batch-hard")])
 def test_a_killed_training_ends_at_the_same_weights(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, epoch: int, mining: str

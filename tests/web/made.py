@@ -60,6 +60,12 @@ def write_images(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def forget_labels(results: Path) -> None:
+    """Take the images' categories away."""
+    path = results / "collection" / "images.csv"
+    write_csv(path, pd.read_csv(path).assign(category="", label=-1))
+
+
 def write_results(root: Path) -> Path:
     """Write methods ``tiny`` (an encoder's) and ``unit`` (tiny at unit length): 18 gallery images, 3 test images."""
     results = root / "results"

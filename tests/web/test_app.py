@@ -23,7 +23,7 @@ from cbir.files.tables import write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.state import image_key
-from web.made import HOSTILE, configure, visitor
+from web.made import HOSTILE, configure, forget_labels, visitor
 
 SEARCH = "/search?method=tiny&query=sea/6.png&k=4"
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
@@ -607,3 +607,19 @@ def test_every_page_can_be_read_without_its_pictures_and_without_scripts(client:
     assert not re.search(r"\son\w+=|style=|javascript:", page)
     # Nothing comes from elsewhere.
     assert not re.search(r'(?:href|src|action)="(?:https?:)?//', page)
+
+
+def test_without_categories_the_images_themselves_are_offered(results: Path, tmp_path: Path) -> None:
+    forget_labels(results)
+    client = visitor(create_app(Library(results), tmp_path / "feedback"))
+    page = client.get("/").text
+    assert '<h2 id="found" tabindex="-1">21 images</h2>' in page and page.count('<a class="tile"') == 21
+    assert "ategor" not in page and "Test images" not in page
+    assert '<span class="line soft"><bdi>sea</bdi>' in page
+    assert "3 images for" in re.sub(r"<[^>]*>", "", client.get("/?search=6.png").text)
+    page = client.get(SEARCH).text
+    assert len(distances(page)) == 4
+    assert "ategor" not in page and "An image of your own" not in page and "None" not in page
+    # One that is judged is neither right nor wrong, and a round follows.
+    page = client.get(link(client.get(walk(client, SEARCH, "ri")).text, "next")).text
+    assert 'id="round" tabindex="-1">Round 1' in page and "ategor" not in page

@@ -4,7 +4,6 @@ Exit status 0 when all do, 1 when one does not, is damaged or is none of the wor
 """
 
 import argparse
-import logging
 import os
 import sys
 import warnings
@@ -22,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="inspect", description=__doc__)
     parser.add_argument("path", type=Path, nargs="+", help="a file below a run's results, or a folder of them")
-    logging.basicConfig(level=logging.INFO, handlers=[logs.handler(form="%(message)s")])
+    logs.to_console("%(message)s")
     warnings.simplefilter("ignore")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

@@ -28,10 +28,11 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         raise InputError(
             f"{path} is of the method {data['method']!r}, not {names['method']!r}: remove it and run again."
         )
-    gallery = results.store(names["method"], "train")
+    gallery = results.store(names["method"], results.gallery)
     shown = [item["image_id"] for item in data["neighbours"]]
-    found.require_known(shown, gallery.image_id, path, SPLIT.format(split="train"))
-    vector = _vector(results, names["method"], data["query"], data["category"] is not None)
+    found.require_known(shown, gallery.image_id, path, SPLIT.format(split=results.gallery))
+    inside = data["query"] in set(results.images["image_id"])
+    vector = _vector(results, names["method"], data["query"], inside)
     exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
     stated = [item["distance"] for item in data["neighbours"]]
     again = [
@@ -46,7 +47,7 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         fits,
         f"features/{names['method']} (every distance)",
         f"{path} has other distances than the vectors of "
-        f"{results.path(FEATURES, method=names['method'], split='train')} give",
+        f"{results.path(FEATURES, method=names['method'], split=results.gallery)} give",
     )
 
 
@@ -87,7 +88,7 @@ def rounds(results: Results, path: Path, names: dict[str, str], found: Found) ->
     )
     gallery = _require_gallery(results, asked["method"], data["features_sha256"], path, found)
     shown = {item["image_id"] for round in data["rounds"] for item in round["results"]}
-    found.require_known(shown, gallery.image_id, path, SPLIT.format(split="train"))
+    found.require_known(shown, gallery.image_id, path, SPLIT.format(split=results.gallery))
     _require_rounds(data, dict(zip(gallery.image_id, gallery.label, strict=True)), results.categories(), path)
 
 
@@ -119,11 +120,11 @@ def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: li
 
 
 def _require_gallery(results: Results, method: str, digest: Any, path: Path, found: Found) -> FeatureStore:
-    gallery = results.store(method, "train")
+    gallery = results.store(method, results.gallery)
     found.require(
         gallery.about["features_sha256"] == digest,
-        f"{FEATURES.format(method=method, split='train')} (features_sha256)",
-        f"{path} was made with other vectors than {results.path(FEATURES, method=method, split='train')} holds",
+        f"{FEATURES.format(method=method, split=results.gallery)} (features_sha256)",
+        f"{path} was made with other vectors than {results.path(FEATURES, method=method, split=results.gallery)} holds",
     )
     return gallery
 

@@ -8,20 +8,22 @@ import pandas as pd
 
 from cbir.artifacts.found import Found, pairs
 from cbir.collection import images as image_files
-from cbir.collection.categories import category_labels
+from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
 from cbir.collection.corrections import NOTE as CORRECTED
 from cbir.collection.manifest import shard_of
+from cbir.collection.relevance import GRADES, RELEVANCE_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv
-from cbir.results import CATEGORIES, CONFIGURATION, NOTES, SHARD_MANIFEST, Results, read_object
+from cbir.results import CATEGORIES, CONFIGURATION, NOTES, SHARD_MANIFEST, SPLIT, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the image files (by content), the categories and the order that the workflow keeps."""
     table = read_csv(path, IMAGE_COLUMNS)
-    found.count = f"{len(table):,} images in {table['category'].nunique()} categories, {table['bytes'].sum():,} bytes"
+    known = category_labels(table["category"])
+    found.count = f"{len(table):,} images in {len(known)} categories, {table['bytes'].sum():,} bytes"
     found.rows = table
     found.require(
         list(table["image_id"]) == sorted(set(table["image_id"])),
@@ -30,7 +32,7 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
     )
     found.require(table["sha256"].is_unique, "contents once each", f"{path} has the same content twice")
     # The folders of a given split stand above those of the categories; a list may say anything.
-    if _source(results) != "manifest":
+    if known and _source(results) != "manifest":
         level = 1 if "split" in table.columns else 0
         corrected = _corrected(results)
         found.require(
@@ -41,7 +43,7 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
             "its names",
             f"{path} has a category that is not the folder in its image_id",
         )
-    labels = [category_labels(table["category"])[name] for name in table["category"]]
+    labels = [known.get(name, UNKNOWN) for name in table["category"]]
     found.require(
         labels == list(table["label"]),
         "its labels",
@@ -69,7 +71,7 @@ def _corrected(results: Results) -> set[str]:
 
 def _require_categories(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:
     found.require(
-        results.categories() == sorted(set(table["category"])),
+        results.categories() == list(category_labels(table["category"])),
         "categories.json",
         f"{path} has other categories than {results.path(CATEGORIES)}",
     )
@@ -145,7 +147,7 @@ def split(results: Results, path: Path, names: dict[str, str], found: Found) -> 
             _require_content(results.home, name, digest)
         found.fits.append("the image file, by content")
         return
-    found.count = f"{len(table):,} images in {table['category'].nunique()} categories"
+    found.count = f"{len(table):,} images in {len(category_labels(table['category']))} categories"
     whole = results.images
     found.source = {"share": f"{len(table) / max(len(whole), 1):.1%} of the {len(whole):,} images of images.csv"}
     part = whole[whole["image_id"].isin(table["image_id"])]
@@ -160,6 +162,16 @@ def split(results: Results, path: Path, names: dict[str, str], found: Found) -> 
             found.require(
                 shared is None, f"{other}.csv (no image is in both)", f"{path} and {other}.csv share {shared!r}"
             )
+
+
+def relevance(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the images with the splits."""
+    table = read_csv(path, RELEVANCE_COLUMNS)
+    found.count = f"{len(table):,} judgements of {table['query'].nunique():,} queries"
+    found.rows = table
+    for column, split in (("query", "test"), ("image_id", results.gallery)):
+        found.require_known(table[column], results.split(split)["image_id"], path, SPLIT.format(split=split))
+    found.require_known(table["grade"], GRADES, path, "the known grades")
 
 
 def credits(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

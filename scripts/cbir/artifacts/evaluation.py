@@ -11,12 +11,13 @@ from cbir.artifacts.found import Found
 from cbir.collection.columns import SPLITS
 from cbir.evaluation import comparison
 from cbir.evaluation.evaluate import lowest_in
+from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
 from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
-from cbir.results import FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, SPLIT, SUMMARY, Results, read_object
+from cbir.results import FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, RELEVANCE, SPLIT, SUMMARY, Results, read_object
 from cbir.retrieval.exact import euclidean
 
 
@@ -140,18 +141,20 @@ def neighbours(results: Results, path: Path, names: dict[str, str], found: Found
     table = read_csv(path, ["query", "rank", "image_id", "distance"])
     found.count = f"{table['query'].nunique():,} queries, {table['rank'].max()} neighbours each at most"
     found.rows = table
+    searched = results.gallery
     found.require_known(table["query"], results.split("test")["image_id"], path, SPLIT.format(split="test"))
-    found.require_known(table["image_id"], results.split("train")["image_id"], path, SPLIT.format(split="train"))
-    test, train = (results.store(names["method"], split) for split in ("test", "train"))
-    places = {image_id: row for row, image_id in enumerate(train.image_id)}
+    found.require_known(table["image_id"], results.split(searched)["image_id"], path, SPLIT.format(split=searched))
+    found.require((table["query"] != table["image_id"]).all(), "itself", f"{path} has a query that finds itself")
+    test, gallery = (results.store(names["method"], split) for split in ("test", searched))
+    places = {image_id: row for row, image_id in enumerate(gallery.image_id)}
     for query, group in table.groupby("query", sort=False):
         rows = [places[image_id] for image_id in group["image_id"]]
-        exact = euclidean(test.features[test.row(str(query))], train.features[rows])
+        exact = euclidean(test.features[test.row(str(query))], gallery.features[rows])
         ordered = list(group["rank"]) == list(range(1, len(group) + 1)) and bool(np.all(np.diff(exact) >= -1e-9))
         if not ordered or not np.allclose(group["distance"], exact, rtol=1e-9, atol=1e-9):
             raise InputError(
                 f"{path} has other ranks or distances for {query!r} than the vectors of "
-                f"{results.path(FEATURES, method=names['method'], split='train')} give: remove it and run again."
+                f"{results.path(FEATURES, method=names['method'], split=searched)} give: remove it and run again."
             )
     found.fits.append(f"features/{names['method']} (every distance)")
 
@@ -220,13 +223,16 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         SPLIT.format(split="test"),
     )
     shown = [image_id for item in data["images"] for image_id in item["retrieved"]]
-    most = min(data["retrieved"], len(results.split("train")))
+    most = min(data["retrieved"], len(results.split(results.gallery)))
+    lengths = {len(item["retrieved"]) for item in data["images"]}
+    # Of what a query passes over, there is nothing to list.
+    shorter = results.gallery == "test" or results.path(RELEVANCE).is_file()
     found.require(
-        all(len(item["retrieved"]) == most for item in data["images"]),
+        lengths == {most} or (shorter and len(lengths) == 1 and 0 < min(lengths) < most),
         "itself",
         f"{path} does not list {data['retrieved']!r} results of each image",
     )
-    found.require_known(shown, results.split("train")["image_id"], path, SPLIT.format(split="train"))
+    found.require_known(shown, results.split(results.gallery)["image_id"], path, SPLIT.format(split=results.gallery))
 
 
 def methods(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -240,6 +246,49 @@ def methods(results: Results, path: Path, names: dict[str, str], found: Found) -
         for key, value in row.items():
             if key in figures and isinstance(figures[key], int | float | None):
                 _require_equal(value if value != "" else None, _number(figures[key]), str(key), path, name, found)
+
+
+def cmc(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare the value at k with the summary."""
+    table = read_csv(path, ["rank", "cmc"])
+    found.count = f"{len(table)} ranks"
+    found.rows = table
+    values = pd.to_numeric(table["cmc"]).to_numpy(np.float64)
+    defined = values[~np.isnan(values)]
+    found.require(
+        list(table["rank"]) == list(range(1, len(table) + 1))
+        and bool(np.all(np.diff(defined) >= 0) and np.all((defined >= 0) & (defined <= 1))),
+        "itself",
+        f"{path} does not rise from rank 1 on, or leaves 0 to 1",
+    )
+    figures = results.json(SUMMARY, method=names["method"])
+    if 0 < figures["k"] <= len(values):
+        name = SUMMARY.format(method=names["method"])
+        _require_equal(_number(figures["hit_at_k"]), values[figures["k"] - 1], "hit_at_k", path, name, found)
+
+
+def folds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the queries, fold by fold, and with the means of the summary."""
+    table = read_csv(path, ["fold", "queries"])
+    found.count = f"{len(table)} folds, {table['queries'].sum():,} queries"
+    found.rows = table
+    test = results.table(SPLIT, ["image_id", "fold"], split="test")
+    columns = {key: metric.COLUMN for key, metric in compared_metrics().items()}
+    queries = _numbers(
+        results.table(METHOD_QUERIES, ["image_id", "correct", *columns.values()], method=names["method"])
+    )
+    of = dict(zip(test["image_id"], test["fold"], strict=True))
+    for row in table.to_dict("records"):
+        own = queries[queries["image_id"].map(of) == row["fold"]]
+        _require_equal(row["queries"], len(own), f"queries of fold {row['fold']}", path, "splits/test.csv", found)
+        for key, column in columns.items():
+            _require_equal(row[key], _mean(own[column]), f"{key} of fold {row['fold']}", path, "queries.csv", found)
+    said = results.json(SUMMARY, method=names["method"])["folds"]
+    found.require(
+        _alike(said, across(table, said["confidence"])),
+        SUMMARY.format(method=names["method"]),
+        f"summary.json beside {path} has other means or intervals than its folds give",
+    )
 
 
 def _number(value: float | None) -> float:

@@ -110,7 +110,7 @@ def transform(results: Results, path: Path, names: dict[str, str], found: Found)
         "its own row (steps)",
         f"The transform {path} has other steps than its row",
     )
-    for split, made_on in {"train": digests, "val": chosen["val"] if chosen else []}.items():
+    for split, made_on in {results.gallery: digests, "val": chosen["val"] if chosen else []}.items():
         for part, digest in zip(parts, made_on, strict=False):
             fits = results.store(part, split).about["features_sha256"] == digest
             found.require(
@@ -130,7 +130,7 @@ def _summary(values: np.ndarray) -> str:
 
 def index_file(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Open the index as the workflow does, and ask it for the neighbours of a gallery image."""
-    gallery = results.store(names["method"], "train")
+    gallery = results.store(names["method"], results.gallery)
     side = read_object(path.with_suffix(".json"))
     held = index.read(path, gallery)
     if path.suffix != INDEXES[held.kind].SUFFIX:
@@ -138,7 +138,7 @@ def index_file(results: Results, path: Path, names: dict[str, str], found: Found
     found.count = f"{held.label} of {held.rows:,} images, {held.dimension} values each"
     found.source = {key: value for key, value in side.items() if key not in _COUNTS}
     found.fits += [
-        f"{FEATURES.format(method=names['method'], split='train')} (vectors and features_sha256)",
+        f"{FEATURES.format(method=names['method'], split=results.gallery)} (vectors and features_sha256)",
         f"{path.stem}.json (file_sha256)",
     ]
     (distances,), (rows,) = held.search(gallery.features[:1], min(5, held.rows))
@@ -155,11 +155,11 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
     side = read_object(path)
     found.source = side
     found.count = f"an index of {side['rows']:,} images"
-    gallery = results.store(names["method"], "train")
+    gallery = results.store(names["method"], results.gallery)
     held = index.read(path, gallery)
     found.require(
         (side["method"], side["rows"], side["dimension"]) == (names["method"], held.rows, held.dimension),
-        f"{FEATURES.format(method=names['method'], split='train')} (rows and dimension)",
+        f"{FEATURES.format(method=names['method'], split=results.gallery)} (rows and dimension)",
         f"{path} has other counts than the index beside it",
     )
-    found.fits.append(f"{FEATURES.format(method=names['method'], split='train')} (features_sha256)")
+    found.fits.append(f"{FEATURES.format(method=names['method'], split=results.gallery)} (features_sha256)")

@@ -44,7 +44,7 @@ def groups(results: Results, path: Path, names: dict[str, str], found: Found) ->
 def listed(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the groups and the splits, from which it is made again."""
     table = read_csv(path, NEAR_DUPLICATE_COLUMNS)
-    across = table.loc[table["across_splits"] == 1, "group"].nunique()
+    across = table.loc[(table["across_splits"] == 1) & (table["doubted"] == 0), "group"].nunique()
     found.count = f"{len(table):,} images in {table['group'].nunique():,} groups, {across:,} of them in several splits"
     found.rows = table
     made = near_duplicates(

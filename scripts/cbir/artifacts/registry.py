@@ -41,6 +41,7 @@ KINDS = (
     Kind(results.HASHES, "perceptual hashes of each content, as it is and mirrored", quality.hashes),
     Kind(results.GROUPS, "which contents are near-duplicates", quality.groups),
     Kind(results.NEAR_DUPLICATES, "near-duplicates and the split each is in", quality.listed),
+    Kind(results.RELEVANCE, "which images somebody judged for which query", collection.relevance),
     Kind(results.SUSPECTS, "images that are likely mislabelled, the clearest first", quality.suspects),
     Kind(results.SHARD_MANIFEST, "a part of the collection that is encoded in one go", collection.shard),
     Kind(results.CONTENTS_MEMORY, "hashes of files already read, so that none is read twice", workflow.memory),
@@ -60,11 +61,11 @@ KINDS = (
     Kind(results.ENCODED, "features of one encoder by image content", networks.encoded),
     Kind(results.ENCODED_PART, "encoded rows of a run that is not finished", networks.part),
     Kind(results.FEATURES, "a feature store: a method's vectors of a split", features.feature_store),
-    Kind(results.TRANSFORM, "what a derived method was fitted to, on train alone", features.transform),
+    Kind(results.TRANSFORM, "what a derived method was fitted to, on the gallery alone", features.transform),
     *(
         Kind(
             results.INDEX.replace(".{ending}", kind.SUFFIX),
-            f"an index over a train store: {kind.LABEL}",
+            f"an index over the gallery: {kind.LABEL}",
             features.index_file,
         )
         for kind in INDEXES.values()
@@ -77,6 +78,12 @@ KINDS = (
     Kind(results.NEIGHBOURS, "each query's nearest images", evaluation.neighbours),
     Kind(results.CONFUSION, "the confusion matrix: rows true, columns predicted", evaluation.confusion),
     Kind(results.WORST, "the category with the lowest F1, looked into", evaluation.worst),
+    Kind(
+        results.CMC,
+        "the cumulative match characteristic: how many queries have a right image by a rank",
+        evaluation.cmc,
+    ),
+    Kind(results.FOLDS, "the figures of each fold", evaluation.folds),
     Kind(results.CONFUSION_PICTURE, "a picture of the confusion matrix", report.svg),
     Kind(results.METHOD_CATEGORIES_PICTURE, "a picture of the figures of each category", report.svg),
     Kind(results.METHODS, "the methods' figures side by side, with intervals", evaluation.methods),

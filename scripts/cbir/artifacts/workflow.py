@@ -21,7 +21,8 @@ def configuration(results: Results, path: Path, names: dict[str, str], found: Fo
     found.fits.append(_SCHEMA.name)
     found.count = f"{len(settings['encoders'])} encoders, {len(settings['methods'])} methods"
     found.source = {key: config.canonical(value) for key, value in settings.items()}
-    absent = next((name for name in settings["methods"] if not results.path(SUMMARY, method=name).is_file()), None)
+    evaluated = settings["methods"] if settings["collection"]["labels"] != "none" else ()
+    absent = next((name for name in evaluated if not results.path(SUMMARY, method=name).is_file()), None)
     found.require(
         absent is None, "evaluation", f"{path} has the method {absent!r}, which is not evaluated", "run again"
     )

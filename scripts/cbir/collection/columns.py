@@ -9,7 +9,7 @@ REJECTED_COLUMNS = ["path", "reason"]
 NOTE_COLUMNS = ["path", "note"]
 HASH_COLUMNS = ["phash", "dhash", "phash_mirrored", "dhash_mirrored"]
 HASHES_COLUMNS = ["sha256", *HASH_COLUMNS]
-GROUP_COLUMNS = ["sha256", "group", "nearest", "distance", "mirrored"]
+GROUP_COLUMNS = ["sha256", "group", "nearest", "distance", "mirrored", "doubted"]
 
 SPLITS = ("train", "val", "test")
 SPLIT_COLUMNS = ["image_id", "path", "category", "label", "sha256"]
@@ -23,4 +23,5 @@ NEAR_DUPLICATE_COLUMNS = [
     "mirrored",
     "across_splits",
     "across_categories",
+    "doubted",
 ]

@@ -28,12 +28,14 @@ def place(name: str, layout: str) -> tuple[str, str]:
 
     Args:
         name: path relative to the collection, with forward slashes.
-        layout: ``categories``, where the first folder is the category, or ``parts``, where the first one is a part of
-            the split and the second the category.
+        layout: ``categories``, where the first folder is the category, ``parts``, where the first one is a part of
+            the split and the second the category, or ``none``, where folders mean nothing.
 
     Returns:
         The category, empty where there is no folder for it, and the split, empty where folders name none.
     """
+    if layout == "none":
+        return "", ""
     folders = name.split("/")[:-1]
     if layout == "categories":
         return (folders[0] if folders else ""), ""

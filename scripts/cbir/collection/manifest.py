@@ -16,7 +16,7 @@ import PIL
 
 from cbir.collection import corrections as corrected
 from cbir.collection import images, perceptual
-from cbir.collection.categories import category_labels
+from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.contents import hash_files, hash_folder
 from cbir.collection.exclusions import EXCLUDED, Exclusions
@@ -61,6 +61,7 @@ def collect(
 
     A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
     in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
+    Where images have no categories (``layout`` none), each file at any depth is one, of the empty category.
     Hidden files and folders (a dot in front), and those that programs keep (see `cbir.collection.exclusions`), are no
     images.
 
@@ -96,7 +97,11 @@ def collect(
         misplaced = {name: _unlisted(name, exclusions, rows[name]) for name in hashes}
         known = {name: dict(row) for name, row in rows.items()}
         columns = [name for name in next(iter(known.values()), {}) if name != "category"]
-    moved = corrected.apply(corrections or {}, known, misplaced)
+    applied = corrections or {}
+    if layout == "none":
+        # Where images have no categories, none is moved to one.
+        applied = {name: row for name, row in applied.items() if row["verdict"] == corrected.EXCLUDE}
+    moved = corrected.apply(applied, known, misplaced)
     findings = _decode_new(
         root, {name: digest for name, digest in hashes.items() if not misplaced[name]}, memory / "decoded.json", workers
     )
@@ -139,7 +144,8 @@ def collect(
         )
     columns = [*IMAGE_COLUMNS, *columns]
     table = pd.DataFrame(kept, columns=columns).sort_values("image_id", ignore_index=True)
-    table["label"] = table["category"].map(category_labels(table["category"]))
+    labels = category_labels(table["category"])
+    table["label"] = [labels.get(category, UNKNOWN) for category in table["category"]]
     refused = pd.DataFrame(
         [
             {"path": os.path.join(root, name if _is_utf8(name) else printable(name)), "reason": reason}
@@ -165,7 +171,7 @@ def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
         return "its name is not UTF-8"
     if reason := exclusions.reason(name):
         return reason
-    if place(name, layout)[0]:
+    if layout == "none" or place(name, layout)[0]:
         return ""
     return "not in a category folder" if layout == "categories" else "not in a category folder of a part such as train"
 
@@ -297,7 +303,8 @@ def require_categories(
 
     Raises:
         InputError: when there is no usable image, only one category, a category folder without a usable image,
-            categories with too few images, or when the folders are not categories but parts of a split.
+            categories with too few images, or when the folders are not categories but parts of a split. Without
+            categories (``layout`` none), when there are fewer than two usable images.
     """
     root, table = Path(folder), found.images
     counts = table["category"].value_counts()
@@ -305,12 +312,19 @@ def require_categories(
     why = f" ({because}; see {listed})" if because else ""
     if table.empty and rows is not None:
         raise InputError(f"The list in {root} names no usable image{why}: correct collection.path or the list's paths.")
+    if layout == "none" and len(table) < 2:
+        held = "a single usable image" if len(table) else "no usable image"
+        raise InputError(f"The image folder {root} holds {held}{why}: a search needs two, so add images.")
     if table.empty:
         inside = "a category folder" if layout == "categories" else "folders such as train/CATEGORY and test/CATEGORY"
         raise InputError(
             f"The image folder {root} holds no usable image in {inside}{why}: set collection.path to a folder with one "
-            "sub-folder a category."
+            "sub-folder a category, or collection.labels to none if the images have no categories."
         )
+    for note, noted in found.notes.groupby("note", sort=True):
+        log.warning("%d images: %s", len(noted), note)
+    if layout == "none":
+        return
     names = list(table["image_id"])
     if layout == "categories" and rows is None and are_parts(names):
         parts = ", ".join(sorted({name.split("/")[0] for name in names}))
@@ -324,7 +338,7 @@ def require_categories(
         hint = (
             f"set collection.path to {root / below}{with_split}, which holds several folders"
             if below and layout == "categories" and rows is None
-            else "give each category a sub-folder, or a name in the list, of its own"
+            else "give each category a sub-folder, or a name in the list, of its own, or set collection.labels to none"
         )
         raise InputError(
             f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
@@ -350,8 +364,6 @@ def require_categories(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
             ", ".join(f"{printable(name)} ({_encoding(name, group)}{counts[name]} images)" for name in group),
         )
-    for note, noted in found.notes.groupby("note", sort=True):
-        log.warning("%d images: %s", len(noted), note)
 
 
 def _encoding(name: str, group: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Find groups of near-duplicates among perceptual hashes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,12 @@ from cbir.files.progress import Progress
 _BLOCK = 2048
 # Of an image that is near to many others, as one form of many is, only so many of the nearest are looked at.
 _NEAREST = 6
+
+# An image of a group, and each other one, differ in at most so many times the bits that two copies may differ in; and
+# in fewer than unrelated images, of which the nearest of `_WAYS` is about 115 bits apart.
+_CHAIN, _UNRELATED = 1.5, 104
+# So many images of one category, and more than this share of it, are more than copies of one picture.
+_MANY, _LARGE_SHARE = 10, 1 / 3
 
 Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Rows, others (rows < others), their distances, and 1 where the other is mirrored."""
@@ -43,7 +50,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     Returns:
         Columns ``GROUP_COLUMNS``, a row for each image that has a near-duplicate, sorted by sha256. ``group`` is the
         smallest sha256 of the group; ``nearest`` the nearest image (of equally near ones the smallest sha256), its
-        ``distance``, and 1 in ``mirrored`` where it is near only as a mirror image.
+        ``distance``, and 1 in ``mirrored`` where it is near only as a mirror image; ``doubted`` is 0, see `doubts`.
 
     Raises:
         InputError: when a hash is none.
@@ -73,9 +80,56 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
             "nearest": digests[nearest],
             "distance": keys // 2,
             "mirrored": keys % 2,
+            "doubted": 0,
         },
         columns=GROUP_COLUMNS,
     )
+
+
+def doubts(found: pd.DataFrame, hashes: pd.DataFrame, categories: Mapping[str, str], distance: int) -> dict[str, str]:
+    """Tell which groups are more than copies of one picture: links that lead from one picture to another.
+
+    Of copies of one picture, one is near to all others. In a chain, as of the frames of a film, each is near to the
+    next, and no image to all. And a group that is a large part of a category, such as shots of one scene or drawings
+    of one layout, would leave the splits of that category next to nothing to divide.
+
+    Args:
+        found: as `groups` returns them.
+        hashes: see `groups`.
+        categories: the category of each content, empty where it has none.
+        distance: see `groups`.
+
+    Returns:
+        Why each such group is doubted, by its name, in the order of names.
+    """
+    sizes = Counter(categories.values())
+    rows = hashes.set_index("sha256")
+    most = max(distance, min(round(_CHAIN * distance), _UNRELATED))
+    reasons = {}
+    for name, digests in found.groupby("group", sort=True)["sha256"]:
+        for category, count in Counter(map(categories.__getitem__, digests)).most_common():
+            if count >= _MANY and count > _LARGE_SHARE * sizes[category]:
+                whole = f"the category {category}" if category else "the collection"
+                reasons[str(name)] = f"{count} of {sizes[category]} images of {whole} are in it"
+        if len(digests) > 2 and str(name) not in reasons:
+            bits = {column: _bits(rows.loc[digests, column]) for column in HASH_COLUMNS}
+            if (least := _radius(bits)) > most:
+                reasons[str(name)] = (
+                    f"its images are linked by others, and each differs from another in {least} bits or more"
+                )
+    return reasons
+
+
+def _radius(bits: dict[str, NDArray[np.float32]]) -> int:
+    """Return the largest distance from the image of a group that is nearest to all others."""
+    # Of very many images some are enough to find one in the middle.
+    ways = [
+        np.maximum(
+            *(BITS - bits[f"{kind}{one}"][:_BLOCK] @ bits[f"{kind}{other}"].T for kind in ("phash", "dhash")),
+        )
+        for one, other, _ in _WAYS
+    ]
+    return int(np.minimum.reduce(ways).max(axis=1).min()) // 2
 
 
 def _confirmed(links: Iterator[Links], digests: pd.Series, confirm: Confirm) -> Iterator[Links]:

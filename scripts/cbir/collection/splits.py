@@ -15,7 +15,7 @@ def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str
 
     Returns:
         Columns ``NEAR_DUPLICATE_COLUMNS``, a row an image. ``group`` counts from 1; ``nearest`` is the image_id of the
-        nearest image; ``mirrored``, ``across_splits`` and ``across_categories`` are 0 or 1.
+        nearest image; ``mirrored``, ``across_splits``, ``across_categories`` and ``doubted`` are 0 or 1.
     """
     of = {digest: name for name, table in tables.items() for digest in table["sha256"]}
     table = groups.merge(images[["image_id", "category", "sha256"]], on="sha256", validate="one_to_one")

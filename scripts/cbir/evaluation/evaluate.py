@@ -1,6 +1,7 @@
-"""Evaluate a method: test images as queries against the gallery of train images."""
+"""Evaluate a method: test images as queries against its gallery."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ import pandas as pd
 
 from cbir.evaluation import measure
 from cbir.evaluation.classification import confusion, precision_recall_f1
+from cbir.evaluation.folds import across, of_each
+from cbir.evaluation.judgements import Judgements, by_category
 from cbir.evaluation.lowest import LEAST_SHARE, RESAMPLES, lowest_f1_shares
 from cbir.evaluation.metrics import REGISTRY
-from cbir.evaluation.relevance import mean_defined
+from cbir.evaluation.relevance import Relevance, mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
@@ -27,6 +30,11 @@ log = logging.getLogger("cbir")
 _CHECKED_QUERIES = 100
 _CHECKED_IMAGES = 1_000_000
 
+CMC_RANKS = 100
+"""The cumulative match characteristic is listed down to this rank."""
+PRECISION_RANKS = (1, 5, 10)
+"""Where the mean precision of each setup of a list of relevant images is measured, as its article does."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -38,6 +46,8 @@ class Evaluation:
     neighbours: pd.DataFrame
     confusion: pd.DataFrame
     worst: dict[str, Any]
+    cmc: pd.DataFrame
+    folds: pd.DataFrame | None = None
 
 
 def evaluate(
@@ -53,12 +63,16 @@ def evaluate(
     seed: int,
     block_bytes: int = exact.BLOCK_BYTES,
     val: FeatureStore | None = None,
+    judgements: Judgements | None = None,
+    setups: Mapping[str, Judgements] | None = None,
+    folds: np.ndarray | None = None,
+    confidence: float = 0.95,
 ) -> Evaluation:
     """Rank the gallery for every query and measure the rankings and the k-nearest-neighbour classification.
 
     Args:
-        gallery: the method's train features.
-        queries: its test features.
+        gallery: the features that are searched, those of train mostly.
+        queries: those of test; the same object as ``gallery`` where a collection is searched by its own images.
         categories: the name of each label.
         index: the gallery's, which must agree with the exact search on a sample of the queries.
         k: neighbours that vote, and results that the metrics "at k" look at.
@@ -69,15 +83,20 @@ def evaluate(
         block_bytes: memory for a block of rankings.
         val: the method's validation features, to which the queries are compared as to a gallery not trained on; None
             leaves that out.
+        judgements: what is right for each query and what is passed over; None: images of its category, and nothing.
+        setups: further ones by name, each measured by ``map_trapezoid`` and ``mp_at_k`` at ``PRECISION_RANKS``.
+        folds: int (queries,), the fold of each query, to have means with intervals over the folds; None: none.
+        confidence: of those intervals.
 
     Returns:
-        ``summary``, with every metric by its key, and with ``val`` ``unseen_gallery`` (see
-        `cbir.evaluation.unseen.unseen_gallery`); ``categories``, best F1 first; ``queries``, one row each;
-        ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted; ``worst``, the category with the
-        lowest F1.
+        ``summary``, with every metric by its key, with ``val`` ``unseen_gallery`` (see
+        `cbir.evaluation.unseen.unseen_gallery`), with ``setups`` and ``folds`` what they measure; ``categories``, best
+        F1 first; ``queries``, one row each; ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted;
+        ``worst``, the category with the lowest F1; ``cmc``, the cumulative match characteristic; ``folds``, a row each.
 
     Raises:
-        InputError: when the gallery is empty, there is no query, a label has no category, or the index disagrees.
+        InputError: when the gallery is empty, there is no query or nothing to find for one, a label has no category, or
+            the index disagrees.
     """
     if not len(gallery.features) or not len(queries.features):
         raise InputError("There are no train or no test images to evaluate: change the split.")
@@ -86,23 +105,37 @@ def evaluate(
         raise InputError(
             "The feature stores have labels that are no category's: remove results/features and run again."
         )
-    listed = min(max(neighbours, k, worst_retrieved), len(gallery.features))
+    judged = by_category(gallery.label, queries.label) if judgements is None else judgements
+    if not judged.ranked.all():
+        query = queries.image_id[judged.ranked.argmin()]
+        raise InputError(f"The gallery holds no image that {query!r} may find: add images, or change the split.")
+    # With everything that is passed over, the shortest ranking decides how many places all have.
+    listed = min(max(neighbours, k, worst_retrieved), int(judged.ranked.min()))
     per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in queries.label]})
-    gtm = int(max(np.count_nonzero(gallery.label == label) for label in np.unique(queries.label)))
+    gtm = int(judged.relevant.max())
     found = np.empty((len(queries.features), listed))
     places = np.empty((len(queries.features), listed), np.int64)
+    right = np.empty((len(queries.features), listed), np.bool_)
     metrics = measure.all_metrics()
     values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
+    first = np.full(len(queries.features), np.nan)
+    by_setup = {name: _Setup(len(queries.features)) for name in setups or {}}
+    checked = _Checked(index, queries, listed, seed)
     progress = Progress("queries ranked", len(queries.features))
-    for rows, order in exact.rankings(queries.features, gallery.features, block_bytes):
-        relevance = gallery.label[order] == queries.label[rows, None]
+    for rows, ranked in exact.rankings(queries.features, gallery.features, block_bytes):
+        checked.keep(rows, ranked, gallery)
+        for name, setup in by_setup.items():
+            setup.measure(rows, (setups or {})[name].judge(rows, ranked)[1])
+        order, relevance = judged.judge(rows, ranked)
+        hit = judged.relevant[rows] > 0
+        first[rows] = np.where(hit, 1 + relevance.argmax(axis=1), np.nan)
         for key, of_queries in values.items():
             of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
-        places[rows] = order[:, :listed]
+        places[rows], right[rows] = order[:, :listed], relevance[:, :listed]
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
         progress.advance(len(order))
-    _require_agreement(index, queries, found, seed)
+    checked.require_agreement()
 
     predicted = majority_vote(gallery.label[places[:, :k]])
     correct = predicted == queries.label
@@ -122,10 +155,16 @@ def evaluate(
         "worst_category": worst_category,
         "gallery": len(gallery.features),
         "features_sha256": {
-            "train": gallery.about.get("features_sha256"),
+            **({} if gallery is queries else {"train": gallery.about.get("features_sha256")}),
             "test": queries.about.get("features_sha256"),
         },
     }
+    if by_setup:
+        summary["setups"] = {name: setup.means() for name, setup in by_setup.items()}
+    of_folds = None
+    if folds is not None:
+        of_folds = of_each(folds, metrics, values, queries.label, predicted, len(categories))
+        summary["folds"] = across(of_folds, confidence)
     if val is not None:
         summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes)
         summary["features_sha256"]["val"] = val.about.get("features_sha256")
@@ -136,9 +175,21 @@ def evaluate(
         neighbours=_neighbours(gallery, queries, found, places, neighbours),
         confusion=_confusion(categories, counts),
         worst=_worst(
-            worst_category, table, per_query, gallery, queries, places, categories, worst_images, worst_retrieved, seed
+            worst_category,
+            table,
+            per_query,
+            gallery,
+            queries,
+            places,
+            right,
+            categories,
+            worst_images,
+            worst_retrieved,
+            seed,
         )
         | {"resamples": RESAMPLES, "seed": seed, "lowest_in": lowest_in(counts, categories, seed)},
+        cmc=_cmc(first, min(CMC_RANKS, len(gallery.features))),
+        folds=of_folds,
     )
 
 
@@ -158,15 +209,67 @@ def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict
     return [{"category": name, "share": share} for share, name in sorted(found, key=lambda item: (-item[0], item[1]))]
 
 
-def _require_agreement(index: Index, queries: FeatureStore, found: np.ndarray, seed: int) -> None:
-    count = min(_CHECKED_QUERIES, len(found), max(1, _CHECKED_IMAGES // index.rows))
-    rows = np.random.default_rng(seed).choice(len(found), count, replace=False)
-    distances, _ = index.search(queries.features[rows], found.shape[1])
-    if not np.allclose(distances, found[rows], rtol=1e-9, atol=1e-9):
-        raise InputError(
-            f"The {index.label} gives other neighbours than the exact search: remove results/index and run again."
+class _Checked:
+    """A sample of the queries, for which the index must give what the exact search gives before any is passed over."""
+
+    def __init__(self, index: Index, queries: FeatureStore, listed: int, seed: int) -> None:
+        count = min(_CHECKED_QUERIES, len(queries.features), max(1, _CHECKED_IMAGES // index.rows))
+        self.rows = np.random.default_rng(seed).choice(len(queries.features), count, replace=False)
+        self.index, self.queries, self.listed = index, queries, listed
+        self.found = np.empty((count, listed))
+
+    def keep(self, rows: slice, order: np.ndarray, gallery: FeatureStore) -> None:
+        """Keep the exact distances of those of a block of queries that are in the sample."""
+        for place in np.flatnonzero((self.rows >= rows.start) & (self.rows < rows.stop)):
+            row = self.rows[place]
+            near = order[row - rows.start, : self.listed]
+            self.found[place] = exact.euclidean(self.queries.features[row], gallery.features[near])
+
+    def require_agreement(self) -> None:
+        distances, _ = self.index.search(self.queries.features[self.rows], self.listed)
+        if not np.allclose(distances, self.found, rtol=1e-9, atol=1e-9):
+            raise InputError(
+                f"The {self.index.label} gives other neighbours than the exact search: remove results/index and run "
+                "again."
+            )
+        log.info(
+            "%s and exact search agree on the %d nearest of %d queries", self.index.label, self.listed, len(self.rows)
         )
-    log.info("%s and exact search agree on the %d nearest of %d queries", index.label, found.shape[1], count)
+
+
+class _Setup:
+    """What one setup of a list of relevant images measures, for each query."""
+
+    def __init__(self, queries: int) -> None:
+        self.values = {name: np.empty(queries) for name in ("map_trapezoid", *_mp_at())}
+
+    def measure(self, rows: slice, relevance: Relevance) -> None:
+        self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance)
+        for name, k in _mp_at().items():
+            self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k=k)
+
+    def means(self) -> dict[str, Any]:
+        """Return the mean of each over the ``queries`` that have something to find; None where there is none."""
+        defined = int(np.count_nonzero(~np.isnan(self.values["map_trapezoid"])))
+        means = {name: mean_defined(values) if defined else None for name, values in self.values.items()}
+        return {"queries": defined, **means}
+
+
+def _mp_at() -> dict[str, int]:
+    return {f"mp_at_{k}": k for k in PRECISION_RANKS}
+
+
+def _cmc(first: np.ndarray, ranks: int) -> pd.DataFrame:
+    """Return the cumulative match characteristic: the share of queries whose first right image is at a rank or before.
+
+    Args:
+        first: float64 (queries,), that image's rank, from 1; NaN for a query without one, which is left out.
+        ranks: down to which rank.
+    """
+    defined = first[~np.isnan(first)].astype(np.int64)
+    counts = np.cumsum(np.bincount(defined, minlength=ranks + 1))[1 : ranks + 1]
+    share = counts / len(defined) if len(defined) else np.full(ranks, np.nan)
+    return pd.DataFrame({"rank": range(1, ranks + 1), "cmc": share})
 
 
 def _categories(categories: list[str], counts: np.ndarray, truth: np.ndarray, nmrr: np.ndarray) -> pd.DataFrame:
@@ -213,6 +316,7 @@ def _worst(
     gallery: FeatureStore,
     queries: FeatureStore,
     places: np.ndarray,
+    right: np.ndarray,
     categories: list[str],
     images: int,
     retrieved: int,
@@ -221,7 +325,7 @@ def _worst(
     """Look into one category as the study did: some of its test images, a few results each, what it is taken for."""
     rows = np.flatnonzero(per_query["category"] == category)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(images, len(rows)), replace=False))
-    relevance = gallery.label[places[chosen, :retrieved]] == queries.label[chosen, None]
+    relevance = right[chosen, :retrieved]
     values = REGISTRY["nmrr-at-k"].per_query(relevance, k=retrieved)
     wrong = per_query.loc[rows[per_query["predicted"].iloc[rows] != category], "predicted"].value_counts()
     strangers = pd.Series(

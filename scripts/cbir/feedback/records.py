@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from cbir.collection.categories import names_of
 from cbir.features.store import FeatureStore
 from cbir.feedback.refinement import Refinement, Round, as_json
 from cbir.feedback.rounds import Gallery, RoundResult
@@ -32,7 +33,7 @@ GAIN_COLUMNS = [
 
 def gallery(store: FeatureStore, categories: Sequence[str]) -> Gallery:
     """Return a method's train features as the gallery of a search; ``categories`` holds the name of each label."""
-    return Gallery(store.features, [str(name) for name in store.image_id], np.array(categories)[store.label])
+    return Gallery(store.features, [str(name) for name in store.image_id], names_of(store.label, categories))
 
 
 def record(

@@ -46,6 +46,20 @@ def handler(
     return made
 
 
+def to_console(form: str = "%(asctime)s %(levelname)s %(message)s") -> None:
+    """Let a program write its log lines to standard error, without those that TensorFlow writes in Python.
+
+    It advises on how its converter is called, which no user of the program can change.
+
+    Args:
+        form: what a line says, as `logging.Formatter` takes it.
+    """
+    console = handler(form=form)
+    # The converter writes to absl's logger, whose level cannot be set before absl is imported and makes it.
+    console.addFilter(lambda record: record.name not in ("absl", "tensorflow") or record.levelno >= logging.ERROR)
+    logging.basicConfig(level=logging.INFO, handlers=[console])
+
+
 def _open(path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cbir.files.atomic import replaced_name
-from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_SEVERAL_METHODS, match
+from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_LABELS, OF_PROTOCOLS, OF_SEVERAL_METHODS, match
 
 # The first that matches counts.
 _PATTERNS = (
@@ -14,6 +14,11 @@ _PATTERNS = (
     ENCODED_OUTSIDE.replace("{outside}", ".{outside}") + ".lock",
     ENCODED_PART.replace("{shard}", "{outside}"),
     *FILES,
+)
+_JOBS_OF_LABELS = ("suspects", "compare_methods", "evaluate/{method}", "plot_evaluation/{method}")
+_OF_LABELS = (
+    *OF_LABELS,
+    *(f"{kind}/{job}.{ending}" for job in _JOBS_OF_LABELS for kind, ending in (("logs", "log"), ("benchmarks", "tsv"))),
 )
 
 
@@ -26,6 +31,8 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
     Args:
         results: the folder ``results`` of a run.
         asked: what the wildcards of `cbir.results` may stand for; those that it does not list may stand for anything.
+            ``labels`` is empty where the images have none.
+            ``protocol``: which of `cbir.results.OF_PROTOCOLS` there are.
         endings: those of the files of all kinds of index.
 
     Returns:
@@ -49,8 +56,13 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
 
 
 def _is_left_over(name: str, asked: Mapping[str, Collection[str]], endings: Collection[str]) -> bool:
+    if not asked.get("labels", True) and any(match(pattern, name) is not None for pattern in _OF_LABELS):
+        return True
     if name in OF_SEVERAL_METHODS:
         return len(asked["method"]) < 2
+    for what, pattern in OF_PROTOCOLS.items():
+        if match(pattern, name) is not None and what not in asked.get("protocol", OF_PROTOCOLS):
+            return True
     for pattern in _PATTERNS:
         values = match(pattern, name)
         if values is not None and values.get("ending") in (None, *endings):

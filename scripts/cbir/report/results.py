@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cbir import results
+from cbir.collection.roles import gallery_of
 from cbir.report import pictures
 from cbir.results import IMAGES, SPLIT, SUMMARY
 
@@ -38,7 +39,7 @@ class Results(results.Results):
 
     Attributes:
         splits: the manifest of each split.
-        methods: the best ranking (lowest ANMRR) first.
+        methods: the best ranking (lowest ANMRR) first; without labels by name, and their summaries are empty.
 
     Raises:
         InputError: when a file is missing or damaged.
@@ -48,10 +49,15 @@ class Results(results.Results):
         super().__init__(root)
         self.config, self.names = config, names
         self.splits = {name: self.split(name) for name in names["split"]}
-        methods = (Method(name, self.json(SUMMARY, method=name)) for name in names["method"])
+        methods = (Method(name, self.json(SUMMARY, method=name) if self.labelled else {}) for name in names["method"])
         self.methods = sorted(methods, key=_order)
         self._by_id = self.images.set_index("image_id")
         self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
+
+    @functools.cached_property
+    def gallery(self) -> str:
+        """The split that is searched."""
+        return gallery_of(self.config["split"]["protocol"])
 
     def vector(self, pattern: str, **names: str) -> str:
         """Return an SVG file as a ``data:`` URI.
@@ -62,12 +68,16 @@ class Results(results.Results):
         return pictures.vector(self.path(pattern, **names))
 
     def card(self, image_id: str, **more: Any) -> dict[str, Any]:
-        """Return an image as the templates show it; a name that is not in the collection is the path of a file."""
+        """Return an image as the templates show it; a name that is not in the collection is the path of a file.
+
+        Its ``category`` is empty where images have none, and None where it is not ``inside`` the collection.
+        """
         inside = image_id in self._by_id.index
         path = self._by_id.at[image_id, "path"] if inside else image_id
         category = str(self._by_id.at[image_id, "category"]) if inside else None
         name = PurePosixPath(image_id).name
-        return {"image_id": image_id, "name": name, "category": category, "picture": self._picture(path), **more}
+        found = {"image_id": image_id, "name": name, "inside": inside, "category": category}
+        return {**found, "picture": self._picture(path), **more}
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -90,4 +100,4 @@ def expand(patterns: Iterable[str], names: Mapping[str, Sequence[str]]) -> list[
 
 
 def _order(method: Method) -> tuple[float, float, str]:
-    return method.summary["anmrr"], -method.summary["accuracy"], method.name
+    return method.summary.get("anmrr", 0), -method.summary.get("accuracy", 0), method.name

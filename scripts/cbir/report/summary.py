@@ -22,8 +22,15 @@ def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any
     """
     held = Results(results)
     rejected = len(held.table(REJECTED, ["path"]))
-    doubtful = len(held.table(SUSPECTS, ["image_id"]))
     methods = held.json(CONFIGURATION)["methods"]
+    if not held.labelled:
+        lines = [
+            "",
+            f"Images used: {len(held.images):,}, without categories; files rejected: {rejected:,} (rejected.csv)",
+            f"Methods: {', '.join(sorted(methods))}; nothing is evaluated without categories",
+        ]
+        return "\n".join(map(printable, lines + _places(held, serve)))
+    doubtful = len(held.table(SUSPECTS, ["image_id"]))
     shown = {method: figures(held.json(SUMMARY, method=method)) for method in methods}
     rows = [["method", *next(iter(shown.values()))], *([method, *row.values()] for method, row in shown.items())]
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
@@ -35,10 +42,13 @@ def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any
             "  ".join([f"  {name:{first}}", *(f"{cell:>{width}}" for cell, width in zip(row, others, strict=True))])
             for name, *row in rows
         ),
-        f"Report: {held.path(REPORT).resolve()}",
-        f"Search: {serve}",
+        *_places(held, serve),
     ]
     return "\n".join(map(printable, lines))
+
+
+def _places(held: Results, serve: str) -> list[str]:
+    return [f"Report: {held.path(REPORT).resolve()}", f"Search: {serve}"]
 
 
 def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:

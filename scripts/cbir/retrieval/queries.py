@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from cbir.collection.categories import names_of
 from cbir.features.store import FeatureStore
+from cbir.files.hashes import sha256_json
 from cbir.retrieval.index import Index
 
 
@@ -61,8 +64,28 @@ def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
     return str(ranked["image_id"].iloc[round(share * (len(ranked) - 1))])
 
 
+def draw(image_ids: NDArray[np.object_], digests: NDArray[np.object_], seed: int, place: int) -> str:
+    """Draw an example query from a gallery: one of its images by a hash of seed and content.
+
+    Args:
+        image_ids: (n,) text.
+        digests: (n,) text, the SHA-256 of each image's content.
+        seed: another seed draws others.
+        place: which of the draws, from 0; there are no more different ones than images.
+
+    Returns:
+        An image_id.
+    """
+    order = sorted(range(len(digests)), key=lambda row: sha256_json([seed, str(digests[row])]))
+    return str(image_ids[order[place % len(order)]])
+
+
 def as_data(image_id: str, category: str, method: str, found: list[Neighbour], categories: list[str]) -> dict[str, Any]:
-    """Return a query and its results as plain data; ``right`` is null when the query's category is not known."""
+    """Return a query and its results as plain data.
+
+    ``category`` is null where that of an image is not known, and ``right`` where the query's is not.
+    """
+    names = [str(name) or None for name in names_of(np.array([item.label for item in found], np.int64), categories)]
     return {
         "query": image_id,
         "category": category or None,
@@ -72,10 +95,10 @@ def as_data(image_id: str, category: str, method: str, found: list[Neighbour], c
             {
                 "rank": item.rank,
                 "image_id": item.image_id,
-                "category": categories[item.label],
+                "category": name,
                 "distance": item.distance,
-                "right": categories[item.label] == category if category else None,
+                "right": name == category if category else None,
             }
-            for item in found
+            for item, name in zip(found, names, strict=True)
         ],
     }

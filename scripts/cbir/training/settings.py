@@ -1,7 +1,7 @@
 """The choices of one training, as a person writes them in the configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from cbir.evaluation.metrics import REGISTRY as METRICS
@@ -46,6 +46,8 @@ class TrainingSettings:
         categories_per_batch: P; fewer where the collection has fewer.
         images_per_category: K; where a category has fewer images they repeat.
         epochs: at most this many.
+        most_images: images that the whole training is shown, at most, so that large collections get fewer epochs. None
+            sets no limit.
         steps_per_epoch: batches an epoch; None for as many as show every image at least once.
         learning_rate: Adam's, at its peak.
         schedule: ``cosine`` falls to 0 at the last epoch, ``constant`` stays.
@@ -74,8 +76,9 @@ class TrainingSettings:
     mixed_precision: bool
     augment: AugmentSettings
     seed: int
-    # Absent from the settings of a training that freezes nothing, so that its checkpoint stays valid.
+    # Absent from the settings of a training that does not use them.
     freeze_below: str | None = None
+    most_images: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with.
@@ -115,6 +118,13 @@ class TrainingSettings:
         _refuse_unknown(values["augment"], AugmentSettings, "augment.")
         return cls(**values | {"augment": AugmentSettings(**values["augment"])})
 
+    def within_most_images(self, images: int) -> "TrainingSettings":
+        """Return these settings with as many epochs of so many ``images`` as ``most_images`` allows, at least one."""
+        if self.most_images is None:
+            return self
+        epochs = min(self.epochs, max(1, self.most_images // images))
+        return replace(self, epochs=epochs, warmup_epochs=min(self.warmup_epochs, epochs - 1))
+
 
 _CHOICES = {
     "mining": get_args(Mining),
@@ -126,6 +136,7 @@ _AT_LEAST = {
     "categories_per_batch": 2,
     "images_per_category": 2,
     "epochs": 1,
+    "most_images": 1,
     "steps_per_epoch": 1,
     "warmup_epochs": 0,
     "patience": 1,

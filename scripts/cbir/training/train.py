@@ -101,7 +101,15 @@ class _Trainer:
         shape = encoder.input_shape[1:]
         self.train_photographs = Photographs(train_set.paths, shape, options.crop)
         self.val_photographs = Photographs(val_set.paths, shape, options.crop)
-        self.steps = len(self._batches(epoch=1))
+        batches = self._batches(epoch=1)
+        self.steps = len(batches)
+        asked, self.settings = settings.epochs, settings.within_most_images(batches.size)
+        settings = self.settings
+        if settings.epochs < asked:
+            log.info(
+                "%d epochs instead of %d: each shows %s images, and training.most_images is %s",
+                *(settings.epochs, asked, f"{batches.size:,}", f"{settings.most_images:,}"),
+            )
         # Labels are indices for a loss that has variables for each category.
         self.objective = objective.build(settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1])
         computing = half_precision_twin(encoder) if settings.mixed_precision else encoder

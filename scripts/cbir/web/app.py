@@ -68,12 +68,17 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
 
 @dataclass(frozen=True)
 class _Query:
-    """What is looked for; ``category`` is None for an image from outside."""
+    """What is looked for; ``category`` is None for an image from outside, and empty where images have none."""
 
     name: str
     sha256: str
     category: str | None
     about: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is none of the collection's images."""
+        return self.category is None
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class _Pages:
         library = self.library
         chosen, words = request.args.get("category", ""), request.args.get("search", "").strip()
         queries = library.methods[method].queries
-        narrowed = bool(chosen or words)
+        narrowed = bool(chosen or words or not library.categories)
         found = list(self.matching(queries, chosen, words)) if narrowed else []
         number = request.args.get("page", "1")
         page = min(
@@ -180,6 +185,7 @@ class _Pages:
             ],
             chosen=chosen,
             words=words,
+            is_list=narrowed,
             everything=link(category="", search=""),
             found=len(found),
             shown=[(image, self.link(self.start(method, image.image_id))) for image in shown],
@@ -227,7 +233,7 @@ class _Pages:
             view=self.link(state.ranking()),
             query=query,
             also=[self.further(state, ref) for ref in state.also],
-            answer=searches.answer(state) if known is None else None,
+            answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
             right=None if known is None else sum(card.image.category == known for card in cards),
             cards=cards,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
@@ -272,7 +278,7 @@ class _Pages:
             about = "An image of your own" if state.box is None else "A part of the image"
             return _Query(self.held.outside.get(digest).name, digest, None, about)
         image = self.library.images[state.query or ""]
-        return _Query(image.name, image.sha256, image.category, "")
+        return _Query(image.name, image.sha256, image.category, image.folder)
 
     def further(self, state: State, ref: str) -> tuple[str, str, str, str]:
         """Return name, SHA-256, verdict and the link without it of an image that the search begins with."""

@@ -47,6 +47,11 @@ class Image:
         """The file's name."""
         return PurePosixPath(self.image_id).name
 
+    @property
+    def folder(self) -> str:
+        """Where it lies in the collection; empty at its top."""
+        return self.image_id.rpartition("/")[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Method:
@@ -123,7 +128,7 @@ class Library:
         pictures: the images by the SHA-256 of their content.
         by_key: image_ids by what flags call the images, see `state.image_key`.
         facts: what the table of images says of each image beyond the usual columns, by image_id.
-        categories: names with their numbers of images, in order.
+        categories: names with their numbers of images, in order; none where images have no categories.
         examples: an image of each category.
         methods: by name; the best ranking first, as in the report, if they were evaluated, else in order.
         values: of each column that results are filtered by, its values in order.
@@ -146,7 +151,8 @@ class Library:
         }
         self.pictures = {image.sha256: image for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
-        self.categories = dict(sorted(Counter(map(str, table["category"])).items()))
+        named = table.loc[table["category"] != "", "category"]
+        self.categories = dict(sorted(Counter(map(str, named)).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
         further = [name for name in table.columns if name not in IMAGE_COLUMNS]
         self.facts = dict(zip(table["image_id"], table[further].astype(str).to_dict("records"), strict=True))
@@ -201,17 +207,17 @@ class Library:
                         f"{path} holds the image {unknown!r}, which is not in the collection's images.csv: "
                         "run the workflow again."
                     )
-        train = stores["train"]
-        image_ids = [str(image_id) for image_id in train.image_id]
+        searched = stores[self.files.gallery]
+        image_ids = [str(image_id) for image_id in searched.image_id]
         categories = np.array([self.images[image_id].category for image_id in image_ids], dtype=np.str_)
         vectors = {
             str(image_id): vector
             for held in stores.values()
             for image_id, vector in zip(held.image_id, held.features, strict=True)
         }
-        gallery = Gallery(train.features, image_ids, categories)
+        gallery = Gallery(searched.features, image_ids, categories)
         values = {column: self._columns[column] for column in self.values}
-        return Method(name, gallery, train.about, vectors, values, self._group)
+        return Method(name, gallery, searched.about, vectors, values, self._group)
 
     def read(self, image: Image) -> bytes:
         """Return the bytes of an image's file.
@@ -266,10 +272,13 @@ class Library:
         return [self.pictures[other] for other in others if other in self.pictures]
 
     def category(self, state: State) -> str | None:
-        """Return the category of a search's query; None for an image from outside, a part, or several images."""
+        """Return the category of a search's query; None for an image from outside, a part, or several images.
+
+        None, too, where images have no categories.
+        """
         if state.query is None or state.box is not None or state.also:
             return None
-        return self.images[state.query].category
+        return self.images[state.query].category or None
 
     @cached_property
     def version(self) -> str:

@@ -54,9 +54,12 @@ def check(
         # For `oneOf` report all alternatives, not the errors within one of them.
         raise InputError(_sentence(error.parent or error))
     if given is not None:
+        config = _without_trainings(_choose_source(config, given), given, tell)
         config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
     _choose_given_split(complete, given or {})
+    if complete["collection"]["labels"] == "none":
+        _leave_out_what_needs_labels(complete)
     _check_references(complete)
     return complete
 
@@ -138,6 +141,40 @@ def _require_plain(value: Any, key: str) -> None:
             _require_plain(item, f"{key}.{name}".removeprefix("."))
 
 
+def _is_given(given: Any, *path: str) -> bool:
+    """Tell whether ``--configfile`` files or ``--config`` give a key."""
+    for name in path:
+        if not isinstance(given, dict) or name not in given:
+            return False
+        given = given[name]
+    return True
+
+
+def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Let a path that is given choose the source if none is given: that of files lists images, others hold them."""
+    path = config["collection"]["path"]
+    if path is None or not _is_given(given, "collection", "path") or _is_given(given, "collection", "source"):
+        return config
+    source = "manifest" if os.path.isfile(path) else "folder"
+    return config | {"collection": config["collection"] | {"source": source}}
+
+
+def _without_trainings(config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
+    """Leave out encoders that are trained by default where there are no labels to train them with."""
+    if config["collection"].get("labels") != "none":
+        return config
+    encoders = dict(config["encoders"])
+    tell(
+        "The images have no categories (collection.labels is none): all of them are the gallery, and nothing is "
+        "trained, evaluated, compared or simulated."
+    )
+    for name, row in encoders.items():
+        if row is not None and row.get("training") is not None and not _is_given(given, "encoders", name):
+            encoders[name] = None
+            tell(f"The encoder {name} is left out: it is trained by categories.")
+    return config | {"encoders": encoders, "comparison": config["comparison"] | {"pairs": []}}
+
+
 def _without_users_of_what_is_off(
     config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -146,12 +183,7 @@ def _without_users_of_what_is_off(
     encoders, methods, feedback = config["encoders"], config["methods"], config["feedback"]
 
     def is_given(*path: str) -> bool:
-        part: Any = given
-        for name in path:
-            if not isinstance(part, dict) or name not in part:
-                return False
-            part = part[name]
-        return True
+        return _is_given(given, *path)
 
     def is_off(rows: dict[str, Any], name: str) -> bool:
         return name in rows and rows[name] is None
@@ -218,6 +250,32 @@ def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
             "take one of the two out."
         )
     split["protocol"] = "given"
+
+
+def _leave_out_what_needs_labels(config: dict[str, Any]) -> None:
+    """Ask for nothing that needs the categories of images.
+
+    Raises:
+        InputError: when an encoder, a method or the split needs them.
+    """
+    why = "by categories, but collection.labels is none"
+    if trained := sorted(name for name, row in config["encoders"].items() if row["training"] is not None):
+        off = ", ".join(f"{name}: null" for name in trained)
+        raise InputError(
+            f"config: encoders.{trained[0]}.training trains {why}: switch off what is trained "
+            f"(`encoders: {{{off}}}`), or set training to null."
+        )
+    for name, row in config["methods"].items():
+        if "choose" in row:
+            raise InputError(f"config: methods.{name}.choose compares values {why}: give each option one value.")
+    if config["split"]["from"] is not None:
+        raise InputError(
+            f"config: split.from is {config['split']['from']}, but without labels nothing is split: take it out."
+        )
+    config["split"]["protocol"] = "gallery"
+    config["comparison"]["pairs"] = []
+    config["queries"]["choose"] = []
+    config["feedback"]["simulation"]["methods"] = []
 
 
 def check_value(value: Any, schema: dict[str, Any], key: str) -> Any:
@@ -292,6 +350,11 @@ def _check_references(config: dict[str, Any]) -> None:
     own = {"folder": "the folder of images", "manifest": "the CSV file that lists them"}
     if source in own and path is None:
         raise InputError(f"config: collection.path is not set; with source: {source} it must name {own[source]}.")
+    if config["split"]["protocol"] == "gallery" and config["collection"]["labels"] != "none":
+        raise InputError(
+            "config: split.protocol is gallery, which leaves no image to evaluate with: set collection.labels to none, "
+            "or choose another protocol."
+        )
     if config["split"]["from"] == "manifest" and source != "manifest":
         raise InputError(f"config: split.from is manifest, but collection.source is {source}: set it to manifest.")
     if config["split"]["from"] == "folders" and source == "manifest":

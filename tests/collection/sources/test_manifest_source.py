@@ -106,3 +106,16 @@ def test_a_list_without_usable_images(tmp_path: Path) -> None:
         require_categories(
             tmp_path / "in", collect(tmp_path / "in", tmp_path / "m", rows=rows), "rejected.csv", rows=rows
         )
+
+
+def test_without_labels_a_list_needs_no_categories(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,split,camera\na.jpg,,x\nb.jpg,ignore,y\n")
+    found = manifest.read(tmp_path / "list.csv", labelled=False)
+    assert found == {
+        "a.jpg": {"split": "", "camera": "x", "category": ""},
+        "b.jpg": {"split": "ignore", "camera": "y", "category": ""},
+    }
+    with pytest.raises(InputError, match="has no column 'category', but path, split, camera: add it, or set coll"):
+        manifest.read(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text("path,category\na.jpg,lion;cub\n")
+    assert manifest.read(tmp_path / "list.csv", labelled=False) == {"a.jpg": {"category": ""}}

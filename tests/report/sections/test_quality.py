@@ -10,7 +10,18 @@ from report_run import Run
 def near(run: Run, rows: list[list[Any]]) -> None:
     """Write near-duplicates: group, category's number, image's number, split, across splits, across categories."""
     table = [
-        [group, run.image(label, number), run.categories[label], split, run.image(label, 0), 9, 0, splits, categories]
+        [
+            group,
+            run.image(label, number),
+            run.categories[label],
+            split,
+            run.image(label, 0),
+            9,
+            0,
+            splits,
+            categories,
+            0,
+        ]
         for group, label, number, split, splits, categories in rows
     ]
     run.csv("collection/near_duplicates.csv", pd.DataFrame(table, columns=NEAR_DUPLICATE_COLUMNS))

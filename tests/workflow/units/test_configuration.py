@@ -289,7 +289,8 @@ def test_texts_are_read_by_what_the_schema_asks_for(path: str, text: Any, meant:
 def test_a_text_that_switches_a_row_off() -> None:
     found = changed("methods.combined", "null")
     found["comparison"]["pairs"] = [["pretrained", "finetuned"]]
-    assert sorted(module.check(found, SCHEMA)["methods"]) == ["finetuned", "pretrained", "siamese"]
+    left = {"expanded", "finetuned", "finetuned-expanded", "pretrained", "siamese"}
+    assert set(module.check(found, SCHEMA)["methods"]) == left
 
 
 @pytest.mark.parametrize(
@@ -363,20 +364,24 @@ def given(changes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def test_an_encoder_switched_off_takes_the_defaults_that_need_it_along() -> None:
     found, said = given({"encoders": {"siamese": None, "finetuned": "null"}})
-    assert list(found["encoders"]) == list(found["methods"]) == ["pretrained"]
-    assert found["comparison"]["pairs"] == []
+    assert list(found["encoders"]) == ["pretrained"]
+    assert list(found["methods"]) == ["pretrained", "expanded"]
+    assert found["comparison"]["pairs"] == [["pretrained", "expanded"]]
     assert said == [
         "The method siamese is left out: it needs the encoder siamese, which is switched off.",
         "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
         "The method combined is left out: it needs the method finetuned, which is switched off.",
+        "The method finetuned-expanded is left out: it needs the method finetuned, which is switched off.",
         "The comparison of pretrained with finetuned is left out: finetuned is switched off.",
         "The comparison of pretrained with combined is left out: combined is switched off.",
+        "The comparison of finetuned with finetuned-expanded is left out: finetuned is switched off.",
     ]
 
 
 def test_methods_switched_off_take_encoders_that_nothing_else_uses_along() -> None:
     found, said = given({"methods": {"pretrained": None, "combined": None}})
-    assert sorted(found["encoders"]) == sorted(found["methods"]) == ["finetuned", "siamese"]
+    assert sorted(found["encoders"]) == ["finetuned", "siamese"]
+    assert sorted(found["methods"]) == ["finetuned", "finetuned-expanded", "siamese"]
     assert found["feedback"]["method"] == "siamese"
     assert "feedback.method is siamese: pretrained is switched off." in said
     # An encoder that a person names is wanted.
@@ -414,10 +419,10 @@ def test_each_ready_configuration(path: Path, tmp_path: Path) -> None:
 
 def test_a_null_row_is_off_and_its_users_must_be_too() -> None:
     off = changed("methods.combined", None)
-    off["methods"]["finetuned"] = off["encoders"]["finetuned"] = None
+    off["methods"]["finetuned"] = off["methods"]["finetuned-expanded"] = off["encoders"]["finetuned"] = None
     off["comparison"]["pairs"] = []
     found = module.check(off, SCHEMA)
-    assert sorted(found["methods"]) == ["pretrained", "siamese"]
+    assert sorted(found["methods"]) == ["expanded", "pretrained", "siamese"]
     assert sorted(found["encoders"]) == ["pretrained", "siamese"]
 
 
@@ -506,3 +511,58 @@ def test_a_given_split_is_chosen_by_where_it_comes_from() -> None:
     assert module.check(config, SCHEMA, {"split": {"from": "folders"}})["split"]["protocol"] == "given"
     with pytest.raises(InputError, match=r"split\.from is folders.*but split\.protocol is random"):
         module.check(config, SCHEMA, {"split": {"from": "folders", "protocol": "random"}})
+
+
+ALBUM = {"collection": {"path": "album", "labels": "none"}}
+
+
+def test_without_labels_what_needs_them_is_left_out() -> None:
+    found, said = given(ALBUM)
+    assert list(found["encoders"]) == list(found["methods"]) == ["pretrained"]
+    assert found["collection"]["source"] == "folder" and found["split"]["protocol"] == "gallery"
+    assert found["comparison"]["pairs"] == found["queries"]["choose"] == []
+    assert found["feedback"]["simulation"]["methods"] == []
+    assert said == [
+        "The images have no categories (collection.labels is none): all of them are the gallery, and nothing is "
+        "trained, evaluated, compared or simulated.",
+        "The encoder siamese is left out: it is trained by categories.",
+        "The encoder finetuned is left out: it is trained by categories.",
+        "The method siamese is left out: it needs the encoder siamese, which is switched off.",
+        "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
+        "The method combined is left out: it needs the method finetuned, which is switched off.",
+    ]
+    # What it has become passes as it is: `make inspect` checks it again.
+    assert module.check(found, SCHEMA) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"encoders": {"siamese": {"seed": 1}, "finetuned": {"batch": 3}}},
+            "config: encoders.finetuned.training trains by categories, but collection.labels is none: switch off what "
+            "is trained (`encoders: {finetuned: null, siamese: null}`), or set training to null.",
+        ),
+        (
+            {"methods": {"mine": {"of": "pretrained", "steps": [{"pca": [2, 4]}], "choose": "val"}}},
+            "methods.mine.choose compares values by categories, but collection.labels is none",
+        ),
+        ({"split": {"from": "folders"}}, "split.from is folders, but without labels nothing is split: take it out"),
+    ],
+)
+def test_what_a_person_asks_for_and_needs_labels_is_an_error(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        given(ALBUM | changes)
+
+
+def test_with_labels_something_must_be_a_query() -> None:
+    with pytest.raises(InputError, match=r"split\.protocol is gallery, which leaves no image to evaluate with"):
+        check("split.protocol", "gallery")
+
+
+def test_a_path_chooses_the_source(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").touch()
+    assert given({"collection": {"path": str(tmp_path)}})[0]["collection"]["source"] == "folder"
+    assert given({"collection": {"path": str(tmp_path / "list.csv")}})[0]["collection"]["source"] == "manifest"
+    with pytest.raises(InputError, match=r"collection\.source is digits, which does not read it"):
+        given({"collection": {"path": str(tmp_path), "source": "digits"}})

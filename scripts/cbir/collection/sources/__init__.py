@@ -17,8 +17,9 @@ A source whose images lie on this machine already, at ``collection.path``, defin
     Raises `InputError` when there is nothing at the path.
 ``contents(settings, memory: Path) -> str``
     A hash of everything there. ``memory`` is a file in which hashes are remembered. ``settings`` is the whole section.
-``read(path) -> Mapping[str, Mapping[str, str]]``
-    Only where folders do not say it: what is known of each image, see `manifest.Rows`.
+``read(path, labelled: bool) -> Mapping[str, Mapping[str, str]]``
+    Only where folders do not say it: what is known of each image, see `manifest.Rows`. Unless ``labelled``, the images
+    have no categories.
 
 Packages that take long to load are imported inside ``fetch``, because the workflow asks each run for the other two.
 Files beside an entry that are named as it is, such as ``sample.csv``, count as its code.

@@ -16,7 +16,6 @@ SETTINGS = ("path",)
 Rows = dict[str, dict[str, str]]
 """What a list says of each image, by its path relative to the list: ``category``, and further columns."""
 
-_REQUIRED = ("path", "category")
 # The columns of images.csv that are found out.
 _TAKEN = {"image_id", "label", "sha256", "width", "height", "bytes"}
 _LARGEST = 200_000_000
@@ -36,16 +35,17 @@ def require(settings: Mapping[str, Any]) -> None:
 
 def contents(settings: Mapping[str, Any], memory: Path) -> str:
     """Return one hash over the list and the images in it."""
-    rows = read(settings["path"])
+    rows = read(settings["path"], settings.get("labels") != "none")
     return sha256_json([rows, hash_files(Path(settings["path"]).parent, sorted(rows), memory)])
 
 
-def read(path: str | Path) -> Rows:
+def read(path: str | Path, labelled: bool = True) -> Rows:
     """Read a list of images: UTF-8, a header, commas, semicolons or tabs between the cells.
 
     Args:
         path: the file. Its columns are ``path`` (relative to the file, with forward slashes) and ``category``, and any
             of ``split`` (train or gallery, val, test or query, ignore), ``group``, and others, which are carried along.
+        labelled: whether images have categories; else the column is not looked at, and need not be there.
 
     Returns:
         The rows, sorted by path; ``split`` is ``train``, ``val``, ``test``, ``ignore`` or empty.
@@ -64,19 +64,22 @@ def read(path: str | Path) -> Rows:
             reader = csv.DictReader(file, delimiter=separator, strict=True)
             names = [str(name).strip() for name in reader.fieldnames or []]
             reader.fieldnames = names
-            for name in _REQUIRED:
+            for name in ("path", "category") if labelled else ("path",):
                 if name not in names:
-                    raise InputError(f"{path} has no column {name!r}, but {', '.join(names) or 'nothing'}: add it.")
+                    other = ", or set collection.labels to none" if name == "category" else ""
+                    raise InputError(
+                        f"{path} has no column {name!r}, but {', '.join(names) or 'nothing'}: add it{other}."
+                    )
             if bad := sorted(_TAKEN & set(names)) or [name for name in names if not name or names.count(name) > 1]:
                 raise InputError(f"{path} has a column {bad[0]!r} that is not admitted or there twice: rename it.")
             for row in reader:
-                _add(rows, row, f"{path}, line {reader.line_num}")
+                _add(rows, row, f"{path}, line {reader.line_num}", labelled)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a readable CSV file in UTF-8 ({error}): mend it.") from None
     return dict(sorted(rows.items()))
 
 
-def _add(rows: Rows, row: dict[Any, Any], where: str) -> None:
+def _add(rows: Rows, row: dict[Any, Any], where: str, labelled: bool) -> None:
     if None in row or None in row.values():
         raise InputError(f"{where}: the row has another number of cells than the header: mend it.")
     cells = {str(name): str(value).strip() for name, value in row.items()}
@@ -89,6 +92,8 @@ def _add(rows: Rows, row: dict[Any, Any], where: str) -> None:
     name = place.as_posix()
     if name in rows:
         raise InputError(f"{where}: {name!r} is listed twice: remove one of the rows.")
+    if not labelled:
+        cells["category"] = ""
     if ";" in cells["category"]:
         raise InputError(f"{where}: {cells['category']!r} are several categories, but an image has one: choose one.")
     if "split" in cells:
@@ -96,6 +101,6 @@ def _add(rows: Rows, row: dict[Any, Any], where: str) -> None:
         cells["split"] = given if given in ("", IGNORED) else split_of(given)
         if given and not cells["split"]:
             raise InputError(f"{where}: the split {given!r} is none of train, val, test and ignore: correct it.")
-    if not cells["category"] and cells.get("split") != IGNORED:
+    if labelled and not cells["category"] and cells.get("split") != IGNORED:
         raise InputError(f"{where}: {name!r} has no category: add it, or set its split to ignore.")
     rows[name] = cells

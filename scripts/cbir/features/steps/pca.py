@@ -1,13 +1,21 @@
 """Project to the gallery's principal components (Jolliffe, Principal Component Analysis, 2002)."""
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.features.steps import Arrays
 from cbir.files.errors import InputError
 
+log = logging.getLogger("cbir")
+
 OPTIONS = {
-    "dimension": {"description": "How many principal components are kept.", "type": "integer", "minimum": 1},
+    "dimension": {
+        "description": "How many principal components are kept; fewer, with a warning, where train has too few images for so many.",
+        "type": "integer",
+        "minimum": 1,
+    },
     "whiten": {
         "description": "The power of its standard deviation that each component is divided by: 0 leaves variances as "
         "they are, 1 makes them 1, 0.5 is half-way.",
@@ -24,18 +32,21 @@ def fit(gallery: NDArray[np.float64], *, dimension: int, whiten: float = 0) -> A
 
     Args:
         gallery: (n, d).
-        dimension: how many components are kept.
+        dimension: how many components are kept; all, with a warning, where images or features are too few for so many.
         whiten: each component is divided by its standard deviation to this power, from 0 to 1; True is 1.
 
     Raises:
-        InputError: when there are fewer images or features than components asked for.
+        InputError: when the gallery has a single image, and so no component.
     """
     most = min(gallery.shape[0] - 1, gallery.shape[1])
+    if not most:
+        raise InputError("A step asks for principal components, which a single train image does not have: add images.")
     if dimension > most:
-        raise InputError(
-            f"config: a transform asks for {dimension} principal components, but {gallery.shape[0]} train images with "
-            f"{gallery.shape[1]} features have at most {most}: lower its dimension."
+        log.warning(
+            "%d principal components instead of %d: %d train images with %d features have no more",
+            *(most, dimension, *gallery.shape),
         )
+        dimension = most
     # Here, so that whoever only applies a transform waits for no import.
     from sklearn.decomposition import PCA
 

@@ -7,7 +7,7 @@ An entry ``<name>.py`` defines:
 - ``INPUTS``: the files that the section reads, as patterns of `cbir.results`. Snakemake makes them before the report. A
   wildcard in braces stands for each of its names in the run at hand:
 
-  - ``{split}``: train, val and test;
+  - ``{split}``: train, val and test, and ``{gallery}`` the one that is searched;
   - ``{encoder}``: the encoders, and ``{trained}`` those that are trained;
   - ``{method}``: the methods, and ``{simulated}`` those that the simulated user tries;
   - ``{pair}``: the pairs of methods that are compared, as ``a_vs_b``;
@@ -16,6 +16,9 @@ An entry ``<name>.py`` defines:
   - ``{refinement}``: the refinements;
   - ``{source}``: the source of the collection if it states authors and licences, else none.
 
+  Where images have no categories (``results.labelled`` is false), files in ``cbir.results.OF_LABELS`` are not made.
+
+- ``TITLE_UNLABELLED``, if the section has another heading where images have no categories.
 - ``gather(results: Results) -> dict[str, Any] | None``: what the template shows as plain data (JSON values), or None to
   leave the section out of this report. `Results` (in `cbir.report.results`) reads the files; those in the ``INPUTS`` of
   that module are there for every section. Raises `InputError` when a file is missing or damaged.

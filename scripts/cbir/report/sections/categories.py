@@ -10,8 +10,10 @@ ORDER = 60
 INPUTS = (METHOD_CATEGORIES,)
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: Results) -> dict[str, Any] | None:
     """Each method's categories, best F1 first."""
+    if not results.labelled:
+        return None
     figures = ["precision", "recall", "f1", "support", "anmrr"]
     found = {}
     for method in results.methods:

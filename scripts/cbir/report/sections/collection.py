@@ -22,7 +22,7 @@ def gather(results: Results) -> dict[str, Any]:
     """Counts of each category and split, and the files that were not used."""
     config = results.config["collection"]
     counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
-    counts = counts.reindex(sorted(set(results.images["category"]))).fillna(0).astype(int)
+    counts = counts.reindex(sorted(set(results.images["category"]) - {""})).fillna(0).astype(int)
     rejected = results.table(REJECTED, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
@@ -34,8 +34,9 @@ def gather(results: Results) -> dict[str, Any]:
             {"category": str(category), "counts": list(map(int, row)), "total": int(sum(row))}
             for category, row in zip(counts.index, counts.to_numpy(), strict=True)
         ],
-        "smallest": {"category": str(totals.idxmin()), "count": int(totals.min())},
-        "largest": {"category": str(totals.idxmax()), "count": int(totals.max())},
+        **(
+            {"smallest": _end(totals, totals.idxmin()), "largest": _end(totals, totals.idxmax())} if len(totals) else {}
+        ),
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
         "rejected_file": str(results.path(REJECTED)),
@@ -46,6 +47,10 @@ def gather(results: Results) -> dict[str, Any]:
         ],
         "notes_file": str(results.path(NOTES)),
     }
+
+
+def _end(totals: pd.Series, category: Any) -> dict[str, Any]:
+    return {"category": str(category), "count": int(totals[category])}
 
 
 def _reasons(reasons: pd.Series) -> list[str]:

@@ -15,8 +15,10 @@ MAX_CONFUSIONS = 10
 """Rows of the table of most frequent confusions."""
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: Results) -> dict[str, Any] | None:
     """Each method's confusion matrix as shares of the true category, and its most frequent confusions."""
+    if not results.labelled:
+        return None
     return {method.name: _confusion(*results.confusion(method.name)) for method in results.methods}
 
 

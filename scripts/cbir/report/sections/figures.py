@@ -11,8 +11,10 @@ ORDER = 30
 INPUTS = ()
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: Results) -> dict[str, Any] | None:
     """The metrics, a row a metric and a column a method."""
+    if not results.labelled:
+        return None
     k = results.config["evaluation"]["k"]
     rows = []
     for key, metric in all_metrics().items():

@@ -15,7 +15,7 @@ from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
 
 TITLE = "Provenance"
 ORDER = 120
-INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "train"), INDEX_ABOUT)
+INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "{gallery}"), INDEX_ABOUT)
 
 
 def gather(results: Results) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def gather(results: Results) -> dict[str, Any]:
     methods = []
     for method in results.methods:
         index = results.json(INDEX_ABOUT, method=method.name)
-        features = store.about(results.path(FEATURES, method=method.name, split="train"), method.name)
+        features = store.about(results.path(FEATURES, method=method.name, split=results.gallery), method.name)
         libraries |= json.loads(features.get("libraries", "{}"))
         libraries |= {name: index[name] for name in ("numpy", "scipy") if name in index}
         methods.append(

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import pandas as pd
+
 from cbir.collection.columns import HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.report.results import Results, records
 from cbir.results import HASHES, NEAR_DUPLICATES, SUSPECTS
 
 TITLE = "Near-duplicates and doubtful labels"
+TITLE_UNLABELLED = "Near-duplicates"
 ORDER = 20
 INPUTS = (HASHES, NEAR_DUPLICATES, SUSPECTS)
 MAX_GROUPS = 12
@@ -21,12 +24,17 @@ MAX_SUSPECTS = 24
 def gather(results: Results) -> dict[str, Any]:
     """Near-duplicates, those across splits and categories first, and doubtful labels, the clearest first."""
     near = results.table(NEAR_DUPLICATES, NEAR_DUPLICATE_COLUMNS)
-    suspects = results.table(SUSPECTS, SUSPECT_COLUMNS)
+    suspects = results.table(SUSPECTS, SUSPECT_COLUMNS) if results.labelled else pd.DataFrame(columns=SUSPECT_COLUMNS)
+    doubted = near.loc[near["doubted"] == 1, "group"]
+    near = near[near["doubted"] == 0]
     groups = [rows for _, rows in near.groupby("group", sort=False)]
     return {
+        "labelled": results.labelled,
         "together": results.config["split"]["near_duplicates"]["together"],
         "distance": results.config["split"]["near_duplicates"]["distance"],
         "not_compared": int((results.table(HASHES, HASHES_COLUMNS)["phash"] == "").sum()),
+        "doubted": int(doubted.nunique()),
+        "doubted_images": len(doubted),
         "images": len(near),
         "groups": len(groups),
         "across_splits": sum(int(rows["across_splits"].iloc[0]) for rows in groups),

@@ -12,8 +12,10 @@ ORDER = 80
 INPUTS = (WORST, CONFUSION)
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: Results) -> dict[str, Any] | None:
     """Each method's category with the lowest F1: some of its test images, what they retrieve, what it is taken for."""
+    if not results.labelled:
+        return None
     return {method.name: _worst(results, method.name) for method in results.methods}
 
 
@@ -31,6 +33,7 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
         "lowest_in": found["lowest_in"],
         "resamples": found["resamples"],
         "taken_for_it": sorted(taken, key=lambda item: (-item["count"], item["category"])),
+        "searched": results.gallery,
         "rows": [
             {
                 "query": results.card(item["image_id"]),

@@ -1,0 +1,59 @@
+"""Cross-validation: the images of a fold ask those of all others, each fold in turn."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from cbir.collection.protocols._folds import TEST_COLUMNS, alone, of_two
+from cbir.collection.protocols._order import key
+from cbir.files.errors import InputError
+
+GALLERY = "test"
+EVERY_IMAGE_ASKS = True
+FOLDS = True
+EXPLANATION = (
+    "The images of each fold ask those of all other folds, so that each image asks once. Nothing is trained here, "
+    "because no image would be left that an encoder has not seen."
+)
+
+
+def least(settings: Mapping[str, Any]) -> int:
+    """Return the images that a category needs: one that asks and one, in another fold, that is found."""
+    return 2
+
+
+def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """Put all images into test, and each into a fold.
+
+    Each category's images are ordered by the SHA-256 of seed and content and cut into equal parts, one a fold; which
+    fold begins is drawn for each category, so that folds are about equal. One more image moves no border by more than
+    one place. Near-duplicates are in the fold of the one with the smallest SHA-256.
+
+    Args:
+        images: table with at least the columns ``SPLIT_COLUMNS``.
+        settings: ``folds``, how many; ``seed``; ``small``: categories of one image are refused, or stay in the gallery,
+            where they find nothing (``gallery``), or stand in no split (``drop``).
+        groups: the group of each content (sha256) that has near-duplicates.
+
+    Returns:
+        A table a split, sorted by image_id; ``train`` and ``val`` are empty, ``test`` has the column ``fold``, from 1.
+
+    Raises:
+        InputError: when categories have one image, none has more, or a fold has no image.
+    """
+    kept, _ = of_two(images, settings)
+    folds, seed = int(settings["folds"]), settings["seed"]
+    table = kept.assign(_key=[key(seed, digest) for digest in kept["sha256"]]).sort_values("_key", ignore_index=True)
+    by_category = table.groupby("category")["_key"]
+    first = table["category"].map({name: int(key(seed, name)[:8], 16) for name in set(table["category"])})
+    table["fold"] = (by_category.cumcount() * folds // by_category.transform("size") + first) % folds + 1
+    # The table is in the order of the keys, so the first of a group is the one with the smallest.
+    pictures = [groups.get(digest, digest) for digest in table["sha256"]]
+    table["fold"] = table.groupby(pictures)["fold"].transform("first")
+    if lacking := set(range(1, folds + 1)) - set(table["fold"]):
+        raise InputError(
+            f"{len(lacking)} of {folds} folds would have no image: lower split.folds, or set split.protocol to "
+            "leave-one-out."
+        )
+    return alone(table.sort_values("image_id", ignore_index=True)[TEST_COLUMNS])

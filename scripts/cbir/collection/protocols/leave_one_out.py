@@ -1,0 +1,39 @@
+"""Each image asks all others: for small collections."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from cbir.collection.protocols._folds import alone, apart, of_two
+
+GALLERY = "test"
+EVERY_IMAGE_ASKS = True
+EXPLANATION = (
+    "Each image asks all others, its recognised copies left out. Nothing is trained here, because no image would be "
+    "left that an encoder has not seen."
+)
+
+
+def least(settings: Mapping[str, Any]) -> int:
+    """Return the images that a category needs: one that asks and one that is found."""
+    return 2
+
+
+def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """Put all images into test, which is its own gallery.
+
+    Args:
+        images: table with at least the columns ``SPLIT_COLUMNS``.
+        settings: ``small``: categories of one image are refused, or stay in the gallery, where they find nothing
+            (``gallery``), or stand in no split (``drop``).
+        groups: the group of each content (sha256) that has near-duplicates, which no query finds.
+
+    Returns:
+        A table a split, sorted by image_id; ``train`` and ``val`` are empty.
+
+    Raises:
+        InputError: when categories have one image, or none has more.
+    """
+    kept, _ = of_two(images, settings)
+    return alone(apart(kept, groups))

@@ -1,0 +1,144 @@
+"""Which images of the gallery are right for each query, and which are passed over in its ranking.
+
+What is passed over is taken out before anything is measured, as if the gallery did not hold it: the query itself where
+it is an image of the gallery, images of its own fold, and junk. Junk is neither right nor wrong, such as a picture that
+shows a query's building too small to be recognised (Philbin et al., "Object retrieval with large vocabularies and fast
+spatial matching", CVPR 2007).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cbir.evaluation.relevance import Relevance
+
+Order = NDArray[np.int64]
+Labels = NDArray[np.integer]
+
+SETUPS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "easy": (frozenset({"relevant", "easy"}), frozenset({"junk", "hard"})),
+    "medium": (frozenset({"relevant", "easy", "hard"}), frozenset({"junk"})),
+    "hard": (frozenset({"relevant", "hard"}), frozenset({"junk", "easy"})),
+}
+"""Which grades are right, and which are passed over, in each setup of Revisited Oxford and Paris (Radenovic et al.,
+"Revisiting Oxford and Paris: large-scale image retrieval benchmarking", CVPR 2018); ``relevant`` is right in all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgements:
+    """What is right for some queries.
+
+    Attributes:
+        relevant: int64 (queries,), NG: how many right images the ranking of each query holds.
+        ranked: int64 (queries,), how many images it holds.
+        right: bool (block, gallery) of a block of queries, in the gallery's order; also of images passed over.
+        passed_over: likewise; None where nothing is.
+    """
+
+    relevant: NDArray[np.int64]
+    ranked: NDArray[np.int64]
+    right: Callable[[slice], Relevance]
+    passed_over: Callable[[slice], Relevance] | None = None
+
+    def judge(self, rows: slice, order: Order) -> tuple[Order, Relevance]:
+        """Return rankings without what is passed over, and what is right in them.
+
+        Args:
+            rows: a block of the queries.
+            order: int64 (block, gallery), the gallery's rows, closest first.
+
+        Returns:
+            The rankings, int64 (block, gallery), which end with what was passed over: only the first ``ranked`` of a
+            row count. And bool (block, gallery), True where an image is right; what was passed over is not, which no
+            metric tells from a shorter ranking.
+        """
+        right = self.right(rows)
+        if self.passed_over is None:
+            return order, np.take_along_axis(right, order, axis=1)
+        out = self.passed_over(rows)
+        places = np.argsort(np.take_along_axis(out, order, axis=1), axis=1, kind="stable")
+        order = np.take_along_axis(order, places, axis=1)
+        return order, np.take_along_axis(right & ~out, order, axis=1)
+
+
+def by_category(gallery: Labels, queries: Labels) -> Judgements:
+    """Return the judgements by which an image is right that is of the query's category.
+
+    Args:
+        gallery: (n,) labels, 0 and above.
+        queries: (q,) labels, likewise.
+    """
+    return Judgements(_counts(gallery, queries), np.full(len(queries), len(gallery)), _same(gallery, queries))
+
+
+def across_folds(labels: Labels, folds: Labels) -> Judgements:
+    """Return the judgements of a collection that is searched by its own images, those of the query's fold passed over.
+
+    Args:
+        labels: (n,) the category of each image, 0 and above.
+        folds: (n,) likewise; an image is never a result of one of its own fold, nor of itself.
+    """
+    _, pairs = np.unique(np.stack([labels, folds]), axis=1, return_inverse=True)
+    inside = pairs.ravel()
+    return Judgements(
+        _counts(labels, labels) - np.bincount(inside)[inside],
+        len(labels) - _counts(folds, folds),
+        _same(labels, labels),
+        _same(folds, folds),
+    )
+
+
+def by_list(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[np.object_], setup: str) -> Judgements:
+    """Return the judgements of a list of relevant and junk images.
+
+    Args:
+        table: columns ``RELEVANCE_COLUMNS`` of `cbir.collection.relevance`.
+        queries: (q,) image_ids.
+        gallery: (n,) image_ids; an image that is not among them is in no ranking.
+        setup: one of ``SETUPS``.
+    """
+    right, junk = (_listed(table[table["grade"].isin(grades)], queries, gallery) for grades in SETUPS[setup])
+
+    def held(rows_of: list[NDArray[np.int64]]) -> Callable[[slice], Relevance]:
+        def block(rows: slice) -> Relevance:
+            found = np.zeros((rows.stop - rows.start, len(gallery)), np.bool_)
+            for row, places in enumerate(rows_of[rows]):
+                found[row, places] = True
+            return found
+
+        return block
+
+    return Judgements(
+        np.array([len(places) for places in right], np.int64),
+        np.array([len(gallery) - len(places) for places in junk], np.int64),
+        held(right),
+        held(junk),
+    )
+
+
+def _listed(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[np.object_]) -> list[NDArray[np.int64]]:
+    """Return the rows of the gallery that are listed for each query."""
+    query = pd.Index(queries).get_indexer(table["query"])
+    place = pd.Index(gallery).get_indexer(table["image_id"])
+    known = (query >= 0) & (place >= 0)
+    order = np.lexsort((place[known], query[known]))
+    borders = np.searchsorted(query[known][order], np.arange(1, len(queries)))
+    return np.split(place[known][order].astype(np.int64), borders)
+
+
+def _counts(gallery: Labels, queries: Labels) -> NDArray[np.int64]:
+    """Return how many of the gallery have each query's label."""
+    most = 1 + int(max(gallery.max(initial=0), queries.max(initial=0)))
+    counts: NDArray[np.int64] = np.bincount(gallery, minlength=most)[queries]
+    return counts
+
+
+def _same(gallery: Labels, queries: Labels) -> Callable[[slice], Relevance]:
+    def block(rows: slice) -> Relevance:
+        same: Relevance = gallery == queries[rows, None]
+        return same
+
+    return block

@@ -1,0 +1,50 @@
+"""How the split protocol asks and searches, and what it measures beside the figures: folds and setups."""
+
+from typing import Any
+
+from cbir.collection.protocols import REGISTRY as PROTOCOLS
+from cbir.evaluation.measure import all_metrics
+from cbir.report.filters import capitalised
+from cbir.report.results import Results
+
+TITLE = "Protocol"
+ORDER = 35
+INPUTS = ()
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """Return the protocol in words, its folds and its setups; None of one whose queries search train by category."""
+    name = results.config["split"]["protocol"]
+    words = getattr(PROTOCOLS[name], "EXPLANATION", None)
+    if words is None:
+        return None
+    return {"name": name, "words": words, "folds": _folds(results), "setups": _setups(results)}
+
+
+def _folds(results: Results) -> dict[str, Any] | None:
+    found = [method.summary["folds"] for method in results.methods if "folds" in method.summary]
+    if not found:
+        return None
+    k = results.config["evaluation"]["k"]
+    rows = [
+        {
+            "name": capitalised(metric.NAME.format(k=k)),
+            "written": metric.FORMAT,
+            "cells": [of_method[key] for of_method in found],
+        }
+        for key, metric in all_metrics().items()
+    ]
+    return {"folds": found[0]["folds"], "confidence": found[0]["confidence"], "rows": rows}
+
+
+def _setups(results: Results) -> dict[str, Any] | None:
+    found = [method.summary["setups"] for method in results.methods if "setups" in method.summary]
+    if not found:
+        return None
+    names = {"map_trapezoid": "MAP (trapezoids)", "mp_at_1": "mP@1", "mp_at_5": "mP@5", "mp_at_10": "mP@10"}
+    rows = [
+        {"setup": setup, "name": name, "cells": [of_method[setup][key] for of_method in found]}
+        for setup in found[0]
+        for key, name in names.items()
+    ]
+    return {"chosen": results.config["split"]["setup"], "rows": rows}
