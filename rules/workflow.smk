@@ -19,6 +19,7 @@ if f"{BASE}/scripts" not in sys.path:
 
 from cbir.workflow import code_hash as cbir_code
 from cbir.workflow import configuration as cbir_config
+from cbir.collection import corrections as cbir_corrections
 from cbir.collection import roles as cbir_roles
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.sources import REGISTRY as SOURCES
@@ -80,6 +81,9 @@ try:
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         SOURCE.require(config["collection"])
+    CORRECTIONS = cbir_corrections.read(
+        config["collection"]["corrections"].replace("{source}", config["collection"]["source"])
+    )
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
     # The kind of index, as an entry of the registry, and its options.
@@ -122,6 +126,8 @@ COLLECTED = {
     "layout": ("parts" if config["split"]["from"] == "folders" else "categories") if LABELLED else "none",
     **{key: config["split"][key] for key in ("protocol", "small")},
     "val": math.ceil(config["split"]["val"]),
+    # What a person looked at and left as it is changes nothing. Without corrections nothing is made again.
+    **{"corrections": made for made in [cbir_corrections.effective(CORRECTIONS)] if made},
 }
 COLLECT_ENTRIES = [
     ("collection/sources", config["collection"]["source"]),

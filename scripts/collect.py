@@ -22,6 +22,7 @@ def work(job: Any) -> None:
     memory = Path(job.output.images).parent / "memory"
     settings = json.loads(job.params.settings)
     how: dict[str, Any] = {"exclude": settings["exclude"], "layout": settings["layout"]}
+    how["corrections"] = settings.get("corrections", {})
     source = SOURCES.get_entry(settings["source"])
     if hasattr(source, "read"):
         how["rows"], folder = source.read(folder, settings["layout"] != "none"), Path(folder).parent

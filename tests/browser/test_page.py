@@ -29,9 +29,21 @@ def pick(page: Page, category: str = "sea") -> None:
 
 def choose_method(page: Page, name: str) -> None:
     """Click a method's link and wait for its page; the first method is marked as current before the click too."""
-    page.get_by_role("link", name=name).click()
+    change(page, f"#method-{name}")
     expect(page).to_have_url(re.compile(rf"[?&]method={name}(&|$)"))
-    expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "true")
+    expect(page.locator(f"#method-{name}")).to_have_attribute("aria-current", "true")
+
+
+def change(page: Page, control: str) -> None:
+    """Click a control, which is folded after the first round."""
+    if not page.locator(control).is_visible():
+        page.locator("#controls > summary").click()
+    page.locator(control).click()
+
+
+def anew(page: Page) -> None:
+    page.get_by_role("link", name="Another query").click()
+    expect(page.get_by_role("heading", name="Image search")).to_be_visible()
 
 
 def save(page: Page, name: str) -> None:
@@ -60,7 +72,7 @@ def test_a_search_by_name_finds_its_images(visit: Visit, way: str) -> None:
     expect(page.get_by_role("heading", name="1 image for")).to_be_visible()
     assert parse_qs(urlsplit(page.url).query) == {"method": ["compact"], "search": ["sea 0"]}
     expect(page.get_by_label("Find an image")).to_have_value("sea 0")
-    expect(page.get_by_role("link", name="compact")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#method-compact")).to_have_attribute("aria-current", "true")
     page.locator(".tile").click()
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
@@ -103,7 +115,7 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
     names = [f"by-hand-{kind}"]
     expected = [rounds]
     for method, strategy in (("compact", "nearest"), ("siamese", "linear classifier")):
-        page.get_by_role("link", name="Another query").click()
+        anew(page)
         choose_method(page, method)
         pick(page)
         page.get_by_role("link", name=strategy).click()
@@ -122,8 +134,8 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
-@pytest.mark.parametrize("change", ["#method-siamese", "#strategy-nearest", "#k-5"])
-def test_another_ranking_keeps_the_flags(visit: Visit, change: str, rounds: int) -> None:
+@pytest.mark.parametrize("control", ["#method-siamese", "#strategy-nearest", "#k-5"])
+def test_another_ranking_keeps_the_flags(visit: Visit, control: str, rounds: int) -> None:
     page = visit.page
     pick(page)
     for flag in ("#relevant-0", "#relevant-1", "#irrelevant-6"):
@@ -134,12 +146,12 @@ def test_another_ranking_keeps_the_flags(visit: Visit, change: str, rounds: int)
     if rounds:
         page.get_by_role("link", name="Next round").click()
         expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
-    page.locator(change).click()
-    expect(page.locator(change)).to_have_attribute("aria-current", "true")
+    change(page, control)
+    expect(page.locator(control)).to_have_attribute("aria-current", "true")
     expect(page.get_by_role("heading", name=("Nearest images", "Round 1")[rounds])).to_be_visible()
     expect(page.locator(".tally")).to_contain_text("✓ 2 ✗ 1")
-    if change == "#k-5":
-        page.locator("#k-10").click()
+    if control == "#k-5":
+        change(page, "#k-10")
         expect(page.locator("#k-10")).to_have_attribute("aria-current", "true")
     kept = sorted(flagged.evaluate_all("found => found.map((one) => one.title)"))
     if kept != names:
@@ -155,7 +167,7 @@ def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: W
     expect(page.locator("#results")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("heading", name="from elsewhere.png")).to_be_visible()
     chosen = shown(page)
-    page.get_by_role("link", name="Another query").click()
+    anew(page)
     choose_method(page, "compact")
     if visit.scripts:
         drop(page, photograph)
@@ -388,3 +400,160 @@ def test_a_server_that_is_gone_is_told(scripted: Visit) -> None:
     page.locator("#relevant-0").click()
     expect(page.get_by_text("The server does not answer")).to_be_visible()
     scripted.errors.clear()
+
+
+def test_a_picture_opens_large_and_leads_on(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    first = page.locator("#card-0 .line a").inner_text()
+    page.locator("#look-0").click()
+    expect(page.get_by_role("heading", name=first)).to_be_visible()
+    expect(page.get_by_role("link", name="Open original")).to_be_visible()
+    if visit.scripts:
+        # In place, by keys: another result, a flag, and back to where it came from.
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(
+            page.locator("#card-1 .line a").inner_text()
+        )
+        page.keyboard.press("r")
+        expect(page.locator("#card-1")).to_have_class("result relevant")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.locator("#look-1")).to_be_focused()
+        page.locator("#look-0").click()
+    page.get_by_role("link", name="Similar to this").click()
+    expect(page.get_by_role("heading", name=first)).to_be_visible()
+    expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
+
+
+def test_a_part_of_a_picture_is_searched_with(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    page.locator("#look-query").click()
+    expect(page.locator("#whole")).to_be_visible()
+    if visit.scripts:
+        page.wait_for_function("document.getElementById('whole').naturalWidth > 0")
+        around = page.locator("#whole").bounding_box()
+        # The picture is a square in the middle of its element.
+        side = min(around["width"], around["height"])
+        left, top = (around[name] + (around[length] - side) / 2 for name, length in (("x", "width"), ("y", "height")))
+        page.mouse.move(left + side / 4, top + side / 2)
+        page.mouse.down()
+        page.mouse.move(left + side / 2, top + side)
+        page.mouse.up()
+        numbers = [float(page.locator(f"#{name}").input_value()) for name in ("left", "top", "width", "height")]
+        np.testing.assert_allclose(numbers, [25, 50, 25, 50], atol=1)
+    else:
+        page.get_by_label("Width").fill("25")
+    page.get_by_role("button", name="Search with the part").click()
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    expect(page.get_by_role("heading", name="part of")).to_be_visible()
+    expect(page.locator("#answer")).to_contain_text("nearest images are")
+
+
+def test_a_picture_is_pasted(scripted: Visit, photograph: Path) -> None:
+    page = scripted.page
+    page.evaluate(
+        """(bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
+            dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+        }""",
+        list(photograph.read_bytes()),
+    )
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    expect(page.get_by_role("heading", name="pasted.png")).to_be_visible()
+
+
+def test_flags_are_undone_one_by_one_and_cleared_at_once(scripted: Visit) -> None:
+    page = scripted.page
+    pick(page)
+    expect(page.locator("#undo")).to_be_hidden()
+    page.locator("#relevant-0").focus()
+    for key in ("r", "ArrowRight", "i"):
+        page.keyboard.press(key)
+    expect(page.locator("#card-1")).to_have_class("result irrelevant")
+    page.keyboard.press("u")
+    expect(page.locator("#card-1")).to_have_class("result ")
+    expect(page.locator("#card-0")).to_have_class("result relevant")
+    page.locator("#undo").click()
+    expect(page.locator("#card-0")).to_have_class("result ")
+    page.locator("#relevant-2").click()
+    page.get_by_role("link", name="Clear flags").click()
+    expect(page.locator('[aria-pressed="true"]')).to_have_count(0)
+
+
+def test_a_saved_refinement_is_opened_gone_on_with_replaced_and_deleted(visit: Visit, place: Workplace) -> None:
+    page, name = visit.page, "again" if visit.scripts else "again-plain"
+    pick(page)
+    page.locator("#relevant-0").click()
+    save(page, name)
+    expect(page.locator("#saved")).to_be_visible()
+    anew(page)
+    page.get_by_role("link", name=f"Open {name}", exact=True).click()
+    expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
+    page.locator("#irrelevant-3").click()
+    expect(page.locator("#irrelevant-3")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Save the flags")).to_have_value(name)
+    page.get_by_label("Replace the saved").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#saved")).to_be_visible()
+    file = place.folder / "feedback" / "folder" / f"{name}.json"
+    assert len(json.loads(file.read_text())["rounds"]) == 2
+    anew(page)
+    entry = page.get_by_role("listitem").filter(has_text=f"Open {name}").filter(has_not_text=f"{name}-")
+    entry.get_by_text("Delete …").click()
+    entry.get_by_role("button", name="for good").click()
+    expect(page.get_by_role("link", name=f"Open {name}", exact=True)).to_have_count(0)
+    assert not file.exists()
+
+
+def test_a_label_is_corrected_and_taken_back(visit: Visit, place: Workplace) -> None:
+    page, file = visit.page, place.folder / "corrections" / "folder.csv"
+    pick(page)
+    page.locator("#look-2").click()
+    page.get_by_text("Is the label wrong?").click()
+    page.get_by_label("Category to move to").select_option("apple")
+    page.get_by_role("button", name="Move to").click()
+    expect(page.get_by_text("To be moved to apple")).to_be_visible()
+    assert file.read_text().splitlines()[1].endswith(",move,apple")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_role("button", name="Move to")).to_have_count(1)
+    assert len(file.read_text().splitlines()) == 1
+
+
+def visible_height(page: Page, part: str) -> float:
+    """How much of the height of a part is on the screen and above the bar at its lower end."""
+    box, bar = (page.locator(one).bounding_box() for one in (part, "#bar"))
+    return min(box["y"] + box["height"], bar["y"]) - max(box["y"], 0)
+
+
+@pytest.mark.window(viewport={"width": 640, "height": 400}, device_scale_factor=2)
+def test_at_twice_the_size_results_are_seen_at_once(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    assert page.evaluate("scrollY") == 0
+    assert visible_height(page, "#card-0 .picture") >= 80
+
+
+@pytest.mark.window(viewport={"width": 2560, "height": 1300})
+def test_a_wide_screen_is_filled(visit: Visit) -> None:
+    page = visit.page
+    pick(page)
+    boxes = [page.locator(f"#card-{number}").bounding_box() for number in range(10)]
+    columns = sum(box["y"] == boxes[0]["y"] for box in boxes)
+    assert columns >= 6
+    assert boxes[columns - 1]["x"] + boxes[columns - 1]["width"] > 0.95 * 2560
+
+
+def test_results_made_anew_are_shown_with_a_word(visit: Visit, place: Workplace) -> None:
+    page = visit.page
+    pick(page)
+    (place.folder / "results" / "features" / "siamese" / "train.h5").touch()
+    page.locator("#relevant-0").click()
+    if visit.scripts:
+        expect(page.get_by_role("status").first).to_contain_text("The results were made anew")
+    else:
+        expect(page.get_by_role("note")).to_contain_text("The results were made anew")
+    expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")

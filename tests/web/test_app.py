@@ -487,11 +487,31 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing(client: FlaskClient, tmp
 def test_results_made_anew_are_not_mixed_with_what_was_shown(
     client: FlaskClient, results: Path, tmp_path: Path
 ) -> None:
+    address = walk(client, SEARCH, "r")
     (results / "features" / "tiny" / "train.h5").touch()
-    response = save(client, walk(client, SEARCH, "r"), "x")
+    response = save(client, address, "x")
     assert response.status_code == 400
-    assert "start it again" in response.text
+    assert "made the results anew since this page was shown" in response.text
     assert not (tmp_path / "feedback").exists()
+    # The page has read them, and what is judged of them is saved.
+    assert save(client, address, "x").status_code == 303
+
+
+def test_results_made_anew_are_read_again_with_a_word(client: FlaskClient, results: Path) -> None:
+    before = client.get(SEARCH).text
+    assert 'class="notice"' not in before
+    configure(results, k=3)
+    after = client.get("/?category=sea").text
+    assert "The results were made anew a short time ago" in after
+    assert "k=3&amp;" in after
+    assert re.search('data-version="([^"]+)"', before).group(1) not in after
+    # While a run is at work, they are shown as they were.
+    (results / "features" / "tiny" / "train.h5").unlink()
+    (results / "features" / "unit" / "train.h5").unlink()
+    page = client.get(SEARCH)
+    assert page.status_code == 200 and "A run is at work on these results" in page.text
+    response = save(client, walk(client, SEARCH, "r"), "x")
+    assert response.status_code == 400 and "save when it has ended" in response.text
 
 
 def test_requests_at_once_do_not_disturb_each_other(app: Flask) -> None:

@@ -66,7 +66,7 @@ def test_a_hostile_name_cannot_turn_the_text_around_it(held: OutsideImages) -> N
 
 
 def test_only_the_newest_images_are_held(held: OutsideImages) -> None:
-    digests = [held.add(png((number, 0, 0)), "x.png") for number in range(17)]
+    digests = [held.add(png((number, 0, 0)), "x.png") for number in range(33)]
     assert held.get(digests[1]).name == "x.png"
     with pytest.raises(InputError, match="drop it again"):
         held.get(digests[0])

@@ -10,12 +10,13 @@ from cbir.artifacts.found import Found, pairs
 from cbir.collection import images as image_files
 from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
+from cbir.collection.corrections import NOTE as CORRECTED
 from cbir.collection.manifest import shard_of
 from cbir.collection.relevance import GRADES, RELEVANCE_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv
-from cbir.results import CATEGORIES, CONFIGURATION, SHARD_MANIFEST, SPLIT, Results, read_object
+from cbir.results import CATEGORIES, CONFIGURATION, NOTES, SHARD_MANIFEST, SPLIT, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -33,9 +34,12 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
     # The folders of a given split stand above those of the categories; a list may say anything.
     if known and _source(results) != "manifest":
         level = 1 if "split" in table.columns else 0
-        folders = [str(name).split("/")[level : level + 1] for name in table["image_id"]]
+        corrected = _corrected(results)
         found.require(
-            folders == [[category] for category in table["category"]],
+            all(
+                str(name).split("/")[level : level + 1] == [category] or file in corrected
+                for name, file, category in zip(table["image_id"], table["path"], table["category"], strict=True)
+            ),
             "its names",
             f"{path} has a category that is not the folder in its image_id",
         )
@@ -55,6 +59,14 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 def _source(results: Results) -> str:
     return str(results.setting("collection", "source")) if results.path(CONFIGURATION).is_file() else ""
+
+
+def _corrected(results: Results) -> set[str]:
+    """Return the paths of the images whose category a person corrected."""
+    if not results.path(NOTES).exists():
+        return set()
+    table = results.table(NOTES, NOTE_COLUMNS)
+    return {path for path, note in zip(table["path"], table["note"], strict=True) if str(note).startswith(CORRECTED)}
 
 
 def _require_categories(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:

@@ -14,6 +14,7 @@ import imagehash
 import pandas as pd
 import PIL
 
+from cbir.collection import corrections as corrected
 from cbir.collection import images, perceptual
 from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
@@ -54,6 +55,7 @@ def collect(
     exclude: Sequence[str] = (),
     layout: str = "categories",
     rows: Mapping[str, Mapping[str, str]] | None = None,
+    corrections: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Collected:
     """Read every file below a folder once and say which can be used as images.
 
@@ -72,6 +74,7 @@ def collect(
         layout: what the folders name, see `cbir.collection.layout`; with ``parts`` the images have a column ``split``.
         rows: what a list says of each image by its path relative to the folder (see `sources.manifest`): ``category``,
             and further columns, which the images get. Only these files are read, and folders name nothing.
+        corrections: what a person says otherwise of single images, see `cbir.collection.corrections`.
 
     Returns:
         Four tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, ``HASHES_COLUMNS``
@@ -94,6 +97,11 @@ def collect(
         misplaced = {name: _unlisted(name, exclusions, rows[name]) for name in hashes}
         known = {name: dict(row) for name, row in rows.items()}
         columns = [name for name in next(iter(known.values()), {}) if name != "category"]
+    applied = corrections or {}
+    if layout == "none":
+        # Where images have no categories, none is moved to one.
+        applied = {name: row for name, row in applied.items() if row["verdict"] == corrected.EXCLUDE}
+    moved = corrected.apply(applied, known, misplaced)
     findings = _decode_new(
         root, {name: digest for name, digest in hashes.items() if not misplaced[name]}, memory / "decoded.json", workers
     )
@@ -153,6 +161,7 @@ def collect(
         for path, digest in zip(table["path"], table["sha256"], strict=True)
         for note in findings[digest].get("notes", [])
     ]
+    notes += [(path, moved[name]) for name, path in zip(table["image_id"], table["path"], strict=True) if name in moved]
     return Collected(table[columns], refused, hashed, pd.DataFrame(notes, columns=NOTE_COLUMNS))
 
 
@@ -278,6 +287,7 @@ def require_categories(
     layout: str = "categories",
     rows: Mapping[str, Mapping[str, str]] | None = None,
     least: int = 1,
+    corrections: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Refuse a collection whose evaluation would say nothing; log what is odd about another one.
 
@@ -289,6 +299,7 @@ def require_categories(
         layout: see `collect`.
         rows: see `collect`.
         least: images that a category needs.
+        corrections: see `collect`.
 
     Raises:
         InputError: when there is no usable image, only one category, a category folder without a usable image,
@@ -333,7 +344,14 @@ def require_categories(
             f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
             f"count as right: {hint}."
         )
-    if rows is None and (empty := sorted(_category_folders(root, exclude, layout) - set(counts.index))):
+    # A folder may be empty because a person moved its images, or left them out.
+    corrected_away = {
+        place(name, layout)[0]
+        for name, correction in (corrections or {}).items()
+        if correction["verdict"] != corrected.RIGHT
+    }
+    folders = _category_folders(root, exclude, layout) if rows is None else set()
+    if empty := sorted(folders - set(counts.index) - corrected_away):
         several = len(empty) > 1
         raise InputError(
             f"The category folder{'s' * several} {listed_names(str(root / name) for name in empty)} "

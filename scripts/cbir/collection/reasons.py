@@ -10,6 +10,7 @@ _KINDS = (
     (re.compile("conflict: "), "with the same image in another category", "with the same image in another category"),
     (re.compile("hidden"), "hidden file", "hidden files"),
     (re.compile("(folder|file) of the system"), "of the system or of a program", "of the system or of programs"),
+    (re.compile("excluded by the corrections"), "left out by the corrections", "left out by the corrections"),
     (re.compile("excluded by "), "excluded by collection.exclude", "excluded by collection.exclude"),
 )
 

@@ -1,38 +1,39 @@
 """The web application: its addresses, and the values that its templates show."""
 
-import hashlib
-import io
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import jinja2
-from flask import Flask, Response, redirect, render_template, request, send_file, url_for
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from flask import Flask, Response, g, redirect, render_template, request, send_file, url_for
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
-from cbir.collection import images
-from cbir.evaluation.calibration import shown
-from cbir.feedback.rounds import RoundResult
+from cbir.evaluation import calibration
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
 from cbir.report import filters, rendering
-from cbir.web import guard, saving
+from cbir.web import guard, review, saving
+from cbir.web.current import Current, Held
 from cbir.web.library import Image, Library
-from cbir.web.outside import MAX_BYTES, OutsideImages
-from cbir.web.searches import Searches
-from cbir.web.state import IRRELEVANT, MAX_ROUNDS, RELEVANT, State, image_key, parse, verdicts
+from cbir.web.outside import FORMATS, MAX_BYTES
+from cbir.web.pictures import Pictures
+from cbir.web.saved import delete, opened, saved
+from cbir.web.searches import Shown
+from cbir.web.state import FILTER, IRRELEVANT, MAX_ALSO, MAX_ROUNDS, RELEVANT, State, image_key, parse, verdicts
 
 log = logging.getLogger("cbir")
 
-# Pixels; sharp at the size of a result on a dense screen.
-_THUMBNAIL = 384
-_THUMBNAILS_KEPT = 2048
 _PAGE = 60
 _KS = (5, 10, 20, 50)
+# Results of each method side by side.
+_SIDE_BY_SIDE = 10
+# Groups of images on a page of what is to be reviewed.
+_REVIEWED = 24
 _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
 
 
@@ -49,20 +50,20 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
-        "finalize": lambda value: printable(value) if type(value) is str else value,
+        "finalize": lambda value: printable(value) if type(value) is str and not value.isprintable() else value,
         "trim_blocks": True,
         "lstrip_blocks": True,
     }
-    app.jinja_env.filters.update(plural=filters.plural, amount=filters.amount)
+    app.jinja_env.filters.update(plural=filters.plural, amount=filters.amount, listed=filters.listed)
     app.jinja_env.globals.update(
         run=run,
         megabytes=MAX_BYTES // 10**6,
         bytes=MAX_BYTES,
-        thumbnail=lambda sha256: url_for("thumbnail", sha256=sha256),
+        formats=FORMATS,
+        thumbnail=lambda sha256: url_for("picture", kind="thumbnails", sha256=sha256),
     )
     guard.protect(app)
-    outside = OutsideImages(library)
-    _Pages(app, library, outside, Searches(library, outside), feedback).register()
+    _Pages(app, Current(library), feedback).register()
     return app
 
 
@@ -73,7 +74,12 @@ class _Query:
     name: str
     sha256: str
     category: str | None
-    folder: str = ""
+    about: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is none of the collection's images."""
+        return self.category is None
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,11 @@ class _Card:
 
     position: int
     image: Image
-    name: str
     distance: float
     probability: str
     """That the result is of the query's category, in words; empty where it is not known."""
     score: float
+    copies: int
     verdict: str
     """``relevant``, ``irrelevant`` or empty."""
     earlier: bool
@@ -94,47 +100,74 @@ class _Card:
     links: dict[str, str]
     """Where a click on each flag leads."""
     search: str
+    look: str
 
 
 class _Pages:
-    def __init__(
-        self, app: Flask, library: Library, outside: OutsideImages, searches: Searches, feedback: Path
-    ) -> None:
-        self.app, self.library, self.outside, self.searches, self.feedback = app, library, outside, searches, feedback
-        self.shrunk = lru_cache(_THUMBNAILS_KEPT)(_shrunk)
+    def __init__(self, app: Flask, current: Current, feedback: Path) -> None:
+        self.app, self.current, self.feedback = app, current, feedback
+        self.pictures = Pictures()
 
     def register(self) -> None:
-        self.app.add_url_rule("/", "home", self.home)
-        self.app.add_url_rule("/search", "search", self.search)
-        self.app.add_url_rule("/thumbnails/<sha256>.webp", "thumbnail", self.thumbnail)
-        self.app.add_url_rule("/report.css", "report_style", lambda: send_file(rendering.STYLE, "text/css"))
-        self.app.add_url_rule("/upload", "upload", self.upload, methods=["POST"])
-        self.app.add_url_rule("/save", "save", self.save, methods=["POST"])
+        self.app.before_request(self.hold)
+        self.app.context_processor(
+            lambda: {"notice": g.held.notice, "version": g.held.library.version} if "held" in g else _NOTHING
+        )
+        for path, name, view in (
+            ("/", "home", self.home),
+            ("/search", "search", self.search),
+            ("/look/<sha256>", "look", self.look),
+            ("/part/<sha256>", "part", self.part),
+            ("/methods", "methods", self.methods),
+            ("/open/<name>", "open_saved", self.open_saved),
+            ("/review/<any(labels,copies,rejected):kind>", "review", self.review),
+            ("/<any(thumbnails,pictures):kind>/<sha256>.webp", "picture", self.picture),
+            ("/originals/<sha256>", "original", lambda sha256: self.pictures.original(self.held, sha256)),
+            ("/report.css", "report_style", lambda: send_file(rendering.STYLE, "text/css")),
+        ):
+            self.app.add_url_rule(path, name, view)
+        for name, write in (
+            ("upload", self.upload),
+            ("save", self.save),
+            ("delete", self.delete),
+            ("decide", self.decide),
+        ):
+            self.app.add_url_rule(f"/{name}", name, write, methods=["POST"])
         self.app.register_error_handler(InputError, self.input_error)
         self.app.register_error_handler(HTTPException, self.http_error)
         self.app.register_error_handler(Exception, self.fault)
 
-    # Pages.
+    def hold(self) -> None:
+        # Style and script look the same whatever the results.
+        if request.endpoint not in ("static", "report_style"):
+            g.held = self.current.get()
+
+    @property
+    def held(self) -> Held:
+        held: Held = g.held
+        return held
+
+    @property
+    def library(self) -> Library:
+        return self.held.library
+
+    # Choosing a query.
 
     def home(self) -> str:
         return self.render_home()
 
     def render_home(self, error: str = "") -> str:
         method = self.method()
+        library = self.library
         chosen, words = request.args.get("category", ""), request.args.get("search", "").strip()
-        held = (self.library.images[image_id] for image_id in self.library.methods[method].queries)
-        found = [
-            image
-            for image in held
-            if (not chosen or image.category == chosen)
-            and all(word in image.image_id.casefold() for word in words.casefold().split())
-        ]
+        queries = library.methods[method].queries
+        narrowed = bool(chosen or words or not library.categories)
+        found = list(self.matching(queries, chosen, words)) if narrowed else []
         number = request.args.get("page", "1")
         page = min(
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
-        is_list = bool(chosen or words or not self.library.categories)
-        shown = found[(page - 1) * _PAGE : page * _PAGE] if is_list else []
+        shown = found[(page - 1) * _PAGE : page * _PAGE]
 
         def link(**changes: Any) -> str:
             known = {"method": method, "category": chosen, "search": words} | changes
@@ -142,97 +175,141 @@ class _Pages:
 
         return render_template(
             "home.html",
-            gallery=len(self.library.methods[method].gallery.image_ids),
+            gallery=len(library.methods[method].gallery.image_ids),
+            collection=len(library.images),
+            queries=len(library.methods[method].vectors),
+            missing=sum(1 for _ in self.matching(library.images, chosen, words)) - len(found) if narrowed else 0,
             method=method,
-            methods=[(name, name, link(method=name)) for name in self.library.methods],
+            methods=[(name, name, link(method=name), "") for name in library.methods],
+            best=library.best,
             categories=[
-                (name, count, self.library.examples[name], link(category=name, search=""))
-                for name, count in self.library.categories.items()
+                (name, count, library.examples[name], link(category=name, search=""))
+                for name, count in library.categories.items()
             ],
             chosen=chosen,
             words=words,
-            is_list=is_list,
+            is_list=narrowed,
             everything=link(category="", search=""),
             found=len(found),
-            shown=[
-                (image, PurePosixPath(image.image_id).name, self.link(self.start(method, image.image_id)))
-                for image in shown
-            ],
+            shown=[(image, self.link(self.start(method, image.image_id))) for image in shown],
             previous=link(page=page - 1) if page > 1 else "",
             following=link(page=page + 1) if page * _PAGE < len(found) else "",
             upload=url_for("upload", method=method),
             upload_error=error,
+            saved=[] if narrowed else saved(self.feedback, self.held),
+            folder=str(self.feedback),
+            reviews=[] if narrowed else self.reviews(),
+            corrections=str(library.corrections),
         )
+
+    def matching(self, image_ids: Iterable[str], category: str, words: str) -> Iterable[Image]:
+        images, asked = self.library.images, words.casefold().split()
+        for image_id in image_ids:
+            image = images[image_id]
+            if (not category or image.category == category) and all(word in image_id.casefold() for word in asked):
+                yield image
+
+    # A search.
 
     def search(self) -> str:
         return self.render_search(parse(request.args, self.library.methods))
 
     def render_search(self, state: State, error: str = "", name: str = "") -> str:
-        ready = self.searches.ready(state)
+        searches, library = self.held.searches, self.library
+        ready = searches.ready(state)
         query = self.query(state)
         if not ready:
-            return render_template("waiting.html", query=query, stage=self.outside.stage, home=self.home_link(state))
-        results = self.searches.results(state)
-        result = results[state.at]
-        novelty = self.searches.novelty(state)
-        cards = [self.card(state, result, position) for position in range(len(result.image_ids))]
-        judged = self.judged(state, result)
-        saved = request.args.get("saved", "")
-        if not saving.is_name(saved) or not (self.feedback / f"{saved}.json").is_file():
-            saved = ""
+            stage = self.held.outside.stage
+            return render_template("waiting.html", query=query, stage=stage, home=self.home_link(state))
+        shown = searches.shown(state)
+        result = shown.result
+        cards = [self.card(state, shown, position) for position in range(len(shown.rows))]
+        judged = self.judged(state, shown)
+        done = request.args.get("saved", "")
+        if not saving.is_name(done) or not (self.feedback / f"{done}.json").is_file():
+            done = ""
+        known = library.category(state)
+        novelty = searches.novelty(state)
         return render_template(
             "search.html",
             home=self.home_link(state),
             state=state,
             view=self.link(state.ranking()),
             query=query,
-            right=None if result.of_category is None else int(result.of_category.sum()),
+            also=[self.further(state, ref) for ref in state.also],
+            answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
+            right=None if known is None else sum(card.image.category == known for card in cards),
             cards=cards,
             is_new=novelty is not None and novelty.is_new,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
             judged={verdict: list(judged.values()).count(letter) for letter, verdict in _VERDICTS.items()},
-            unseen=len(judged.keys() - set(result.image_ids)),
+            unseen=len(judged.keys() - {card.image.image_id for card in cards}),
             steps=[(number, self.link(state.step(number))) for number in range(len(state.flags))],
             back=self.link(state.step(state.at - 1)) if state.at else "",
             forward=self.link(state.step(state.at + 1)) if state.at < state.last else "",
             next=self.link(state.next()) if state.here and state.at == state.last < MAX_ROUNDS else "",
-            methods=[(name, name, self.link(replace(state, method=name))) for name in self.library.methods],
+            clear=self.link(replace(state, flags=(*state.flags[: state.at], ""))) if state.here else "",
+            methods=[(name, name, self.link(replace(state, method=name)), "") for name in library.methods],
+            best=library.best,
             strategies=[
-                (name, strategy.LABEL, self.link(replace(state, strategy=name)))
+                (name, strategy.LABEL, self.link(replace(state, strategy=name)), _sentence(strategy.EXPLANATION))
                 for name, strategy in STRATEGIES.items()
             ],
-            explanation=_sentence(STRATEGIES[state.strategy].EXPLANATION),
-            ks=[(k, k, self.link(replace(state, k=k))) for k in self.choices(state)],
+            strategy=STRATEGIES[state.strategy].LABEL,
+            ks=[(k, k, self.link(replace(state, k=k)), "") for k in self.choices(state)],
+            filters=[
+                (number, column, values, dict(state.filters).get(column, ""))
+                for number, (column, values) in enumerate(library.values.items())
+            ],
+            filter=FILTER,
+            unfiltered=self.link(state.unfiltered()),
+            arguments=replace(state.unfiltered(), copies=False).arguments(),
+            copies=self.link(replace(state, copies=not state.copies)),
+            folded=sum(card.copies for card in cards),
+            side_by_side=url_for("methods", **state.arguments()),
+            look=self.look_link(state, query.sha256),
+            upload=url_for("upload", **state.arguments()),
             save=url_for("save", **state.arguments()),
             save_error=error,
-            name=name,
-            saved=saved,
+            name=name or state.name,
+            taken=bool(name or state.name) and (self.feedback / f"{name or state.name}.json").is_file(),
+            saved=done,
             folder=str(self.feedback),
-            results=str(self.library.files.folder),
+            results=str(library.files.folder),
         )
 
     def query(self, state: State) -> _Query:
-        if state.query is None:
-            return _Query(self.outside.get(state.upload or "").name, state.upload or "", None)
-        image = self.library.images[state.query]
-        return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category, image.folder)
+        if digest := self.held.searches.digest(state):
+            about = "An image of your own" if state.box is None else "A part of the image"
+            return _Query(self.held.outside.get(digest).name, digest, None, about)
+        image = self.library.images[state.query or ""]
+        return _Query(image.name, image.sha256, image.category, image.folder)
 
-    def card(self, state: State, result: RoundResult, position: int) -> _Card:
-        row = int(result.order[position])
+    def further(self, state: State, ref: str) -> tuple[str, str, str, str]:
+        """Return name, SHA-256, verdict and the link without it of an image that the search begins with."""
+        without = self.link(replace(state, also=tuple(other for other in state.also if other != ref)))
+        if len(ref) > 60:
+            return self.held.outside.get(ref[1:]).name, ref[1:], _VERDICTS[ref[0]], without
+        image = self.library.images[self.library.by_key[ref[1:]]]
+        return image.name, image.sha256, _VERDICTS[ref[0]], without
+
+    def card(self, state: State, shown: Shown, position: int) -> _Card:
+        row = int(shown.rows[position])
+        result = shown.result
         earlier = RELEVANT if row in result.relevant else IRRELEVANT if row in result.irrelevant else ""
-        image = self.library.images[result.image_ids[position]]
+        image = self.library.images[self.library.methods[state.method].gallery.image_ids[row]]
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
         # Learned for queries as they are; later rounds search with another vector.
         learned = None if state.at else self.library.methods[state.method].calibration
-        distances = result.distances[position : position + 1]
+        distances = shown.distances[position : position + 1]
         return _Card(
             position=position,
             image=image,
-            name=PurePosixPath(image.image_id).name,
-            distance=float(result.distances[position]),
-            probability="" if learned is None else shown(learned.probabilities(distances).item()),
-            score=float(result.scores[position]),
+            distance=float(shown.distances[position]),
+            probability="" if learned is None else calibration.shown(learned.probabilities(distances).item()),
+            score=float(shown.scores[position]),
+            copies=shown.copies[position],
             verdict=_VERDICTS.get(letter or earlier, ""),
             earlier=bool(earlier) and not letter,
             links={
@@ -240,52 +317,243 @@ class _Pages:
                 for other, verdict in _VERDICTS.items()
             },
             search=self.link(self.start(state.method, image.image_id, state.k, state.strategy)),
+            look=self.look_link(state, image.sha256),
         )
 
-    def judged(self, state: State, result: RoundResult) -> dict[str, str]:
+    def judged(self, state: State, shown: Shown) -> dict[str, str]:
         """Return the verdicts of all rounds so far by image_id, those of the round looked at included."""
-        ids = self.library.methods[state.method].gallery.image_ids
+        ids, result = self.library.methods[state.method].gallery.image_ids, shown.result
         judged = {ids[row]: RELEVANT for row in result.relevant} | {ids[row]: IRRELEVANT for row in result.irrelevant}
-        now = self.searches.judgements(state.here)
+        now = self.held.searches.judgements(state.here)
         return judged | dict.fromkeys(now.relevant, RELEVANT) | dict.fromkeys(now.irrelevant, IRRELEVANT)
 
-    def thumbnail(self, sha256: str) -> Response:
+    # One image, large.
+
+    def look(self, sha256: str) -> str:
+        library = self.library
+        state = parse(request.args, library.methods)
+        image = library.pictures.get(sha256)
+        name = self.held.outside.get(sha256).name if image is None else image.name
+        searchable = image is not None and image.image_id in library.methods[state.method].vectors
+        similar = ""
+        if image is not None and searchable:
+            similar = self.link(self.start(state.method, image.image_id, state.k, state.strategy))
+        ref = sha256 if image is None else image_key(sha256)
+        more = not similar or len(state.also) < MAX_ALSO
+        own = sha256 in (state.upload, library.images[state.query].sha256 if state.query in library.images else "")
+        return render_template(
+            "look.html",
+            name=name,
+            sha256=sha256,
+            facts=[] if image is None else self.facts(image),
+            category=None if image is None else image.category,
+            back=self.link(state),
+            similar=similar,
+            original=url_for("original", sha256=sha256),
+            large=url_for("picture", kind="pictures", sha256=sha256),
+            part=url_for("part", sha256=sha256) if searchable or image is None else "",
+            arguments={"method": state.method, "k": state.k, "strategy": state.strategy},
+            image=image,
+            decide=url_for("decide", **state.arguments()),
+            decision=None if image is None else review.read(library).get(image.image_id),
+            categories=list(library.categories),
+            also=[
+                (verdict, self.link(replace(state, also=(*state.also, letter + ref), flags=("",), at=0)))
+                for letter, verdict in _VERDICTS.items()
+                if more and not own and (searchable or image is None)
+            ],
+        )
+
+    def facts(self, image: Image) -> list[tuple[str, str]]:
+        width, height, size = self.library.sizes[image.image_id]
+        copies = self.library.copies_of(image)
+        return [
+            ("Category", image.category),
+            ("File", image.image_id),
+            (
+                "Size",
+                f"{width} x {height} pixels, {size / 1e6:.1f} MB"
+                if size > 99_999
+                else f"{width} x {height} pixels, {size / 1e3:.0f} kB",
+            ),
+            *((column, value) for column, value in self.library.facts[image.image_id].items() if value),
+            *[("Near-duplicates", ", ".join(other.image_id for other in copies))][: len(copies)],
+        ]
+
+    def part(self, sha256: str) -> AnyResponse:
+        method = self.method()
         try:
-            held = self.library.pictures.get(sha256)
-            data = self.shrunk(held, sha256) if held else _shrink(self.outside.get(sha256).data)
-        except InputError:
-            raise NotFound from None
-        return Response(data, mimetype="image/webp", headers={"Cache-Control": "private, max-age=31536000, immutable"})
+            left, top, width, height = (
+                round(10 * float(request.args.get(name, ""))) for name in ("left", "top", "width", "height")
+            )
+        except (ValueError, OverflowError):
+            raise InputError("A part of an image is given by four numbers, in per cent: draw the part again.") from None
+        box = f"{left},{top},{min(width, 1000 - left)},{min(height, 1000 - top)}"
+        image = self.library.pictures.get(sha256)
+        which = {"upload": sha256} if image is None else {"query": image.image_id}
+        known = {"method": method, "box": box, **which}
+        known |= {name: request.args[name] for name in ("k", "strategy") if name in request.args}
+        state = parse(known, self.library.methods)
+        self.held.outside.vector(method, self.held.searches.digest(state), 0)
+        return redirect(self.link(state), 303)
+
+    def methods(self) -> str:
+        state = replace(parse(request.args, self.library.methods), flags=("",), at=0)
+        rows = []
+        for name, method in self.library.methods.items():
+            k = min(_SIDE_BY_SIDE, len(method.gallery.image_ids) - 1)
+            asked = replace(state, method=name, k=k)
+            ready = (asked.query is None or asked.query in method.vectors) and self.held.searches.ready(asked)
+            shown = self.held.searches.shown(asked) if ready else None
+            cards = [] if shown is None else [self.card(asked, shown, at) for at in range(len(shown.rows))]
+            votes = Counter(card.image.category for card in cards).most_common()
+            rows.append((name, self.link(replace(asked, k=state.k)), cards, votes))
+        known = self.library.category(state)
+        back = self.link(parse(request.args, self.library.methods))
+        waits = state.query is None and not all(cards for _, _, cards, _ in rows)
+        return render_template(
+            "methods.html",
+            query=self.query(state),
+            rows=rows,
+            known=known,
+            back=back,
+            best=self.library.best,
+            waits=waits,
+        )
+
+    def picture(self, kind: str, sha256: str) -> Response:
+        return self.pictures.shrunk(self.held, kind, sha256)
+
+    # The collection under review.
+
+    def reviews(self) -> list[tuple[str, str, int, int]]:
+        """Return of each kind its title, address, how much is to be reviewed, and how much of it was."""
+        try:
+            decided = review.read(self.library)
+            found = [(kind, title, review.groups(self.library, kind)) for kind, (title, _) in review.KINDS.items()]
+        except InputError as error:
+            log.warning("%s", error)
+            return []
+        ids = [(kind, title, [item.image_id for _, items in groups for item in items]) for kind, title, groups in found]
+        return [
+            (title, url_for("review", kind=kind), len(names), len(decided.keys() & set(names)))
+            for kind, title, names in ids
+            if names
+        ]
+
+    def review(self, kind: str) -> str:
+        return self.render_review(kind)
+
+    def render_review(self, kind: str, error: str = "") -> str:
+        decided = review.read(self.library)
+        everything = review.groups(self.library, kind)
+        whole = request.args.get("all") == "1"
+        groups = [group for group in everything if whole or not all(item.image_id in decided for item in group[1])]
+        ids = [item.image_id for _, items in everything for item in items]
+        title, about = review.KINDS[kind]
+        last = request.args.get("decided", "")
+        return render_template(
+            "review.html",
+            kind=kind,
+            title=title,
+            about=about,
+            groups=groups[:_REVIEWED],
+            more=max(len(groups) - _REVIEWED, 0),
+            count=len(ids),
+            done=len(decided.keys() & set(ids)),
+            decided=decided,
+            whole=whole,
+            last=last if last in decided else "",
+            categories=list(self.library.categories),
+            corrections=str(self.library.corrections),
+            error=error,
+            others=[(name, url_for("review", kind=name), words) for name, (words, _) in review.KINDS.items()],
+        )
+
+    def decide(self) -> AnyResponse | tuple[str, int]:
+        kind = request.args.get("of", "")
+        image_ids = request.form.getlist("image_id")
+        verdict, category = request.form.get("verdict", ""), request.form.get("category", "").strip()
+        try:
+            review.decide(self.library, image_ids, verdict, category)
+        except InputError as error:
+            return (
+                self.render_review(kind, str(error)) if kind in review.KINDS else self.sentence(str(error), 400)[0]
+            ), 400
+        if kind in review.KINDS:
+            whole = "1" if request.args.get("all") == "1" else None
+            return redirect(url_for("review", kind=kind, decided=image_ids[-1], all=whole), 303)
+        state = parse(request.args, self.library.methods)
+        return redirect(self.look_link(state, self.library.images[image_ids[0]].sha256), 303)
 
     # Writes.
 
     def upload(self) -> AnyResponse:
-        file = request.files.get("image")
-        if file is None or not file.filename:
+        files = [file for file in request.files.getlist("image") if file.filename]
+        if not files:
             raise InputError("No file was chosen: choose an image.")
-        method = self.method()
-        digest = self.outside.add(file.read(), file.filename)
-        state = replace(self.start(method, ""), query=None, upload=digest)
-        self.outside.vector(method, digest, 0)
+        if len(files) > MAX_ALSO + 1:
+            raise InputError(f"A search begins with {MAX_ALSO + 1} images at most: choose fewer.")
+        digests = [self.held.outside.add(file.read(), file.filename or "") for file in files]
+        digests = list(dict.fromkeys(digests))
+        letter = IRRELEVANT if request.form.get("as") == "irrelevant" else RELEVANT
+        if "query" in request.args or "upload" in request.args:
+            # Further images of a search that is there.
+            state = parse(request.args, self.library.methods)
+            method = state.method
+            new = tuple(letter + digest for digest in digests if letter + digest not in state.also)
+            state = replace(state, also=state.also + new, flags=("",), at=0)
+        else:
+            method = self.method()
+            also = tuple(RELEVANT + digest for digest in digests[1:])
+            state = replace(self.start(method, ""), query=None, upload=digests[0], also=also)
+        for digest in digests:
+            self.held.outside.vector(method, digest, 0)
+        # Read back, so that what no link may hold is refused here.
+        state = parse({key: str(value) for key, value in state.arguments().items()}, self.library.methods)
         return redirect(self.link(state), 303)
 
     def save(self) -> AnyResponse | tuple[str, int]:
         state = parse(request.args, self.library.methods)
         name = request.form.get("name", "").strip()
-        upload = self.outside.get(state.upload) if state.upload else None
         try:
             saving.require_name(name)
-            self.library.require_current()
-            if not self.searches.ready(state):
+            self.require_seen()
+            if not self.held.searches.ready(state):
                 raise InputError("The network is still at work: try again in a minute.")
-            query = saving.outside_query(state.upload or "", upload) if upload else state.query or ""
-            refinement = self.searches.refinement(state, query, "The refinement")
-            saving.save(self.feedback, name, refinement, self.library.methods, upload)
+            digest = self.held.searches.digest(state)
+            upload = self.held.outside.get(digest) if digest else None
+            query = saving.outside_query(digest, upload) if upload else state.query or ""
+            refinement = self.held.searches.refinement(state, query, "The refinement")
+            replaced = request.form.get("replace") == name
+            saving.save(self.feedback, name, refinement, self.library.methods, upload, replace=replaced)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
         # Flags of the last round are saved, too, so the search page goes on to the round that they lead to.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
-        return redirect(url_for("search", **shown.arguments(), saved=name), 303)
+        return redirect(url_for("search", **replace(shown, name=name).arguments(), saved=name), 303)
+
+    def require_seen(self) -> None:
+        """Refuse to save what was judged of other results than there are now.
+
+        Raises:
+            InputError: when they were made anew since the page with the form was shown.
+        """
+        if not self.library.is_current():
+            raise InputError("A run is at work on these results: save when it has ended.")
+        if self.held.fresh or request.form.get("version", self.library.version) != self.library.version:
+            raise InputError(
+                "The workflow has made the results anew since this page was shown; it shows the new ones now: look at "
+                "them, and save again."
+            )
+
+    def open_saved(self, name: str) -> AnyResponse:
+        state = opened(self.feedback, name, self.held)
+        return redirect(self.link(state), 303)
+
+    def delete(self) -> AnyResponse:
+        delete(self.feedback, request.form.get("name", ""), self.held)
+        return redirect(url_for("home", method=self.method()), 303)
 
     # Errors.
 
@@ -306,7 +574,7 @@ class _Pages:
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
         # A visitor without access must not see the collection.
-        if request.endpoint == "upload" and status != 403:
+        if request.endpoint == "upload" and status != 403 and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 
@@ -327,24 +595,14 @@ class _Pages:
     def link(self, state: State) -> str:
         return url_for("search", **state.arguments())
 
+    def look_link(self, state: State, sha256: str) -> str:
+        return url_for("look", sha256=sha256, **state.arguments())
+
     def home_link(self, state: State) -> str:
         return url_for("home", method=state.method)
 
 
-def _shrunk(path: Path, sha256: str) -> bytes:
-    data = images.read_bytes(path)
-    # The file may have changed, or a manipulated table of images may name another file of this machine.
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise InputError(f"{path} is not the image that the workflow read: run the workflow again.")
-    return _shrink(data)
-
-
-def _shrink(data: bytes) -> bytes:
-    image = images.decode(data)
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=80)
-    return stream.getvalue()
+_NOTHING = {"notice": "", "version": ""}
 
 
 def _sentence(words: str) -> str:

@@ -1,14 +1,20 @@
 """What the search page shows: the images and methods of a finished run, read and checked once, at the start."""
 
+import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.collection import images
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.evaluation import calibration
 from cbir.evaluation.calibration import Calibration, Novelty
@@ -16,12 +22,17 @@ from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
-from cbir.results import CONFIGURATION, FEATURES, IMAGES, Results
+from cbir.files.tables import read_csv
+from cbir.results import CONFIGURATION, CONTENTS_MEMORY, FEATURES, GROUPS, IMAGES, REJECTED, SUMMARY, Results
 from cbir.retrieval import exact
-from cbir.web.state import image_key
+from cbir.web.state import State, image_key
 
 # Test images first: the gallery does not hold them, so they are the fairer queries.
 _SPLITS = ("test", "val", "train")
+# Values of a column that a list to choose from can hold; one with more, such as a file's date, is no filter.
+_MOST_VALUES = 500
+# Images whose distances to their nearest neighbours show what is usual.
+_SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,11 @@ class Image:
     sha256: str
 
     @property
+    def name(self) -> str:
+        """The file's name."""
+        return PurePosixPath(self.image_id).name
+
+    @property
     def folder(self) -> str:
         """Where it lies in the collection; empty at its top."""
         return self.image_id.rpartition("/")[0]
@@ -41,13 +57,25 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """One method's gallery, the feature vectors of all images that may be queries, and how sure its results are."""
+    """One method's gallery, the feature vectors of all images that may be queries, and how sure its results are.
+
+    Attributes:
+        name: the method's.
+        gallery: the images that are searched.
+        about: what the store of their features says about itself.
+        vectors: of all images that may be queries, by image_id.
+        calibration: how sure a result is; None where the run has learned nothing of it.
+        values: of each column that results are filtered by, each image's value by image_id.
+        group: the group of near-duplicates of each image that is in one, by image_id.
+    """
 
     name: str
     gallery: Gallery
     about: Mapping[str, object]
     vectors: Mapping[str, NDArray[np.float32]]
     calibration: Calibration | None
+    values: Mapping[str, Mapping[str, str]]
+    group: Mapping[str, str]
 
     @property
     def queries(self) -> Iterable[str]:
@@ -67,6 +95,40 @@ class Method:
         other = [self.gallery.image_ids[row] != image_id for row in rows]
         return self.calibration.novelty(distances[0][other])
 
+    @cached_property
+    def columns(self) -> dict[str, NDArray[np.object_]]:
+        """Of each column that results are filtered by, the values of the gallery's images."""
+        ids = self.gallery.image_ids
+        return {
+            name: np.array([value.get(image_id, "") for image_id in ids], object) for name, value in self.values.items()
+        }
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The group of near-duplicates of each image of the gallery, int64 (n,); one of its own if it is in none."""
+        names = [self.group.get(image_id, f"/{image_id}") for image_id in self.gallery.image_ids]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def copies(self) -> NDArray[np.int64]:
+        """How many images of the gallery are near-duplicates of each, int64 (n,)."""
+        _, places, counts = np.unique(self.groups, return_inverse=True, return_counts=True)
+        copies: NDArray[np.int64] = counts[places] - 1
+        return copies
+
+    @cached_property
+    def usual(self) -> NDArray[np.float64]:
+        """Distances to the nearest image of the gallery, ascending, of a sample of images that are not in it.
+
+        Where all images are in the gallery, those of a sample of it to their nearest other image.
+        """
+        outside = [image_id for image_id in self.vectors if image_id not in self.gallery.row_of]
+        held = outside or list(self.vectors)
+        step = math.ceil(len(held) / _SAMPLE)
+        sample = np.stack([self.vectors[image_id] for image_id in held[::step]])
+        k = min(1 if outside else 2, len(self.gallery.image_ids))
+        return np.sort(exact.nearest(sample, self.gallery.features, k)[0][:, -1])
+
 
 class Library:
     """A run's results.
@@ -78,12 +140,15 @@ class Library:
         weights: Rocchio's, of the run's configuration.
         judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
         k: results of a round, of the run's configuration.
+        corrections: where corrections of the collection are saved.
         images: by image_id.
-        pictures: image files by the SHA-256 of their content.
+        pictures: the images by the SHA-256 of their content.
         by_key: image_ids by what flags call the images, see `state.image_key`.
+        facts: what the table of images says of each image beyond the usual columns, by image_id.
         categories: names with their numbers of images, in order; none where images have no categories.
         examples: an image of each category.
-        methods: by name, in order.
+        methods: by name; the best ranking first, as in the report, if they were evaluated, else in order.
+        values: of each column that results are filtered by, its values in order.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -95,20 +160,56 @@ class Library:
         self.files = Results(results)
         names = self.files.require_methods()
         table = self.files.images
-        _require_one_folder(self.files.path(IMAGES), table)
+        self._root = _require_one_folder(self.files.path(IMAGES), table)
         rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
         self.images = {
             image_id: Image(image_id, category, self.files.home / path, sha256)
             for image_id, category, path, sha256 in rows
         }
-        self.pictures = {image.sha256: image.path for image in self.images.values()}
+        self.pictures = {image.sha256: image for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
         named = table.loc[table["category"] != "", "category"]
         self.categories = dict(sorted(Counter(map(str, named)).items()))
         self.examples = {image.category: image for image in reversed(self.images.values())}
+        further = [name for name in table.columns if name not in IMAGE_COLUMNS]
+        self.facts = dict(zip(table["image_id"], table[further].astype(str).to_dict("records"), strict=True))
+        self.sizes = dict(
+            zip(table["image_id"], zip(table["width"], table["height"], table["bytes"], strict=True), strict=True)
+        )
+        self._columns = {
+            name: dict(zip(table["image_id"], table[name].astype(str), strict=True)) for name in ["category", *further]
+        }
+        self.values = {
+            name: sorted(found)
+            for name, column in self._columns.items()
+            if 1 < len(found := set(column.values()) - {""}) <= _MOST_VALUES
+        }
+        self._groups = _groups(self.files)
+        self._group = {
+            image_id: self._groups[sha256]
+            for image_id, sha256 in zip(table["image_id"], table["sha256"], strict=True)
+            if sha256 in self._groups
+        }
         self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
+        # A run from before there was this key has none.
+        named = self.files.json(CONFIGURATION)["collection"].get("corrections", DEFAULT)
+        self.corrections = self.files.home / str(named).replace("{source}", self.source)
         self._read: dict[Path, tuple[int, int]] = {}
-        self.methods = {name: self._method(name) for name in names}
+        self._note(IMAGES, CONFIGURATION)
+        self.methods = {name: self._method(name) for name in sorted(names, key=self._rank)}
+
+    def _rank(self, name: str) -> tuple[float, float, str]:
+        """Return what the report orders methods by: ANMRR, then accuracy; one without figures comes last."""
+        try:
+            summary = self.files.json(SUMMARY, method=name)
+            return float(summary["anmrr"]), -float(summary["accuracy"]), name
+        except (InputError, KeyError, TypeError, ValueError):
+            return math.inf, 0.0, name
+
+    def _note(self, *patterns: str) -> None:
+        for pattern in patterns:
+            path = self.files.path(pattern)
+            self._read[path] = _stamp(path)
 
     def _method(self, name: str) -> Method:
         stores: dict[str, FeatureStore] = {}
@@ -131,29 +232,98 @@ class Library:
             for held in stores.values()
             for image_id, vector in zip(held.image_id, held.features, strict=True)
         }
-        return Method(
-            name,
-            Gallery(searched.features, image_ids, categories),
-            searched.about,
-            vectors,
-            calibration.read(self.files, name),
-        )
+        gallery = Gallery(searched.features, image_ids, categories)
+        values = {column: self._columns[column] for column in self.values}
+        learned = calibration.read(self.files, name)
+        return Method(name, gallery, searched.about, vectors, learned, values, self._group)
 
-    def require_current(self) -> None:
-        """Check that the features are still those that were read.
+    def read(self, image: Image) -> bytes:
+        """Return the bytes of an image's file.
 
         Raises:
-            InputError: when a run has made them anew, so that the search page no longer shows what the workflow has.
+            InputError: when it cannot be read, or is not what the workflow read: the file may have changed, or a
+                manipulated table of images may name another file of this machine.
         """
-        if any(not path.exists() or _stamp(path) != stamp for path, stamp in self._read.items()):
-            raise InputError(
-                "The workflow has made the results anew since the search page was started: start it again."
-            )
+        data = images.read_bytes(image.path)
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            raise InputError(f"{image.path} is not the image that the workflow read: run the workflow again.")
+        return data
+
+    @cached_property
+    def rejected(self) -> dict[str, Image]:
+        """The files that could not be used and whose content the run recorded, by path relative to the collection."""
+        try:
+            recorded = self.files.json(CONTENTS_MEMORY)["files"]
+            found = {}
+            for path in self.files.table(REJECTED, REJECTED_COLUMNS)["path"]:
+                name = self.relative(path)
+                digest = recorded[name][1] if name in recorded else ""
+                if name and isinstance(digest, str) and digest:
+                    found[name] = Image(name, name.split("/")[0] if "/" in name else "", self.files.home / path, digest)
+            return found
+        # What is remembered may be damaged or gone; the files are then shown by name alone.
+        except (InputError, KeyError, TypeError, IndexError):
+            return {}
+
+    def relative(self, path: str) -> str:
+        """Return the path of a file relative to the collection; empty if it does not lie in it."""
+        name = path.removeprefix(self._root)
+        return "" if name == path or ".." in PurePosixPath(name).parts else name
+
+    def picture(self, sha256: str) -> Image | None:
+        """Return the image of a content, a rejected one, too; None if there is none."""
+        found = self.pictures.get(sha256)
+        return found or next((image for image in self.rejected.values() if image.sha256 == sha256), None)
+
+    @property
+    def best(self) -> str:
+        """The method that ranks best by the run's own evaluation; empty where it was not evaluated."""
+        first = next(iter(self.methods))
+        return first if len(self.methods) > 1 and self._rank(first)[0] < math.inf else ""
+
+    def copies_of(self, image: Image) -> list[Image]:
+        """Return the other images of the collection that are near-duplicates of an image."""
+        group = self._groups.get(image.sha256)
+        if group is None:
+            return []
+        others = (other for other, name in self._groups.items() if name == group and other != image.sha256)
+        return [self.pictures[other] for other in others if other in self.pictures]
+
+    def category(self, state: State) -> str | None:
+        """Return the category of a search's query; None for an image from outside, a part, or several images.
+
+        None, too, where images have no categories.
+        """
+        if state.query is None or state.box is not None or state.also:
+            return None
+        return self.images[state.query].category or None
+
+    @cached_property
+    def version(self) -> str:
+        """What tells these results from those of another run."""
+        stamps = sorted((str(path), stamp) for path, stamp in self._read.items())
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
+
+    def is_current(self) -> bool:
+        """Tell whether the files are still those that were read; a run may have made them anew."""
+        return all(_stamp(path) == stamp for path, stamp in self._read.items())
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
     return status.st_mtime_ns, status.st_size
+
+
+def _groups(results: Results) -> dict[str, str]:
+    """Return the group of near-duplicates of each content that is in one; none where the run has no such table."""
+    if not results.path(GROUPS).exists():
+        return {}
+    table = read_csv(results.path(GROUPS), GROUP_COLUMNS)
+    table = table[table["doubted"] == 0]
+    return dict(zip(table["sha256"], table["group"], strict=True))
 
 
 def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
@@ -175,8 +345,8 @@ def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
     return source, folder, weights, k, judged_first
 
 
-def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:
-    """Refuse a collection whose images lie in several folders.
+def _require_one_folder(manifest: Path, table: pd.DataFrame) -> str:
+    """Return the collection's folder, with a slash behind it; refuse one whose images lie in several folders.
 
     Raises:
         InputError: naming an image whose path does not lead into the one folder of all others.
@@ -189,3 +359,4 @@ def _require_one_folder(manifest: Path, table: pd.DataFrame) -> None:
                 f"{manifest}: the image {image_id!r} has the path {path!r}, which is not in one folder with the other "
                 "images of the collection: run the workflow again, and open no results of somebody you do not trust."
             )
+    return root

@@ -13,17 +13,34 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from cbir.collection import images
+from cbir.collection.formats import format_of
 from cbir.files.errors import InputError
 from cbir.retrieval.outside import OutsideEncoder
 from cbir.web.library import Library
+from cbir.web.state import Box
 
 log = logging.getLogger("cbir")
 
 MAX_BYTES = 20_000_000
-_HELD = 16
+FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000"
+"""What `cbir.collection.images` reads, in words."""
+SUFFIXES = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "WebP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "HEIC": ".heic",
+    "AVIF": ".avif",
+    "JPEG 2000": ".jp2",
+}
+_HELD = 32
+_HELD_BYTES = 200_000_000
+# Pixels of the longer side of a part of an image; networks take fewer.
+_PART = 2048
 
 
 @dataclass(frozen=True)
@@ -38,11 +55,12 @@ class Upload:
 class OutsideImages:
     """The images dropped so far, the newest few of them, and their features."""
 
-    def __init__(self, library: Library) -> None:
-        """Make an empty collection; nothing is loaded yet."""
+    def __init__(self, library: Library, before: "OutsideImages | None" = None) -> None:
+        """Hold the images that ``before`` holds, none without it; nothing is loaded yet."""
         self._encoder = OutsideEncoder(library.files, {name: held.about for name, held in library.methods.items()})
-        self._uploads: OrderedDict[str, Upload] = OrderedDict()
+        self._uploads: OrderedDict[str, Upload] = OrderedDict(before._uploads if before else {})
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, Box], str] = OrderedDict()
         self._lock = threading.Lock()
         # One image is decoded at a time: a few large ones at once could exhaust the memory.
         self._decoding = threading.Lock()
@@ -73,17 +91,58 @@ class OutsideImages:
             with self._decoding:
                 images.inspect(data)
         except images.ImageError as error:
-            raise InputError(
-                f"The file {name!r} cannot be used: {error}; choose a JPEG, PNG, WebP, GIF, BMP or TIFF file."
-            ) from None
-        with Pillow.open(io.BytesIO(data), formats=images.FORMATS) as header:
-            suffix = f".{header.format.lower()}" if header.format else ""
+            raise InputError(f"The file {name!r} cannot be used: {error}; choose a {FORMATS} file.") from None
+        return self._hold(data, name)
+
+    def _hold(self, data: bytes, name: str) -> str:
         digest = hashlib.sha256(data).hexdigest()
         with self._lock:
-            self._uploads[digest] = Upload(data, name, suffix)
+            self._uploads[digest] = Upload(data, name, SUFFIXES.get(format_of(data), ""))
             self._uploads.move_to_end(digest)
-            while len(self._uploads) > _HELD:
+            while len(self._uploads) > _HELD or sum(len(held.data) for held in self._uploads.values()) > _HELD_BYTES:
                 self._uploads.popitem(last=False)
+        return digest
+
+    def part(self, data: bytes, name: str, box: Box) -> str:
+        """Take a part of an image in, as a PNG image of its own.
+
+        Args:
+            data: the bytes of the whole image.
+            name: what its owner calls it.
+            box: the part.
+
+        Returns:
+            The SHA-256 of the part's bytes, by which it is known from now on.
+
+        Raises:
+            InputError: when the whole cannot be decoded.
+        """
+        key = hashlib.sha256(data).hexdigest(), box
+        with self._lock:
+            digest = self._parts.get(key, "")
+            if digest in self._uploads:
+                return digest
+        with self._decoding:
+            whole = images.decode(data)
+            left, top, width, height = box
+            right, bottom = left + width, top + height
+            across, down = whole.size
+            part = whole.crop(
+                (
+                    min(left * across // 1000, across - 1),
+                    min(top * down // 1000, down - 1),
+                    max(right * across // 1000, left * across // 1000 + 1),
+                    max(bottom * down // 1000, top * down // 1000 + 1),
+                )
+            )
+            part.thumbnail((_PART, _PART))
+            stream = io.BytesIO()
+            part.save(stream, "PNG")
+        digest = self._hold(stream.getvalue(), f"part of {name}")
+        with self._lock:
+            self._parts[key] = digest
+            while len(self._parts) > 8 * _HELD:
+                self._parts.popitem(last=False)
         return digest
 
     def get(self, digest: str) -> Upload:

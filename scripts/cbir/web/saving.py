@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cbir.feedback.folder import RESERVED
 from cbir.feedback.refinement import Refinement, as_json, parse
@@ -13,6 +13,7 @@ from cbir.files.errors import InputError
 from cbir.files.tables import write_json
 from cbir.web.outside import Upload
 
+_UNSAFE = re.compile("[^A-Za-z0-9._-]+")
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 _saving = threading.Lock()
@@ -43,10 +44,20 @@ def require_name(name: str) -> str:
 
 def outside_query(digest: str, upload: Upload) -> str:
     """Return what a refinement calls an image from outside: its file, relative to the refinement's folder."""
-    return f"images/{digest}{upload.suffix}"
+    name = _UNSAFE.sub("_", PurePosixPath(upload.name.replace("\\", "/")).stem).strip("._-")[:60] or "image"
+    # Two images of one name are told apart by their contents.
+    return f"images/{name}-{digest[:12]}{upload.suffix}"
 
 
-def save(folder: Path, name: str, refinement: Refinement, methods: Collection[str], upload: Upload | None) -> Path:
+def save(
+    folder: Path,
+    name: str,
+    refinement: Refinement,
+    methods: Collection[str],
+    upload: Upload | None,
+    *,
+    replace: bool = False,
+) -> Path:
     """Write a refinement, and its query image when that comes from outside, whole or not at all.
 
     Args:
@@ -55,6 +66,7 @@ def save(folder: Path, name: str, refinement: Refinement, methods: Collection[st
         refinement: what was judged.
         methods: the methods' names.
         upload: the query image, or None for one of the collection.
+        replace: whether a refinement of this name is replaced.
 
     Returns:
         The refinement's file.
@@ -67,8 +79,8 @@ def save(folder: Path, name: str, refinement: Refinement, methods: Collection[st
     # What the workflow would refuse is not written.
     parse(json.dumps(content).encode(), refinement.source, methods, refinement.weights)
     with _saving:
-        if path.exists() or path.is_symlink():
-            raise InputError(f"There is already a refinement {name!r}: choose another name.")
+        if path.is_symlink() or (path.exists() and not replace):
+            raise InputError(f"There is already a refinement {name!r}: choose another name, or tick Replace it.")
         if upload is not None:
             # The bytes as they came, so that the workflow decodes what the search page decoded.
             image = folder / refinement.query

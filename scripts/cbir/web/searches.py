@@ -1,21 +1,64 @@
 """The results of every round of a search, from its address."""
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.evaluation.calibration import Novelty
+from cbir.feedback.ranking import Rows
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
 from cbir.files.errors import InputError
-from cbir.web.library import Library
-from cbir.web.outside import OutsideImages
+from cbir.retrieval.exact import Features, Vector, squared_distances
+from cbir.web.library import Library, Method
+from cbir.web.outside import OutsideImages, Upload
 from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
 
 # Rounds of recent searches are kept for a step back or one more flag.
 _KEPT = 128
+# Nearest images whose categories answer what an unknown image shows.
+_VOTERS = 10
+# A nearest image further away than that of this share of known images is far.
+_FAR = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The results of a round that are shown: the first k that the filters admit, near-duplicates once.
+
+    Attributes:
+        result: the round.
+        rows: their rows in the gallery, closest first.
+        distances: to the query vector, float64.
+        scores: the strategy's, float64.
+        copies: how many near-duplicates of each are left out.
+    """
+
+    result: RoundResult
+    rows: Rows
+    distances: Vector
+    scores: Vector
+    copies: list[int]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the images nearest to an unknown one say of it.
+
+    Attributes:
+        votes: categories with their numbers among the nearest images, most frequent first; of equal ones, the nearer.
+        nearest: the distance to the nearest image.
+        farther: the share of images known not to be in the gallery whose nearest image is closer than that.
+        far: whether that is so large that the gallery may hold nothing like it.
+    """
+
+    votes: list[tuple[str, int]]
+    nearest: float
+    farther: float
+    far: bool
 
 
 class Searches:
@@ -34,11 +77,34 @@ class Searches:
         Raises:
             InputError: when there is no such image, or its features cannot be made.
         """
-        if state.query is not None:
-            if state.query not in self._library.methods[state.method].vectors:
-                raise InputError(f"No features of the image {state.query!r} are in the results: choose another one.")
-            return True
-        return self._outside.vector(state.method, state.upload or "") is not None
+        if state.query is not None and state.query not in self._library.methods[state.method].vectors:
+            raise InputError(f"No features of the image {state.query!r} are in the results: choose another one.")
+        digests = [digest for digest in (self.digest(state), *(ref[1:] for ref in state.also)) if len(digest) == 64]
+        # All are asked for, so that each is encoded after the other.
+        vectors = [self._outside.vector(state.method, digest) for digest in digests]
+        return all(vector is not None for vector in vectors)
+
+    def digest(self, state: State) -> str:
+        """Return the SHA-256 of the image from outside that is searched with, a part of an image included.
+
+        Returns:
+            An empty text for an image of the collection as a whole.
+
+        Raises:
+            InputError: when the image of which a part is meant is gone.
+        """
+        if state.box is None:
+            return state.upload or ""
+        if state.query is None:
+            whole = self._outside.get(state.upload or "")
+            return self._outside.part(whole.data, whole.name, state.box)
+        image = self._library.images[state.query]
+        return self._outside.part(self._library.read(image), image.name, state.box)
+
+    def upload(self, state: State) -> Upload | None:
+        """Return the image from outside that is searched with, None for one of the collection."""
+        digest = self.digest(state)
+        return self._outside.get(digest) if digest else None
 
     def results(self, state: State) -> list[RoundResult]:
         """Return the results of all rounds reached.
@@ -46,22 +112,116 @@ class Searches:
         Raises:
             InputError: when the gallery has fewer than k images, or a flagged image is not in it.
         """
-        query = (state.method, state.query, state.upload, state.k, state.strategy)
-        return [self._round(*query, state.flags[:number]) for number in range(len(state.flags))]
+        query = self._key(state)
+        return [self._round(query, state.flags[:number]) for number in range(len(state.flags))]
 
-    def _search(
-        self, method: str, query: str | None, upload: str | None, k: int, strategy: str, flags: tuple[str, ...]
-    ) -> RoundResult:
-        held, vector = self._library.methods[method], self._vector(method, query, upload)
-        category = None if query is None else self._library.images[query].category or None
+    def shown(self, state: State) -> Shown:
+        """Return what is shown of the round that is looked at; errors as in `results`."""
+        result = self.results(state)[state.at]
+        held = self._library.methods[state.method]
+        rows = self._pick(held, result, state)
+        features = held.gallery.features[rows]
+        counts = np.zeros(len(rows), np.int64) if state.copies else held.copies[rows]
+        return Shown(
+            result,
+            rows,
+            np.sqrt(squared_distances(features, result.vector)),
+            result.ranking.score(rows),
+            # The query itself is a near-duplicate of its own copies, and no result.
+            [
+                int(count) - (count > 0 and self._is_of_query(held, row, state))
+                for count, row in zip(counts, rows, strict=True)
+            ],
+        )
+
+    def _is_of_query(self, held: Method, row: int, state: State) -> bool:
+        own = held.gallery.row_of.get(state.query or "")
+        return own is not None and bool(held.groups[own] == held.groups[row])
+
+    def _pick(self, held: Method, result: RoundResult, state: State) -> Rows:
+        admitted = np.ones(len(held.gallery.image_ids), np.bool_)
+        for column, value in state.filters:
+            if column not in held.columns:
+                raise InputError(f"The images have no column {column!r} to choose by: leave this filter out.")
+            admitted &= held.columns[column] == value
+        order = result.order[admitted[result.order]]
+        picked: list[int] = []
+        groups = set[int]()
+        # In blocks, because the first few hold what is shown.
+        for start in range(0, len(order), block := max(4 * state.k, 256)):
+            rows = order[start : start + block]
+            if state.within is not None:
+                rows = rows[squared_distances(held.gallery.features[rows], result.vector) <= state.within**2]
+            for row in rows.tolist():
+                if not state.copies and held.groups[row] in groups:
+                    continue
+                groups.add(int(held.groups[row]))
+                picked.append(row)
+                if len(picked) == state.k:
+                    return np.array(picked, np.intp)
+        return np.array(picked, np.intp)
+
+    def answer(self, state: State) -> Answer:
+        """Return what the images nearest to the query say of it, whatever is filtered; errors as in `results`."""
+        held = self._library.methods[state.method]
+        result = self._round(self._key(state), ())
+        asked = replace(state.unfiltered(), k=min(_VOTERS, len(result.order)), copies=False)
+        rows = self._pick(held, result, asked)
+        votes = Counter(held.gallery.categories[rows].tolist()).most_common()
+        nearest = float(np.sqrt(squared_distances(held.gallery.features[rows[:1]], result.vector))[0])
+        farther = float(np.searchsorted(held.usual, nearest) / len(held.usual))
+        novelty = self.novelty(state)
+        far = farther >= _FAR if novelty is None else novelty.is_new
+        return Answer(votes, nearest, farther, far)
+
+    def _key(self, state: State) -> State:
+        """Return what of a state decides its rankings, apart from the flags."""
+        return State(state.method, state.query, state.upload, state.k, state.strategy, box=state.box, also=state.also)
+
+    # The one place where the gallery is searched.
+    def _search(self, asked: State, flags: tuple[str, ...]) -> RoundResult:
+        held = self._library.methods[asked.method]
+        category = self._library.category(asked)
+        query = asked.query if asked.box is None else None
+        vector = self._vector(asked, held)
         search = Search(
-            *(held.gallery, vector, k, strategy, self._library.weights, query, category, "The search"),
+            *(held.gallery, vector, asked.k, asked.strategy, self._library.weights, query, category, "The search"),
             judged_first=self._library.judged_first,
         )
         if not flags:
             return search.start()
-        previous = self._round(method, query, upload, k, strategy, flags[:-1])
-        return search.judge(previous, self.judgements(flags[-1]))
+        return search.judge(self._round(asked, flags[:-1]), self.judgements(flags[-1]))
+
+    def _vector(self, asked: State, held: Method) -> Features:
+        """Return the vector of the query; of several images, by Rocchio's formula without a query of its own.
+
+        The mean of the images like those looked for, minus gamma times the mean of those unlike them.
+        """
+        digest = self.digest(asked)
+        first = self._outside_vector(asked.method, digest) if digest else held.vectors[asked.query or ""]
+        if not asked.also:
+            return first
+        like, unlike = [first], list[Features]()
+        for ref in asked.also:
+            (like if ref[0] == RELEVANT else unlike).append(self._also_vector(ref[1:], asked.method, held))
+        vector: Features = np.stack(like).mean(axis=0, dtype=np.float64)
+        if unlike:
+            vector = vector - self._library.weights.gamma * np.stack(unlike).mean(axis=0, dtype=np.float64)
+        return vector
+
+    def _also_vector(self, ref: str, method: str, held: Method) -> Features:
+        if len(ref) == 64:
+            return self._outside_vector(method, ref)
+        image_id = self._library.by_key.get(ref, "")
+        if image_id not in held.vectors:
+            raise InputError("One of the images of the search has no features in the results: leave it out.")
+        return held.vectors[image_id]
+
+    def _outside_vector(self, method: str, digest: str) -> NDArray[np.float32]:
+        vector = self._outside.vector(method, digest, 60)
+        if vector is None:
+            raise InputError("The network is still at work: try again in a minute.")
+        return vector
 
     def novelty(self, state: State) -> Novelty | None:
         """Tell whether anything like the query is in the gallery; None where the run has learned no threshold.
@@ -69,17 +229,13 @@ class Searches:
         Raises:
             InputError: when there is no such image, or its features cannot be made.
         """
-        return self._new(state.method, state.query, state.upload)
+        return self._new(self._key(state))
 
-    def _novelty(self, method: str, query: str | None, upload: str | None) -> Novelty | None:
-        return self._library.methods[method].novelty(self._vector(method, query, upload), query)
-
-    def _vector(self, method: str, query: str | None, upload: str | None) -> NDArray[np.float32]:
-        held = self._library.methods[method].vectors
-        vector = self._outside.vector(method, upload or "", 60) if query is None else held[query]
-        if vector is None:
-            raise InputError("The network is still at work: try again in a minute.")
-        return vector
+    def _novelty(self, asked: State) -> Novelty | None:
+        held = self._library.methods[asked.method]
+        # A part of an image, or several, are not the image that the gallery may hold.
+        own = asked.query if asked.box is None and not asked.also else None
+        return held.novelty(self._vector(asked, held), own)
 
     def refinement(self, state: State, query: str, source: str) -> Refinement:
         """Return what has been judged, by image_id; the flags of the last round count if there are any.
@@ -90,8 +246,11 @@ class Searches:
             source: what messages call the refinement.
 
         Raises:
-            InputError: when nothing has been judged, or what `results` raises.
+            InputError: when nothing has been judged, when the search begins with several images, or what `results`
+                raises.
         """
+        if state.also:
+            raise InputError("A refinement has one query image: leave the others out, or flag them, to save it.")
         given = state.flags if state.flags[-1] else state.flags[:-1]
         if not any(given):
             raise InputError("There is nothing to save yet: flag at least one image.")

@@ -1,0 +1,124 @@
+"""Corrections of a collection: labels that are wrong, and images that are left out, in a CSV file of a person's own.
+
+The photographs stay where they are: a correction applies when the collection is read.
+"""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cbir.files.errors import InputError
+from cbir.files.tables import write_csv
+
+COLUMNS = ["image_id", "verdict", "category"]
+RIGHT, MOVE, EXCLUDE = "right", "move", "exclude"
+EXCLUDED = "excluded by the corrections"
+"""Why an image that a correction leaves out is rejected."""
+NOTE = "category corrected: its folder or list says "
+"""What the note of an image begins with whose category a correction changed."""
+DEFAULT = "corrections/{source}.csv"
+
+Corrections = dict[str, dict[str, str]]
+"""``verdict`` and ``category`` by image_id. Of a rejected file the image_id is its path relative to the collection.
+
+``right`` says that a person looked and changes nothing, ``move`` gives the image another category, and ``exclude``
+leaves it out.
+"""
+
+_LARGEST = 50_000_000
+
+
+def category_problem(name: str) -> str:
+    """Return why a text cannot name a category; empty if it can."""
+    if not name:
+        return "the category is empty"
+    if name != name.strip() or "/" in name or name.startswith(".") or not name.isprintable() or len(name) > 200:
+        return f"{name[:50]!r} cannot name a category, which is no path, begins with no dot and has no spaces around it"
+    return ""
+
+
+def read(path: str | Path) -> Corrections:
+    """Read a file of corrections: UTF-8, columns ``image_id``, ``verdict`` and ``category``; others are passed over.
+
+    Returns:
+        The corrections, sorted by image_id; none if there is no such file.
+
+    Raises:
+        InputError: naming the line, when the file cannot be read, or a row says nothing that can be done.
+    """
+    path = Path(path)
+    if not path.exists():
+        return {}
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise InputError(f"The corrections {path} are no file, or a very large one: correct collection.corrections.")
+    found: Corrections = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise InputError(f"{path} lacks the column {missing[0]!r}: add it.")
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise InputError(f"{where}: the row has another number of cells than the header: mend it.")
+                image_id, correction = _correction({str(name): str(row[name]) for name in COLUMNS}, where)
+                if image_id in found:
+                    raise InputError(f"{where}: {image_id!r} is there twice: remove one of the rows.")
+                found[image_id] = correction
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a readable CSV file in UTF-8 ({error}): mend it.") from None
+    return dict(sorted(found.items()))
+
+
+def _correction(row: dict[str, str], where: str) -> tuple[str, dict[str, str]]:
+    image_id, verdict, category = row["image_id"], row["verdict"], row["category"]
+    if not image_id:
+        raise InputError(f"{where}: the image_id is empty: write it, or remove the row.")
+    if verdict not in (RIGHT, MOVE, EXCLUDE):
+        raise InputError(f"{where}: the verdict {verdict!r} is none of {RIGHT}, {MOVE} and {EXCLUDE}: correct it.")
+    if verdict == MOVE and (problem := category_problem(category)):
+        raise InputError(f"{where}: {problem}: write where {image_id!r} is to be moved.")
+    return image_id, {"verdict": verdict, "category": category if verdict == MOVE else ""}
+
+
+def effective(corrections: Mapping[str, Mapping[str, str]]) -> Corrections:
+    """Return the corrections that change something."""
+    return {name: dict(row) for name, row in corrections.items() if row["verdict"] != RIGHT}
+
+
+def write(path: str | Path, corrections: Mapping[str, Mapping[str, str]]) -> None:
+    """Write a file that `read` reads, sorted by image_id, whole or not at all."""
+    rows = [[image_id, row["verdict"], row["category"]] for image_id, row in sorted(corrections.items())]
+    write_csv(path, pd.DataFrame(rows, columns=COLUMNS))
+
+
+def apply(
+    corrections: Mapping[str, Mapping[str, str]], known: dict[str, Any], reasons: dict[str, str]
+) -> dict[str, str]:
+    """Change what is known of the files of a collection as the corrections say.
+
+    Args:
+        corrections: see `Corrections`.
+        known: ``category`` and further values of each file by image_id; changed in place.
+        reasons: why each file is none of the collection's by its name alone, empty if it may be; changed in place.
+
+    Returns:
+        A note for each image whose category was changed.
+    """
+    notes = {}
+    for name, correction in corrections.items():
+        if name not in known:
+            continue
+        if correction["verdict"] == EXCLUDE:
+            reasons[name] = reasons[name] or EXCLUDED
+        elif correction["verdict"] == MOVE and correction["category"] != known[name]["category"]:
+            if not known[name]["category"]:
+                # It has a category now, wherever it lies.
+                reasons[name] = ""
+            notes[name] = f"{NOTE}{known[name]['category'] or 'none'}"
+            known[name]["category"] = correction["category"]
+    return notes

@@ -1,0 +1,88 @@
+"""The pictures that pages show: small, large, and as their files are."""
+
+import io
+from functools import lru_cache
+
+from flask import Response, send_file
+from werkzeug.exceptions import NotFound
+
+from cbir.collection import images
+from cbir.collection.formats import format_of
+from cbir.files.errors import InputError
+from cbir.web.current import Held
+from cbir.web.library import Image, Library
+from cbir.web.outside import SUFFIXES
+
+# Pixels of the longer side; a thumbnail is sharp at the size of a result on a dense screen.
+_SIDES = {"thumbnails": 384, "pictures": 1600}
+_KEPT = 2048
+# What browsers show; other formats are saved as a file.
+_SHOWN = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WebP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "AVIF": "image/avif",
+}
+
+
+class Pictures:
+    """Gives pictures by the SHA-256 of their files; small ones are kept."""
+
+    def __init__(self) -> None:
+        self._thumbnail = lru_cache(_KEPT)(self._of_collection)
+
+    def shrunk(self, held: Held, kind: str, sha256: str) -> Response:
+        """Return an image as WebP, of the kind ``thumbnails`` or ``pictures``.
+
+        Raises:
+            NotFound: when there is no such image, or its file is not the one that the workflow read.
+        """
+        image = held.library.picture(sha256)
+        try:
+            if image is None:
+                data = _shrink(held.outside.get(sha256).data, _SIDES[kind])
+            else:
+                make = self._thumbnail if kind == "thumbnails" else self._of_collection
+                data = make(held.library, image, _SIDES[kind])
+        except InputError:
+            raise NotFound from None
+        return Response(data, mimetype="image/webp", headers=_FOR_EVER)
+
+    @staticmethod
+    def _of_collection(library: Library, image: Image, side: int) -> bytes:
+        return _shrink(library.read(image), side)
+
+    def original(self, held: Held, sha256: str) -> Response:
+        """Return an image's file as it is, to show where browsers can and else to save; raises as `shrunk`."""
+        image = held.library.picture(sha256)
+        try:
+            data = held.outside.get(sha256).data if image is None else held.library.read(image)
+            name = held.outside.get(sha256).name if image is None else image.name
+        except InputError:
+            raise NotFound from None
+        kind = format_of(data)
+        if kind not in SUFFIXES:
+            raise NotFound
+        shown = _SHOWN.get(kind)
+        response = send_file(
+            io.BytesIO(data),
+            mimetype=shown or "application/octet-stream",
+            as_attachment=shown is None,
+            download_name=name.replace("/", "_").replace("\\", "_"),
+        )
+        response.headers.update(_FOR_EVER)
+        return response
+
+
+# The address of a picture holds the hash of its file, so that it always shows the same.
+_FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def _shrink(data: bytes, side: int) -> bytes:
+    image = images.decode(data)
+    image.thumbnail((side, side))
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80)
+    return stream.getvalue()
