@@ -107,6 +107,12 @@ SPLITS = ["train", "val", "test"]
 GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
 PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
 RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
+# Without the keys that this protocol does not read, so that they rerun nothing.
+SPLIT_SETTINGS = {
+    key: value
+    for key, value in config["split"].items()
+    if key not in ("folds", "relevance", "setup") or key in getattr(PROTOCOL, "SETTINGS", ())
+}
 FOLDS_FILE = {"folds": "results/evaluation/{method}/folds.csv"} if hasattr(PROTOCOL, "FOLDS") else {}
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
@@ -386,6 +392,8 @@ def read_refinements():
         raise WorkflowError(str(error))
 
 
+# A person's own file, whose content counts like a setting.
+RELEVANCE_CONTENT = {"relevance": content_of(config["split"]["relevance"])} if RELEVANCE_FILE else {}
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 QUERIES = config["queries"]["choose"] + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
@@ -491,11 +499,11 @@ REPORT_NAMES = {
 
 
 def report_input(wildcards):
-    """Everything that the report shows, and the validation images, which the search page offers as queries."""
+    """Everything that the report shows, and the images of all splits, which the search page offers as queries."""
     # Here, so that only the process that builds the DAG imports the sections.
     from cbir.report.build import inputs
 
-    files = inputs(REPORT_NAMES) + expand("features/{method}/val.h5", method=METHODS)
+    files = inputs(REPORT_NAMES) + expand("features/{method}/{split}.h5", method=METHODS, split=SPLITS)
     # What a person and the search page open, and the report does not.
     files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS)]
     return [f"results/{file}" for file in files]

@@ -18,8 +18,7 @@ def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
-    protocol = PROTOCOLS.get_entry(settings["protocol"])
-    tables = protocol.split(
+    tables = PROTOCOLS.get_entry(settings["protocol"]).split(
         images,
         settings,
         dict(zip(groups["sha256"], groups["group"], strict=True)) if together else {},
@@ -31,8 +30,6 @@ def work(job: Any) -> None:
     across = listed.loc[listed["across_splits"] == 1, "group"].nunique()
     log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)
     write_csv(job.output.near_duplicates, listed)
-    if hasattr(protocol, "relevance"):
-        write_csv(job.output.relevance, protocol.relevance(settings))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,9 @@ FIGURES = {
     "r_precision": 0.55,
     "precision_at_k": 0.7,
     "recall_at_k": 0.1,
+    "map_trapezoid": 0.58,
+    "mp_at_k": 0.75,
+    "hit_at_k": 0.9,
 }
 
 
@@ -122,7 +125,7 @@ class Run:
         train = self.images["image_id"].str.fullmatch(r"(?s:.*)/[0-5]\.png")
         self.config: dict[str, Any] = {
             "collection": {"source": "folder", "path": "photos", "dataset": "a/b"},
-            "split": {"near_duplicates": {"together": True, "distance": 72}},
+            "split": {"protocol": "random", "near_duplicates": {"together": True, "distance": 72}},
             "methods": {},
             "evaluation": {"k": 3},
             "comparison": {"confidence": 0.95},
@@ -132,6 +135,7 @@ class Run:
         }
         self.names: dict[str, list[str]] = {
             "split": ["train", "val", "test"],
+            "gallery": ["train"],
             "encoder": ["net"],
             "query": ["best"],
             **{name: [] for name in ("method", "trained", "simulated", "pair", "comparison", "refinement", "source")},

@@ -121,8 +121,8 @@ def by_list(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[
 
 def _listed(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[np.object_]) -> list[NDArray[np.int64]]:
     """Return the rows of the gallery that are listed for each query."""
-    query = pd.Index(queries).get_indexer(table["query"])
-    place = pd.Index(gallery).get_indexer(table["image_id"])
+    query = pd.Index(queries).get_indexer(pd.Index(table["query"]))
+    place = pd.Index(gallery).get_indexer(pd.Index(table["image_id"]))
     known = (query >= 0) & (place >= 0)
     order = np.lexsort((place[known], query[known]))
     borders = np.searchsorted(query[known][order], np.arange(1, len(queries)))
