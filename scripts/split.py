@@ -19,8 +19,7 @@ def work(job: Any) -> None:
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
     believed = groups[groups["doubted"] == 0]
-    protocol = PROTOCOLS.get_entry(settings["protocol"])
-    tables = protocol.split(
+    tables = PROTOCOLS.get_entry(settings["protocol"]).split(
         images,
         settings,
         dict(zip(believed["sha256"], believed["group"], strict=True)) if together else {},
@@ -32,8 +31,6 @@ def work(job: Any) -> None:
     across = listed.loc[(listed["across_splits"] == 1) & (listed["doubted"] == 0), "group"].nunique()
     log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)
     write_csv(job.output.near_duplicates, listed)
-    if hasattr(protocol, "relevance"):
-        write_csv(job.output.relevance, protocol.relevance(settings))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,9 @@ FIGURES = {
     "r_precision": 0.55,
     "precision_at_k": 0.7,
     "recall_at_k": 0.1,
+    "map_trapezoid": 0.58,
+    "mp_at_k": 0.75,
+    "hit_at_k": 0.9,
 }
 
 
@@ -156,6 +159,7 @@ class Run:
         }
         self.names: dict[str, list[str]] = {
             "split": ["train", "val", "test"],
+            "gallery": ["train"],
             "encoder": ["net"],
             "query": ["best"],
             **{name: [] for name in ("method", "trained", "simulated", "pair", "comparison", "refinement", "source")},

@@ -110,7 +110,7 @@ OF_LABELS = (
 OF_PROTOCOLS = {"relevance": (RELEVANCE,), "folds": (FOLDS,), "calibration": (CALIBRATION, CALIBRATION_PICTURE)}
 """Those that only some split protocols make, by short names."""
 JOBS = (
-    *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
+    *("configuration", "collect", "near_duplicates", "suspects", "split", "relevance", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
     *("encode/{encoder}/{runtime}/{outside}", "encode/{encoder}/{runtime}/{shard}", "outside/{split}"),
     *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "choose/{derived}", "index/{method}"),

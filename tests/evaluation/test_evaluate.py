@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cbir.evaluation.evaluate import Evaluation, evaluate
+from cbir.evaluation.judgements import Judgements, across_folds, by_list
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.retrieval.index import over
@@ -220,3 +221,80 @@ def test_labels_without_a_category_are_refused() -> None:
             worst_retrieved=1,
             seed=0,
         )
+
+
+# A collection that asks itself: the right image of each is at rank 1, but for f0 at 2 (it is 1.5 from c1, 2 from f1).
+ITSELF = {"c0": 0, "c1": 1, "f0": 2.5, "f1": 4.5}
+
+
+def ask_itself(judged: Judgements, **changes: object) -> Evaluation:
+    images = store(ITSELF, "test")
+    settings = {"k": 1, "neighbours": 9, "worst_images": 2, "worst_retrieved": 9, "seed": 0} | changes
+    index = over(images.features, leafsize=8)
+    return evaluate(images, images, CATEGORIES[:2], index, judgements=judged, **settings)
+
+
+def test_each_image_asks_all_others() -> None:
+    found = ask_itself(across_folds(store(ITSELF, "test").label, np.arange(4)))
+    assert found.queries["predicted"].tolist() == ["category", "category", "category", "fish"]
+    # NG = GTM = 1, so K = 2: at rank 2 NMRR is (2 - 1) / (2.5 - 1).
+    assert found.queries["nmrr"].tolist() == pytest.approx([0, 0, 2 / 3, 0])
+    assert found.queries["average_precision"].tolist() == [1, 1, 1 / 2, 1]
+    assert found.cmc.to_dict("list") == {"rank": [1, 2, 3, 4], "cmc": [3 / 4, 1, 1, 1]}
+    assert found.neighbours["image_id"].tolist() == [
+        *("c1", "f0", "f1"),
+        *("c0", "f0", "f1"),
+        *("c1", "f1", "c0"),
+        *("f0", "c1", "c0"),
+    ]
+    assert found.neighbours["distance"].tolist() == [1, 2.5, 4.5, 1, 1.5, 3.5, 1.5, 2, 2.5, 2, 3.5, 4.5]
+    assert [item["retrieved"] for item in found.worst["images"]] == [["c1", "f1", "c0"], ["f0", "c1", "c0"]]
+    assert found.summary["gallery"] == found.summary["queries"] == 4
+    assert found.summary["features_sha256"] == {"test": "test"}
+    assert "unseen_gallery" not in found.summary and "folds" not in found.summary and found.folds is None
+
+
+def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
+    folds = np.array([1, 2, 1, 2])
+    found = ask_itself(across_folds(store(ITSELF, "test").label, folds), folds=folds)
+    # c0 and f0 ask c1 and f1, and the other way about.
+    assert found.neighbours["image_id"].tolist() == ["c1", "f1", "c0", "f0", "c1", "f1", "f0", "c0"]
+    assert found.folds[["fold", "queries", "map"]].to_numpy().tolist() == [[1, 2, 3 / 4], [2, 2, 1]]
+    assert found.summary["map"] == 7 / 8
+    # Of two values 1/4 apart the deviation is 1/4 / sqrt 2, and t of one degree of freedom at 97.5 % is 12.7062.
+    assert found.summary["folds"]["map"] == pytest.approx(
+        {"mean": 7 / 8, "low": 7 / 8 - 12.7062047 / 8, "high": 7 / 8 + 12.7062047 / 8}
+    )
+
+
+def test_a_list_decides_what_is_right_and_its_setups_stand_side_by_side() -> None:
+    rows = [("t/e", "c2", "junk"), ("t/e", "f0", "easy"), ("t/e", "t0", "hard"), ("c/a", "c1", "easy")]
+    table = pd.DataFrame(rows, columns=["query", "image_id", "grade"])
+    gallery, queries = store(GALLERY, "train"), store({"c/a": 0.1, "t/e": 5}, "test")
+    setups = {name: by_list(table, queries.image_id, gallery.image_id, name) for name in ("easy", "medium", "hard")}
+    settings = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0, "setups": setups}
+    index = over(gallery.features, leafsize=8)
+    found = evaluate(gallery, queries, CATEGORIES, index, judgements=setups["medium"], **settings)
+    # t/e without c2: f0 f1 c1 t0 ..., right at 1 and 4: (1 + 1) / 2 and (1/3 + 2/4) / 2. c/a: c0 c1, right at 2: 1/4.
+    assert found.queries["average_precision"].tolist() == [1 / 2, 3 / 4]
+    assert found.neighbours["image_id"].tolist() == ["c0", "c1", "f0", "f1"]
+    assert found.summary["setups"] == {
+        "easy": {"queries": 2, "map_trapezoid": (1 / 4 + 1) / 2, "mp_at_1": 0.5, "mp_at_5": 0.75, "mp_at_10": 0.75},
+        "medium": {
+            "queries": 2,
+            "map_trapezoid": pytest.approx((1 / 4 + 17 / 24) / 2),
+            "mp_at_1": 0.5,
+            "mp_at_5": 0.5,
+            "mp_at_10": 0.5,
+        },
+        # Without c2 and f0: f1 c1 t0, right at 3: (0 + 1/3) / 2.
+        "hard": {"queries": 1, "map_trapezoid": 1 / 6, "mp_at_1": 0, "mp_at_5": 1 / 3, "mp_at_10": 1 / 3},
+    }
+
+
+def test_nothing_to_find_is_one_sentence() -> None:
+    labels = store(ITSELF, "test").label
+    with pytest.raises(InputError, match="The gallery holds no image that 'c0' may find"):
+        ask_itself(across_folds(labels, np.zeros(4, int)))
+    with pytest.raises(InputError, match="No query has a right image in the gallery"):
+        ask_itself(across_folds(labels, labels))

@@ -26,7 +26,9 @@ def doubted(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
         ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
     ]
     write_csv(results / "collection" / "suspects.csv", pd.DataFrame(labels, columns=SUSPECT_COLUMNS))
-    copies = [["1", f"apple/{number}.png", "apple", "train", "apple/0.png", 3, False, False, True, 0] for number in (1, 2)]
+    copies = [
+        ["1", f"apple/{number}.png", "apple", "train", "apple/0.png", 3, False, False, True, 0] for number in (1, 2)
+    ]
     write_csv(results / "collection" / "near_duplicates.csv", pd.DataFrame(copies, columns=NEAR_DUPLICATE_COLUMNS))
     conflict = tmp_path / "collection" / "sea" / "twice.png"
     conflict.write_bytes((tmp_path / "collection" / "apple" / "7.png").read_bytes() + b" ")

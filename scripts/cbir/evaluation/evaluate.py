@@ -109,6 +109,11 @@ def evaluate(
     if not judged.ranked.all():
         query = queries.image_id[judged.ranked.argmin()]
         raise InputError(f"The gallery holds no image that {query!r} may find: add images, or change the split.")
+    if not judged.relevant.any():
+        raise InputError(
+            "No query has a right image in the gallery, so that nothing can be measured: change the split, the list of "
+            "relevant images, or split.setup."
+        )
     # With everything that is passed over, the shortest ranking decides how many places all have.
     listed = min(max(neighbours, k, worst_retrieved), int(judged.ranked.min()))
     per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in queries.label]})

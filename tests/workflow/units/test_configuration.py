@@ -110,7 +110,7 @@ MISTAKES = {
     "unknown key": (
         "split.tran",
         0.6,
-        "config: split has the unknown key 'tran'; known are folds, from, near_duplicates, protocol, relevance, seed, ",
+        "config: split has the unknown key 'tran'; known are folds, from, near_duplicates, protocol, relevance, ",
     ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),

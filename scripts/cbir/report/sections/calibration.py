@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cbir.collection.roles import has_unseen_gallery
 from cbir.report.results import Results
 from cbir.results import CALIBRATION, CALIBRATION_PICTURE
 
@@ -15,7 +16,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 
     None where there are no val images that search train.
     """
-    if not results.labelled or "unseen_gallery" not in results.methods[0].summary:
+    if not results.labelled or not has_unseen_gallery(results.config["split"]["protocol"]):
         return None
     return {method.name: _calibration(results, method.name) for method in results.methods}
 

@@ -24,7 +24,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     """Each method's map of the same images: places, categories, and which queries were taken for another category."""
     if not results.labelled:
         return None
-    gallery, queries = (results.splits[name]["image_id"].to_numpy(object) for name in (results.gallery, "test"))
+    gallery, queries = (results.store(results.methods[0].name, name).image_id for name in (results.gallery, "test"))
     if results.gallery == "test":
         # The queries search one another.
         gallery = gallery[:0]
