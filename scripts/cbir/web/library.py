@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.features.store import FeatureStore
@@ -303,8 +303,10 @@ def _groups(results: Results) -> dict[str, str]:
     """Return the group of near-duplicates of each content that is in one; none where the run has no such table."""
     if not results.path(GROUPS).exists():
         return {}
-    table = read_csv(results.path(GROUPS), GROUP_COLUMNS)
-    return dict(zip(table["sha256"], table["group"], strict=True))
+    table = read_csv(results.path(GROUPS), ["sha256", "group"])
+    # Groups that are likely no copies are not obeyed elsewhere either; a run from before has none of them.
+    doubted = table.get("doubted", pd.Series(False, table.index)).astype(str) == "True"
+    return dict(zip(table.loc[~doubted, "sha256"], table.loc[~doubted, "group"], strict=True))
 
 
 def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
