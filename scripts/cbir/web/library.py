@@ -247,6 +247,11 @@ class Library:
         except (InputError, KeyError, TypeError, IndexError):
             return {}
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the run and of its collection."""
+        return [self.files.home, self.files.home / self._root]
+
     def relative(self, path: str) -> str:
         """Return the path of a file relative to the collection; empty if it does not lie in it."""
         name = path.removeprefix(self._root)
