@@ -53,8 +53,8 @@ def write_results(root: Path) -> Path:
     )
     table.loc[0, "sha256"] = hashlib.sha256(picture.read_bytes()).hexdigest()
     write_csv(results / "collection" / "images.csv", table)
-    copies = [[sha256, row // 3, sha256, 3, False] for row, sha256 in enumerate(table["sha256"][:900])]
-    write_csv(results / "collection" / "groups.csv", pd.DataFrame(copies, columns=GROUP_COLUMNS))
+    copies = pd.DataFrame({"sha256": table["sha256"][:900], "group": np.arange(900) // 3})
+    write_csv(results / "collection" / "groups.csv", copies.reindex(columns=GROUP_COLUMNS, fill_value=0))
     configuration = {"collection": {"source": "folder"}, "feedback": FEEDBACK}
     write_json(results / "configuration.json", configuration)
     centres = random.normal(0, 0.5, (CATEGORIES, VALUES))

@@ -24,15 +24,39 @@ BOUNDED = settings(
 TEXT = st.one_of(
     st.text(max_size=30),
     st.sampled_from(
-        ["tiny", "unit", "sea/6.png", "../../etc/passwd", "1", "-1", "9" * 30, "r.i_r", "0" * 64, "linear"]
+        [
+            *("tiny", "unit", "sea/6.png", "../../etc/passwd", "1", "-1", "9" * 30, "r.i_r", "0" * 64, "linear"),
+            *("0,0,500,500", "nan", "1e999", "r" + "0" * 64, "move", "exclude", "apple"),
+        ]
     ),
     st.text("ri._0f", max_size=30),
     st.lists(st.sampled_from(["r" + "0" * 12, "_"]), max_size=30).map("".join),
 )
-KNOWN = ["method", "query", "upload", "k", "strategy", "rounds", "at", "category", "words", "page", "q", "name", "flag"]
+KNOWN = [
+    *("method", "query", "upload", "k", "strategy", "rounds", "at", "category", "words", "page", "q", "name", "flag"),
+    *(
+        "box",
+        "also",
+        "within",
+        "in-category",
+        "in-",
+        "copies",
+        "left",
+        "top",
+        "width",
+        "height",
+        "all",
+        "decided",
+        "of",
+    ),
+]
 ARGUMENTS = st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=5)), TEXT, max_size=7)
 PATHS = st.one_of(
     st.sampled_from(["/", "/search", "/save", "/upload", "/thumbnails/x.webp", "/static/web.css", "/static/../app.py"]),
+    st.sampled_from(
+        ["/methods", "/review/labels", "/review/rejected", "/open/x", "/originals/x", "/decide", "/delete"]
+    ),
+    st.tuples(st.sampled_from(["look", "part", "open", "originals", "pictures"]), TEXT).map("/".join).map("/{}".format),
     TEXT.map(lambda text: f"/thumbnails/{text}.webp"),
     TEXT.map(lambda text: "/" + text.lstrip("/")),
 )
@@ -85,3 +109,15 @@ def test_any_name_to_save_under(
     made = files(tmp_path) - before
     assert all(path.parent == tmp_path / "feedback" and path.suffix == ".json" for path in made)
     assert len(made) <= 1
+
+
+@given(path=st.sampled_from(["/decide"]), arguments=ARGUMENTS, form=ARGUMENTS)
+@BOUNDED
+def test_any_decision_and_deletion(
+    client: FlaskClient, tmp_path: Path, path: str, arguments: dict[str, str], form: dict[str, str]
+) -> None:
+    before = files(tmp_path)
+    named = {"image_id": "sea/0.png", "verdict": "move"} | form
+    response = client.post(path, query_string=arguments, headers=OWN, data=named)
+    assert response.status_code < 500, response.text
+    assert before <= files(tmp_path) <= before | {tmp_path / "corrections" / "folder.csv"}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cbir.web.library import Library
 from web.made import HOSTILE
-from web.test_app import SEARCH, link, upload
+from web.test_app import OWN, SEARCH, link, upload
 
 
 def test_a_picture_leads_to_itself_large_and_on_to_what_is_similar(client: FlaskClient, library: Library) -> None:
@@ -95,3 +95,28 @@ def data(colour: str) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (20, 20), colour).save(stream, "PNG")
     return stream.getvalue()
+
+
+def local(client: FlaskClient, path: object):
+    return client.post("/local?method=tiny", headers=OWN, data={"path": str(path)})
+
+
+def test_an_image_is_named_by_its_path_on_this_machine(client: FlaskClient, library: Library, tmp_path: Path) -> None:
+    # Of the collection, it is found there.
+    for address in (library.images["sea/6.png"].path, "collection/sea/6.png"):
+        assert "query=sea/6.png" in local(client, address).location
+    (tmp_path / "new one.png").write_bytes(data("olive"))
+    for address in (tmp_path / "new one.png", (tmp_path / "new one.png").as_uri(), "new one.png"):
+        response = local(client, address)
+        assert response.status_code == 303 and "new one.png" in client.get(response.location).text
+
+
+@pytest.mark.parametrize(
+    "path", ["../x.png", "/etc/passwd", "link.png", "", "file://elsewhere/x.png", "a\x00b", "x" * 9999]
+)
+def test_no_file_elsewhere_is_looked_at(client: FlaskClient, tmp_path: Path, path: str) -> None:
+    (tmp_path / "link.png").symlink_to("/etc/passwd")
+    response = local(client, path)
+    assert response.status_code == 400
+    assert "lies not in" in response.text or "cannot be read" in response.text
+    assert "root:" not in response.text

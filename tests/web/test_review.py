@@ -26,10 +26,10 @@ def doubted(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
         ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
     ]
     write_csv(results / "collection" / "suspects.csv", pd.DataFrame(labels, columns=SUSPECT_COLUMNS))
-    copies = [
-        ["1", f"apple/{number}.png", "apple", "train", "apple/0.png", 3, False, False, True, 0] for number in (1, 2)
-    ]
-    write_csv(results / "collection" / "near_duplicates.csv", pd.DataFrame(copies, columns=NEAR_DUPLICATE_COLUMNS))
+    known = {"group": 1, "category": "apple", "split": "train", "distance": 3, "across_categories": True}
+    copies = pd.DataFrame([{"image_id": f"apple/{number}.png", **known} for number in (1, 2)])
+    copies = copies.reindex(columns=NEAR_DUPLICATE_COLUMNS, fill_value=False)
+    write_csv(results / "collection" / "near_duplicates.csv", copies)
     conflict = tmp_path / "collection" / "sea" / "twice.png"
     conflict.write_bytes((tmp_path / "collection" / "apple" / "7.png").read_bytes() + b" ")
     rejected = [["collection/sea/twice.png", "conflict: the same image in another category (apple/twice.png)"]]

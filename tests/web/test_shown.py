@@ -29,8 +29,13 @@ def detailed(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
     table["serial"] = [str(number) for number in range(len(table))]
     write_csv(results / "collection" / "images.csv", table)
     copies = table[table["image_id"].isin(["sea/0.png", "sea/1.png", "sea/2.png"])]
-    rows = [[sha256, "1", sha256, 3, False, 0] for sha256 in copies["sha256"]]
-    write_csv(results / "collection" / "groups.csv", pd.DataFrame(rows, columns=GROUP_COLUMNS))
+    known = {"group": "1", "nearest": "", "distance": 3, "mirrored": False}
+    rows = pd.DataFrame([{"sha256": sha256, **known} for sha256 in copies["sha256"]])
+    # A group that is likely none of copies.
+    apples = table["sha256"][table["category"] == "apple"]
+    chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": 1})
+    rows = pd.concat([rows.assign(doubted=0), chained])
+    write_csv(results / "collection" / "groups.csv", rows.reindex(columns=GROUP_COLUMNS, fill_value=""))
     return visitor(create_app(Library(results), tmp_path / "feedback"))
 
 

@@ -1,5 +1,6 @@
 """The web application: its addresses, and the values that its templates show."""
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -128,6 +129,7 @@ class _Pages:
             self.app.add_url_rule(path, name, view)
         for name, write in (
             ("upload", self.upload),
+            ("local", self.local),
             ("save", self.save),
             ("delete", self.delete),
             ("decide", self.decide),
@@ -195,7 +197,10 @@ class _Pages:
             previous=link(page=page - 1) if page > 1 else "",
             following=link(page=page + 1) if page * _PAGE < len(found) else "",
             upload=url_for("upload", method=method),
-            upload_error=error,
+            upload_error=error if request.endpoint != "local" else "",
+            local=url_for("local", method=method),
+            local_error=error if request.endpoint == "local" else "",
+            path=request.form.get("path", ""),
             saved=[] if narrowed else saved(self.feedback, self.held),
             folder=str(self.feedback),
             reviews=[] if narrowed else self.reviews(),
@@ -513,6 +518,16 @@ class _Pages:
         state = parse({key: str(value) for key, value in state.arguments().items()}, self.library.methods)
         return redirect(self.link(state), 303)
 
+    def local(self) -> AnyResponse:
+        method = self.method()
+        data, name = self.held.outside.read(request.form.get("path", "").strip(), self.library.folders)
+        image = self.library.pictures.get(hashlib.sha256(data).hexdigest())
+        if image is not None and image.image_id in self.library.methods[method].vectors:
+            return redirect(self.link(self.start(method, image.image_id)), 303)
+        digest = self.held.outside.add(data, name)
+        self.held.outside.vector(method, digest, 0)
+        return redirect(self.link(replace(self.start(method, ""), query=None, upload=digest)), 303)
+
     def save(self) -> AnyResponse | tuple[str, int]:
         state = parse(request.args, self.library.methods)
         name = request.form.get("name", "").strip()
@@ -574,7 +589,7 @@ class _Pages:
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
         # A visitor without access must not see the collection.
-        if request.endpoint == "upload" and status != 403 and "held" in g:
+        if request.endpoint in ("upload", "local") and status != 403 and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 

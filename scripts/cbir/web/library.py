@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, REJECTED_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.evaluation import calibration
@@ -265,6 +265,11 @@ class Library:
         except (InputError, KeyError, TypeError, IndexError):
             return {}
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the run and of its collection."""
+        return [self.files.home, self.files.home / self._root]
+
     def relative(self, path: str) -> str:
         """Return the path of a file relative to the collection; empty if it does not lie in it."""
         name = path.removeprefix(self._root)
@@ -321,9 +326,10 @@ def _groups(results: Results) -> dict[str, str]:
     """Return the group of near-duplicates of each content that is in one; none where the run has no such table."""
     if not results.path(GROUPS).exists():
         return {}
-    table = read_csv(results.path(GROUPS), GROUP_COLUMNS)
-    table = table[table["doubted"] == 0]
-    return dict(zip(table["sha256"], table["group"], strict=True))
+    table = read_csv(results.path(GROUPS), ["sha256", "group"])
+    # Groups that are likely no copies do not count elsewhere either; a run from before has none of them.
+    believed = table[table.get("doubted", pd.Series(0, table.index)) == 0]
+    return dict(zip(believed["sha256"], believed["group"], strict=True))
 
 
 def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:

@@ -6,10 +6,14 @@ TensorFlow takes seconds to load. The thread loads it when the first image comes
 import hashlib
 import io
 import logging
+import os
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +106,37 @@ class OutsideImages:
             while len(self._uploads) > _HELD or sum(len(held.data) for held in self._uploads.values()) > _HELD_BYTES:
                 self._uploads.popitem(last=False)
         return digest
+
+    def read(self, address: str, folders: Sequence[Path]) -> tuple[bytes, str]:
+        """Read an image file of this machine, which a person named.
+
+        Args:
+            address: its path, or its URL, ``file:///...``; a relative one begins in the first folder.
+            folders: those that it may lie in, symbolic links followed; no other file is looked at.
+
+        Returns:
+            Its bytes and its name.
+
+        Raises:
+            InputError: when it lies elsewhere, cannot be read, or is too large.
+        """
+        if address.casefold().startswith("file:"):
+            parts = urlsplit(address)
+            address = unquote(parts.path) if parts.netloc in ("", "localhost") else ""
+        try:
+            path = Path(os.path.realpath(folders[0] / address)) if address else Path()
+        # A NUL, or a name too long.
+        except (OSError, ValueError):
+            path = Path()
+        if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
+            where = " nor in ".join(map(str, dict.fromkeys(folders)))
+            raise InputError(f"The path {address[:200]!r} lies not in {where}: put the image there, or drop it here.")
+        try:
+            if path.is_file() and path.stat().st_size > MAX_BYTES:
+                raise InputError(f"{path} is larger than {MAX_BYTES // 10**6} MB: choose a smaller one.")
+            return images.read_bytes(path), path.name
+        except (images.ImageError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}): check the path.") from None
 
     def part(self, data: bytes, name: str, box: Box) -> str:
         """Take a part of an image in, as a PNG image of its own.

@@ -89,12 +89,15 @@ def _labels(library: Library) -> list[Group]:
 def _copies(library: Library) -> list[Group]:
     if not library.files.path(NEAR_DUPLICATES).exists():
         return []
-    table = library.files.table(NEAR_DUPLICATES, NEAR_DUPLICATE_COLUMNS)
+    # A run from before there was the column doubted lacks it.
+    table = library.files.table(NEAR_DUPLICATES, [name for name in NEAR_DUPLICATE_COLUMNS if name != "doubted"])
     found = []
     for number, rows in table.groupby("group", sort=False):
         across = [
             f"in several {what}" for what in ("splits", "categories") if str(rows[f"across_{what}"].iloc[0]) == "True"
         ]
+        if "doubted" in rows and str(rows["doubted"].iloc[0]) == "True":
+            across.append("likely no copies")
         items = [
             Item(
                 row["image_id"],

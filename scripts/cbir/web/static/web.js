@@ -187,7 +187,10 @@ function enlarge(id) {
 }
 
 large.addEventListener("close", () => document.getElementById(large.dataset.from)?.focus());
-large.addEventListener("click", (event) => event.target === large && large.close());
+// A click beside the picture closes it; the end of a box that was dragged beyond the picture does not.
+let pressed;
+large.addEventListener("pointerdown", (event) => (pressed = event.target));
+large.addEventListener("click", (event) => event.target === large && pressed === large && large.close());
 
 // A box dragged on the large picture fills in the four numbers of its form.
 document.addEventListener("pointerdown", (event) => {
