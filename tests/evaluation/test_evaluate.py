@@ -213,3 +213,44 @@ def test_labels_without_a_category_are_refused() -> None:
             worst_retrieved=1,
             seed=0,
         )
+
+
+def test_images_of_several_categories() -> None:
+    categories = ["bird", "bird / water", "fish / water", "rock"]
+
+    def made(images: list[tuple[str, float, int]], split: str) -> FeatureStore:
+        names = np.array([name for name, _, _ in images], object)
+        features = np.array([[place, 0] for _, place, _ in images], np.float32)
+        return FeatureStore(features, names, np.array([label for *_, label in images]), names, {"method": "m"})
+
+    # At 0 bird, 1 bird and water, 2 rock, 4 fish and water, 8 rock.
+    gallery = made([("b", 0, 0), ("bw", 1, 1), ("r", 2, 3), ("fw", 4, 2), ("s", 8, 3)], "train")
+    # The first shares a category with b, bw and fw at ranks 1, 2 and 4. Votes: bird, bird and water, rock. It counts as
+    # bird, of which there are 3 images and of water 4. The second shares one with fw and bw at ranks 1 and 4. Votes:
+    # fish and water, rock, rock; it counts as fish, of which there are 2.
+    queries = made([("x", 0.1, 1), ("y", 5, 2)], "test")
+    found = evaluate(
+        *(gallery, queries, categories, over(gallery.features, leafsize=8)),
+        **{"k": 3, "neighbours": 4, "worst_images": 5, "worst_retrieved": 3, "seed": 0, "val": gallery},
+    )
+    assert found.queries[["category", "predicted", "correct"]].to_numpy().tolist() == [
+        ["bird", "bird", True],
+        ["fish", "rock", False],
+    ]
+    assert found.queries["average_precision"].tolist() == pytest.approx([11 / 12, 3 / 4])
+    assert found.confusion.to_numpy().tolist() == [
+        ["bird", 1, 0, 0, 0],
+        ["fish", 0, 0, 1, 0],
+        ["rock", 0, 0, 0, 0],
+        ["water", 0, 0, 0, 0],
+    ]
+    assert found.categories[["category", "precision", "f1", "support"]].to_numpy().tolist() == [
+        ["bird", 1, 1, 1],
+        ["fish", 0, 0, 1],
+    ]
+    assert (found.summary["accuracy"], found.summary["macro_f1"], found.summary["precision_at_k"]) == (0.5, 0.5, 0.5)
+    # Ranks 1, 2, 4 of NG 3 with K = min(12, 6) = 6: (7/3 - 2) / (7.5 - 2); 1 and 4 of NG 2: (2.5 - 1.5) / (7.5 - 1.5).
+    assert found.summary["anmrr"] == pytest.approx((2 / 33 + 1 / 6) / 2)
+    # The gallery again, as the images that were not trained on.
+    assert found.summary["unseen_gallery"]["anmrr"] == found.summary["anmrr"]
+    assert found.worst["category"] == "fish" and found.worst["retrieved_instead"] == [{"category": "rock", "count": 2}]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cbir.collection.categories import singles
 from cbir.evaluation.measure import compared_metrics
 from cbir.files.tables import write_text
 from cbir.report import rendering, results
@@ -53,7 +54,7 @@ def _lead(results: Results) -> dict[str, Any]:
     k = results.config["evaluation"]["k"]
     return {
         "images": len(results.images),
-        "categories": int(results.images["category"].nunique()),
+        "categories": len(singles(results.images["category"])),
         "k": k,
         "queries": best["queries"],
         "gallery": best["gallery"],

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.categories import names_of
+from cbir.collection.categories import names_of, share
 from cbir.features.store import FeatureStore
 from cbir.files.hashes import sha256_json
 from cbir.retrieval.index import Index
@@ -97,7 +97,7 @@ def as_data(image_id: str, category: str, method: str, found: list[Neighbour], c
                 "image_id": item.image_id,
                 "category": name,
                 "distance": item.distance,
-                "right": name == category if category else None,
+                "right": share(name or "", category) if category else None,
             }
             for item, name in zip(found, names, strict=True)
         ],

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cbir.collection import images
+from cbir.collection.categories import share
 from cbir.feedback.rounds import RoundResult
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
@@ -123,7 +124,7 @@ class _Pages:
         found = [
             image
             for image in held
-            if (not chosen or image.category == chosen)
+            if (not chosen or share(image.category, chosen))
             and all(word in image.image_id.casefold() for word in words.casefold().split())
         ]
         number = request.args.get("page", "1")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.collection.categories import members
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
@@ -86,9 +87,9 @@ class Library:
         }
         self.pictures = {image.sha256: image.path for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
-        named = table.loc[table["category"] != "", "category"]
-        self.categories = dict(sorted(Counter(map(str, named)).items()))
-        self.examples = {image.category: image for image in reversed(self.images.values())}
+        named = [(name, image) for image in self.images.values() for name in members(image.category)]
+        self.categories = dict(sorted(Counter(name for name, _ in named).items()))
+        self.examples = dict(reversed(named))
         self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
         self._read: dict[Path, tuple[int, int]] = {}
         self.methods = {name: self._method(name) for name in names}
