@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found, alike
+from cbir.collection.categories import share, singles
 from cbir.collection.columns import SPLITS
 from cbir.evaluation import calibration
 from cbir.features.store import FeatureStore
@@ -122,7 +123,7 @@ def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: li
     judged: dict[str, str] = {}
     for number, round in enumerate(data["rounds"]):
         shown = [item["image_id"] for item in round["results"]]
-        right = [None if category is None else categories[labels[image_id]] == category for image_id in shown]
+        right = [None if category is None else share(categories[labels[image_id]], category) for image_id in shown]
         again = {
             "round": number,
             "precision_at_k": None if category is None else sum(map(bool, right)) / data["refinement"]["k"],
@@ -200,7 +201,7 @@ def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         (table["common_queries"] <= table["queries"]).all(), "itself", f"{path} has more common queries than queries"
     )
     of_category = table[table["scope"] == "category"]
-    found.require_known(of_category["category"], results.categories(), path, "categories.json")
+    found.require_known(of_category["category"], singles(results.categories()), path, "categories.json")
     support = results.table(METHOD_CATEGORIES, ["category", "support"], method=names["simulated"])
     queries = dict(zip(support["category"], support["support"], strict=True))
     same = all(queries.get(row.category) == row.queries for row in of_category.itertuples(index=False))

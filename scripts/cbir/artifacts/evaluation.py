@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found, alike
+from cbir.collection.categories import Relevant, share, singles
 from cbir.collection.columns import SPLITS
 from cbir.evaluation import calibration, comparison
 from cbir.evaluation.evaluate import lowest_in
@@ -57,7 +58,7 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
     if "val" in figures["features_sha256"]:
         train, val, test = (results.store(method, split) for split in SPLITS)
-        unseen = unseen_gallery(train, val, test)
+        unseen = unseen_gallery(train, val, test, relevant=Relevant(results.categories()))
         found.require(
             alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
@@ -104,7 +105,7 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
     table = _categories(results, names["method"])
     found.count = f"{len(table)} categories, {table['support'].sum():,} queries"
     found.rows = table
-    found.require_known(table["category"], results.categories(), path, "categories.json")
+    found.require_known(table["category"], singles(results.categories()), path, "categories.json")
     found.require(table["f1"].is_monotonic_decreasing, "its order", f"{path} is not sorted by F1")
     queries = _numbers(results.table(METHOD_QUERIES, ["category", "predicted", "nmrr"], method=names["method"]))
     for row in table.itertuples(index=False):
@@ -122,10 +123,11 @@ def queries(results: Results, path: Path, names: dict[str, str], found: Found) -
     table = _numbers(read_csv(path, ["image_id", "category", "predicted", "correct", *measured]))
     found.count = f"{len(table):,} queries, {table['correct'].sum():,} of them right"
     found.rows = table
-    found.require_known(table["predicted"], results.categories(), path, "categories.json")
+    found.require_known(table["predicted"], singles(results.categories()), path, "categories.json")
     test = results.split("test")
     found.require(
-        table[["image_id", "category"]].to_numpy().tolist() == test[["image_id", "category"]].to_numpy().tolist(),
+        list(table["image_id"]) == list(test["image_id"])
+        and all(map(share, table["category"].astype(str), test["category"])),
         SPLIT.format(split="test"),
         f"{path} does not hold the images of {results.path(SPLIT, split='test')} in their order",
     )
@@ -165,7 +167,7 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
     counts = table.iloc[:, 1:]
     found.count = f"{len(table)} categories, {int(counts.to_numpy().sum()):,} queries"
     found.rows = table
-    order = results.categories()
+    order = singles(results.categories())
     # A category may itself be called "category"; pandas then numbers the second one.
     found.require(
         list(table.iloc[:, 0]) == order and counts.shape[1] == len(order),
@@ -229,7 +231,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         f"{path} counts other predictions than queries.csv beside it",
     )
     _, confusion = results.confusion(names["method"])
-    again = lowest_in(confusion, results.categories(), data["seed"])
+    again = lowest_in(confusion, singles(results.categories()), data["seed"])
     found.require(
         alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
     )

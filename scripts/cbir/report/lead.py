@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cbir.collection.categories import singles
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised, listed
 from cbir.report.results import Results
@@ -40,7 +41,7 @@ def gather(results: Results) -> dict[str, Any]:
     accurate = max(one.summary["accuracy"] for one in results.methods)
     return {
         "images": len(results.images),
-        "categories": int(results.images["category"].nunique()),
+        "categories": len(singles(results.images["category"])),
         "k": k,
         "queries": best["queries"],
         "gallery": best["gallery"],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.categories import names_of
+from cbir.collection.categories import names_of, share
 from cbir.features.store import FeatureStore
 from cbir.files.hashes import sha256_json
 from cbir.retrieval.index import Index
@@ -115,7 +115,7 @@ def as_data(
                 "category": name,
                 "distance": item.distance,
                 "probability": probability,
-                "right": name == category if category else None,
+                "right": share(name or "", category) if category else None,
             }
             for item, name, probability in zip(found, names, probabilities or [None] * len(found), strict=True)
         ],

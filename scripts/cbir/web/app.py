@@ -13,6 +13,7 @@ from flask import Flask, Response, g, redirect, render_template, request, send_f
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
+from cbir.collection.categories import share
 from cbir.evaluation import calibration
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
@@ -211,7 +212,7 @@ class _Pages:
         images, asked = self.library.images, words.casefold().split()
         for image_id in image_ids:
             image = images[image_id]
-            if (not category or image.category == category) and all(word in image_id.casefold() for word in asked):
+            if (not category or share(image.category, category)) and all(word in image_id.casefold() for word in asked):
                 yield image
 
     # A search.

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
+from cbir.collection.categories import members
 from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
@@ -168,9 +169,9 @@ class Library:
         }
         self.pictures = {image.sha256: image for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
-        named = table.loc[table["category"] != "", "category"]
-        self.categories = dict(sorted(Counter(map(str, named)).items()))
-        self.examples = {image.category: image for image in reversed(self.images.values())}
+        named = [(name, image) for image in self.images.values() for name in members(image.category)]
+        self.categories = dict(sorted(Counter(name for name, _ in named).items()))
+        self.examples = dict(reversed(named))
         further = [name for name in table.columns if name not in IMAGE_COLUMNS]
         self.facts = dict(zip(table["image_id"], table[further].astype(str).to_dict("records"), strict=True))
         self.sizes = dict(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from cbir.collection.categories import members, singles
 from cbir.collection.columns import NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.exclusions import EXCLUDED, SYSTEM
 from cbir.collection.sources import REGISTRY as SOURCES
@@ -21,8 +22,8 @@ MAX_REJECTED = 200
 def gather(results: Results) -> dict[str, Any]:
     """Counts of each category and split, and the files that were not used."""
     config = results.config["collection"]
-    counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
-    counts = counts.reindex(sorted(set(results.images["category"]) - {""})).fillna(0).astype(int)
+    counts = pd.DataFrame({name: _counts(table["category"]) for name, table in results.splits.items()})
+    counts = counts.reindex(singles(results.images["category"])).fillna(0).astype(int)
     rejected = results.table(REJECTED, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
@@ -45,6 +46,11 @@ def gather(results: Results) -> dict[str, Any]:
         ],
         "notes_file": str(results.path(NOTES)),
     }
+
+
+def _counts(categories: pd.Series) -> pd.Series:
+    """Count an image with several categories in each."""
+    return categories.map(members).explode().dropna().value_counts()
 
 
 def _ends(totals: pd.Series) -> dict[str, int]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cbir.collection.categories import share
 from cbir.report.results import Results
 from cbir.results import CONFUSION, METHOD_CATEGORIES, WORST
 
@@ -51,4 +52,4 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
 
 def _answer(results: Results, image_id: str, category: str) -> dict[str, Any]:
     card = results.card(image_id)
-    return {**card, "right": card["category"] == category}
+    return {**card, "right": share(card["category"], category)}
