@@ -5,7 +5,7 @@ METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 rule evaluate:
     input:
-        **INDEX_FILES,
+        unpack(compared_index),
         train="results/features/{method}/train.h5",
         test="results/features/{method}/test.h5",
         # A gallery that no network was trained on.
@@ -29,7 +29,9 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("evaluate.py", entries=METRICS + INDEX_KIND),
+        code=lambda wildcards: code(
+            "evaluate.py", entries=METRICS + (index_kind(wildcards) if compared_index(wildcards) else [])
+        ),
         settings=settings(config["evaluation"]),
     script:
         "../scripts/evaluate.py"

@@ -28,10 +28,11 @@ def work(job: Any) -> None:
             f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image "
             "file: correct it."
         )
-    gallery = store.read(job.input.train, method)
+    quality = job.input.get("quality")
+    gallery = store.read(job.input.train, method, mapped=quality is not None)
     row = holder.row(image)
     inside = image in gallery.image_id
-    indexed = index.read(job.input.about, gallery)
+    indexed = index.read(job.input.about, gallery, quality)
     found = queries.nearest(indexed, gallery, holder.features[row], job.params.k, image if inside else None)
     category = categories[holder.label[row]] if holder.label[row] >= 0 else ""
     data = queries.as_data(image, category, method, found, categories)

@@ -13,6 +13,7 @@ from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, write_csv, write_json
 from cbir.report import refinement_pictures
+from cbir.retrieval import index
 from cbir.workflow.job import run
 
 
@@ -34,7 +35,10 @@ def work(job: Any) -> None:
     row = holder.row(query)
     train = store.read(job.input.train, asked.method)
     category = names[holder.label[row]] if inside else None
-    found = refine(records.gallery(train, names), asked, holder.features[row], query if inside else None, category)
+    indexed = index.read(job.input.about, train, job.input.quality) if job.input.get("quality") else None
+    found = refine(
+        records.gallery(train, names, indexed), asked, holder.features[row], query if inside else None, category
+    )
     record = records.record(asked, query, category, train, found)
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))

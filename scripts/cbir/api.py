@@ -23,7 +23,9 @@ from cbir.features.store import FeatureStore
 from cbir.files import threads
 from cbir.files.errors import InputError
 from cbir.retrieval import exact
+from cbir.retrieval.index import Index
 from cbir.retrieval.outside import OutsideEncoder, encode_files
+from cbir.retrieval.searching import searched
 
 log = logging.getLogger("cbir")
 
@@ -47,6 +49,7 @@ class Results:
         self.folder = Path(folder)
         self._files = results.Results(self.folder)
         self.methods = self._files.require_methods()
+        self._indexed: dict[str, tuple[FeatureStore, Index | None]] = {}
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -116,6 +119,8 @@ class Results:
             method: whose features are compared, a name in ``methods``.
             k: how many results; a smaller gallery gives all its images.
 
+        Where the method's index is an approximate one, it is used, and may miss some of the nearest.
+
         Returns:
             Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space) and path; nearest
             first, images at the same distance in the order of the gallery.
@@ -126,9 +131,10 @@ class Results:
         self._require(method)
         if k < 1:
             raise InputError(f"k is {k}, but a search gives at least 1 image: raise it.")
-        gallery = self.features(method)
-        vector = self._vector(os.fspath(query), method)
-        distances, rows = exact.nearest(vector[None], gallery.features, k + 1)
+        gallery, index = self._searched(method)
+        vector = self._vector(os.fspath(query), method)[None]
+        count = min(k + 1, len(gallery.features))
+        distances, rows = index.search(vector, count) if index else exact.nearest(vector, gallery.features, count)
         other = gallery.image_id[rows[0]] != os.fspath(query)
         image_ids, distances = gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
         known = self.images.set_index("image_id").loc[image_ids]
@@ -169,6 +175,11 @@ class Results:
         batch = self._files.setting("encoders", encoder, "batch")
         encode_files(manifest, os.fspath(output), network, about, batch, threads.count())
         return len(manifest)
+
+    def _searched(self, method: str) -> tuple[FeatureStore, Index | None]:
+        if method not in self._indexed:
+            self._indexed[method] = searched(self._files, method)
+        return self._indexed[method]
 
     def _require(self, method: str) -> None:
         if method not in self.methods:

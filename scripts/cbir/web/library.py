@@ -1,7 +1,7 @@
 """What the search page shows: the images and methods of a finished run, read and checked once, at the start."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,7 @@ from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.results import CONFIGURATION, FEATURES, IMAGES, Results
+from cbir.retrieval.searching import searched
 from cbir.web.state import image_key
 
 # Test images first: the gallery does not hold them, so they are the fairer queries.
@@ -44,6 +45,31 @@ class Method:
     def queries(self) -> Iterable[str]:
         """The image_ids that have a vector, those outside the gallery first."""
         return self.vectors.keys()
+
+
+class Vectors(Mapping[str, NDArray[np.float32]]):
+    """The vectors of several feature stores by image_id; they stay where the stores have them."""
+
+    def __init__(self, stores: Sequence[FeatureStore]) -> None:
+        self._stores = stores
+        self._row = {
+            str(image_id): (number, row)
+            for number, held in enumerate(stores)
+            for row, image_id in enumerate(held.image_id)
+        }
+
+    def __getitem__(self, image_id: str) -> NDArray[np.float32]:
+        number, row = self._row[image_id]
+        return self._stores[number].features[row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._row
 
 
 class Library:
@@ -89,10 +115,11 @@ class Library:
 
     def _method(self, name: str) -> Method:
         stores: dict[str, FeatureStore] = {}
+        gallery, index = searched(self.files, name)
         for split in _SPLITS:
             path = self.files.path(FEATURES, method=name, split=split)
             if path.exists():
-                stores[split] = self.files.store(name, split)
+                stores[split] = gallery if split == "train" else self.files.store(name, split)
                 self._read[path] = _stamp(path)
                 unknown = next((image_id for image_id in stores[split].image_id if image_id not in self.images), None)
                 if unknown is not None:
@@ -103,12 +130,8 @@ class Library:
         train = stores["train"]
         image_ids = [str(image_id) for image_id in train.image_id]
         categories = np.array([self.images[image_id].category for image_id in image_ids], dtype=np.str_)
-        vectors = {
-            str(image_id): vector
-            for held in stores.values()
-            for image_id, vector in zip(held.image_id, held.features, strict=True)
-        }
-        return Method(name, Gallery(train.features, image_ids, categories), train.about, vectors)
+        vectors = Vectors(list(stores.values()))
+        return Method(name, Gallery(train.features, image_ids, categories, index), train.about, vectors)
 
     def require_current(self) -> None:
         """Check that the features are still those that were read.

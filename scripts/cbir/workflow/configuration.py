@@ -330,6 +330,8 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
+    for name in config["index"]["methods"]:
+        _require("method", name, config["methods"], "index.methods")
     # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
     least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:
