@@ -22,7 +22,7 @@ def work(job: Any) -> None:
         gallery,
         store.read(job.input.test, job.wildcards.method),
         names,
-        index.read(job.input.about, gallery) if job.input.get("about") else None,
+        index.read(job.input.about, gallery) if getattr(job.input, "about", None) else None,
         k=settings["k"],
         neighbours=settings["neighbours"],
         worst_images=settings["worst"]["images"],

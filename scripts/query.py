@@ -28,7 +28,7 @@ def work(job: Any) -> None:
             f"config: queries.images names {image!r}, which is neither an image_id of the collection nor an image "
             "file: correct it."
         )
-    quality = job.input.get("quality")
+    quality = getattr(job.input, "quality", None)
     gallery = store.read(job.input.train, method, mapped=quality is not None)
     row = holder.row(image)
     inside = image in gallery.image_id

@@ -35,7 +35,7 @@ def work(job: Any) -> None:
     row = holder.row(query)
     train = store.read(job.input.train, asked.method)
     category = names[holder.label[row]] if inside else None
-    indexed = index.read(job.input.about, train, job.input.quality) if job.input.get("quality") else None
+    indexed = index.read(job.input.about, train, job.input.quality) if getattr(job.input, "quality", None) else None
     found = refine(
         records.gallery(train, names, indexed), asked, holder.features[row], query if inside else None, category
     )
