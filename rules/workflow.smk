@@ -22,6 +22,7 @@ from cbir.workflow import configuration as cbir_config
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
+from cbir.encoders import frozen as cbir_frozen
 from cbir.encoders.options import Options
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
@@ -242,7 +243,7 @@ def content_of(path):
 def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
-    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
+    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision", "freeze")}
     # Options that are not used are left out, so that a new one reruns nothing.
     row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
     if row["training"] is not None and row["training"]["freeze_below"] is None:

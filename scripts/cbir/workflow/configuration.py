@@ -316,6 +316,10 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
                 "openvino."
             )
+        if row["freeze"] and row["training"] is None:
+            raise InputError(
+                f"config: encoders.{name}.freeze is true, but the encoder is not trained: take it out, or set training."
+            )
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")

@@ -1,8 +1,8 @@
 """What approximate indexes miss, and how long they take."""
 
-import csv
 from typing import Any
 
+from cbir.report.benchmarks import seconds
 from cbir.report.results import Results
 from cbir.results import BENCHMARK, INDEX_QUALITY
 
@@ -19,19 +19,5 @@ def gather(results: Results) -> dict[str, Any] | None:
         keys = ("factory", "rows", "dimension", "queries", "k", "parameter", "effort", "least_recall", "met", "bytes")
         recalls = {key: measured[key] for key in measured if key.startswith("recall_at_")}
         row = {"method": name, **{key: measured[key] for key in keys}, **recalls, **measured["times"]}
-        rows.append(row | {"build_seconds": _built_in(results, name)})
+        rows.append(row | {"build_seconds": seconds(results.path(BENCHMARK.replace("{job*}", f"index/{name}")))})
     return {"rows": rows} if rows else None
-
-
-def _built_in(results: Results, method: str) -> float | None:
-    """Return the seconds of the job that built an index, None where they were not measured."""
-    path = results.path(BENCHMARK.replace("{job*}", f"index/{method}"))
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            try:
-                return float(row.get("s") or "")
-            except ValueError:
-                return None
-    return None
