@@ -383,6 +383,10 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
                 "openvino."
             )
+        if row["freeze"] and row["training"] is None:
+            raise InputError(
+                f"config: encoders.{name}.freeze is true, but the encoder is not trained: take it out, or set training."
+            )
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
@@ -397,6 +401,8 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
+    for name in config["index"]["methods"]:
+        _require("method", name, config["methods"], "index.methods")
     # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
     least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:

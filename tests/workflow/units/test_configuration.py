@@ -186,7 +186,11 @@ MISTAKES = {
         {"transform": "best", "of": "siamese"},
         'methods.x.transform is "best", but must be',
     ),
-    "unknown index kind": ("index.kind", "best", 'config: index.kind is "best", but must be one of "exact", "kdtree".'),
+    "unknown index kind": (
+        "index.kind",
+        "best",
+        'config: index.kind is "best", but must be one of "auto", "exact", "hnsw", "ivf-pq", "kdtree".',
+    ),
     "unknown strategy": (
         "feedback.simulation.strategies",
         ["best"],
