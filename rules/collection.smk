@@ -115,7 +115,6 @@ rule split:
         images="results/collection/images.csv",
         groups="results/collection/groups.csv",
     output:
-        **RELEVANCE_FILE,
         train="results/splits/train.csv",
         val="results/splits/val.csv",
         test="results/splits/test.csv",
@@ -128,9 +127,27 @@ rule split:
         mem_mb=grows(2000, per_mb=10),
         runtime=grows(20, per_mb=0.2),
     params:
+        **RELEVANCE_CONTENT,
         code=code("split.py", entries=[("collection/protocols", config["split"]["protocol"])]),
-        split=settings(config["split"]),
-        # A person's own file.
-        relevance=lambda wildcards: content_of(config["split"]["relevance"]) if RELEVANCE_FILE else "",
+        split=settings(SPLIT_SETTINGS),
     script:
         "../scripts/split.py"
+
+
+# Only where the protocol takes a person's list; the split puts its images where they belong.
+rule relevance:
+    output:
+        "results/collection/relevance.csv",
+    log:
+        "results/logs/relevance.log",
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(20),
+    params:
+        **RELEVANCE_CONTENT,
+        code=code("relevance.py", entries=[("collection/protocols", config["split"]["protocol"])]),
+        split=settings(SPLIT_SETTINGS),
+    script:
+        "../scripts/relevance.py"

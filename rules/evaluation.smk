@@ -23,6 +23,7 @@ rule evaluate:
         categories="results/collection/categories.json",
     output:
         **FOLDS_FILE,
+        **CALIBRATION_FILE,
         summary="results/evaluation/{method}/summary.json",
         categories="results/evaluation/{method}/categories.csv",
         queries="results/evaluation/{method}/queries.csv",
@@ -47,12 +48,25 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
+CALIBRATION_PICTURE = {
+    name: report(
+        "results/evaluation/{method}/calibration.svg",
+        caption="../report/calibration.rst",
+        category="Evaluation",
+        labels={"method": "{method}", "figure": "how sure a result is"},
+    )
+    for name in CALIBRATION_FILE
+}
+
+
 # A rule of its own, so that a changed picture evaluates nothing again.
 rule plot_evaluation:
     input:
+        **CALIBRATION_FILE,
         confusion="results/evaluation/{method}/confusion.csv",
         categories="results/evaluation/{method}/categories.csv",
     output:
+        **CALIBRATION_PICTURE,
         confusion=report(
             "results/evaluation/{method}/confusion.svg",
             caption="../report/confusion.rst",

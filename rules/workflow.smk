@@ -113,7 +113,16 @@ LABELLED = config["collection"]["labels"] != "none"
 GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
 PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
 RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
+# Without the keys that this protocol does not read, so that they rerun nothing.
+SPLIT_SETTINGS = {
+    key: value
+    for key, value in config["split"].items()
+    if key not in ("folds", "relevance", "setup") or key in getattr(PROTOCOL, "SETTINGS", ())
+}
 FOLDS_FILE = {"folds": "results/evaluation/{method}/folds.csv"} if hasattr(PROTOCOL, "FOLDS") else {}
+# Learned from the val images, where they search the gallery as the queries do.
+HAS_CALIBRATION = LABELLED and cbir_roles.has_unseen_gallery(config["split"]["protocol"])
+CALIBRATION_FILE = {"calibration": "results/evaluation/{method}/calibration.json"} if HAS_CALIBRATION else {}
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
 # How the collection is read, and what of the split decides whether it can be used.
@@ -395,6 +404,8 @@ def read_refinements():
         raise WorkflowError(str(error))
 
 
+# A person's own file, whose content counts like a setting.
+RELEVANCE_CONTENT = {"relevance": content_of(config["split"]["relevance"])} if RELEVANCE_FILE else {}
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 # Of images without categories there is no evaluation to choose from.
 DRAWN = [] if LABELLED else [f"drawn-{number}" for number in range(1, config["queries"]["draw"] + 1)]
@@ -411,7 +422,7 @@ OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.valu
 # What the results may hold; the rest is removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
-    "protocol": [*RELEVANCE_FILE, *FOLDS_FILE],
+    "protocol": [*RELEVANCE_FILE, *FOLDS_FILE, *CALIBRATION_FILE],
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
@@ -425,9 +436,10 @@ ASKED = {
 
 
 def query_evaluation(wildcards):
-    """The evaluation that example queries are chosen from; none where images have no categories."""
-    files = {"categories": "categories.csv", "queries": "queries.csv"} if LABELLED else {}
-    return {name: f"results/evaluation/{wildcards.method}/{file}" for name, file in files.items()}
+    """What example queries are chosen from and how sure results are; nothing where images have no categories."""
+    folder = "results/evaluation/{method}"
+    files = {"categories": f"{folder}/categories.csv", "queries": f"{folder}/queries.csv"} if LABELLED else {}
+    return {name: file.format(method=wildcards.method) for name, file in (files | CALIBRATION_FILE).items()}
 
 
 def query_stores(wildcards):
@@ -511,13 +523,14 @@ REPORT_NAMES = {
 
 
 def report_input(wildcards):
-    """Everything that the report shows, and the validation images, which the search page offers as queries."""
+    """Everything that the report shows, and the images of all splits, which the search page offers as queries."""
     # Here, so that only the process that builds the DAG imports the sections.
     from cbir.report.build import inputs
+    from cbir.results import OF_LABELS, OF_PROTOCOLS
 
-    # Without categories nothing else asks for the queries' features. They are empty, and may have been others before.
-    splits = ["val"] if LABELLED else ["val", "test"]
-    files = inputs(REPORT_NAMES, LABELLED) + expand("features/{method}/{split}.h5", method=METHODS, split=splits)
+    missing = [] if LABELLED else list(OF_LABELS)
+    missing += [file for name, files in OF_PROTOCOLS.items() if name not in ASKED["protocol"] for file in files]
+    files = inputs(REPORT_NAMES, missing) + expand("features/{method}/{split}.h5", method=METHODS, split=SPLITS)
     # What a person and the search page open, and the report does not.
     files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS if LABELLED else [])]
     return [f"results/{file}" for file in files]

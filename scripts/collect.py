@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cbir.collection.categories import category_labels
+from cbir.collection.categories import category_labels, singles
 from cbir.collection.manifest import collect, require_categories, shard_of
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.reasons import count_reasons
@@ -33,7 +33,7 @@ def work(job: Any) -> None:
     log.info(
         "%d images in %d categories; %d files rejected%s, see %s",
         len(found.images),
-        len(category_labels(found.images["category"])),
+        len(singles(found.images["category"])),
         len(found.rejected),
         f" ({reasons})" if reasons else "",
         job.log.rejected,

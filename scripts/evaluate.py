@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cbir.collection.categories import read_categories
+from cbir.collection.categories import Relevant, read_categories
 from cbir.collection.relevance import RELEVANCE_COLUMNS
 from cbir.evaluation import judgements
+from cbir.evaluation.calibration import calibrate
 from cbir.evaluation.evaluate import evaluate
 from cbir.features import store
 from cbir.features.store import FeatureStore
@@ -26,6 +27,7 @@ def work(job: Any) -> None:
     gallery = store.read(job.input.gallery, job.wildcards.method)
     asks_itself = job.input.asking == job.input.gallery
     queries = gallery if asks_itself else store.read(job.input.asking, job.wildcards.method)
+    judged = _judged(job, settings, gallery, queries, Relevant(names))
     found = evaluate(
         gallery,
         queries,
@@ -37,10 +39,13 @@ def work(job: Any) -> None:
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
-        **_judged(job, settings, gallery, queries),
+        **judged,
     )
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)
+    if "val" in judged:
+        learned = calibrate(gallery, judged["val"], queries, settings["block_mb"] * 10**6)
+        write_json(job.output.calibration, learned)
     write_csv(job.output.categories, found.categories)
     write_csv(job.output.queries, found.queries)
     write_csv(job.output.neighbours, found.neighbours)
@@ -51,7 +56,9 @@ def work(job: Any) -> None:
     log.info("%s: accuracy %.4f, ANMRR %.4f", job.wildcards.method, found.summary["accuracy"], found.summary["anmrr"])
 
 
-def _judged(job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: FeatureStore) -> dict[str, Any]:
+def _judged(
+    job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: FeatureStore, relevant: Relevant
+) -> dict[str, Any]:
     """Return what the protocol decides: what is right, what is passed over, and what is measured beside."""
     if job.input.get("relevance"):
         table = read_csv(job.input.relevance, RELEVANCE_COLUMNS)
@@ -67,7 +74,7 @@ def _judged(job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: 
             raise InputError(f"{job.input.manifest} has other rows than {job.input.asking}: run again.")
         folds = test["fold"].to_numpy(np.int64)
         asked = {"folds": folds, "confidence": settings["confidence"]} if "confidence" in settings else {}
-        return {"judgements": judgements.across_folds(queries.label, folds), **asked}
+        return {"judgements": judgements.across_folds(queries.label, folds, relevant), **asked}
     return {"val": store.read(job.input.val, job.wildcards.method)}
 
 

@@ -1,21 +1,26 @@
-"""Draw the confusion matrix and the categories of an evaluation."""
+"""Draw the confusion matrix and the categories of an evaluation, and how sure a result is."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cbir.files.tables import read_csv
 from cbir.report import plots
+from cbir.results import read_object
 from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion)
+    method = job.wildcards.method
+    plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion, f"Confusion matrix of {method}")
     figures = ["precision", "recall", "f1"]
     categories = read_csv(job.input.categories, ["category", *figures])
     # A figure that is not defined is an empty cell.
     categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
-    plots.categories(categories, job.output.categories)
+    plots.categories(categories, job.output.categories, f"Categories with {method}")
+    if path := job.input.get("calibration"):
+        plots.calibration(read_object(Path(path)), job.output.calibration)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ def work(job: Any) -> None:
     # A figure that is not defined is an empty cell.
     figures = gain.columns.drop(["strategy", "scope", "category"])
     gain[figures] = gain[figures].apply(pd.to_numeric, errors="coerce")
-    refinement_pictures.gain(gain, record["refinement"]["k"], job.output.gain)
+    asked = record["refinement"]
+    refinement_pictures.gain(gain, asked["k"], job.output.gain, f"Simulated feedback with {asked['method']}")
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     paths = dict(images[["image_id", "path"]].itertuples(index=False, name=None))
     refinement_pictures.rounds(record, paths, job.output.example)

@@ -7,7 +7,7 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    plot_history(job.input.history, job.output.picture)
+    plot_history(job.input.history, job.output.picture, f"Training of {job.wildcards.encoder}")
 
 
 if __name__ == "__main__":

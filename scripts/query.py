@@ -1,13 +1,17 @@
 """Answer one example query."""
 
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from cbir.collection.categories import category_labels, names_of
 from cbir.collection.columns import IMAGE_COLUMNS
+from cbir.evaluation import calibration
 from cbir.features import store
 from cbir.files.errors import InputError
-from cbir.files.tables import read_csv, write_json
+from cbir.files.tables import read_csv, read_json, write_json
 from cbir.report import plots
 from cbir.retrieval import index, queries
 from cbir.workflow.job import run
@@ -38,17 +42,39 @@ def work(job: Any) -> None:
     row = holder.row(image)
     inside = image in gallery.image_id
     indexed = index.read(job.input.about, gallery)
-    found = queries.nearest(indexed, gallery, holder.features[row], job.params.k, image if inside else None)
+    path = job.input.get("calibration")
+    learned = calibration.from_data(read_json(path), path) if path else calibration.UNKNOWN
+    looked_at = max(job.params.k, learned.neighbours)
+    near = queries.nearest(indexed, gallery, holder.features[row], looked_at, image if inside else None)
+    found, distances = near[: job.params.k], np.array([item.distance for item in near])
+    novelty = learned.novelty(distances)
     category = str(names_of(holder.label[row : row + 1], categories)[0])
-    data = queries.as_data(image, category, method, found, categories)
+    data = queries.as_data(
+        image,
+        category,
+        method,
+        found,
+        categories,
+        learned.plain_probabilities(distances[: len(found)]),
+        None if novelty is None else asdict(novelty),
+    )
     write_json(job.output.data, data)
-    lines = [line for line in ("query", PurePosixPath(image).name, category) if line]
-    first = plots.Picture(images["path"].get(image, image), lines)
+    new = calibration.NOTHING if novelty is not None and novelty.is_new else ""
+    first = plots.Picture(
+        images["path"].get(image, image), [line for line in ("query", category, PurePosixPath(image).name, new) if line]
+    )
     others = [
-        plots.Picture(images["path"][item["image_id"]], [item["image_id"], f"{item['distance']:.3f}"], item["right"])
-        for item in data["neighbours"]
+        plots.Picture(images["path"][item["image_id"]], _lines(item), item["right"]) for item in data["neighbours"]
     ]
     plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
+
+
+def _lines(item: dict[str, Any]) -> list[str]:
+    """Return what stands below a result: category, name, distance, and how likely it is right where that is known."""
+    probability = calibration.shown(item["probability"])
+    measured = f"distance {item['distance']:.3f}" + (f" · {probability}" if probability else "")
+    lines = (item["category"], PurePosixPath(item["image_id"]).name, measured)
+    return [line for line in lines if line]
 
 
 if __name__ == "__main__":

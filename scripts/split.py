@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from cbir.collection.categories import rarest
 from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, SPLITS
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.splits import near_duplicates
@@ -19,12 +20,14 @@ def work(job: Any) -> None:
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
     believed = groups[groups["doubted"] == 0]
-    protocol = PROTOCOLS.get_entry(settings["protocol"])
-    tables = protocol.split(
-        images,
+    # Each category is divided; an image with several is divided with the rarest of them.
+    tables = PROTOCOLS.get_entry(settings["protocol"]).split(
+        images.assign(category=rarest(images["category"])),
         settings,
         dict(zip(believed["sha256"], believed["group"], strict=True)) if together else {},
     )
+    categories = images.set_index("image_id")["category"]
+    tables = {name: table.assign(category=table["image_id"].map(categories)) for name, table in tables.items()}
     for name in SPLITS:
         log.info("%s: %d images", name, len(tables[name]))
         write_csv(job.output[name], tables[name])
@@ -32,8 +35,6 @@ def work(job: Any) -> None:
     across = listed.loc[(listed["across_splits"] == 1) & (listed["doubted"] == 0), "group"].nunique()
     log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)
     write_csv(job.output.near_duplicates, listed)
-    if hasattr(protocol, "relevance"):
-        write_csv(job.output.relevance, protocol.relevance(settings))
 
 
 if __name__ == "__main__":

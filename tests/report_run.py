@@ -78,8 +78,31 @@ class Reader(HTMLParser):
         self.open[-1].parts.append(data)
 
 
+def calibrated(**changes: Any) -> dict[str, Any]:
+    """What was learned of a method: 0.9 was stated of 4 results of which 3 were right, 0.1 of 8 of which 2 were."""
+    bins = [(0.1, 0.2, 8, 0.1, 0.25), (0.9, 1.0, 4, 0.9, 0.75)]
+    names = ("from", "to", "results", "mean_probability", "share_right")
+    rates = {"known": 12, "unknown": 9, "auroc": 0.875, "false_alarms": 0.0625, "detected": 0.5}
+    return {
+        "results": 10,
+        "probability": {
+            "too_few": None,
+            "distances": [0.5, 2.0],
+            "probabilities": [0.9, 0.1],
+            "reliability": {
+                "results": 12,
+                "expected_calibration_error": 0.15,
+                "bins": [dict(zip(names, row, strict=True)) for row in bins],
+            },
+        },
+        "novelty": {"too_few": None, "neighbours": 3, "threshold": 1.25, "val": rates, "test": rates | {"auroc": 0.75}},
+    } | changes
+
+
 # Of the 4 cats one is taken for a dog; of the 4 dogs two for fish; all 4 fish are right.
 CONFUSION = [[3, 1, 0], [0, 2, 2], [0, 0, 4]]
+# What the test images, numbers 6 to 9 of each category, are taken for.
+PREDICTED = [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
 # By hand from it; ANMRR is free. Not in order of F1, which the report has to make.
 CATEGORIES = {
     "precision": [1.0, 2 / 3, 4 / 6],
@@ -98,6 +121,9 @@ FIGURES = {
     "r_precision": 0.55,
     "precision_at_k": 0.7,
     "recall_at_k": 0.1,
+    "map_trapezoid": 0.58,
+    "mp_at_k": 0.75,
+    "hit_at_k": 0.9,
 }
 
 
@@ -123,16 +149,17 @@ class Run:
         train = self.images["image_id"].str.fullmatch(r"(?s:.*)/[0-5]\.png")
         self.config: dict[str, Any] = {
             "collection": {"source": "folder", "path": "photos", "dataset": "a/b"},
-            "split": {"near_duplicates": {"together": True, "distance": 72}},
+            "split": {"protocol": "random", "near_duplicates": {"together": True, "distance": 72}},
             "methods": {},
             "evaluation": {"k": 3},
             "comparison": {"confidence": 0.95},
             "queries": {"k": 2, "choose": ["best"]},
             "feedback": {"beta": 0.7, "gamma": 0.1, "simulation": {"k": 2}},
-            "report": {"title": "Pets & co", "study": {}},
+            "report": {"title": "Pets & co", "study": {}, "projection": "pca"},
         }
         self.names: dict[str, list[str]] = {
             "split": ["train", "val", "test"],
+            "gallery": ["train"],
             "encoder": ["net"],
             "query": ["best"],
             **{name: [] for name in ("method", "trained", "simulated", "pair", "comparison", "refinement", "source")},
@@ -182,7 +209,11 @@ class Run:
         confusion = pd.DataFrame(CONFUSION, columns=list(self.categories))
         confusion.insert(0, "category", list(self.categories), allow_duplicates=True)
         gallery = self._made(f"features/{name}/train.h5")
-        store.write(gallery, self.images, [np.zeros((30, 2), np.float32)], 2, {"method": name})
+        is_test = self.images["image_id"].str.fullmatch(r"(?s:.*)/[6-9]\.png")
+        train, test = (self.images[chosen].reset_index(drop=True) for chosen in (~is_test, is_test))
+        store.write(gallery, train, [np.zeros((18, 2), np.float32)], 2, {"method": name})
+        spread = np.stack([np.arange(12), np.arange(12) % 3], axis=1).astype(np.float32)
+        store.write(self._made(f"features/{name}/test.h5"), test, [spread], 2, {"method": name})
         worst = {
             "category": self.categories[1],
             **{key: CATEGORIES[key][1] for key in ("precision", "recall", "f1")},
@@ -204,11 +235,26 @@ class Run:
         self.csv(f"{folder}/categories.csv", pd.DataFrame({"category": self.categories, **CATEGORIES}))
         self.csv(f"{folder}/confusion.csv", confusion)
         self.json(f"{folder}/worst.json", worst)
+        self.json(f"{folder}/calibration.json", calibrated())
+        self.write(f"{folder}/calibration.svg", "<svg>a curve</svg>")
+        queries = test[["image_id", "category"]].assign(
+            predicted=[self.categories[place] for place in PREDICTED], nmrr=np.arange(12) / 16
+        )
+        self.csv(f"{folder}/queries.csv", queries)
+        nearest = [
+            [query, rank, self.image(label, rank), rank / 2]
+            for query, own, taken in zip(queries["image_id"], test["label"], PREDICTED, strict=True)
+            for rank, label in enumerate((taken, taken, own), start=1)
+        ]
+        columns = ["query", "rank", "image_id", "distance"]
+        self.csv(f"{folder}/neighbours.csv", pd.DataFrame(nearest, columns=columns))
         about = {"kind": "tree", "rows": 18, "dimension": 2, "features_sha256": "ab" * 32}
         self.json(f"index/{name}.json", about)
         self.query(name, "best", self.image(0, 8), self.categories[0])
 
-    def query(self, method: str, name: str, image: str, category: str | None) -> None:
+    def query(
+        self, method: str, name: str, image: str, category: str | None, novelty: dict[str, Any] | None = None
+    ) -> None:
         answers = [(self.image(0, 2), self.categories[0]), (self.image(2, 5), self.categories[2])]
         neighbours = [
             {
@@ -216,11 +262,13 @@ class Run:
                 "image_id": found,
                 "category": of,
                 "distance": rank / 4,
+                "probability": probability,
                 "right": category and of == category,
             }
-            for rank, (found, of) in enumerate(answers, start=1)
+            for (rank, (found, of)), probability in zip(enumerate(answers, start=1), (0.874, None), strict=True)
         ]
         answer = {"query": image, "category": category, "method": method, "k": 2, "neighbours": neighbours}
+        answer["novelty"] = novelty
         self.json(f"queries/{method}/{name}.json", answer)
 
     def train(self, monitor: str = "anmrr") -> None:
@@ -343,5 +391,5 @@ class Run:
         return Reader(self.text()).root
 
     def section(self, name: str) -> Node:
-        """Write the report and return one of its sections."""
-        return self.report().one("section", id=name)
+        """Write the report and return one of its sections: what folds, its heading included."""
+        return self.report().one("section", id=name).one("details", class_="fold")

@@ -18,7 +18,7 @@ from cbir.evaluation.measure import all_metrics
 from cbir.files.errors import InputError
 from cbir.files.tables import write_json
 from cbir.retrieval import outside
-from web.made import embed, write_results
+from web.made import embed, learn, write_results
 
 SCRIPTS = Path(cbir.__file__).parents[1]
 
@@ -67,7 +67,7 @@ def test_an_image_file_is_encoded_and_its_nearest_images_are_found(results: Resu
     found = results.search(photo, "tiny", k=3)
     gallery = results.features("tiny")
     order, distances = by_hand(PHOTO, gallery.features)
-    assert list(found.columns) == ["rank", "image_id", "category", "distance", "path"]
+    assert list(found.columns) == ["rank", "image_id", "category", "distance", "probability", "path"]
     assert list(found["rank"]) == [1, 2, 3]
     assert list(found["image_id"]) == [gallery.image_id[row] for row in order[:3]]
     np.testing.assert_allclose(found["distance"], distances[:3], rtol=1e-12)
@@ -87,6 +87,40 @@ def test_an_image_of_the_gallery_is_no_result_of_itself(results: Results) -> Non
     assert "sea/2.png" not in set(found["image_id"])
     # A smaller gallery gives all that it has.
     assert len(results.search("sea/2.png", "tiny", k=100)) == 17
+
+
+def test_how_sure_results_are_and_whether_a_query_is_new(results: Results, folder: Path, photo: Path) -> None:
+    # Nothing was learned.
+    assert results.search(photo, "tiny")["probability"].isna().all()
+    assert results.novelty(photo, "tiny") is None
+    _, distances = by_hand(results.features("tiny", "test").features[1], results.features("tiny").features)
+    mean = sum(distances[:3]) / 3
+    for threshold, is_new in ((mean * 1.001, False), (mean * 0.999, True)):
+        learn(folder, "tiny", threshold)
+        found = cbir.open(folder).novelty("leaf/6.png", "tiny")
+        assert (found.score, found.is_new) == (pytest.approx(mean, rel=1e-12), is_new)
+    found = cbir.open(folder).search("leaf/6.png", "tiny", 18)
+    # From 0.9 at 1 to 0.1 at 9, a tenth for each step of 1.
+    assert list(found["probability"]) == pytest.approx([min(max(1 - d / 10, 0.1), 0.9) for d in distances], abs=1e-12)
+    with pytest.raises(InputError, match="no method 'none'"):
+        cbir.open(folder).novelty("leaf/6.png", "none")
+
+
+def test_an_image_of_the_gallery_is_not_compared_with_itself(results: Results, folder: Path) -> None:
+    learn(folder, "tiny", 1)
+    gallery = results.features("tiny")
+    row = gallery.row("sea/2.png")
+    order, distances = by_hand(gallery.features[row], gallery.features)
+    assert order[0] == row
+    assert cbir.open(folder).novelty("sea/2.png", "tiny").score == pytest.approx(sum(distances[1:4]) / 3, rel=1e-12)
+
+
+def test_a_damaged_calibration_is_told(folder: Path) -> None:
+    learn(folder, "tiny", 1)
+    path = folder / "evaluation/tiny/calibration.json"
+    write_json(path, {"probability": 1})
+    with pytest.raises(InputError, match=r"calibration\.json is damaged"):
+        cbir.open(folder).search("leaf/6.png", "tiny")
 
 
 def test_an_image_of_the_test_split_takes_its_stored_features(results: Results, folder: Path) -> None:

@@ -14,7 +14,7 @@ import cbir
 from cbir.command import main
 from cbir.files.errors import InputError
 from cbir.retrieval import outside
-from web.made import HOSTILE, embed, forget_labels, write_results
+from web.made import HOSTILE, embed, forget_labels, learn, write_results
 from web.test_serve import visit
 from workplace import REPOSITORY
 
@@ -38,6 +38,23 @@ def test_search_prints_a_table(results: Path, capsys: pytest.CaptureFixture[str]
         [str(rank), f"{distance:.4f}", category]
         for rank, distance, category in zip(found["rank"], found["distance"], found["category"], strict=True)
     ]
+
+
+def test_search_prints_probabilities_and_what_is_new(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    learn(results, "tiny", 1000)
+    assert main(["search", "leaf/6.png", "--method", "tiny", "-k", "2"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["rank", "distance", "probability", "category", "image_id"]
+    found = cbir.open(results).search("leaf/6.png", "tiny", 2)
+    cells = [f"{100 * probability:.0f} %" for probability in found["probability"]]
+    assert [line.split()[2:4] for line in lines] == [cell.split() for cell in cells]
+    assert {line.index("%") for line in lines} == {header.index("probability") + len("probability") - 1}
+    learn(results, "tiny", 0.5)
+    assert main(["search", "leaf/6.png", "--method", "tiny", "-k", "2"]) == 0
+    score = cbir.open(results).novelty("leaf/6.png", "tiny").score
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"Nothing like it is here: the mean distance to the nearest images is {score:.4f}, above the threshold 0.5000."
+    )
 
 
 def test_search_takes_an_image_file_and_a_folder_of_results(

@@ -16,7 +16,8 @@ from cbir import results
 from cbir.collection import images
 from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.collection.images import ImageError
-from cbir.evaluation import comparison
+from cbir.evaluation import calibration, comparison
+from cbir.evaluation.calibration import Novelty
 from cbir.evaluation.evaluate import Evaluation
 from cbir.features import store
 from cbir.features.store import FeatureStore
@@ -125,8 +126,9 @@ class Results:
             k: how many results; a smaller gallery gives all its images.
 
         Returns:
-            Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space) and path; nearest
-            first, images at the same distance in the order of the gallery.
+            Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space), probability (that the
+            result is of the query's category, learned from the validation images; NaN where it is not known) and path;
+            nearest first, images at the same distance in the order of the gallery.
 
         Raises:
             InputError: when there is no such image or method, k is not positive, or the image cannot be encoded.
@@ -134,21 +136,39 @@ class Results:
         self._require(method)
         if k < 1:
             raise InputError(f"k is {k}, but a search gives at least 1 image: raise it.")
-        gallery = self.features(method)
-        vector = self._vector(os.fspath(query), method)
-        distances, rows = exact.nearest(vector[None], gallery.features, k + 1)
-        other = gallery.image_id[rows[0]] != os.fspath(query)
-        image_ids, distances = gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
-        known = self.images.set_index("image_id").loc[image_ids]
+        image_ids, distances = self._nearest(os.fspath(query), method, k)
+        learned = calibration.read(self._files, method)
+        known = self.images.set_index("image_id").loc[list(image_ids)]
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(image_ids) + 1),
                 "image_id": image_ids,
                 "category": known["category"].to_numpy(),
                 "distance": distances,
+                "probability": np.nan if learned is None else learned.probabilities(distances),
                 "path": known["path"].to_numpy(),
             }
         )
+
+    def novelty(self, query: str | os.PathLike[str], method: str) -> Novelty | None:
+        """Tell whether anything like a query is in the gallery.
+
+        Args:
+            query: an image_id of the collection, or else an image file.
+            method: whose features are compared, a name in ``methods``.
+
+        Returns:
+            The mean distance to the nearest images, the threshold above which a query is new, and whether it is new;
+            None where the run has learned no threshold.
+
+        Raises:
+            InputError: when there is no such image or method, or the image cannot be encoded.
+        """
+        self._require(method)
+        learned = calibration.read(self._files, method)
+        if learned is None or not learned.neighbours:
+            return None
+        return learned.novelty(self._nearest(os.fspath(query), method, learned.neighbours)[1])
 
     def encode(self, paths: Iterable[str | os.PathLike[str]], encoder: str, output: str | os.PathLike[str]) -> int:
         """Write the features of image files into an HDF5 file in the format of a feature store.
@@ -197,6 +217,13 @@ class Results:
     @cached_property
     def _outside(self) -> OutsideEncoder:
         return OutsideEncoder(self._files, self._about)
+
+    def _nearest(self, query: str, method: str, k: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+        """Return image_ids and distances of the k nearest images of the gallery that are not the query."""
+        gallery = self.features(method)
+        distances, rows = exact.nearest(self._vector(query, method)[None], gallery.features, k + 1)
+        other = gallery.image_id[rows[0]] != query
+        return gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
 
     def _encoder(self, encoder: str) -> dict[str, Any]:
         """Return what a feature store of the encoder says about itself."""

@@ -67,21 +67,34 @@ def _inspect(asked: argparse.Namespace) -> int:
 
 def _search(asked: argparse.Namespace) -> None:
     from cbir.api import Results
+    from cbir.evaluation.calibration import NOTHING
 
-    print(_table(Results(asked.results).search(asked.image, asked.method, asked.k)))
+    results = Results(asked.results)
+    print(_table(results.search(asked.image, asked.method, asked.k)))
+    novelty = results.novelty(asked.image, asked.method)
+    if novelty is not None and novelty.is_new:
+        print(
+            f"{NOTHING.capitalize()}: the mean distance to the nearest images is {novelty.score:.4f}, above the "
+            f"threshold {novelty.threshold:.4f}."
+        )
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Return the results of a search as lines of text: rank, distance, category if images have any, and image_id."""
-    names = [printable(name) for name in found["category"]]
-    names = ["category", *names] if any(names) else [""] * (len(names) + 1)
-    width = max(map(len, names))
-    cells = [f"{name:<{width}}  " if width else "" for name in names]
-    lines = [f"rank  distance  {cells[0]}image_id"]
-    for rank, distance, cell, image_id in zip(
-        found["rank"], found["distance"], cells[1:], found["image_id"], strict=True
-    ):
-        lines.append(f"{rank:>4}  {distance:>8.4f}  {cell}{printable(image_id)}")
+    """Return the results of a search as text: rank, distance, probability and category where known, and image_id."""
+    from cbir.evaluation.calibration import shown
+
+    columns: list[tuple[str, list[str]]] = [
+        ("rank", [f"{rank:>4}" for rank in found["rank"]]),
+        ("distance", [f"{distance:>8.4f}" for distance in found["distance"]]),
+        ("probability", [f"{shown(probability):>11}" for probability in found["probability"]]),
+        ("category", [printable(name) for name in found["category"]]),
+    ]
+    columns = [column for column in columns if any(cell.strip() for cell in column[1])]
+    widths = [max(map(len, [name, *cells])) for name, cells in columns]
+    lines = []
+    for place, image_id in enumerate(["image_id", *map(printable, found["image_id"])]):
+        cells = [[name, *cells][place].ljust(width) for (name, cells), width in zip(columns, widths, strict=True)]
+        lines.append("  ".join([*cells, image_id]))
     return "\n".join(lines)
 
 

@@ -72,6 +72,8 @@ CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
 WORST = "evaluation/{method}/worst.json"
 CMC = "evaluation/{method}/cmc.csv"
 FOLDS = "evaluation/{method}/folds.csv"
+CALIBRATION = "evaluation/{method}/calibration.json"
+CALIBRATION_PICTURE = "evaluation/{method}/calibration.svg"
 
 METHODS = "comparison/methods.csv"
 METHODS_PICTURE = "comparison/methods.svg"
@@ -102,13 +104,13 @@ OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CA
 """Those that a run with a single method does not make."""
 OF_LABELS = (
     *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),
-    *(CONFUSION_PICTURE, WORST, *OF_SEVERAL_METHODS),
+    *(CONFUSION_PICTURE, WORST, CMC, FOLDS, CALIBRATION, CALIBRATION_PICTURE, *OF_SEVERAL_METHODS),
 )
 """Those that a run without labels (``collection.labels`` none) does not make."""
-OF_PROTOCOLS = {"relevance": RELEVANCE, "folds": FOLDS}
+OF_PROTOCOLS = {"relevance": (RELEVANCE,), "folds": (FOLDS,), "calibration": (CALIBRATION, CALIBRATION_PICTURE)}
 """Those that only some split protocols make, by short names."""
 JOBS = (
-    *("configuration", "collect", "near_duplicates", "suspects", "split", "compare_methods", "report"),
+    *("configuration", "collect", "near_duplicates", "suspects", "split", "relevance", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
     *("encode/{encoder}/{runtime}/{outside}", "encode/{encoder}/{runtime}/{shard}", "outside/{split}"),
     *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "choose/{derived}", "index/{method}"),

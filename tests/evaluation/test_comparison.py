@@ -424,7 +424,10 @@ class TestConfiguration:
         )
 
     def test_the_default(self, check: Callable[..., dict[str, Any]]) -> None:
-        assert check()["comparison"]["pairs"] == [["pretrained", "finetuned"], ["pretrained", "combined"]]
+        assert check()["comparison"]["pairs"] == [
+            *(["pretrained", "finetuned"], ["pretrained", "combined"]),
+            *(["pretrained", "expanded"], ["finetuned", "finetuned-expanded"]),
+        ]
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),
@@ -445,9 +448,10 @@ class TestConfiguration:
             check(comparison=changes)
 
     def test_a_method_that_is_switched_off(self, check: Callable[..., dict[str, Any]]) -> None:
+        off = {"finetuned": None, "combined": None, "finetuned-expanded": None}
         with pytest.raises(
-            InputError, match=r"'finetuned', which is unknown or switched off: .* are pretrained, siamese\.$"
+            InputError, match=r"'finetuned', which is unknown or switched off: .* are expanded, pretrained, siamese\.$"
         ):
-            check(methods={"finetuned": None, "combined": None})
-        remaining = check(methods={"finetuned": None, "combined": None}, comparison={"pairs": []})
+            check(methods=off)
+        remaining = check(methods=off, comparison={"pairs": []})
         assert remaining["comparison"]["pairs"] == []

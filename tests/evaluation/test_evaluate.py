@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation.evaluate import Evaluation, evaluate
+from cbir.evaluation.judgements import Judgements, across_folds, by_list
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.retrieval.index import over
@@ -220,3 +222,124 @@ def test_labels_without_a_category_are_refused() -> None:
             worst_retrieved=1,
             seed=0,
         )
+
+
+# A collection that asks itself: the right image of each is at rank 1, but for f0 at 2 (it is 1.5 from c1, 2 from f1).
+ITSELF = {"c0": 0, "c1": 1, "f0": 2.5, "f1": 4.5}
+
+
+TWO = Relevant(CATEGORIES[:2])
+
+
+def ask_itself(judged: Judgements, **changes: object) -> Evaluation:
+    images = store(ITSELF, "test")
+    settings = {"k": 1, "neighbours": 9, "worst_images": 2, "worst_retrieved": 9, "seed": 0} | changes
+    index = over(images.features, leafsize=8)
+    return evaluate(images, images, CATEGORIES[:2], index, judgements=judged, **settings)
+
+
+def test_each_image_asks_all_others() -> None:
+    found = ask_itself(across_folds(store(ITSELF, "test").label, np.arange(4), TWO))
+    assert found.queries["predicted"].tolist() == ["category", "category", "category", "fish"]
+    # NG = GTM = 1, so K = 2: at rank 2 NMRR is (2 - 1) / (2.5 - 1).
+    assert found.queries["nmrr"].tolist() == pytest.approx([0, 0, 2 / 3, 0])
+    assert found.queries["average_precision"].tolist() == [1, 1, 1 / 2, 1]
+    assert found.cmc.to_dict("list") == {"rank": [1, 2, 3, 4], "cmc": [3 / 4, 1, 1, 1]}
+    assert found.neighbours["image_id"].tolist() == [
+        *("c1", "f0", "f1"),
+        *("c0", "f0", "f1"),
+        *("c1", "f1", "c0"),
+        *("f0", "c1", "c0"),
+    ]
+    assert found.neighbours["distance"].tolist() == [1, 2.5, 4.5, 1, 1.5, 3.5, 1.5, 2, 2.5, 2, 3.5, 4.5]
+    assert [item["retrieved"] for item in found.worst["images"]] == [["c1", "f1", "c0"], ["f0", "c1", "c0"]]
+    assert found.summary["gallery"] == found.summary["queries"] == 4
+    assert found.summary["features_sha256"] == {"test": "test"}
+    assert "unseen_gallery" not in found.summary and "folds" not in found.summary and found.folds is None
+
+
+def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
+    folds = np.array([1, 2, 1, 2])
+    found = ask_itself(across_folds(store(ITSELF, "test").label, folds, TWO), folds=folds)
+    # c0 and f0 ask c1 and f1, and the other way about.
+    assert found.neighbours["image_id"].tolist() == ["c1", "f1", "c0", "f0", "c1", "f1", "f0", "c0"]
+    assert found.folds[["fold", "queries", "map"]].to_numpy().tolist() == [[1, 2, 3 / 4], [2, 2, 1]]
+    assert found.summary["map"] == 7 / 8
+    # Of two values 1/4 apart the deviation is 1/4 / sqrt 2, and t of one degree of freedom at 97.5 % is 12.7062.
+    assert found.summary["folds"]["map"] == pytest.approx(
+        {"mean": 7 / 8, "low": 7 / 8 - 12.7062047 / 8, "high": 7 / 8 + 12.7062047 / 8}
+    )
+
+
+def test_a_list_decides_what_is_right_and_its_setups_stand_side_by_side() -> None:
+    rows = [("t/e", "c2", "junk"), ("t/e", "f0", "easy"), ("t/e", "t0", "hard"), ("c/a", "c1", "easy")]
+    table = pd.DataFrame(rows, columns=["query", "image_id", "grade"])
+    gallery, queries = store(GALLERY, "train"), store({"c/a": 0.1, "t/e": 5}, "test")
+    setups = {name: by_list(table, queries.image_id, gallery.image_id, name) for name in ("easy", "medium", "hard")}
+    settings = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0, "setups": setups}
+    index = over(gallery.features, leafsize=8)
+    found = evaluate(gallery, queries, CATEGORIES, index, judgements=setups["medium"], **settings)
+    # t/e without c2: f0 f1 c1 t0 ..., right at 1 and 4: (1 + 1) / 2 and (1/3 + 2/4) / 2. c/a: c0 c1, right at 2: 1/4.
+    assert found.queries["average_precision"].tolist() == [1 / 2, 3 / 4]
+    assert found.neighbours["image_id"].tolist() == ["c0", "c1", "f0", "f1"]
+    assert found.summary["setups"] == {
+        "easy": {"queries": 2, "map_trapezoid": (1 / 4 + 1) / 2, "mp_at_1": 0.5, "mp_at_5": 0.75, "mp_at_10": 0.75},
+        "medium": {
+            "queries": 2,
+            "map_trapezoid": pytest.approx((1 / 4 + 17 / 24) / 2),
+            "mp_at_1": 0.5,
+            "mp_at_5": 0.5,
+            "mp_at_10": 0.5,
+        },
+        # Without c2 and f0: f1 c1 t0, right at 3: (0 + 1/3) / 2.
+        "hard": {"queries": 1, "map_trapezoid": 1 / 6, "mp_at_1": 0, "mp_at_5": 1 / 3, "mp_at_10": 1 / 3},
+    }
+
+
+def test_nothing_to_find_is_one_sentence() -> None:
+    labels = store(ITSELF, "test").label
+    with pytest.raises(InputError, match="The gallery holds no image that 'c0' may find"):
+        ask_itself(across_folds(labels, np.zeros(4, int), TWO))
+    with pytest.raises(InputError, match="No query has a right image in the gallery"):
+        ask_itself(across_folds(labels, labels, TWO))
+
+
+def test_images_of_several_categories() -> None:
+    categories = ["bird", "bird / water", "fish / water", "rock"]
+
+    def made(images: list[tuple[str, float, int]], split: str) -> FeatureStore:
+        names = np.array([name for name, _, _ in images], object)
+        features = np.array([[place, 0] for _, place, _ in images], np.float32)
+        return FeatureStore(features, names, np.array([label for *_, label in images]), names, {"method": "m"})
+
+    # At 0 bird, 1 bird and water, 2 rock, 4 fish and water, 8 rock.
+    gallery = made([("b", 0, 0), ("bw", 1, 1), ("r", 2, 3), ("fw", 4, 2), ("s", 8, 3)], "train")
+    # The first shares a category with b, bw and fw at ranks 1, 2 and 4. Votes: bird, bird and water, rock. It counts as
+    # bird, of which there are 3 images and of water 4. The second shares one with fw and bw at ranks 1 and 4. Votes:
+    # fish and water, rock, rock; it counts as fish, of which there are 2.
+    queries = made([("x", 0.1, 1), ("y", 5, 2)], "test")
+    found = evaluate(
+        *(gallery, queries, categories, over(gallery.features, leafsize=8)),
+        **{"k": 3, "neighbours": 4, "worst_images": 5, "worst_retrieved": 3, "seed": 0, "val": gallery},
+    )
+    assert found.queries[["category", "predicted", "correct"]].to_numpy().tolist() == [
+        ["bird", "bird", True],
+        ["fish", "rock", False],
+    ]
+    assert found.queries["average_precision"].tolist() == pytest.approx([11 / 12, 3 / 4])
+    assert found.confusion.to_numpy().tolist() == [
+        ["bird", 1, 0, 0, 0],
+        ["fish", 0, 0, 1, 0],
+        ["rock", 0, 0, 0, 0],
+        ["water", 0, 0, 0, 0],
+    ]
+    assert found.categories[["category", "precision", "f1", "support"]].to_numpy().tolist() == [
+        ["bird", 1, 1, 1],
+        ["fish", 0, 0, 1],
+    ]
+    assert (found.summary["accuracy"], found.summary["macro_f1"], found.summary["precision_at_k"]) == (0.5, 0.5, 0.5)
+    # Ranks 1, 2, 4 of NG 3 with K = min(12, 6) = 6: (7/3 - 2) / (7.5 - 2); 1 and 4 of NG 2: (2.5 - 1.5) / (7.5 - 1.5).
+    assert found.summary["anmrr"] == pytest.approx((2 / 33 + 1 / 6) / 2)
+    # The gallery again, as the images that were not trained on.
+    assert found.summary["unseen_gallery"]["anmrr"] == found.summary["anmrr"]
+    assert found.worst["category"] == "fish" and found.worst["retrieved_instead"] == [{"category": "rock", "count": 2}]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cbir.collection.categories import Relevant
 from cbir.collection.relevance import RELEVANCE_COLUMNS
 from cbir.evaluation.judgements import SETUPS, Judgements, across_folds, by_category, by_list
 from cbir.evaluation.metrics import REGISTRY
@@ -62,11 +63,16 @@ def test_200_collections_of_unseen_classes_have_the_figures_of_pytorch_metric_le
     found = []
     for seed in range(disjoint.COLLECTIONS):
         vectors, labels = disjoint.collection(seed)
-        judged = across_folds(labels, np.arange(len(labels)))
+        judged = across_folds(labels, np.arange(len(labels)), one_each(labels))
         relevance = np.concatenate([judged.judge(rows, order)[1] for rows, order in exact.rankings(vectors, vectors)])
         hits, precision = REGISTRY["hit-at-k"].per_query(relevance, k=1), REGISTRY["map-at-r"].per_query(relevance)
         found.append([mean_defined(hits), mean_defined(precision)])
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=0, atol=1e-12)
+
+
+def one_each(labels: np.ndarray) -> Relevant:
+    """Say that each label is a category."""
+    return Relevant([str(label) for label in range(labels.max() + 1)])
 
 
 def brute(labels: np.ndarray, folds: np.ndarray, order: list[int], query: int) -> list[int]:
@@ -80,7 +86,7 @@ def test_images_of_the_own_fold_are_in_no_ranking(seed: int) -> None:
     size = int(rng.integers(2, 30))
     labels, folds = rng.integers(0, 4, size), rng.integers(1, 6, size)
     order = np.stack([rng.permutation(size) for _ in range(size)])
-    judged = across_folds(labels, folds)
+    judged = across_folds(labels, folds, one_each(labels))
     ranked, relevance = judged.judge(slice(0, size), order)
     for query in range(size):
         kept = brute(labels, folds, order[query].tolist(), query)
@@ -93,7 +99,7 @@ def test_images_of_the_own_fold_are_in_no_ranking(seed: int) -> None:
 
 
 def test_by_category_nothing_is_passed_over() -> None:
-    judged: Judgements = by_category(np.array([0, 1, 0]), np.array([0, 2]))
+    judged: Judgements = by_category(np.array([0, 1, 0]), np.array([0, 2]), Relevant(["a", "b", "c"]))
     order = np.array([[2, 1, 0], [1, 0, 2]])
     ranked, relevance = judged.judge(slice(0, 2), order)
     assert ranked is order
@@ -116,3 +122,12 @@ def test_each_setup_passes_over_what_the_others_look_for() -> None:
         "medium": [0, 1, 3],
         "hard": [0, 2],
     }
+
+
+def test_categories_that_are_shared_within_a_fold() -> None:
+    # a, a and b, b, c; the first two are one fold.
+    labels, folds = np.array([0, 1, 2, 3]), np.array([7, 7, 8, 9])
+    judged = across_folds(labels, folds, Relevant(["a", "a / b", "b", "c"]))
+    assert judged.relevant.tolist() == [0, 1, 1, 0]
+    assert judged.ranked.tolist() == [2, 2, 3, 3]
+    assert judged.right(slice(0, 4)).astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]

@@ -11,7 +11,7 @@ from cbir.feedback import records
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, refine
 from cbir.feedback.strategies import Weights
-from cbir.report import refinement_pictures
+from cbir.report import plots, refinement_pictures
 
 STORE = FeatureStore(
     features=np.array([[1], [2], [3], [4]], np.float32),
@@ -88,6 +88,10 @@ def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -
     assert text.count("+ relevant") == 1 and text.count("− irrelevant") == 1
     assert [f"round {number}" in text for number in range(4)] == [True, True, True, False]
     assert text.count("relevant before") == 3 and text.count("irrelevant before") == 1
+    assert plots.RELEVANT in text and plots.IRRELEVANT in text
+    assert plots.RIGHT not in text and plots.WRONG not in text
+    # The name of a result by itself, below its category, and what its number is.
+    assert ">1<" in text and text.count("distance ") == 6
     assert text.count("right, ") == text.count("wrong, ") == 3
     refinement_pictures.rounds(record, paths, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "r.svg").read_bytes()

@@ -19,7 +19,8 @@ from cbir.files.errors import InputError
 from cbir.report import build
 from cbir.report.results import INPUTS, Results, expand
 from cbir.report.sections import REGISTRY
-from report_run import Reader, Run
+from cbir.results import OF_LABELS
+from report_run import CATEGORIES, Reader, Run
 
 
 def test_the_report_loads_nothing_from_elsewhere(run: Run) -> None:
@@ -27,7 +28,9 @@ def test_the_report_loads_nothing_from_elsewhere(run: Run) -> None:
     assert not page.all("link") and not page.all("iframe") and not page.all("object")
     assert page.all("img") and all(image.attrs["src"].startswith("data:image/") for image in page.all("img"))
     [style], [script] = page.all("style"), page.all("script")
-    assert "url(" not in style.text and "@import" not in style.text
+    # The pictures that several sections show are in the style sheet.
+    assert style.text.count("url(") == style.text.count("url(data:image/webp;base64,") > 0
+    assert "@import" not in style.text
     assert not script.attrs
     policy = page.one("meta", **{"http-equiv": "Content-Security-Policy"}).attrs["content"]
     digest = base64.b64encode(hashlib.sha256("".join(map(str, script.parts)).encode()).digest()).decode()
@@ -38,7 +41,7 @@ def test_everybody_can_find_their_way(run: Run) -> None:
     run.methods(one=0.2, two=0.3)
     page = run.report()
     html = page.one("html")
-    assert html.attrs["lang"] == "en" and html.one("title").text == html.one("h1").text == "Pets & co"
+    assert html.attrs["lang"] == "en" and html.one("head").one("title").text == html.one("h1").text == "Pets & co"
     assert len(page.all("main")) == len(page.all("nav")) == len(page.all("header")) == 1
     ids = [node.attrs["id"] for node in page.all() if "id" in node.attrs]
     assert len(ids) == len(set(ids))
@@ -62,6 +65,7 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     run.method("beta", accuracy=0.8, anmrr=0.2)
     header = run.report().one("header")
     table = header.one("table")
+    assert "95 % intervals" not in table.text and "Compared" not in table.text
     assert [row[:3] for row in table.cells()] == [
         ["Method", "Accuracy", "ANMRR"],
         ["beta", "80.0 %", "0.200 best"],
@@ -71,6 +75,37 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     assert "30 images in 3 categories" in lead and "12 test images" in lead and "18 train images" in lead
     assert "on these queries beta has the lowest ANMRR" in lead and "80.0 %" in lead and "0.200" in lead
     assert "On these queries alpha has the highest accuracy" in lead and "This was read off the same queries" in lead
+
+
+def test_the_lead_has_intervals_and_says_which_differences_to_the_first_are_real(run: Run) -> None:
+    run.compare()
+    run.method("three", anmrr=0.75)
+    found = {"accuracy": ("chance", 0.25), "anmrr": ("real", 0.25), "map": ("too few", -0.25)}
+    verdicts = {key: {"verdict": verdict, "difference": difference} for key, (verdict, difference) in found.items()}
+    run.json("comparison/one_vs_two.json", {"a": "two", "b": "one", "words": "", **verdicts})
+    table = run.report().one("header").one("table")
+    assert table.one("caption").text.endswith("small: 95 % intervals for new images of these categories")
+    _, one, two, three = table.cells()
+    assert one == ["one", "75.0 % 70.0 % to 80.0 %", "0.250 best 0.200 to 0.300", "0.600 0.600 to 0.650", "–"]
+    # ANMRR of the second is the higher one, and lower is better.
+    assert two[-1] == "one is better in ANMRR; accuracy: may be chance; MAP: too few queries to tell"
+    assert three == ["three", "75.0 %", "0.750", "0.600", "not among comparison.pairs"]
+
+
+def test_methods_that_are_equal_are_named_together_and_none_is_best(run: Run) -> None:
+    run.methods(alpha=0.25, beta=0.25)
+    header = run.report().one("header")
+    assert "on these queries alpha and beta have the same lowest ANMRR" in header.text
+    assert "best" not in header.one("table").text.split()
+
+
+def test_the_lead_says_what_to_look_at_next(run: Run) -> None:
+    [item] = run.report().one("header").all("li")
+    assert (item.one("a").attrs["href"], item.text) == ("#worst", "dog: the lowest F1 with plain, 0.571")
+    run.csv("collection/rejected.csv", pd.DataFrame({"path": ["a", "b"], "reason": ["empty file"] * 2}))
+    run.csv("evaluation/plain/categories.csv", pd.DataFrame({"category": run.categories, **CATEGORIES, "f1": 1.0}))
+    # Where all categories are as good, none is the weakest.
+    assert [item.text for item in run.report().one("header").all("li")] == ["2 rejected files"]
 
 
 def test_several_methods_are_folded_and_the_best_is_open(run: Run) -> None:
@@ -123,7 +158,16 @@ def test_every_section_has_its_template_and_no_template_is_left_over() -> None:
 
 def test_sections_come_in_their_order(run: Run) -> None:
     names = [section["name"] for section in run.gather()["sections"]]
-    assert names == ["collection", "quality", "figures", "categories", "confusion", "worst", "queries", "provenance"]
+    assert names == [
+        *("collection", "quality", "figures", "categories", "confusion", "errors", "worst", "calibration"),
+        *("embedding-map", "queries", "provenance"),
+    ]
+
+
+def test_sections_fold_and_some_are_folded_at_first(run: Run) -> None:
+    folds = {section.attrs["id"]: section.one("details", class_="fold") for section in run.report().all("section")}
+    assert [name for name, fold in folds.items() if "open" not in fold.attrs] == ["provenance"]
+    assert all(fold.all("summary")[0].one("h2") for fold in folds.values())
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -201,10 +245,11 @@ def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
 
 
 def test_without_labels_no_file_that_needs_them_is_asked_for() -> None:
-    names = {name: ["x"] for name in ("split", "encoder", "method", "query", "refinement", "source")}
+    names = {name: ["x"] for name in ("split", "gallery", "encoder", "method", "query", "refinement", "source")}
     names |= {name: [] for name in ("trained", "simulated", "pair", "comparison")}
-    asked = set(build.inputs(names)) - set(build.inputs(names, labelled=False))
+    asked = set(build.inputs(names)) - set(build.inputs(names, OF_LABELS))
     assert asked == {
         "collection/suspects.csv",
         *(f"evaluation/x/{name}" for name in ("summary.json", "categories.csv", "confusion.csv", "worst.json")),
+        *(f"evaluation/x/{name}" for name in ("queries.csv", "neighbours.csv", "calibration.json", "calibration.svg")),
     }

@@ -14,6 +14,7 @@ ASKED = {
     "refinement": ["red.1"],
     "simulated": ["a"],
     "ending": ["json", "pkl"],
+    "protocol": ["folds"],
 }
 ENDINGS = ["json", "pkl"]
 KEPT = [
@@ -27,6 +28,7 @@ KEPT = [
     "index/a.pkl",
     "index/old.txt",
     "evaluation/b/summary.json",
+    "evaluation/b/folds.csv",
     "evaluation/old/notes.txt",
     "comparison/a_vs_b.json",
     "comparison/methods.csv",
@@ -43,6 +45,7 @@ KEPT = [
 REMOVED = [
     "benchmarks/encode/a/tensorflow-float32/outside-00000002.tsv",
     "benchmarks/evaluate/old.tsv",
+    "collection/relevance.csv",
     "comparison/a_vs_old.svg",
     "comparison/old_vs_b.csv",
     "encoded/a/tensorflow-float32/.outside-00000002.h5.lock",

@@ -9,6 +9,7 @@ from PIL import Image
 from cbir.files.errors import InputError
 from cbir.report import plots
 from conftest import picture
+from report_run import calibrated
 
 CONFUSION = pd.DataFrame([["a<b&c", 4, 0], ["$x$\n漢", 1, 2]], columns=["category", "a<b&c", "$x$\n漢"])
 CATEGORIES = pd.DataFrame({"category": ["a", "b"], "precision": [1, 0.5], "recall": [0.7, 0.2], "f1": [0.8, 0.3]})
@@ -77,10 +78,10 @@ def test_one_category_and_no_counts(tmp_path: Path) -> None:
     assert (tmp_path / "c.svg").stat().st_size > 1000
 
 
-def test_long_names_keep_their_end() -> None:
+def test_long_names_keep_their_begin_and_their_end() -> None:
     assert plots.shorten("short.png") == "short.png"
     assert plots.shorten("x" * 24) == "x" * 24
-    assert plots.shorten("category/a-very-long-name-0012.png") == "…very-long-name-0012.png"
+    assert plots.shorten("category/a-very-long-name-0012.png") == "category…g-name-0012.png"
     assert len(plots.shorten("category/a-very-long-name-0012.png")) == 24
     assert plots.shorten("a\u202eb\n") == r"a\u202eb\n"
 
@@ -124,3 +125,36 @@ def test_all_categories_are_drawn_where_they_fit(tmp_path: Path, monkeypatch: py
     text = (tmp_path / "c.svg").read_text(encoding="utf-8")
     assert all(f">c{number:04}<" in text for number in range(6))
     assert "most confused" not in text
+
+
+def test_how_sure_a_result_is_is_drawn_and_told_if_it_is_not_known(tmp_path: Path) -> None:
+    for number in (1, 2):
+        plots.calibration(calibrated(), tmp_path / f"{number}.svg")
+    text = (tmp_path / "1.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "2.svg").read_text(encoding="utf-8") == text
+    for shown in ("expected calibration error 0.150", "stated probability", ">8<", ">4<"):
+        assert shown in text, shown
+    plots.calibration(calibrated(probability={"too_few": "There are too few."}), tmp_path / "few.svg")
+    assert "There are too few." in (tmp_path / "few.svg").read_text(encoding="utf-8")
+
+
+def test_pictures_of_any_shape_have_their_frames_and_texts_at_the_same_heights(tmp_path: Path) -> None:
+    shapes = ((300, 60), (60, 300), (20, 20))
+    figure, row = plt.subplots(1, len(shapes), layout="constrained")
+    for axes, size in zip(row, shapes, strict=True):
+        Image.new("RGB", size, "navy").save(tmp_path / "p.png")
+        plots.draw(axes, plots.Picture(str(tmp_path / "p.png"), ["one line"]))
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent().bounds for axes in row]
+    assert {round(box[1]) for box in boxes} == {round(boxes[0][1])} and {round(box[3]) for box in boxes} == {
+        round(boxes[0][2])
+    }
+    assert len({round(axes.xaxis.label.get_window_extent().y1) for axes in row}) == 1
+    plt.close(figure)
+
+
+def test_a_picture_on_its_own_says_what_it_is_of(tmp_path: Path) -> None:
+    plots.confusion(CONFUSION, tmp_path / "c.svg", "Confusion matrix of <m>")
+    plots.categories(CATEGORIES, tmp_path / "f.svg", "Categories with <m>")
+    assert ">Confusion matrix of &lt;m&gt;<" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    assert ">Categories with &lt;m&gt;<" in (tmp_path / "f.svg").read_text(encoding="utf-8")

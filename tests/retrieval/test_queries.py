@@ -61,11 +61,16 @@ def test_results_as_data() -> None:
         "category": "A",
         "method": "m",
         "k": 2,
+        "novelty": None,
         "neighbours": [
-            {"rank": 1, "image_id": "a/1", "category": "A", "distance": 1.0, "right": True},
-            {"rank": 2, "image_id": "b/3", "category": "B", "distance": 1.0, "right": False},
+            {"rank": 1, "image_id": "a/1", "category": "A", "distance": 1.0, "probability": None, "right": True},
+            {"rank": 2, "image_id": "b/3", "category": "B", "distance": 1.0, "probability": None, "right": False},
         ],
     }
+    novelty = {"score": 1.0, "threshold": 0.5, "is_new": True}
+    sure = querying.as_data("a/q", "A", "m", found, ["A", "B"], [0.75, 0.75], novelty)
+    assert sure["novelty"] == novelty
+    assert [item["probability"] for item in sure["neighbours"]] == [0.75, 0.75]
     unknown = querying.as_data("photo.jpg", "", "m", found, ["A", "B"])
     assert unknown["category"] is None
     assert [item["right"] for item in unknown["neighbours"]] == [None, None]

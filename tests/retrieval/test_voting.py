@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cbir.retrieval.voting import majority_vote
+from cbir.retrieval.voting import majority_of_several, majority_vote
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,28 @@ def test_no_queries_give_no_labels() -> None:
 def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="k at least 1"):
         majority_vote(np.zeros(shape, dtype=int))
+
+
+def test_neighbours_of_several_categories() -> None:
+    # bird, fish, rock, water.
+    has = np.array([[1, 0, 0, 0], [1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 0]], bool)
+    votes = {
+        # bird 2, water 1.
+        (0, 1, 3): 0,
+        # water 2, bird 1, fish 1.
+        (3, 2, 1): 3,
+        # All have one: the nearest neighbour's, of its two the first.
+        (1, 3): 0,
+        (2, 3): 1,
+        # rock and water have two each: rock is nearer, then water is.
+        (3, 1, 3, 2): 2,
+        (2, 3, 3, 1): 3,
+    }
+    for labels, winner in votes.items():
+        assert majority_of_several(np.array([labels]), has).tolist() == [winner], labels
+
+
+def test_of_one_category_each_it_is_the_majority_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cbir.retrieval.voting._BLOCK", 7)
+    labels = np.random.default_rng(0).integers(0, 5, (60, 6))
+    assert majority_of_several(labels, np.eye(5, dtype=bool)).tolist() == majority_vote(labels).tolist()

@@ -66,6 +66,13 @@ def forget_labels(results: Path) -> None:
     write_csv(path, pd.read_csv(path).assign(category="", label=-1))
 
 
+def learn(results: Path, method: str, threshold: float) -> None:
+    """Write what was learned of a method: 0.9 up to the distance 1, 0.1 from 9 on; the 3 nearest tell what is new."""
+    learned = {"too_few": None, "distances": [1, 9], "probabilities": [0.9, 0.1]}
+    novelty = {"too_few": None, "neighbours": 3, "threshold": threshold}
+    write_json(results / "evaluation" / method / "calibration.json", {"probability": learned, "novelty": novelty})
+
+
 def write_results(root: Path) -> Path:
     """Write methods ``tiny`` (an encoder's) and ``unit`` (tiny at unit length): 18 gallery images, 3 test images."""
     results = root / "results"

@@ -23,7 +23,7 @@ from cbir.files.tables import write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.state import image_key
-from web.made import HOSTILE, configure, forget_labels, visitor
+from web.made import HOSTILE, configure, forget_labels, learn, visitor
 
 SEARCH = "/search?method=tiny&query=sea/6.png&k=4"
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
@@ -144,6 +144,27 @@ def test_results_are_those_of_the_library_to_the_last_distance(client: FlaskClie
     # Independently: plain Euclidean distances, sorted.
     expected = np.sort(np.linalg.norm(method.gallery.features - method.vectors["sea/6.png"], axis=1))[:4]
     np.testing.assert_allclose(distances(client.get(SEARCH).text), expected, rtol=1e-6)
+
+
+def test_a_page_shows_how_sure_results_are_and_what_is_new(results: Path, tmp_path: Path) -> None:
+    def shown(threshold: float | None, address: str = SEARCH) -> tuple[list[str], str]:
+        if threshold is not None:
+            learn(results, "tiny", threshold)
+        page = visitor(create_app(Library(results), tmp_path)).get(address).text
+        return re.findall(r'<span class="probability"[^>]*>([^<]*)</span>', page), page
+
+    assert shown(None)[0] == [] and "Nothing like it" not in shown(None)[1]
+    probabilities, page = shown(1000)
+    # From 0.9 at 1 to 0.1 at 9, a tenth for each step of 1.
+    assert probabilities == [f"{100 * min(max(1 - d / 10, 0.1), 0.9):.0f} %" for d in distances(page)]
+    assert "Nothing like it" not in page
+    mean = sum(distances(page)[:3]) / 3
+    assert "Nothing like it is here." in shown(mean * 0.999)[1]
+    assert "Nothing like it" not in shown(mean * 1.001)[1]
+    # A later round searches with another vector.
+    first = visitor(create_app(Library(results), tmp_path))
+    later = walk(first, SEARCH, "r", "")
+    assert "probability" not in first.get(later).text
 
 
 def test_a_query_of_the_gallery_is_not_its_own_result(client: FlaskClient) -> None:

@@ -33,8 +33,8 @@ def detailed(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
     rows = pd.DataFrame([{"sha256": sha256, **known} for sha256 in copies["sha256"]])
     # A group that is likely none of copies.
     apples = table["sha256"][table["category"] == "apple"]
-    chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": True})
-    rows = pd.concat([rows.assign(doubted=False), chained])
+    chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": 1})
+    rows = pd.concat([rows.assign(doubted=0), chained])
     write_csv(results / "collection" / "groups.csv", rows.reindex(columns=GROUP_COLUMNS, fill_value=""))
     return visitor(create_app(Library(results), tmp_path / "feedback"))
 

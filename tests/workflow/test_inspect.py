@@ -80,6 +80,8 @@ def test_the_run_has_every_kind_of_artifact_but_those_of_other_sources(whole: Pa
         "sources/{source}/images",
         "sources/{source}/images/{image*}",
         "sources/{source}/credits.csv",
+        "collection/relevance.csv",
+        "evaluation/{method}/folds.csv",
         "weights/{weights}.keras",
         "weights/{weights}.json",
         "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5",

@@ -57,6 +57,11 @@ def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> No
         expected.append(f"evaluation/siamese/{name}")
     expected += [f"queries/siamese/{name}" for name in ("best.json", "best.png", "worst.json", "middling.png")]
     assert [name for name in expected if not (results / name).is_file()] == []
+    # A picture says what it is of, also where it is opened by itself.
+    for name, words in (("confusion", "Confusion matrix of"), ("categories", "Categories with")):
+        assert f">{words} siamese<" in (results / f"evaluation/siamese/{name}.svg").read_text(encoding="utf-8")
+    gain = (results / "feedback/simulated/siamese/gain.svg").read_text(encoding="utf-8")
+    assert ">Simulated feedback with siamese<" in gain
     assert json.loads((results / "evaluation/siamese/summary.json").read_text())["queries"] == 3
 
 

@@ -1,21 +1,24 @@
 """Checks of answered queries and of relevance feedback."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cbir.artifacts.found import Found
+from cbir.artifacts.found import Found, alike
+from cbir.collection.categories import share, singles
 from cbir.collection.columns import SPLITS
+from cbir.evaluation import calibration
 from cbir.features.store import FeatureStore
 from cbir.feedback import records
 from cbir.files.errors import InputError
 from cbir.files.hdf5 import attributes, dataset, opened
 from cbir.files.tables import read_csv
-from cbir.results import FEATURES, METHOD_CATEGORIES, SPLIT, Results, read_object
+from cbir.results import CALIBRATION, FEATURES, METHOD_CATEGORIES, SPLIT, Results, read_object
+from cbir.retrieval import exact
 from cbir.retrieval import queries as querying
-from cbir.retrieval.exact import euclidean
 
 
 def query(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -33,21 +36,43 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.require_known(shown, gallery.image_id, path, SPLIT.format(split=results.gallery))
     inside = data["query"] in set(results.images["image_id"])
     vector = _vector(results, names["method"], data["query"], inside)
-    exact = euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
+    measured = exact.euclidean(vector, gallery.features[[gallery.row(image_id) for image_id in shown]])
     stated = [item["distance"] for item in data["neighbours"]]
     again = [
         querying.Neighbour(rank, image_id, int(gallery.label[gallery.row(image_id)]), distance)
         for rank, (image_id, distance) in enumerate(zip(shown, stated, strict=True), 1)
     ]
     category = data["category"] or ""
-    if data != querying.as_data(data["query"], category, names["method"], again, results.categories()):
+    if data != querying.as_data(
+        *(data["query"], category, names["method"], again, results.categories()),
+        *([item["probability"] for item in data["neighbours"]], data["novelty"]),
+    ):
         raise InputError(f"{path} has other ranks or categories than its images have: remove it and run again.")
-    fits = np.allclose(stated, exact, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(exact) >= -1e-9))
+    _require_sureness(results, names["method"], path, data, vector, gallery, found)
+    fits = np.allclose(stated, measured, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(measured) >= -1e-9))
     found.require(
         fits,
         f"features/{names['method']} (every distance)",
         f"{path} has other distances than the vectors of "
         f"{results.path(FEATURES, method=names['method'], split=results.gallery)} give",
+    )
+
+
+def _require_sureness(
+    results: Results, method: str, path: Path, data: dict[str, Any], vector: np.ndarray, gallery: FeatureStore,
+    found: Found,
+) -> None:  # fmt: skip
+    """Compare the probabilities of the results, and whether the query is new, with the calibration of the method."""
+    learned = calibration.read(results, method) or calibration.UNKNOWN
+    others = gallery.features[gallery.image_id != data["query"]]
+    distances, _ = exact.nearest(vector[None], others, max(learned.neighbours, 1))
+    again = learned.novelty(distances[0])
+    stated = [item["distance"] for item in data["neighbours"]]
+    found.require(
+        alike([item["probability"] for item in data["neighbours"]], learned.plain_probabilities(np.array(stated)))
+        and alike(data["novelty"], None if again is None else asdict(again)),
+        CALIBRATION.format(method=method),
+        f"{path} has another probability or novelty than {results.path(CALIBRATION, method=method)} gives",
     )
 
 
@@ -98,7 +123,7 @@ def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: li
     judged: dict[str, str] = {}
     for number, round in enumerate(data["rounds"]):
         shown = [item["image_id"] for item in round["results"]]
-        right = [None if category is None else categories[labels[image_id]] == category for image_id in shown]
+        right = [None if category is None else share(categories[labels[image_id]], category) for image_id in shown]
         again = {
             "round": number,
             "precision_at_k": None if category is None else sum(map(bool, right)) / data["refinement"]["k"],
@@ -176,7 +201,7 @@ def gain(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         (table["common_queries"] <= table["queries"]).all(), "itself", f"{path} has more common queries than queries"
     )
     of_category = table[table["scope"] == "category"]
-    found.require_known(of_category["category"], results.categories(), path, "categories.json")
+    found.require_known(of_category["category"], singles(results.categories()), path, "categories.json")
     support = results.table(METHOD_CATEGORIES, ["category", "support"], method=names["simulated"])
     queries = dict(zip(support["category"], support["support"], strict=True))
     same = all(queries.get(row.category) == row.queries for row in of_category.itertuples(index=False))

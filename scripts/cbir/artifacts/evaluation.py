@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cbir.artifacts.found import Found
+from cbir.artifacts.found import Found, alike
+from cbir.collection.categories import Relevant, share, singles
 from cbir.collection.columns import SPLITS
-from cbir.evaluation import comparison
+from cbir.evaluation import calibration, comparison
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
@@ -57,9 +58,9 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
     if "val" in figures["features_sha256"]:
         train, val, test = (results.store(method, split) for split in SPLITS)
-        unseen = unseen_gallery(train, val, test)
+        unseen = unseen_gallery(train, val, test, relevant=Relevant(results.categories()))
         found.require(
-            _alike(figures["unseen_gallery"], unseen),
+            alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
             f"{path} says something else of unseen_gallery than the vectors of its splits give",
         )
@@ -104,7 +105,7 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
     table = _categories(results, names["method"])
     found.count = f"{len(table)} categories, {table['support'].sum():,} queries"
     found.rows = table
-    found.require_known(table["category"], results.categories(), path, "categories.json")
+    found.require_known(table["category"], singles(results.categories()), path, "categories.json")
     found.require(table["f1"].is_monotonic_decreasing, "its order", f"{path} is not sorted by F1")
     queries = _numbers(results.table(METHOD_QUERIES, ["category", "predicted", "nmrr"], method=names["method"]))
     for row in table.itertuples(index=False):
@@ -122,10 +123,11 @@ def queries(results: Results, path: Path, names: dict[str, str], found: Found) -
     table = _numbers(read_csv(path, ["image_id", "category", "predicted", "correct", *measured]))
     found.count = f"{len(table):,} queries, {table['correct'].sum():,} of them right"
     found.rows = table
-    found.require_known(table["predicted"], results.categories(), path, "categories.json")
+    found.require_known(table["predicted"], singles(results.categories()), path, "categories.json")
     test = results.split("test")
     found.require(
-        table[["image_id", "category"]].to_numpy().tolist() == test[["image_id", "category"]].to_numpy().tolist(),
+        list(table["image_id"]) == list(test["image_id"])
+        and all(map(share, table["category"].astype(str), test["category"])),
         SPLIT.format(split="test"),
         f"{path} does not hold the images of {results.path(SPLIT, split='test')} in their order",
     )
@@ -165,7 +167,7 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
     counts = table.iloc[:, 1:]
     found.count = f"{len(table)} categories, {int(counts.to_numpy().sum()):,} queries"
     found.rows = table
-    order = results.categories()
+    order = singles(results.categories())
     # A category may itself be called "category"; pandas then numbers the second one.
     found.require(
         list(table.iloc[:, 0]) == order and counts.shape[1] == len(order),
@@ -180,6 +182,23 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
         np.array_equal(expected, counts.to_numpy()),
         "queries.csv",
         f"{path} has other counts than queries.csv beside it",
+    )
+
+
+def calibrated(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Learn from the features of the splits again, and compare."""
+    data = read_object(path)
+    calibration.from_data(data, str(path))
+    found.count = f"{data['probability']['val_queries']:,} val queries, {data['results']} results of each"
+    found.rows = pd.DataFrame(data["probability"].get("reliability", {}).get("bins", []))
+    found.source = {f"features of {split}": digest for split, digest in data["features_sha256"].items()}
+    _require_method(data, path, names["method"], found)
+    train, val, test = (results.store(names["method"], split) for split in SPLITS)
+    again = calibration.calibrate(train, val, test)
+    found.require(
+        alike(data, again),
+        f"features/{names['method']} (every figure)",
+        f"{path} says something else than the vectors of its splits give",
     )
 
 
@@ -212,9 +231,9 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         f"{path} counts other predictions than queries.csv beside it",
     )
     _, confusion = results.confusion(names["method"])
-    again = lowest_in(confusion, results.categories(), data["seed"])
+    again = lowest_in(confusion, singles(results.categories()), data["seed"])
     found.require(
-        _alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
+        alike(data["lowest_in"], again), "confusion.csv", f"{path} names other categories that may have the lowest F1"
     )
     found.require_known(
         [item["image_id"] for item in data["images"]],
@@ -285,7 +304,7 @@ def folds(results: Results, path: Path, names: dict[str, str], found: Found) -> 
             _require_equal(row[key], _mean(own[column]), f"{key} of fold {row['fold']}", path, "queries.csv", found)
     said = results.json(SUMMARY, method=names["method"])["folds"]
     found.require(
-        _alike(said, across(table, said["confidence"])),
+        alike(said, across(table, said["confidence"])),
         SUMMARY.format(method=names["method"]),
         f"summary.json beside {path} has other means or intervals than its folds give",
     )
@@ -394,7 +413,7 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     again = comparison.compare(*compared, others=others, **settings)
     for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
         found.require(
-            _alike(data[key], again[key]),
+            alike(data[key], again[key]),
             "queries.csv of all pairs",
             f"{path} says something else of {key} than the tests of these methods find",
         )
@@ -403,16 +422,3 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
 def _evaluated(results: Results, method: str) -> comparison.Evaluated:
     files = (SUMMARY, METHOD_CATEGORIES, METHOD_QUERIES)
     return comparison.read(method, *(str(results.path(file, method=method)) for file in files))
-
-
-def _alike(value: Any, other: Any) -> bool:
-    """Tell whether plain data are the same, numbers up to rounding."""
-    if isinstance(other, list):
-        return isinstance(value, list) and len(value) == len(other) and all(map(_alike, value, other))
-    if isinstance(other, dict):
-        return (
-            isinstance(value, dict) and value.keys() == other.keys() and all(_alike(value[k], other[k]) for k in other)
-        )
-    if isinstance(other, float) and isinstance(value, int | float):
-        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
-    return bool(value == other)

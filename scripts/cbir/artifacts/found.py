@@ -1,5 +1,6 @@
 """The findings of `make inspect` about one artifact, and how they are printed."""
 
+import math
 import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,19 @@ class Found:
         """Require that every one of ``names`` is among ``known``, the images or categories of the file ``where``."""
         strange = min(set(map(str, names)) - set(map(str, known)), default=None)
         self.require(strange is None, where, f"{path} names {strange!r}, which is not in {where}")
+
+
+def alike(value: Any, other: Any) -> bool:
+    """Tell whether plain data are the same, numbers up to rounding."""
+    if isinstance(other, list):
+        return isinstance(value, list) and len(value) == len(other) and all(map(alike, value, other))
+    if isinstance(other, dict):
+        return (
+            isinstance(value, dict) and value.keys() == other.keys() and all(alike(value[k], other[k]) for k in other)
+        )
+    if isinstance(other, float) and isinstance(value, int | float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == other)
 
 
 def describe(what: str, found: Found) -> str:

@@ -84,6 +84,8 @@ KINDS = (
         evaluation.cmc,
     ),
     Kind(results.FOLDS, "the figures of each fold", evaluation.folds),
+    Kind(results.CALIBRATION, "how sure a result is, and when a query is new", evaluation.calibrated),
+    Kind(results.CALIBRATION_PICTURE, "a picture of how sure a result is", report.svg),
     Kind(results.CONFUSION_PICTURE, "a picture of the confusion matrix", report.svg),
     Kind(results.METHOD_CATEGORIES_PICTURE, "a picture of the figures of each category", report.svg),
     Kind(results.METHODS, "the methods' figures side by side, with intervals", evaluation.methods),

@@ -1,6 +1,11 @@
-"""The labels of categories, as ``categories.json`` holds them."""
+"""The labels of categories, as ``categories.json`` holds them, and which of them belong together.
 
-from collections.abc import Sequence
+An image may have several categories, which its one category names with ``SEPARATOR`` between them: ``bird / water``.
+Each such combination has a label of its own; two images are relevant to each other if they share a category.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,9 @@ from numpy.typing import NDArray
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 
+SEPARATOR = " / "
+"""Between the categories of an image that has several. No folder's name has it."""
+
 UNKNOWN = -1
 """The label of an image without a category; its category is empty."""
 
@@ -17,6 +25,65 @@ UNKNOWN = -1
 def category_labels(categories: pd.Series) -> dict[str, int]:
     """Return the label of each category: its position in the sorted list of names. The empty one has none."""
     return {category: label for label, category in enumerate(sorted(set(categories) - {""}))}
+
+
+def members(category: str) -> list[str]:
+    """Return the single categories that a category names, in alphabetical order, each once."""
+    return sorted(set(category.split(SEPARATOR)) - {""})
+
+
+def singles(categories: Iterable[str]) -> list[str]:
+    """Return the single categories that some categories name, in alphabetical order, each once."""
+    return sorted({name for category in categories for name in members(category)})
+
+
+def share(one: str, other: str) -> bool:
+    """Tell whether two categories have a single one in common."""
+    return one == other if SEPARATOR not in one + other else not set(members(one)).isdisjoint(members(other))
+
+
+def rarest(categories: pd.Series) -> pd.Series:
+    """Return for each image the one of its categories that the fewest images have, of equally rare ones the first.
+
+    Where images have one category each, that is it. Where a single category is needed, as to divide each category
+    among the splits, an image with several counts as of this one.
+    """
+    counts = Counter(name for category in categories for name in members(category))
+    known = {
+        category: min(members(category), key=lambda name: (counts[name], name), default="")
+        for category in set(categories)
+    }
+    return categories.map(known).astype(str)
+
+
+class Relevant:
+    """Which labels share a category.
+
+    Attributes:
+        several: whether any label has several categories.
+        names: the single categories; where each label has one, in the order of labels.
+        has: bool (labels, names), which of them each label has.
+    """
+
+    def __init__(self, categories: Sequence[str]) -> None:
+        """Take the name of each label."""
+        self.several = any(SEPARATOR in category for category in categories)
+        self.names = singles(categories) if self.several else list(categories)
+        place = {name: number for number, name in enumerate(self.names)}
+        self.has = np.zeros((len(categories), len(self.names)), np.bool_)
+        for label, category in enumerate(categories):
+            self.has[label, [place[name] for name in (members(category) if self.several else [category])]] = True
+        # Of one category each, equal labels are relevant.
+        self._shared = self.has.astype(np.float32) @ self.has.T.astype(np.float32) > 0 if self.several else None
+
+    def __call__(self, labels: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which labels are relevant to which others; arrays that can be broadcast to each other."""
+        found: NDArray[np.bool_] = labels == others if self._shared is None else self._shared[labels, others]
+        return found
+
+    def count(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many images are relevant to each label, where ``counts`` (labels,) have each."""
+        return counts if self._shared is None else self._shared @ counts
 
 
 def names_of(labels: NDArray[np.int64], categories: Sequence[str]) -> NDArray[np.str_]:

@@ -16,7 +16,7 @@ import PIL
 
 from cbir.collection import corrections as corrected
 from cbir.collection import images, perceptual
-from cbir.collection.categories import UNKNOWN, category_labels
+from cbir.collection.categories import UNKNOWN, category_labels, members, rarest, singles
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.contents import hash_files, hash_folder
 from cbir.collection.exclusions import EXCLUDED, Exclusions
@@ -307,7 +307,7 @@ def require_categories(
             categories (``layout`` none), when there are fewer than two usable images.
     """
     root, table = Path(folder), found.images
-    counts = table["category"].value_counts()
+    counts = rarest(table["category"]).value_counts()
     because = "; ".join(count_reasons(found.rejected["reason"]))
     why = f" ({because}; see {listed})" if because else ""
     if table.empty and rows is not None:
@@ -332,7 +332,7 @@ def require_categories(
             f"The folders of {root} ({parts}) are parts of a split, which hold the categories: set split.from to "
             "folders (`split: {from: folders}`) to use them as such."
         )
-    if len(counts) == 1:
+    if len(singles(table["category"])) == 1:
         below, parts_below = likely_root(names)
         with_split = ", and split.from to folders" if parts_below else ""
         hint = (
@@ -351,7 +351,7 @@ def require_categories(
         if correction["verdict"] != corrected.RIGHT
     }
     folders = _category_folders(root, exclude, layout) if rows is None else set()
-    if empty := sorted(folders - set(counts.index) - corrected_away):
+    if empty := sorted(folders - set(table["category"]) - corrected_away):
         several = len(empty) > 1
         raise InputError(
             f"The category folder{'s' * several} {listed_names(str(root / name) for name in empty)} "
@@ -359,11 +359,15 @@ def require_categories(
             f"{'them' if several else 'it'} in collection.exclude."
         )
     refuse_small({str(name): int(count) for name, count in counts.items()}, least)
-    for group in spellings(counts.index):
+    for group in spellings(singles(table["category"])):
         log.warning(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
-            ", ".join(f"{printable(name)} ({_encoding(name, group)}{counts[name]} images)" for name in group),
+            ", ".join(f"{printable(name)} ({_encoding(name, group)}{_images(table, name)} images)" for name in group),
         )
+
+
+def _images(table: pd.DataFrame, category: str) -> int:
+    return sum(category in members(name) for name in table["category"])
 
 
 def _encoding(name: str, group: list[str]) -> str:

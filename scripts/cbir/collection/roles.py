@@ -19,6 +19,11 @@ def gallery_of(protocol: str) -> str:
     return name
 
 
+def has_unseen_gallery(protocol: str) -> bool:
+    """Tell whether val images search the same gallery as the queries do, and can be searched themselves."""
+    return gallery_of(protocol) != QUERIES and not getattr(REGISTRY.get_entry(protocol), "FILE", False)
+
+
 def require_fitting(split: dict[str, Any], trained: list[str]) -> None:
     """Refuse a configuration whose encoders or file do not fit its protocol.
 

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cbir.collection.categories import SEPARATOR, Relevant, rarest
 from cbir.evaluation import measure
 from cbir.evaluation.classification import confusion, precision_recall_f1
 from cbir.evaluation.folds import across, of_each
@@ -21,7 +23,7 @@ from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.retrieval import exact
 from cbir.retrieval.index import Index
-from cbir.retrieval.voting import majority_vote
+from cbir.retrieval.voting import majority_of_several, majority_vote
 
 log = logging.getLogger("cbir")
 
@@ -70,10 +72,14 @@ def evaluate(
 ) -> Evaluation:
     """Rank the gallery for every query and measure the rankings and the k-nearest-neighbour classification.
 
+    An image is relevant if it shares a category with the query. A query with several categories counts as of the one
+    that is rarest among the gallery and the queries; a vote for any of its categories is right, and counts as for that
+    one.
+
     Args:
         gallery: the features that are searched, those of train mostly.
         queries: those of test; the same object as ``gallery`` where a collection is searched by its own images.
-        categories: the name of each label.
+        categories: the name of each label, which may name several categories, see `cbir.collection.categories`.
         index: the gallery's, which must agree with the exact search on a sample of the queries.
         k: neighbours that vote, and results that the metrics "at k" look at.
         neighbours: how many neighbours of each query are listed.
@@ -105,13 +111,21 @@ def evaluate(
         raise InputError(
             "The feature stores have labels that are no category's: remove results/features and run again."
         )
-    judged = by_category(gallery.label, queries.label) if judgements is None else judgements
+    relevant = Relevant(categories)
+    truth = _counted_as(labels, categories, relevant)[len(gallery.label) :]
+    categories = relevant.names
+    judged = by_category(gallery.label, queries.label, relevant) if judgements is None else judgements
     if not judged.ranked.all():
         query = queries.image_id[judged.ranked.argmin()]
         raise InputError(f"The gallery holds no image that {query!r} may find: add images, or change the split.")
+    if not judged.relevant.any():
+        raise InputError(
+            "No query has a right image in the gallery, so that nothing can be measured: change the split, the list of "
+            "relevant images, or split.setup."
+        )
     # With everything that is passed over, the shortest ranking decides how many places all have.
     listed = min(max(neighbours, k, worst_retrieved), int(judged.ranked.min()))
-    per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in queries.label]})
+    per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in truth]})
     gtm = int(judged.relevant.max())
     found = np.empty((len(queries.features), listed))
     places = np.empty((len(queries.features), listed), np.int64)
@@ -137,15 +151,18 @@ def evaluate(
         progress.advance(len(order))
     checked.require_agreement()
 
-    predicted = majority_vote(gallery.label[places[:, :k]])
-    correct = predicted == queries.label
+    near = gallery.label[places[:, :k]]
+    predicted = majority_of_several(near, relevant.has) if relevant.several else majority_vote(near)
+    # A vote for any of a query's categories is right.
+    correct = relevant.has[queries.label, predicted]
+    predicted = np.where(correct, truth, predicted)
     per_query["predicted"] = [categories[label] for label in predicted]
     per_query["correct"] = correct
     for key, of_queries in values.items():
         if metrics[key].COLUMN is not None:
             per_query[metrics[key].COLUMN] = of_queries
-    counts = confusion(queries.label, predicted, len(categories))
-    table = _categories(categories, counts, queries.label, values["anmrr"])
+    counts = confusion(truth, predicted, len(categories))
+    table = _categories(categories, counts, truth, values["anmrr"])
     worst_category = str(table["category"].iloc[-1])
     summary: dict[str, Any] = {
         "method": gallery.about.get("method"),
@@ -163,10 +180,10 @@ def evaluate(
         summary["setups"] = {name: setup.means() for name, setup in by_setup.items()}
     of_folds = None
     if folds is not None:
-        of_folds = of_each(folds, metrics, values, queries.label, predicted, len(categories))
+        of_folds = of_each(folds, metrics, values, truth, predicted, len(categories))
         summary["folds"] = across(of_folds, confidence)
     if val is not None:
-        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes)
+        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant)
         summary["features_sha256"]["val"] = val.about.get("features_sha256")
     return Evaluation(
         summary=summary,
@@ -175,22 +192,21 @@ def evaluate(
         neighbours=_neighbours(gallery, queries, found, places, neighbours),
         confusion=_confusion(categories, counts),
         worst=_worst(
-            worst_category,
-            table,
-            per_query,
-            gallery,
-            queries,
-            places,
-            right,
-            categories,
-            worst_images,
-            worst_retrieved,
-            seed,
+            *(worst_category, table, per_query, gallery, queries, places, right, relevant),
+            *(worst_images, worst_retrieved, seed),
         )
         | {"resamples": RESAMPLES, "seed": seed, "lowest_in": lowest_in(counts, categories, seed)},
         cmc=_cmc(first, min(CMC_RANKS, len(gallery.features))),
         folds=of_folds,
     )
+
+
+def _counted_as(labels: np.ndarray, categories: list[str], relevant: Relevant) -> np.ndarray:
+    """Return for each image's label the place in ``relevant.names`` of the category that it counts as."""
+    if not relevant.several:
+        return labels
+    place = {name: number for number, name in enumerate(relevant.names)}
+    return rarest(pd.Series([categories[label] for label in labels], dtype=str)).map(place).to_numpy(np.int64)
 
 
 def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict[str, Any]]:
@@ -317,7 +333,7 @@ def _worst(
     queries: FeatureStore,
     places: np.ndarray,
     right: np.ndarray,
-    categories: list[str],
+    relevant: Relevant,
     images: int,
     retrieved: int,
     seed: int,
@@ -325,12 +341,13 @@ def _worst(
     """Look into one category as the study did: some of its test images, a few results each, what it is taken for."""
     rows = np.flatnonzero(per_query["category"] == category)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(images, len(rows)), replace=False))
+    shown = gallery.label[places[chosen, :retrieved]]
     relevance = right[chosen, :retrieved]
     values = REGISTRY["nmrr-at-k"].per_query(relevance, k=retrieved)
     wrong = per_query.loc[rows[per_query["predicted"].iloc[rows] != category], "predicted"].value_counts()
     strangers = pd.Series(
-        [categories[label] for label in gallery.label[places[chosen, :retrieved]][~relevance]]
-    ).value_counts()
+        [SEPARATOR.join(compress(relevant.names, relevant.has[label])) for label in shown[~relevance]]
+    )
     figures = table[table["category"] == category].iloc[0]
     return {
         "category": category,
@@ -348,7 +365,7 @@ def _worst(
             for row, value in zip(chosen, values, strict=True)
         ],
         "taken_for": _counted(wrong),
-        "retrieved_instead": _counted(strangers),
+        "retrieved_instead": _counted(strangers.value_counts()),
     }
 
 

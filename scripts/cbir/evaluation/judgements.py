@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation.relevance import Relevance
 
 Order = NDArray[np.int64]
-Labels = NDArray[np.integer]
+Labels = NDArray[np.int64]
 
 SETUPS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "easy": (frozenset({"relevant", "easy"}), frozenset({"junk", "hard"})),
@@ -64,30 +65,37 @@ class Judgements:
         return order, np.take_along_axis(right & ~out, order, axis=1)
 
 
-def by_category(gallery: Labels, queries: Labels) -> Judgements:
-    """Return the judgements by which an image is right that is of the query's category.
+def by_category(gallery: Labels, queries: Labels, relevant: Relevant) -> Judgements:
+    """Return the judgements by which an image is right that shares a category with the query.
 
     Args:
         gallery: (n,) labels, 0 and above.
         queries: (q,) labels, likewise.
+        relevant: which labels share a category.
     """
-    return Judgements(_counts(gallery, queries), np.full(len(queries), len(gallery)), _same(gallery, queries))
+    counts = relevant.count(np.bincount(gallery, minlength=len(relevant.has)))[queries]
+    ranked = np.full(len(queries), len(gallery))
+    return Judgements(counts, ranked, lambda rows: relevant(gallery[None], queries[rows, None]))
 
 
-def across_folds(labels: Labels, folds: Labels) -> Judgements:
+def across_folds(labels: Labels, folds: Labels, relevant: Relevant) -> Judgements:
     """Return the judgements of a collection that is searched by its own images, those of the query's fold passed over.
 
     Args:
-        labels: (n,) the category of each image, 0 and above.
+        labels: (n,) the label of each image, 0 and above.
         folds: (n,) likewise; an image is never a result of one of its own fold, nor of itself.
+        relevant: which labels share a category.
     """
-    _, pairs = np.unique(np.stack([labels, folds]), axis=1, return_inverse=True)
-    inside = pairs.ravel()
+    everywhere = by_category(labels, labels, relevant)
+    _, fold, sizes = np.unique(folds, return_inverse=True, return_counts=True)
+    inside = np.zeros((len(sizes), len(relevant.has)), np.int64)
+    np.add.at(inside, (fold, labels), 1)
+    found = np.stack([relevant.count(counts) for counts in inside])[fold, labels]
     return Judgements(
-        _counts(labels, labels) - np.bincount(inside)[inside],
-        len(labels) - _counts(folds, folds),
-        _same(labels, labels),
-        _same(folds, folds),
+        everywhere.relevant - found,
+        len(labels) - sizes[fold],
+        everywhere.right,
+        lambda rows: folds == folds[rows, None],
     )
 
 
@@ -121,24 +129,9 @@ def by_list(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[
 
 def _listed(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[np.object_]) -> list[NDArray[np.int64]]:
     """Return the rows of the gallery that are listed for each query."""
-    query = pd.Index(queries).get_indexer(table["query"])
-    place = pd.Index(gallery).get_indexer(table["image_id"])
+    query = pd.Index(queries).get_indexer(pd.Index(table["query"]))
+    place = pd.Index(gallery).get_indexer(pd.Index(table["image_id"]))
     known = (query >= 0) & (place >= 0)
     order = np.lexsort((place[known], query[known]))
     borders = np.searchsorted(query[known][order], np.arange(1, len(queries)))
     return np.split(place[known][order].astype(np.int64), borders)
-
-
-def _counts(gallery: Labels, queries: Labels) -> NDArray[np.int64]:
-    """Return how many of the gallery have each query's label."""
-    most = 1 + int(max(gallery.max(initial=0), queries.max(initial=0)))
-    counts: NDArray[np.int64] = np.bincount(gallery, minlength=most)[queries]
-    return counts
-
-
-def _same(gallery: Labels, queries: Labels) -> Callable[[slice], Relevance]:
-    def block(rows: slice) -> Relevance:
-        same: Relevance = gallery == queries[rows, None]
-        return same
-
-    return block

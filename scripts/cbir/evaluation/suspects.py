@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.features import transforms
 from cbir.retrieval import exact
 from cbir.retrieval.voting import majority_vote
@@ -50,13 +51,15 @@ def suspects(
     _, pictures = np.unique(group, return_index=True)
     distances, places = exact.nearest(unit, unit[pictures], k + 1)
     near = pictures[places]
-    names = dict(zip(label, images["category"], strict=True))
+    of = dict(zip(label, images["category"], strict=True))
+    names = [of.get(number, "") for number in range(label.max(initial=-1) + 1)]
+    relevant = Relevant(names)
     rows = []
     for row in range(len(images)):
-        own = pictures[(label[pictures] == label[row]) & (group[pictures] != group[row])]
+        own = pictures[relevant(label[pictures], label[row]) & (group[pictures] != group[row])]
         kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, len(own))]
         found = label[near[row, kept]]
-        if not len(kept) or label[row] in found:
+        if not len(kept) or relevant(found, label[row]).any():
             continue
         suggested = int(majority_vote(found[None])[0])
         rows.append(

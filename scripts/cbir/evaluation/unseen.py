@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.relevance import mean_defined
 from cbir.features.store import FeatureStore
@@ -17,7 +18,11 @@ from cbir.retrieval import exact
 
 
 def unseen_gallery(
-    train: FeatureStore, val: FeatureStore, test: FeatureStore, block_bytes: int = exact.BLOCK_BYTES
+    train: FeatureStore,
+    val: FeatureStore,
+    test: FeatureStore,
+    block_bytes: int = exact.BLOCK_BYTES,
+    relevant: Relevant | None = None,
 ) -> dict[str, Any]:
     """Return ANMRR over a gallery that no network was trained on, and over one of the same make-up that one was.
 
@@ -26,15 +31,17 @@ def unseen_gallery(
         val: images that were not trained on.
         test: the queries.
         block_bytes: memory for a block of rankings.
+        relevant: which labels share a category; None for equal ones alone.
 
     Returns:
         ``gallery``, how many images either gallery has: of each category as many as both splits have, the first by
         their SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's
         category is in the gallery.
     """
-    most = 1 + int(max(store.label.max(initial=-1) for store in (train, val, test)))
-    counts = np.minimum(*(np.bincount(store.label, minlength=most) for store in (train, val)))
-    figures = [_anmrr(store, _first(store, counts), test, counts, block_bytes) for store in (val, train)]
+    if relevant is None:
+        relevant = Relevant(list(map(str, range(1 + max(s.label.max(initial=-1) for s in (train, val, test))))))
+    counts = np.minimum(*(np.bincount(store.label, minlength=len(relevant.has)) for store in (train, val)))
+    figures = [_anmrr(store, _first(store, counts), test, counts, relevant, block_bytes) for store in (val, train)]
     return {"gallery": int(counts.sum()), **dict(zip(("anmrr", "anmrr_train"), figures, strict=True))}
 
 
@@ -46,13 +53,18 @@ def _first(store: FeatureStore, counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _anmrr(
-    store: FeatureStore, rows: NDArray[np.int64], test: FeatureStore, counts: NDArray[np.int64], block_bytes: int
+    store: FeatureStore,
+    rows: NDArray[np.int64],
+    test: FeatureStore,
+    counts: NDArray[np.int64],
+    relevant: Relevant,
+    block_bytes: int,
 ) -> float | None:
-    relevant = counts[test.label]
-    if not relevant.any():
+    found = relevant.count(counts)[test.label]
+    if not found.any():
         return None
     labels, values = store.label[rows], np.empty(len(test.label))
     for queries, order in exact.rankings(test.features, store.features[rows], block_bytes):
-        relevance = labels[order] == test.label[queries, None]
-        values[queries] = REGISTRY["anmrr"].per_query(relevance, gtm=int(relevant.max()))
+        relevance = relevant(labels[order], test.label[queries, None])
+        values[queries] = REGISTRY["anmrr"].per_query(relevance, gtm=int(found.max()))
     return mean_defined(values)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import share
 from cbir.feedback.orders import orders
 from cbir.feedback.ranking import Near, Ranking, Rows
 from cbir.feedback.refinement import Refinement, Round, show
@@ -46,6 +47,18 @@ class Gallery:
         if not np.isfinite(self.features).all():
             raise ValueError("a gallery's features must be finite")
         object.__setattr__(self, "row_of", {image_id: row for row, image_id in enumerate(self.image_ids)})
+
+    @cached_property
+    def _distinct(self) -> tuple[list[str], NDArray[np.intp], dict[str, NDArray[np.bool_]]]:
+        names, places = np.unique(self.categories, return_inverse=True)
+        return [str(name) for name in names], places, {}
+
+    def of_category(self, category: str) -> NDArray[np.bool_]:
+        """Return which images share a category with one, which may name several; bool (n,)."""
+        names, places, known = self._distinct
+        if category not in known:
+            known[category] = np.array([share(name, category) for name in names], np.bool_)[places]
+        return known[category]
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +232,7 @@ class Search:
         if self.judged_first:
             order = np.concatenate([first, rest])
         top, unjudged = order[: self.k], rest[: self.k]
-        same = None if self.category is None else self.gallery.categories == self.category
+        same = None if self.category is None else self.gallery.of_category(self.category)
         return RoundResult(
             number=number,
             vector=ranking.vector,

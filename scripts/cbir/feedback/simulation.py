@@ -179,6 +179,6 @@ def _residual(rankings: Iterable[tuple[Search, RoundResult, RoundResult]]) -> ND
         kept[judged.relevant] = kept[judged.irrelevant] = False
         order = ranked.order[kept[ranked.order]]
         row = np.zeros(len(kept), dtype=np.bool_)
-        row[: len(order)] = search.gallery.categories[order] == search.category
+        row[: len(order)] = search.gallery.of_category(search.category or "")[order]
         rows.append(row)
     return np.stack(rows)

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from cbir.evaluation import calibration
+
 MISSING = "–"
 """Stands where there is no figure."""
 
@@ -44,6 +46,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def probability(value: float | None) -> str:
+    """Return a probability as `cbir.evaluation.calibration.shown` does."""
+    return calibration.shown(value)
+
+
 def plural(count: int, singular: str, several: str = "") -> str:
     """Return a count with its noun: ``1 image``, ``2 images``; ``several`` names an irregular plural."""
     return f"{count:,} {singular if count == 1 else several or singular + 's'}"
@@ -60,4 +67,7 @@ def is_link(text: str) -> bool:
     return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
 
 
-FILTERS = {function.__name__: function for function in (percent, decimal, amount, duration, plural, listed, is_link)}
+FILTERS = {
+    function.__name__: function
+    for function in (percent, decimal, amount, duration, probability, plural, listed, is_link)
+}

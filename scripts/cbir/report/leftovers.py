@@ -60,8 +60,8 @@ def _is_left_over(name: str, asked: Mapping[str, Collection[str]], endings: Coll
         return True
     if name in OF_SEVERAL_METHODS:
         return len(asked["method"]) < 2
-    for what, pattern in OF_PROTOCOLS.items():
-        if match(pattern, name) is not None and what not in asked.get("protocol", OF_PROTOCOLS):
+    for what, patterns in OF_PROTOCOLS.items():
+        if what not in asked.get("protocol", OF_PROTOCOLS) and any(match(made, name) is not None for made in patterns):
             return True
     for pattern in _PATTERNS:
         values = match(pattern, name)

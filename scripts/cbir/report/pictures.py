@@ -4,18 +4,29 @@ import base64
 import io
 from pathlib import Path
 
-from cbir.collection.images import ImageError, thumbnail
+from cbir.collection.images import ImageError, decode, read_bytes, thumbnail
 from cbir.files.tables import require_file
 
 
-def picture(path: str | Path, side: int) -> str:
-    """Return an image file as a ``data:`` URI, shrunk to fit a square of ``side`` pixels; "" when it cannot be read."""
+def picture(path: str | Path, side: int, size: tuple[int, int] | None = None) -> str:
+    """Return an image file as a ``data:`` URI, shrunk to fit a square of ``side`` pixels; "" when it cannot be read.
+
+    Args:
+        path: the file.
+        side: pixels of the picture's longer side, at most.
+        size: (width, height) of the image if they are known: a large JPEG is then decoded at a smaller scale.
+    """
     try:
-        image = thumbnail(path, side)
+        if size is not None and max(size) > side:
+            width, height = (max(1, round(pixels * side / max(size))) for pixels in size)
+            image = decode(read_bytes(path), (width, height))
+        else:
+            image = thumbnail(path, side)
     except ImageError:
         return ""
     stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=75)
+    # Method 2 takes half the time of the usual 4 for files that are 4 % larger.
+    image.save(stream, "WEBP", quality=75, method=2)
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -24,6 +25,11 @@ matplotlib.use("Agg")
 matplotlib.rcParams.update({"svg.hashsalt": "cbir", "svg.fonttype": "none", "text.parse_math": False, "font.size": 9})
 
 RIGHT, WRONG, NEUTRAL = "#1a7f37", "#c62828", "#57606a"
+RELEVANT, IRRELEVANT = "#0072b2", "#b35900"
+"""What a person judged: not the colours of right and wrong."""
+COLUMN, ROW = 1.75, 2.4
+"""Inches of a picture with its text: a square and at most three lines below it."""
+_SIDE = 180
 _TEXT_LENGTH = 24
 
 
@@ -50,7 +56,7 @@ def save(figure: Figure, path: str | Path) -> None:
     plt.close(figure)
 
 
-def confusion(table: pd.DataFrame, path: str | Path) -> None:
+def confusion(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
     """Draw a confusion matrix: rows true, columns predicted, shaded by the share of the row.
 
     Of more categories than fit, the most confused ones are drawn, see `excerpts.most_confused`.
@@ -58,6 +64,7 @@ def confusion(table: pd.DataFrame, path: str | Path) -> None:
     Args:
         table: first column the true category, then a column of counts for each predicted category.
         path: an SVG or PNG file.
+        title: a heading.
     """
     counts = table.iloc[:, 1:].to_numpy(np.int64)
     drawn = excerpts.most_confused(counts, excerpts.MOST)
@@ -73,7 +80,7 @@ def confusion(table: pd.DataFrame, path: str | Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(heading, fontsize=9)
+    axes.set_title("\n".join(filter(None, [printable(title), heading])), fontsize=9)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.6 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=7)
@@ -81,15 +88,17 @@ def confusion(table: pd.DataFrame, path: str | Path) -> None:
     save(figure, path)
 
 
-def categories(table: pd.DataFrame, path: str | Path) -> None:
+def categories(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
     """Draw precision, recall and F1 of each category, best F1 on top; of very many the best and the worst.
 
     Args:
         table: columns category, precision, recall, f1, in the order to draw.
         path: an SVG or PNG file.
+        title: a heading.
     """
     whole, table = len(table), excerpts.both_ends(table, excerpts.MOST)
-    figure, axes = plt.subplots(figsize=(6.4, 0.26 * len(table) + 1.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.4, 0.26 * len(table) + 1.5), layout="constrained")
+    figure.suptitle(printable(title), fontsize=10)
     places = np.arange(len(table))
     axes.set_xlabel(excerpts.cut(len(table), whole, f"The best and the worst {len(table)}", "categories.csv"))
     axes.barh(places, table["f1"], color="#9ec5e8", label="F1")
@@ -97,9 +106,48 @@ def categories(table: pd.DataFrame, path: str | Path) -> None:
     axes.scatter(table["recall"], places, marker="x", s=22, color="#303a8c", label="recall", zorder=3)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.02)
+    # Room for the half of a mark at 0 and at 1.
+    axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    save(figure, path)
+
+
+def calibration(data: dict[str, Any], path: str | Path) -> None:
+    """Draw how sure a result is: stated probabilities beside what came true on test, and the probability by distance.
+
+    Args:
+        data: as `cbir.evaluation.calibration.calibrate` returns it; where val is too small, its sentence is drawn.
+        path: an SVG or PNG file.
+    """
+    found = data["probability"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
+    if found["too_few"] is not None:
+        left.set_axis_off()
+        right.set_axis_off()
+        figure.suptitle(textwrap.fill(found["too_few"], 70), fontsize=9, y=0.6)
+        save(figure, path)
+        return
+    bins = found["reliability"]["bins"]
+    left.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle="--")
+    places = [row["from"] for row in bins]
+    widths = [row["to"] - row["from"] for row in bins]
+    left.bar(places, [row["share_right"] for row in bins], widths, align="edge", color="#9ec5e8", edgecolor="white")
+    left.scatter([row["mean_probability"] for row in bins], [row["share_right"] for row in bins], color=_BLUE, s=14)
+    for row in bins:
+        place = (row["from"] + row["to"]) / 2, min(row["share_right"] + 0.02, 1.01)
+        left.annotate(f"{row['results']:,}", place, ha="center", va="bottom", fontsize=6)
+    left.set_xlim(0, 1)
+    left.set_ylim(0, 1.08)
+    left.set_xlabel("stated probability")
+    left.set_ylabel("share that was right, on test")
+    error = found["reliability"]["expected_calibration_error"]
+    left.set_title(f"expected calibration error {error:.3f}" if error is not None else "no test results", fontsize=9)
+    right.plot(found["distances"], found["probabilities"], color=_BLUE)
+    right.set_ylim(0, 1.08)
+    right.set_xlabel("distance")
+    right.set_ylabel("probability, learned on val")
+    right.grid(alpha=0.3)
     save(figure, path)
 
 
@@ -115,7 +163,7 @@ def strips(rows: Sequence[Sequence[Picture]], path: str | Path, title: str = "")
     figure, grid = plt.subplots(
         len(rows),
         columns,
-        figsize=(1.75 * columns, 2.2 * len(rows) + 0.3 * bool(title)),
+        figsize=(COLUMN * columns, ROW * len(rows) + 0.3 * bool(title)),
         squeeze=False,
         layout="constrained",
     )
@@ -130,17 +178,20 @@ def strips(rows: Sequence[Sequence[Picture]], path: str | Path, title: str = "")
 
 
 def draw(axes: Axes, picture: Picture) -> None:
-    """Draw a picture with its frame, mark and text.
+    """Draw a picture in a square, so that all have their frames and texts at the same heights, with mark and text.
 
     Raises:
         InputError: when the file is no longer an image.
     """
     try:
-        axes.imshow(np.asarray(thumbnail(picture.path, 180)))
+        image = np.asarray(thumbnail(picture.path, _SIDE))
     except ImageError as error:
         raise InputError(f"The image {picture.path} cannot be shown ({error}): run again, or put it back.") from None
-    axes.set_xticks([])
-    axes.set_yticks([])
+    height, width = image.shape[:2]
+    axes.imshow(image, extent=(-width / 2, width / 2, -height / 2, height / 2))
+    # A small image is drawn as large as the others.
+    half = max(height, width) / 2
+    axes.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], facecolor="#f5f7f9")
     colour = NEUTRAL if picture.right is None else RIGHT if picture.right else WRONG
     for spine in axes.spines.values():
         spine.set_color(colour)
@@ -149,13 +200,14 @@ def draw(axes: Axes, picture: Picture) -> None:
         mark = "✓" if picture.right else "✗"
         axes.text(0.03, 0.97, mark, transform=axes.transAxes, va="top", color="white", fontsize=10, fontweight="bold",
                   bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.2"})  # fmt: skip
-    axes.set_xlabel("\n".join(shorten(line) for line in picture.lines), fontsize=7)
+    axes.set_xlabel("\n".join(shorten(line) for line in picture.lines), fontsize=8)
 
 
 def shorten(text: str) -> str:
-    """Return text of one line that fits below a picture; the end is kept, since it tells file names apart."""
+    """Return text of one line that fits below a picture; begin and end are kept, since they tell names apart."""
     line = printable(text)
-    return line if len(line) <= _TEXT_LENGTH else f"…{line[-(_TEXT_LENGTH - 1) :]}"
+    head = _TEXT_LENGTH // 3
+    return line if len(line) <= _TEXT_LENGTH else f"{line[:head]}…{line[head + 1 - _TEXT_LENGTH :]}"
 
 
 # Two colours that colour-blind people can tell apart.
@@ -181,7 +233,7 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
             axes.hlines(places, table[f"{key}{end}_low"], table[f"{key}{end}_high"], color=_BLUE, linewidth=width)
         axes.scatter(table[key], places, color=_BLUE, zorder=3)
         for place, value in zip(places, table[key], strict=True):
-            axes.annotate(f"{value:.3f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+            axes.annotate(f"{value:.3f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=8)
         axes.set_title(title, fontsize=9)
         axes.margins(x=0.15)
         left, right = axes.get_xlim()
@@ -192,7 +244,7 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
     grid[0].set_yticks(places, [shorten(str(name)) for name in table["method"]])
     grid[0].set_ylim(len(table) - 0.5, -0.7)
     words = "% intervals for new images of these categories; thin: for new categories"
-    figure.supxlabel(f"lines: {100 * confidence:g} {words}", fontsize=8)
+    figure.supxlabel(f"lines: {100 * confidence:g} {words}", fontsize=9)
     save(figure, path)
 
 
@@ -214,7 +266,7 @@ def method_categories(table: pd.DataFrame, path: str | Path) -> None:
     for axes, name in zip(grid[0], f1.columns, strict=True):
         axes.barh(places, f1[name], color=np.where(f1[name] == best, "#5b9bd5", "#cfe2f3"))
         for place, value in zip(places, f1[name], strict=True):
-            axes.text(0.03, place, f"{value:.3f}", va="center", fontsize=7)
+            axes.text(0.03, place, f"{value:.3f}", va="center", fontsize=8)
         axes.set_title(textwrap.fill(shorten(name.removeprefix("f1_")), 14), fontsize=9)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -246,7 +298,7 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     for place, value in zip(places, delta, strict=True):
         side, align = (3, "left") if value >= 0 else (-3, "right")
         text = f"{value:+.3f}" if value else "0"
-        axes.annotate(text, (value, place), (side, 0), textcoords="offset points", va="center", ha=align, fontsize=7)
+        axes.annotate(text, (value, place), (side, 0), textcoords="offset points", va="center", ha=align, fontsize=8)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.set_ylim(len(table) - 0.5, -0.5)

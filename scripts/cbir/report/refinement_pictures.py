@@ -15,7 +15,10 @@ from cbir.files.printable import printable
 from cbir.report import plots
 
 # Colour, line and sign differ, so that any one of them is enough to tell them apart.
-_FLAGS = {"relevant": (plots.RIGHT, "solid", "+ relevant"), "irrelevant": (plots.WRONG, "dashed", "− irrelevant")}
+_FLAGS = {
+    "relevant": (plots.RELEVANT, "solid", "+ relevant"),
+    "irrelevant": (plots.IRRELEVANT, "dashed", "− irrelevant"),
+}
 _STYLES = (("#0072b2", "o"), ("#b35900", "s"), ("#5b3a8c", "^"), ("#00694d", "D"), ("#a3195b", "v"), ("#666666", "P"))
 _PANELS = (
     ("precision_at_k", None, "precision@{k}, all images"),
@@ -41,13 +44,17 @@ def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -
     shown = record["rounds"][:SHOWN_ROUNDS]
     columns = 1 + min(SHOWN_RESULTS, len(shown[0]["results"]))
     figure, grid = plt.subplots(
-        len(shown), columns, figsize=(1.6 * columns, 2.15 * len(shown) + 0.4), squeeze=False, layout="constrained"
+        len(shown),
+        columns,
+        figsize=(plots.COLUMN * columns, (plots.ROW + 0.2) * len(shown) + 0.5),
+        squeeze=False,
+        layout="constrained",
     )
     for axes_row, round in zip(grid, shown, strict=True):
         if round["round"] == 0:
-            lines = ["query", PurePosixPath(record["query"]).name, record["category"] or "category not known"]
+            about = [record["category"] or "category not known", PurePosixPath(record["query"]).name]
+            lines = ["query, round 0", *about, *_words(round).split("\n")[1:]]
             plots.draw(axes_row[0], plots.Picture(paths[record["query"]], lines))
-            axes_row[0].set_title(_words(round), fontsize=8)
         else:
             axes_row[0].set_axis_off()
             axes_row[0].text(0.5, 0.5, _words(round), ha="center", va="center", fontsize=8)
@@ -74,8 +81,9 @@ def _words(round: dict[str, Any]) -> str:
 
 def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None) -> None:
     own = {None: "", True: "right, ", False: "wrong, "}[item["of_category"]]
+    category, _, name = item["image_id"].rpartition("/")
     before = [f"{item['judged']} before"] if item["judged"] else []
-    plots.draw(axes, plots.Picture(path, [item["image_id"], f"{own}{item['distance']:.3f}", *before]))
+    plots.draw(axes, plots.Picture(path, [f"{own}{category}", name, f"distance {item['distance']:.3f}", *before]))
     if flag is not None:
         colour, style, sign = _FLAGS[flag]
         for spine in axes.spines.values():
@@ -84,18 +92,20 @@ def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None) -> No
                   bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.2"})  # fmt: skip
 
 
-def gain(table: pd.DataFrame, k: int, path: str | Path) -> None:
+def gain(table: pd.DataFrame, k: int, path: str | Path, title: str = "") -> None:
     """Draw the simulated user's gain per round: a row for the worst categories together and one for the sample of all.
 
     Args:
         table: columns strategy, scope (``worst`` and ``sample`` are drawn), round, and those of ``Gain.mean``.
         k: results of a round.
         path: an SVG or PNG file.
+        title: a heading.
     """
     scopes = {"worst": "worst categories", "sample": "sample of all"}
     figure, grid = plt.subplots(
-        len(scopes), len(_PANELS), figsize=(9.6, 5.6), sharex=True, squeeze=False, layout="constrained"
+        len(scopes), len(_PANELS), figsize=(9.6, 5.9), sharex=True, squeeze=False, layout="constrained"
     )
+    figure.suptitle(printable(title), fontsize=10)
     for row, (scope, name) in zip(grid, scopes.items(), strict=True):
         of_scope = table[table["scope"] == scope]
         for axes, (column, plain, title) in zip(row, _PANELS, strict=True):
@@ -106,7 +116,8 @@ def gain(table: pd.DataFrame, k: int, path: str | Path) -> None:
                 if plain is not None:
                     axes.plot(lines["round"], lines[plain], color=colour, marker=marker, markersize=3,
                               linestyle=":", alpha=0.8, label=f"no feedback, same images as {strategy}")  # fmt: skip
-            axes.set_ylim(0, 1.03)
+            # Room for the half of a mark at 0 and at 1.
+            axes.set_ylim(-0.03, 1.03)
             axes.grid(alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(title.format(k=k), fontsize=9)

@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parent
 """Holds ``templates`` (the frame, the style and the script) and ``sections`` (a template for each section)."""
 STYLE = FOLDER / "templates" / "report.css"
 """The style sheet, which the search page uses, too."""
+LAYOUT = FOLDER / "templates" / "layout.css"
+"""What the report alone has: its frame, its contents, its gallery and its maps."""
 
 
 def environment() -> jinja2.Environment:
@@ -39,7 +41,7 @@ def environment() -> jinja2.Environment:
 def render(template: str, **values: Any) -> str:
     """Render a template.
 
-    Besides ``values`` it gets ``style`` and ``script``, the text of ``report.css`` and ``report.js``, and
+    Besides ``values`` it gets ``style`` and ``script``, the text of the style sheets and of ``report.js``, and
     ``script_hash``, which its Content-Security-Policy names so that no other script runs.
 
     Raises:
@@ -51,7 +53,7 @@ def render(template: str, **values: Any) -> str:
         environment()
         .get_template(template)
         .render(
-            style=Markup(STYLE.read_text(encoding="utf-8")),
+            style=Markup("".join(path.read_text(encoding="utf-8") for path in (STYLE, LAYOUT))),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
             **values,

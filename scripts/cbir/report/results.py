@@ -13,6 +13,7 @@ import pandas as pd
 from cbir import results
 from cbir.collection.roles import gallery_of
 from cbir.report import pictures
+from cbir.report.thumbnails import Thumbnails
 from cbir.results import IMAGES, SPLIT, SUMMARY
 
 INPUTS = (IMAGES, SPLIT, SUMMARY)
@@ -40,6 +41,7 @@ class Results(results.Results):
     Attributes:
         splits: the manifest of each split.
         methods: the best ranking (lowest ANMRR) first; without labels by name, and their summaries are empty.
+        thumbnails: the pictures that `tile` was asked for.
 
     Raises:
         InputError: when a file is missing or damaged.
@@ -53,6 +55,8 @@ class Results(results.Results):
         self.methods = sorted(methods, key=_order)
         self._by_id = self.images.set_index("image_id")
         self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
+        self.thumbnails = Thumbnails(self.images)
+        self._places = {name: place for place, name in enumerate(sorted(set(self.images["category"])))}
 
     @functools.cached_property
     def gallery(self) -> str:
@@ -78,6 +82,31 @@ class Results(results.Results):
         name = PurePosixPath(image_id).name
         found = {"image_id": image_id, "name": name, "inside": inside, "category": category}
         return {**found, "picture": self._picture(path), **more}
+
+    def tile(self, image_id: str, large: bool = False, **more: Any) -> dict[str, Any]:
+        """Return an image of the collection as `card` does, its picture a class of the style sheet.
+
+        Use it where a page shows many pictures, or one of them several times: it is in the file once.
+
+        Args:
+            image_id: the image.
+            large: whether it is also shown large.
+            more: further values of the card.
+        """
+        thumbnail = self.thumbnails.ask(image_id, large)
+        name, category = PurePosixPath(image_id).name, str(self._by_id.at[image_id, "category"])
+        return {"image_id": image_id, "name": name, "category": category, "thumbnail": thumbnail, **more}
+
+    def anchor(self, method: str, category: str, taken_for: str | None = None) -> str:
+        """Return the name of the place in the section `errors` that holds a category's errors.
+
+        Args:
+            method: the method.
+            category: the true category.
+            taken_for: the predicted category, for the errors of this pair alone.
+        """
+        places = [self._places[name] for name in (category, taken_for) if name is not None]
+        return ".".join(["errors", method, *map(str, places)])
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cbir.collection.categories import singles
 from cbir.files.printable import printable
 from cbir.results import CONFIGURATION, REJECTED, REPORT, SUMMARY, SUSPECTS, Results
 
@@ -36,7 +37,7 @@ def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = [
         "",
-        f"Images used: {len(held.images):,}, in {held.images['category'].nunique():,} categories; "
+        f"Images used: {len(held.images):,}, in {len(singles(held.images['category'])):,} categories; "
         f"files rejected: {rejected:,} (rejected.csv); labels in doubt: {doubtful:,} (suspects.csv)",
         *(
             "  ".join([f"  {name:{first}}", *(f"{cell:>{width}}" for cell, width in zip(row, others, strict=True))])

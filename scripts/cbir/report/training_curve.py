@@ -4,11 +4,13 @@ import math
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cbir.evaluation import measure
 from cbir.files import tables
+from cbir.files.printable import printable
 from cbir.report import plots
 
 _PANELS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -19,12 +21,13 @@ _PANELS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
-def plot_history(history_csv: str | Path, svg_path: str | Path) -> None:
+def plot_history(history_csv: str | Path, svg_path: str | Path, title: str = "") -> None:
     """Draw ``history.csv`` of `cbir.training.train.train` as an SVG; the same history gives the same bytes.
 
     Args:
         history_csv: the history.
         svg_path: the picture.
+        title: a heading.
 
     Raises:
         InputError: when the history is missing or lacks a column.
@@ -33,16 +36,24 @@ def plot_history(history_csv: str | Path, svg_path: str | Path) -> None:
     metrics = measure.all_metrics()
     measured = {name: _label(metrics[name]) for name in history.columns if name in metrics}
     best = history["epoch"][history["best"].astype(bool)]
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    for axes, (title, lines) in zip(figure.subplots(2, 2, sharex=True).flat, _PANELS, strict=True):
+    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
+    figure.suptitle(printable(title), fontsize=10)
+    first, last = float(history["epoch"].min()), float(history["epoch"].max())
+    room = max(0.2, 0.03 * (last - first))
+    for axes, (panel, lines) in zip(figure.subplots(2, 2, sharex=True).flat, _PANELS, strict=True):
+        values = history[[*(lines or measured)]].replace("", "nan").astype(float)
         for name, label in (lines or measured).items():
-            axes.plot(history["epoch"], history[name].replace("", "nan").astype(float), marker=".", label=label)
+            axes.plot(history["epoch"], values[name], marker=".", label=label)
         for epoch in best:
             axes.axvline(epoch, color="grey", linestyle=":", label="weights kept")
-        axes.set_title(title)
+        axes.set_title(panel)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0)
+        # Room around the first and the last point, and above the highest one.
+        axes.set_xlim(first - room, last + room)
+        drawn = values.to_numpy(np.float64)
+        highest = float(np.max(drawn, where=np.isfinite(drawn), initial=0))
+        axes.set_ylim(0, 1.08 * highest if highest > 0 else 1)
         axes.legend(frameon=False)
     plots.save(figure, svg_path)
 

@@ -1,5 +1,6 @@
 """Answer a query by the nearest images of the gallery."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cbir.collection.categories import names_of
+from cbir.collection.categories import names_of, share
 from cbir.features.store import FeatureStore
 from cbir.files.hashes import sha256_json
 from cbir.retrieval.index import Index
@@ -80,10 +81,25 @@ def draw(image_ids: NDArray[np.object_], digests: NDArray[np.object_], seed: int
     return str(image_ids[order[place % len(order)]])
 
 
-def as_data(image_id: str, category: str, method: str, found: list[Neighbour], categories: list[str]) -> dict[str, Any]:
-    """Return a query and its results as plain data.
+def as_data(
+    image_id: str,
+    category: str,
+    method: str,
+    found: list[Neighbour],
+    categories: list[str],
+    probabilities: Sequence[float | None] | None = None,
+    novelty: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a query and its results as plain data; ``right`` is null when the query's category is not known.
 
-    ``category`` is null where that of an image is not known, and ``right`` where the query's is not.
+    Args:
+        image_id: the query.
+        category: its category, empty if it is not known.
+        method: whose features were searched.
+        found: the results.
+        categories: the name of each label.
+        probabilities: how likely each result is of the query's category, None where that is not known.
+        novelty: whether anything like the query is in the gallery, None where that is not known.
     """
     names = [str(name) or None for name in names_of(np.array([item.label for item in found], np.int64), categories)]
     return {
@@ -91,14 +107,16 @@ def as_data(image_id: str, category: str, method: str, found: list[Neighbour], c
         "category": category or None,
         "method": method,
         "k": len(found),
+        "novelty": None if novelty is None else dict(novelty),
         "neighbours": [
             {
                 "rank": item.rank,
                 "image_id": item.image_id,
                 "category": name,
                 "distance": item.distance,
-                "right": name == category if category else None,
+                "probability": probability,
+                "right": share(name or "", category) if category else None,
             }
-            for item, name in zip(found, names, strict=True)
+            for item, name, probability in zip(found, names, probabilities or [None] * len(found), strict=True)
         ],
     }

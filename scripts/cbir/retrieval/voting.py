@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Queries looked at together, whose votes are counted for each category.
+_BLOCK = 1024
+
 
 def majority_vote(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return the label most frequent among each query's neighbours.
@@ -28,3 +31,28 @@ def majority_vote(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     winner = votes.argmax(axis=1)
     voted: NDArray[np.int64] = labels[np.arange(len(labels)), winner].astype(np.int64)
     return voted
+
+
+def majority_of_several(labels: NDArray[np.integer[Any]], has: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the category most frequent among each query's neighbours, each of which votes for all that it has.
+
+    A tie goes to a category, among those tied, that the nearest neighbour has, or else the next; where one neighbour
+    has several of them, to the first. Where each label has one category, that is `majority_vote`.
+
+    Args:
+        labels: integers (queries, k), the neighbours' labels, nearest first.
+        has: bool (labels, categories), which categories each label has, at least one.
+
+    Returns:
+        int64 (queries,), from 0 to the number of categories.
+    """
+    winner = np.full(len(labels), -1, np.int64)
+    for start in range(0, len(labels), _BLOCK):
+        columns = labels[start : start + _BLOCK].T
+        votes = np.sum([has[column] for column in columns], axis=0)
+        tied = votes == votes.max(axis=1, keepdims=True)
+        for column in columns:
+            best = tied & has[column]
+            found = np.flatnonzero((winner[start : start + _BLOCK] < 0) & best.any(axis=1))
+            winner[start + found] = best[found].argmax(axis=1)
+    return winner

@@ -13,6 +13,8 @@ from flask import Flask, Response, g, redirect, render_template, request, send_f
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
+from cbir.collection.categories import share
+from cbir.evaluation import calibration
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
@@ -89,6 +91,8 @@ class _Card:
     position: int
     image: Image
     distance: float
+    probability: str
+    """That the result is of the query's category, in words; empty where it is not known."""
     score: float
     copies: int
     verdict: str
@@ -208,7 +212,7 @@ class _Pages:
         images, asked = self.library.images, words.casefold().split()
         for image_id in image_ids:
             image = images[image_id]
-            if (not category or image.category == category) and all(word in image_id.casefold() for word in asked):
+            if (not category or share(image.category, category)) and all(word in image_id.casefold() for word in asked):
                 yield image
 
     # A search.
@@ -231,6 +235,7 @@ class _Pages:
         if not saving.is_name(done) or not (self.feedback / f"{done}.json").is_file():
             done = ""
         known = library.category(state)
+        novelty = searches.novelty(state)
         return render_template(
             "search.html",
             home=self.home_link(state),
@@ -241,6 +246,7 @@ class _Pages:
             answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
             right=None if known is None else sum(card.image.category == known for card in cards),
             cards=cards,
+            is_new=novelty is not None and novelty.is_new,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
             judged={verdict: list(judged.values()).count(letter) for letter, verdict in _VERDICTS.items()},
             unseen=len(judged.keys() - {card.image.image_id for card in cards}),
@@ -300,10 +306,14 @@ class _Pages:
         image = self.library.images[self.library.methods[state.method].gallery.image_ids[row]]
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
+        # Learned for queries as they are; later rounds search with another vector.
+        learned = None if state.at else self.library.methods[state.method].calibration
+        distances = shown.distances[position : position + 1]
         return _Card(
             position=position,
             image=image,
             distance=float(shown.distances[position]),
+            probability="" if learned is None else calibration.shown(learned.probabilities(distances).item()),
             score=float(shown.scores[position]),
             copies=shown.copies[position],
             verdict=_VERDICTS.get(letter or earlier, ""),

@@ -13,9 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
+from cbir.collection.categories import members
 from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
+from cbir.evaluation import calibration
+from cbir.evaluation.calibration import Calibration, Novelty
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
@@ -55,13 +58,14 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """One method's gallery, and the feature vectors of all images that may be queries.
+    """One method's gallery, the feature vectors of all images that may be queries, and how sure its results are.
 
     Attributes:
         name: the method's.
         gallery: the images that are searched.
         about: what the store of their features says about itself.
         vectors: of all images that may be queries, by image_id.
+        calibration: how sure a result is; None where the run has learned nothing of it.
         values: of each column that results are filtered by, each image's value by image_id.
         group: the group of near-duplicates of each image that is in one, by image_id.
     """
@@ -70,6 +74,7 @@ class Method:
     gallery: Gallery
     about: Mapping[str, object]
     vectors: Mapping[str, NDArray[np.float32]]
+    calibration: Calibration | None
     values: Mapping[str, Mapping[str, str]]
     group: Mapping[str, str]
 
@@ -77,6 +82,19 @@ class Method:
     def queries(self) -> Iterable[str]:
         """The image_ids that have a vector, those outside the gallery first."""
         return self.vectors.keys()
+
+    def novelty(self, vector: NDArray[np.float32], image_id: str | None) -> Novelty | None:
+        """Tell whether anything like a query is in the gallery; None where the run has learned no threshold.
+
+        Args:
+            vector: (d,), the query.
+            image_id: its name in the collection, None from outside. It is not compared with itself.
+        """
+        if self.calibration is None or not self.calibration.neighbours:
+            return None
+        distances, (rows,) = exact.nearest(vector[None], self.gallery.features, self.calibration.neighbours + 1)
+        other = [self.gallery.image_ids[row] != image_id for row in rows]
+        return self.calibration.novelty(distances[0][other])
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.object_]]:
@@ -151,9 +169,9 @@ class Library:
         }
         self.pictures = {image.sha256: image for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
-        named = table.loc[table["category"] != "", "category"]
-        self.categories = dict(sorted(Counter(map(str, named)).items()))
-        self.examples = {image.category: image for image in reversed(self.images.values())}
+        named = [(name, image) for image in self.images.values() for name in members(image.category)]
+        self.categories = dict(sorted(Counter(name for name, _ in named).items()))
+        self.examples = dict(reversed(named))
         further = [name for name in table.columns if name not in IMAGE_COLUMNS]
         self.facts = dict(zip(table["image_id"], table[further].astype(str).to_dict("records"), strict=True))
         self.sizes = dict(
@@ -217,7 +235,8 @@ class Library:
         }
         gallery = Gallery(searched.features, image_ids, categories)
         values = {column: self._columns[column] for column in self.values}
-        return Method(name, gallery, searched.about, vectors, values, self._group)
+        learned = calibration.read(self.files, name)
+        return Method(name, gallery, searched.about, vectors, learned, values, self._group)
 
     def read(self, image: Image) -> bytes:
         """Return the bytes of an image's file.
@@ -309,9 +328,9 @@ def _groups(results: Results) -> dict[str, str]:
     if not results.path(GROUPS).exists():
         return {}
     table = read_csv(results.path(GROUPS), ["sha256", "group"])
-    # Groups that are likely no copies are not obeyed elsewhere either; a run from before has none of them.
-    doubted = table.get("doubted", pd.Series(False, table.index)).astype(str) == "True"
-    return dict(zip(table.loc[~doubted, "sha256"], table.loc[~doubted, "group"], strict=True))
+    # Groups that are likely no copies do not count elsewhere either; a run from before has none of them.
+    believed = table[table.get("doubted", pd.Series(0, table.index)) == 0]
+    return dict(zip(believed["sha256"], believed["group"], strict=True))
 
 
 def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.evaluation.calibration import Novelty
 from cbir.feedback.ranking import Rows
 from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
@@ -68,6 +69,7 @@ class Searches:
         self._library = library
         self._outside = outside
         self._round = lru_cache(_KEPT)(self._search)
+        self._new = lru_cache(_KEPT)(self._novelty)
 
     def ready(self, state: State) -> bool:
         """Tell whether the query's features are there; only those of an image from outside take time.
@@ -168,7 +170,9 @@ class Searches:
         votes = Counter(held.gallery.categories[rows].tolist()).most_common()
         nearest = float(np.sqrt(squared_distances(held.gallery.features[rows[:1]], result.vector))[0])
         farther = float(np.searchsorted(held.usual, nearest) / len(held.usual))
-        return Answer(votes, nearest, farther, farther >= _FAR)
+        novelty = self.novelty(state)
+        far = farther >= _FAR if novelty is None else novelty.is_new
+        return Answer(votes, nearest, farther, far)
 
     def _key(self, state: State) -> State:
         """Return what of a state decides its rankings, apart from the flags."""
@@ -218,6 +222,20 @@ class Searches:
         if vector is None:
             raise InputError("The network is still at work: try again in a minute.")
         return vector
+
+    def novelty(self, state: State) -> Novelty | None:
+        """Tell whether anything like the query is in the gallery; None where the run has learned no threshold.
+
+        Raises:
+            InputError: when there is no such image, or its features cannot be made.
+        """
+        return self._new(self._key(state))
+
+    def _novelty(self, asked: State) -> Novelty | None:
+        held = self._library.methods[asked.method]
+        # A part of an image, or several, are not the image that the gallery may hold.
+        own = asked.query if asked.box is None and not asked.also else None
+        return held.novelty(self._vector(asked, held), own)
 
     def refinement(self, state: State, query: str, source: str) -> Refinement:
         """Return what has been judged, by image_id; the flags of the last round count if there are any.

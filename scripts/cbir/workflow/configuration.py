@@ -160,10 +160,10 @@ def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, A
 
 
 def _without_trainings(config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
-    """Leave out encoders that are trained by default where there are no labels to train them with."""
+    """Leave out the defaults that are trained or chosen where there are no labels to do it by."""
     if config["collection"].get("labels") != "none":
         return config
-    encoders = dict(config["encoders"])
+    encoders, methods = dict(config["encoders"]), dict(config["methods"])
     tell(
         "The images have no categories (collection.labels is none): all of them are the gallery, and nothing is "
         "trained, evaluated, compared or simulated."
@@ -172,7 +172,11 @@ def _without_trainings(config: dict[str, Any], given: dict[str, Any], tell: Call
         if row is not None and row.get("training") is not None and not _is_given(given, "encoders", name):
             encoders[name] = None
             tell(f"The encoder {name} is left out: it is trained by categories.")
-    return config | {"encoders": encoders, "comparison": config["comparison"] | {"pairs": []}}
+    for name, row in methods.items():
+        if row is not None and "choose" in row and not _is_given(given, "methods", name):
+            methods[name] = None
+            tell(f"The method {name} is left out: its values are chosen by categories.")
+    return config | {"encoders": encoders, "methods": methods, "comparison": config["comparison"] | {"pairs": []}}
 
 
 def _without_users_of_what_is_off(

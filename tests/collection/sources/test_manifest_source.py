@@ -1,5 +1,6 @@
 """Lists of images."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +41,6 @@ def test_a_list_is_read_with_its_columns(tmp_path: Path) -> None:
         ("path,category\nC:\\x.jpg,cat\n", "leads out"),
         ("path,category\n,cat\n", "is empty or leads out"),
         ("path,category\na.jpg,cat\n\n./a.jpg,dog\n", "line 4: 'a.jpg' is listed twice"),
-        ("path,category\na.jpg,cat;dog\n", "several categories"),
         ("path,category\na.jpg,\n", "'a.jpg' has no category"),
         ("path,category,split\na.jpg,cat,holdout\n", "split 'holdout' is none of train, val, test and ignore"),
         ("path,category\na.jpg\n", "line 2: the row has another number of cells"),
@@ -55,7 +55,7 @@ def test_what_is_wrong_with_a_list_is_one_sentence(tmp_path: Path, text: str, se
 
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"list\.csv does not exist: set collection\.path to a CSV file"):
+    with pytest.raises(InputError, match=r"list\.csv does not exist: set collection\.path to a CSV or Parquet file"):
         manifest.require({"path": str(tmp_path / "list.csv")})
     with pytest.raises(InputError, match="is not a file"):
         manifest.require({"path": str(tmp_path)})
@@ -119,3 +119,44 @@ def test_without_labels_a_list_needs_no_categories(tmp_path: Path) -> None:
         manifest.read(tmp_path / "list.csv")
     (tmp_path / "list.csv").write_text("path,category\na.jpg,lion;cub\n")
     assert manifest.read(tmp_path / "list.csv", labelled=False) == {"a.jpg": {"category": ""}}
+
+
+def test_several_categories_are_put_in_order(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,category\na.jpg,water; bird ;water;\nb.jpg,rock/pop\n")
+    rows = manifest.read(tmp_path / "list.csv")
+    assert [row["category"] for row in rows.values()] == ["bird / water", "rock/pop"]
+    (tmp_path / "list.csv").write_text("path,category\na.jpg,bird / water\n")
+    with pytest.raises(InputError, match=r"line 2: the category 'bird / water' has ' / ' in it"):
+        manifest.read(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text('path,category\na.jpg,";"\n')
+    with pytest.raises(InputError, match=r"line 2: 'a.jpg' has no category"):
+        manifest.read(tmp_path / "list.csv")
+
+
+def test_a_parquet_file_says_what_a_csv_file_says(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {
+        "path": ["b.jpg", "a.jpg"],
+        "category": [["water", "bird"], ["bird"]],
+        "split": ["query", None],
+        "year": [2024, 2025],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
+    (tmp_path / "list.csv").write_text("path,category,split,year\nb.jpg,water;bird,query,2024\na.jpg,bird,,2025\n")
+    assert manifest.read(tmp_path / "list.parquet") == manifest.read(tmp_path / "list.csv")
+    parquet.write_table(pyarrow.table({"path": ["a.jpg", "../b.jpg"]}), tmp_path / "list.parquet")
+    with pytest.raises(InputError, match="has no column 'category'"):
+        manifest.read(tmp_path / "list.parquet")
+    with pytest.raises(InputError, match=r"list.parquet, row 2: the path '../b.jpg' is empty or leads out"):
+        manifest.read(tmp_path / "list.parquet", labelled=False)
+    (tmp_path / "list.parquet").write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(InputError, match=r"list.parquet is not a readable Parquet file \(.*\): write it anew"):
+        manifest.read(tmp_path / "list.parquet")
+
+
+def test_without_pyarrow_a_parquet_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "list.parquet").write_bytes(b"PAR1 and so on")
+    with pytest.raises(InputError, match=r"is a Parquet file, which the package pyarrow reads: install it"):
+        manifest.read(tmp_path / "list.parquet")

@@ -9,7 +9,8 @@ COLLECTION = {"path": "/photographs", "dataset": "owner/name", "shards": 1}
 
 def test_the_sources_are_the_files_of_the_folder() -> None:
     assert list(REGISTRY) == ["digits", "folder", "kaggle", "manifest", "sample"]
-    assert list(protocols.REGISTRY) == ["gallery", "given", "grouped", "random"]
+    words = ["disjoint", "gallery", "given", "grouped", "k-fold", "leave-one-out", "query-gallery", "random"]
+    assert list(protocols.REGISTRY) == words
     with pytest.raises(InputError, match="source of images 'web' does not exist: use one of digits, folder, kaggle, m"):
         REGISTRY.get_entry("web")
 

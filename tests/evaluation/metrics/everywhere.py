@@ -95,6 +95,7 @@ def main(root: Path) -> None:
     tables = {"comparison/methods.csv": methods, "comparison/best_worst.csv": comparison.best_worst(evaluated)}
     shown = SimpleNamespace(
         config={"evaluation": {"k": 3}, "report": {"study": {}}, "comparison": STATISTICS},
+        labelled=True,
         methods=evaluated,
         names={"comparison": ["methods"], "pair": []},
         table=lambda file, *columns: tables[file],

@@ -1,5 +1,7 @@
 import base64
 
+import pandas as pd
+
 from report_run import Run
 
 METHOD = ["Method", "Accuracy", "ANMRR", "MAP"]
@@ -52,3 +54,13 @@ def test_a_study_is_shown_where_the_configuration_has_one(run: Run) -> None:
         ["three", "12.14 %", "0.88"],
     ]
     assert "published figures" in part.text
+
+
+def test_categories_that_are_among_the_best_and_the_worst_are_listed_once(run: Run) -> None:
+    run.compare()
+    names = ["a", "b", "c"]
+    rows = [["one", "best", rank, name, 1 - rank / 4] for rank, name in enumerate(names, start=1)]
+    rows += [["one", "worst", rank, name, rank / 4] for rank, name in enumerate(reversed(names), start=1)]
+    run.csv("comparison/best_worst.csv", pd.DataFrame(rows, columns=["method", "place", "rank", "category", "f1"]))
+    *_, places = run.section("comparison").all("table")
+    assert places.cells()[1:] == [["one", "all, best first", "a 0.75, b 0.50, c 0.25"]]

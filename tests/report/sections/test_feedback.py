@@ -56,3 +56,14 @@ def test_a_long_refinement_is_shown_in_part(run: Run) -> None:
     part = run.section("feedback")
     assert "the first 2 of 1,000 results and the first 11 of 101 rankings" in part.text
     assert len(part.all("figure")) == 1 + 11 * 2
+
+
+def test_own_refinements_come_before_the_simulated_ones_whose_figures_are_folded(run: Run) -> None:
+    run.simulate()
+    run.names["refinement"] = ["mine"]
+    run.json("feedback/mine/rounds.json", run.rounds())
+    part = run.section("feedback")
+    assert [heading.text for heading in part.all("h3")] == ["Refinement mine", "A simulated user"]
+    [figures] = part.all("details")
+    assert "open" not in figures.attrs and len(figures.all("table")) == len(part.all("table")) == 3
+    assert not figures.all("img")

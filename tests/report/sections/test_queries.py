@@ -15,10 +15,18 @@ def test_a_query_from_outside_has_neither_right_nor_wrong(run: Run) -> None:
     assert str(outside) in part.text
     assert [card.one("figcaption").text for card in part.all("figure")] == [
         "query from outside elsewhere.png",
-        "cat 2.png distance 0.250",
+        "cat 2.png distance 0.250, 87 %",
         "fish 5.png distance 0.500",
     ]
     assert len(part.all("img")) == 3
+
+
+def test_a_query_that_is_like_nothing_in_the_gallery_is_called_so(run: Run) -> None:
+    image = run.image(0, 8)
+    for is_new in (False, True):
+        run.query("plain", "best", image, "cat", {"score": 2.0, "threshold": 1.0, "is_new": is_new})
+        asked = run.section("queries").all("figure")[0].one("figcaption").text
+        assert asked == "query cat 8.png" + (" nothing like it is here" if is_new else "")
 
 
 def test_a_picture_that_is_gone_leaves_a_note(run: Run) -> None:

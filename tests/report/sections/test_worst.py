@@ -1,4 +1,6 @@
-from report_run import Run
+import pandas as pd
+
+from report_run import CATEGORIES, Run
 
 
 def test_the_lowest_category(run: Run) -> None:
@@ -16,3 +18,11 @@ def test_the_lowest_category(run: Run) -> None:
         "✓ right dog 1.png",
         "✗ wrong fish 3.png",
     ]
+
+
+def test_categories_that_share_the_lowest_f1_are_counted(run: Run) -> None:
+    table = pd.DataFrame({"category": run.categories, **CATEGORIES})
+    run.csv("evaluation/plain/categories.csv", table.assign(f1=[4 / 7, 4 / 7, 0.8]))
+    assert "2 categories have the lowest F1; shown is the first of them, dog" in run.section("worst").text
+    run.csv("evaluation/plain/categories.csv", table.assign(f1=4 / 7))
+    assert "All 3 categories have the same F1; shown is dog" in run.section("worst").text

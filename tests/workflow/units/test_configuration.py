@@ -110,7 +110,7 @@ MISTAKES = {
     "unknown key": (
         "split.tran",
         0.6,
-        "config: split has the unknown key 'tran'; known are from, near_duplicates, protocol, seed, small, test, ",
+        "config: split has the unknown key 'tran'; known are folds, from, near_duplicates, protocol, relevance, ",
     ),
     "wrong type": ("evaluation.k", "three", 'config: evaluation.k is "three", but must be integer.'),
     "truth for a number": ("evaluation.k", True, "config: evaluation.k is true, but must be integer."),
@@ -527,6 +527,8 @@ def test_without_labels_what_needs_them_is_left_out() -> None:
         "trained, evaluated, compared or simulated.",
         "The encoder siamese is left out: it is trained by categories.",
         "The encoder finetuned is left out: it is trained by categories.",
+        "The method expanded is left out: its values are chosen by categories.",
+        "The method finetuned-expanded is left out: its values are chosen by categories.",
         "The method siamese is left out: it needs the encoder siamese, which is switched off.",
         "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
         "The method combined is left out: it needs the method finetuned, which is switched off.",

@@ -13,6 +13,7 @@ It may define
 
 * ``least(settings) -> int``, the images that a category needs: a run refuses smaller ones before it encodes anything,
   unless ``split.small`` says what becomes of them.
+* ``SETTINGS``, the keys ``folds`` and ``relevance`` that it reads, so that others do not rerun it.
 * ``GALLERY``, the split that is searched: ``train`` unless it says otherwise. Queries are always those of test. Where
   it is ``test``, each image of test asks the others, and the table of test has a column ``fold``, int from 1: an image
   is no result of a query of its own fold.

@@ -12,6 +12,7 @@ from cbir.files.errors import InputError
 GALLERY = "test"
 EVERY_IMAGE_ASKS = True
 FOLDS = True
+SETTINGS = ("folds",)
 EXPLANATION = (
     "The images of each fold ask those of all other folds, so that each image asks once. Nothing is trained here, "
     "because no image would be left that an encoder has not seen."

@@ -11,6 +11,7 @@ from cbir.collection.relevance import read
 from cbir.files.errors import InputError
 
 FILE = True
+SETTINGS = ("relevance",)
 EXPLANATION = (
     "A file names the queries, and for each its relevant images and its junk, which is taken out of the ranking before "
     "anything is measured. Accuracy, F1 and the simulated user go by the categories."

@@ -1,10 +1,11 @@
-"""A list of images in a CSV file, whatever their folders are called."""
+"""A list of images in a CSV or Parquet file, whatever their folders are called."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cbir.collection.categories import SEPARATOR
 from cbir.collection.contents import hash_files
 from cbir.collection.layout import IGNORED, split_of
 from cbir.files.errors import InputError
@@ -30,7 +31,9 @@ def require(settings: Mapping[str, Any]) -> None:
     path = Path(settings["path"])
     if not path.is_file() or path.stat().st_size > _LARGEST:
         state = "is too large" if path.is_file() else "is not a file" if path.exists() else "does not exist"
-        raise InputError(f"The list {path.absolute()} {state}: set collection.path to a CSV file with the column path.")
+        raise InputError(
+            f"The list {path.absolute()} {state}: set collection.path to a CSV or Parquet file with the column path."
+        )
 
 
 def contents(settings: Mapping[str, Any], memory: Path) -> str:
@@ -40,22 +43,33 @@ def contents(settings: Mapping[str, Any], memory: Path) -> str:
 
 
 def read(path: str | Path, labelled: bool = True) -> Rows:
-    """Read a list of images: UTF-8, a header, commas, semicolons or tabs between the cells.
+    """Read a list of images: CSV (UTF-8, a header; commas, semicolons or tabs between the cells) or Parquet.
 
     Args:
-        path: the file. Its columns are ``path`` (relative to the file, with forward slashes) and ``category``, and any
-            of ``split`` (train or gallery, val, test or query, ignore), ``group``, and others, which are carried along.
+        path: the file. Its columns are ``path`` (relative to the file, with forward slashes) and ``category`` (several
+            with semicolons between them, or a list in Parquet), and any of ``split`` (train or gallery, val, test or
+            query, ignore), ``group``, and others, which are carried along.
         labelled: whether images have categories; else the column is not looked at, and need not be there.
 
     Returns:
-        The rows, sorted by path; ``split`` is ``train``, ``val``, ``test``, ``ignore`` or empty.
+        The rows, sorted by path; ``split`` is ``train``, ``val``, ``test``, ``ignore`` or empty; several categories
+        are in alphabetical order with `SEPARATOR` between them.
 
     Raises:
         InputError: naming the line, when a column is missing, a path leads out of the folder or is there twice, a
-            category is empty or several, or a split is none.
+            category is empty, or a split is none.
     """
     require({"path": path})
+    with Path(path).open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1"
     rows: Rows = {}
+    for where, cells in _parquet(path, labelled) if is_parquet else _csv(path, labelled):
+        _add(rows, cells, f"{path}, {where}", labelled)
+    return dict(sorted(rows.items()))
+
+
+def _csv(path: str | Path, labelled: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield where each row stands and its cells."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
@@ -64,25 +78,60 @@ def read(path: str | Path, labelled: bool = True) -> Rows:
             reader = csv.DictReader(file, delimiter=separator, strict=True)
             names = [str(name).strip() for name in reader.fieldnames or []]
             reader.fieldnames = names
-            for name in ("path", "category") if labelled else ("path",):
-                if name not in names:
-                    other = ", or set collection.labels to none" if name == "category" else ""
-                    raise InputError(
-                        f"{path} has no column {name!r}, but {', '.join(names) or 'nothing'}: add it{other}."
-                    )
-            if bad := sorted(_TAKEN & set(names)) or [name for name in names if not name or names.count(name) > 1]:
-                raise InputError(f"{path} has a column {bad[0]!r} that is not admitted or there twice: rename it.")
+            _require_columns(path, names, labelled)
             for row in reader:
-                _add(rows, row, f"{path}, line {reader.line_num}", labelled)
+                if None in row or None in row.values():
+                    raise InputError(
+                        f"{path}, line {reader.line_num}: the row has another number of cells than the header: mend it."
+                    )
+                yield f"line {reader.line_num}", {name: str(value).strip() for name, value in row.items()}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a readable CSV file in UTF-8 ({error}): mend it.") from None
-    return dict(sorted(rows.items()))
 
 
-def _add(rows: Rows, row: dict[Any, Any], where: str, labelled: bool) -> None:
-    if None in row or None in row.values():
-        raise InputError(f"{where}: the row has another number of cells than the header: mend it.")
-    cells = {str(name): str(value).strip() for name, value in row.items()}
+def _parquet(path: str | Path, labelled: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield where each row stands and its cells as text; a list with semicolons."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise InputError(
+            f"{path} is a Parquet file, which the package pyarrow reads: install it (`.venv/bin/pip install "
+            "pyarrow`), or save the list as CSV."
+        ) from None
+    try:
+        file = parquet.ParquetFile(path)
+        names = [str(name) for name in file.schema_arrow.names]
+        _require_columns(path, names, labelled)
+        unpacked = sum(file.metadata.row_group(place).total_byte_size for place in range(file.num_row_groups))
+        if unpacked > _LARGEST:
+            raise InputError(f"The list {path} is too large: it takes {unpacked:,} bytes, more than {_LARGEST:,}.")
+        number = 0
+        for batch in file.iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield f"row {number}", {name: _text(value) for name, value in row.items()}
+    except InputError:
+        raise
+    except (OSError, ValueError, ArrowException) as error:
+        raise InputError(f"{path} is not a readable Parquet file ({error}): write it anew.") from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ";".join(map(_text, value))
+    return "" if value is None else str(value).strip()
+
+
+def _require_columns(path: str | Path, names: list[str], labelled: bool) -> None:
+    for name in ("path", "category") if labelled else ("path",):
+        if name not in names:
+            other = ", or set collection.labels to none" if name == "category" else ""
+            raise InputError(f"{path} has no column {name!r}, but {', '.join(names) or 'nothing'}: add it{other}.")
+    if bad := sorted(_TAKEN & set(names)) or [name for name in names if not name or names.count(name) > 1]:
+        raise InputError(f"{path} has a column {bad[0]!r} that is not admitted or there twice: rename it.")
+
+
+def _add(rows: Rows, cells: dict[str, str], where: str, labelled: bool) -> None:
     name = cells.pop("path").replace("\\", "/")
     place = PurePosixPath(name)
     if not name or place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
@@ -92,10 +141,7 @@ def _add(rows: Rows, row: dict[Any, Any], where: str, labelled: bool) -> None:
     name = place.as_posix()
     if name in rows:
         raise InputError(f"{where}: {name!r} is listed twice: remove one of the rows.")
-    if not labelled:
-        cells["category"] = ""
-    if ";" in cells["category"]:
-        raise InputError(f"{where}: {cells['category']!r} are several categories, but an image has one: choose one.")
+    cells["category"] = _categories(cells["category"], where) if labelled else ""
     if "split" in cells:
         given = cells["split"].casefold()
         cells["split"] = given if given in ("", IGNORED) else split_of(given)
@@ -104,3 +150,14 @@ def _add(rows: Rows, row: dict[Any, Any], where: str, labelled: bool) -> None:
     if labelled and not cells["category"] and cells.get("split") != IGNORED:
         raise InputError(f"{where}: {name!r} has no category: add it, or set its split to ignore.")
     rows[name] = cells
+
+
+def _categories(cell: str, where: str) -> str:
+    """Return the categories in a cell, in alphabetical order, each once."""
+    names = sorted({name.strip() for name in cell.split(";")} - {""})
+    if SEPARATOR in cell:
+        raise InputError(
+            f"{where}: the category {cell!r} has {SEPARATOR!r} in it, which stands between several categories: write a "
+            "semicolon between several, or another name."
+        )
+    return SEPARATOR.join(names)

@@ -7,7 +7,7 @@ from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, re
 NAME = "MAP (trapezoids)"
 MEANING = (
     "Mean average precision as the area under the curve of precision over recall, in trapezoids: the figure of the "
-    "Oxford and Paris collections. It is a little higher than MAP."
+    "Oxford and Paris collections. It is never higher than MAP."
 )
 HIGHER_IS_BETTER = True
 RANGE = (0, 1)

@@ -12,7 +12,7 @@ log = logging.getLogger("cbir")
 
 OPTIONS = {
     "dimension": {
-        "description": "How many principal components are kept; fewer, with a warning, where train has too few images for so many.",
+        "description": "How many principal components are kept; all, with a warning, where train has fewer.",
         "type": "integer",
         "minimum": 1,
     },

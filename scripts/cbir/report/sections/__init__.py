@@ -4,6 +4,7 @@ An entry ``<name>.py`` defines:
 
 - ``TITLE``: the heading of the section, also in the navigation. Its anchor is the name of the entry.
 - ``ORDER``: a number; sections follow each other by it, from the smallest.
+- ``FOLDED = True``, if the section is folded until it is opened; it may be left out.
 - ``INPUTS``: the files that the section reads, as patterns of `cbir.results`. Snakemake makes them before the report. A
   wildcard in braces stands for each of its names in the run at hand:
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from cbir.collection.categories import members, singles
 from cbir.collection.columns import NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.exclusions import EXCLUDED, SYSTEM
 from cbir.collection.sources import REGISTRY as SOURCES
@@ -21,8 +22,8 @@ MAX_REJECTED = 200
 def gather(results: Results) -> dict[str, Any]:
     """Counts of each category and split, and the files that were not used."""
     config = results.config["collection"]
-    counts = pd.DataFrame({name: table["category"].value_counts() for name, table in results.splits.items()})
-    counts = counts.reindex(sorted(set(results.images["category"]) - {""})).fillna(0).astype(int)
+    counts = pd.DataFrame({name: _counts(table["category"]) for name, table in results.splits.items()})
+    counts = counts.reindex(singles(results.images["category"])).fillna(0).astype(int)
     rejected = results.table(REJECTED, REJECTED_COLUMNS)
     totals = counts.sum(axis=1)
     return {
@@ -34,9 +35,7 @@ def gather(results: Results) -> dict[str, Any]:
             {"category": str(category), "counts": list(map(int, row)), "total": int(sum(row))}
             for category, row in zip(counts.index, counts.to_numpy(), strict=True)
         ],
-        **(
-            {"smallest": _end(totals, totals.idxmin()), "largest": _end(totals, totals.idxmax())} if len(totals) else {}
-        ),
+        **({name: _extreme(totals, int(end)) for name, end in _ends(totals).items()}),
         "rejected": records(rejected.head(MAX_REJECTED)),
         "rejected_count": len(rejected),
         "rejected_file": str(results.path(REJECTED)),
@@ -49,8 +48,20 @@ def gather(results: Results) -> dict[str, Any]:
     }
 
 
-def _end(totals: pd.Series, category: Any) -> dict[str, Any]:
-    return {"category": str(category), "count": int(totals[category])}
+def _counts(categories: pd.Series) -> pd.Series:
+    """Count an image with several categories in each."""
+    return categories.map(members).explode().dropna().value_counts()
+
+
+def _ends(totals: pd.Series) -> dict[str, int]:
+    """Return the smallest and the largest count; nothing where images have no categories."""
+    return {"smallest": totals.min(), "largest": totals.max()} if len(totals) else {}
+
+
+def _extreme(totals: pd.Series, count: int) -> dict[str, Any]:
+    """Return the first category with a count, how many more have it, and the count."""
+    names = [str(name) for name in totals.index[totals == count]]
+    return {"category": names[0], "more": len(names) - 1, "count": count}
 
 
 def _reasons(reasons: pd.Series) -> list[str]:

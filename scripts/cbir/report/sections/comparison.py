@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
@@ -41,11 +43,19 @@ def gather(results: Results) -> dict[str, Any] | None:
         "methods_picture": results.vector(METHODS_PICTURE),
         "categories_picture": results.vector(COMPARED_CATEGORIES_PICTURE),
         "places": [
-            {"method": method, "place": place, "categories": records(rows)}
-            for (method, place), rows in best_worst.groupby(["method", "place"], sort=False)
+            place for method, rows in best_worst.groupby("method", sort=False) for place in _places(str(method), rows)
         ],
         "pairs": [
             {**results.json(PAIR, pair=pair), "picture": results.vector(PAIR_PICTURE, pair=pair)}
             for pair in results.names["pair"]
         ],
     }
+
+
+def _places(method: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a method's best and its worst categories; with so few that some are both, all of them once."""
+    by_place = {place: records(part) for place, part in rows.groupby("place", sort=False)}
+    if rows["category"].duplicated().any():
+        ordered = {row["category"]: row for row in [*by_place["best"], *reversed(by_place["worst"])]}
+        by_place = {"all, best first": list(ordered.values())}
+    return [{"method": method, "place": place, "categories": found} for place, found in by_place.items()]

@@ -19,10 +19,11 @@ def gather(results: Results) -> dict[str, Any] | None:
     """Each method's confusion matrix as shares of the true category, and its most frequent confusions."""
     if not results.labelled:
         return None
-    return {method.name: _confusion(*results.confusion(method.name)) for method in results.methods}
+    return {method.name: _confusion(results, method.name) for method in results.methods}
 
 
-def _confusion(names: list[str], counts: np.ndarray) -> dict[str, Any]:
+def _confusion(results: Results, method: str) -> dict[str, Any]:
+    names, counts = results.confusion(method)
     supports = counts.sum(axis=1)
     shares = counts / np.maximum(supports, 1)[:, None]
     wrong = [
@@ -32,17 +33,20 @@ def _confusion(names: list[str], counts: np.ndarray) -> dict[str, Any]:
             "count": int(counts[row, column]),
             "support": int(supports[row]),
             "share": float(shares[row, column]),
+            "anchor": results.anchor(method, names[row], names[column]),
         }
         for row, column in zip(*np.nonzero(counts), strict=True)
         if row != column
     ]
     drawn = excerpts.most_confused(counts, excerpts.MOST)
     wrong.sort(key=lambda item: (-item["count"], -item["share"], item["true"], item["predicted"]))
+    anchors = {(item["true"], item["predicted"]): item["anchor"] for item in wrong}
     return {
         "names": [names[place] for place in drawn],
         "categories": len(names),
         "counts": counts[np.ix_(drawn, drawn)].tolist(),
         "shares": shares[np.ix_(drawn, drawn)].tolist(),
+        "anchors": [[anchors.get((names[row], names[column])) for column in drawn] for row in drawn],
         "supports": supports[drawn].tolist(),
         "frequent": wrong[:MAX_CONFUSIONS],
         "errors": sum(item["count"] for item in wrong),

@@ -7,6 +7,7 @@ from cbir.results import CREDITS
 
 TITLE = "Credits"
 ORDER = 130
+FOLDED = True
 INPUTS = (CREDITS,)
 MAX_FILES = 5
 """Files named in one row of the credits."""

@@ -15,6 +15,7 @@ from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT
 
 TITLE = "Provenance"
 ORDER = 120
+FOLDED = True
 INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "{gallery}"), INDEX_ABOUT)
 
 

@@ -20,8 +20,9 @@ def gather(results: Results) -> dict[str, Any] | None:
             {
                 "chosen": name if name in chosen else None,
                 "query": results.card(data["query"], category=data["category"]),
+                "is_new": bool(data["novelty"] and data["novelty"]["is_new"]),
                 "results": [
-                    results.card(item["image_id"], right=item["right"], distance=item["distance"])
+                    results.card(item["image_id"], **{key: item[key] for key in ("right", "distance", "probability")})
                     for item in data["neighbours"]
                 ],
             }

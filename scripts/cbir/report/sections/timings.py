@@ -8,6 +8,7 @@ from cbir.results import BENCHMARK
 
 TITLE = "Timings"
 ORDER = 110
+FOLDED = True
 INPUTS = ()
 
 
@@ -18,7 +19,8 @@ def gather(results: Results) -> dict[str, Any] | None:
         stage, _, item = names["job"].partition("/")
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
-                seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
+                # Memory is looked at now and then; of a job that ended before, it is 0.
+                seconds, memory = _number(row.get("s")), _number(row.get("max_rss")) or None
                 jobs.append({"stage": stage, "item": item, "seconds": seconds, "memory": memory})
     if not jobs:
         return None

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from cbir.collection.categories import share
 from cbir.report.results import Results
-from cbir.results import CONFUSION, WORST
+from cbir.results import CONFUSION, METHOD_CATEGORIES, WORST
 
 TITLE = "The category with the lowest F1"
 ORDER = 80
-INPUTS = (WORST, CONFUSION)
+INPUTS = (WORST, CONFUSION, METHOD_CATEGORIES)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
@@ -22,12 +23,16 @@ def gather(results: Results) -> dict[str, Any] | None:
 def _worst(results: Results, method: str) -> dict[str, Any]:
     found = results.json(WORST, method=method)
     names, counts = results.confusion(method)
+    table = results.table(METHOD_CATEGORIES, ["category", "f1"], ["f1"], method=method)
+    as_low = sorted(table.loc[(table["f1"] <= found["f1"]) & (table["category"] != found["category"]), "category"])
     place = names.index(found["category"])
     column = counts[:, place].copy()
     column[place] = 0
     taken = [{"category": names[row], "count": int(column[row])} for row in np.flatnonzero(column)]
     return {
         **{key: found[key] for key in ("category", "precision", "recall", "f1", "retrieved", "anmrr_at_retrieved")},
+        "as_low": as_low,
+        "categories": len(table),
         "support": int(counts[place].sum()),
         "taken_for": found["taken_for"],
         "lowest_in": found["lowest_in"],
@@ -47,4 +52,4 @@ def _worst(results: Results, method: str) -> dict[str, Any]:
 
 def _answer(results: Results, image_id: str, category: str) -> dict[str, Any]:
     card = results.card(image_id)
-    return {**card, "right": card["category"] == category}
+    return {**card, "right": share(card["category"], category)}

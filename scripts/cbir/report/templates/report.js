@@ -24,10 +24,143 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// What a link leads to is opened, with all that it is folded into; a link to errors shows these alone.
+const errors = document.querySelector("#errors");
+const go = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  if (errors && errors !== target && errors.contains(target)) choose(target);
+  for (let fold = target.querySelector(":scope > .fold") ?? target; fold; fold = fold.parentElement) {
+    if (fold.localName === "details") fold.open = true;
+  }
+  target.scrollIntoView();
+};
+addEventListener("hashchange", go);
+// The same link again is no change.
+addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='#']");
+  if (link && link.hash === location.hash) go();
+});
+
+// Errors are filtered by method, category, and the category that they were taken for.
+const filters = errors?.querySelector(".filters");
+const set = (name, value) => {
+  const select = filters.querySelector(`[name=${name}]`);
+  if (select) select.value = value;
+};
+const filter = () => {
+  const wanted = Object.fromEntries([...filters.querySelectorAll("select")].map((select) => [select.name, select.value]));
+  const fits = (name, value) => !wanted[name] || wanted[name] === value;
+  let shown = 0;
+  for (const list of errors.querySelectorAll(".errors")) {
+    let some = false;
+    for (const category of list.querySelectorAll(".of-category")) {
+      for (const pair of category.children) {
+        pair.hidden = !(fits("method", list.dataset.method) && fits("category", pair.dataset.category) && fits("taken", pair.dataset.taken));
+        if (!pair.hidden) {
+          some = true;
+          shown += pair.querySelectorAll(".error").length;
+        }
+      }
+    }
+    const fold = list.closest(".method");
+    if (fold) {
+      fold.hidden = !fits("method", list.dataset.method);
+      if (wanted.method && some) fold.open = true;
+    }
+  }
+  filters.querySelector("output").textContent = `${shown.toLocaleString("en")} shown`;
+};
+const choose = (target) => {
+  const { method } = target.closest(".errors").dataset;
+  set("method", method);
+  set("category", target.dataset.category ?? "");
+  set("taken", target.dataset.taken ?? "");
+  filter();
+};
+if (filters) {
+  filters.hidden = false;
+  filters.addEventListener("change", filter);
+  filters.querySelector("button").addEventListener("click", () => {
+    for (const select of filters.querySelectorAll("select")) select.value = "";
+    filter();
+  });
+  filter();
+}
+
+// A map shows the picture that the pointer is on; a click on a wrong query leads to its errors.
+for (const map of document.querySelectorAll(".map")) {
+  const hint = document.createElement("div");
+  hint.className = "hint";
+  hint.hidden = true;
+  hint.append(document.createElement("span"), document.createElement("span"));
+  map.append(hint);
+  for (const point of map.querySelectorAll("[data-picture]")) {
+    const title = point.querySelector("title");
+    point.dataset.text = title.textContent;
+    title.remove();
+  }
+  map.addEventListener("pointerover", (event) => {
+    const point = event.target.closest("[data-picture]");
+    hint.hidden = !point;
+    if (!point) return;
+    hint.firstChild.className = `picture ${point.dataset.picture}`;
+    hint.lastChild.textContent = point.dataset.text;
+    const [frame, spot] = [map.getBoundingClientRect(), point.getBoundingClientRect()];
+    const left = spot.right - frame.left + 8;
+    hint.style.left = `${left + hint.offsetWidth > frame.width ? Math.max(0, spot.left - frame.left - hint.offsetWidth - 8) : left}px`;
+    hint.style.top = `${Math.max(0, Math.min(spot.top - frame.top, frame.height - hint.offsetHeight))}px`;
+  });
+  map.addEventListener("pointerleave", () => (hint.hidden = true));
+  map.addEventListener("click", (event) => {
+    const point = event.target.closest("[data-to]");
+    if (point) location.hash = point.dataset.to;
+  });
+}
+for (const entry of document.querySelectorAll(".legend .entry")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  entry.replaceWith(button);
+  button.append(entry);
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+    const chosen = new Set([...document.querySelectorAll(".legend [aria-pressed=true]")].map((one) => one.textContent));
+    for (const map of document.querySelectorAll(".map")) {
+      map.classList.toggle("some", chosen.size > 0);
+      for (const group of map.querySelectorAll("[data-category]")) group.classList.toggle("chosen", chosen.has(group.dataset.category));
+    }
+  });
+}
+
+// The contents follow: the section in view is marked. On a narrow screen they are folded until they are opened.
+const contents = document.querySelector(".contents details");
+const narrow = matchMedia("(max-width: 75.99rem)");
+const fit = () => (contents.open = !narrow.matches);
+narrow.addEventListener("change", fit);
+fit();
+contents.addEventListener("click", (event) => {
+  if (narrow.matches && event.target.closest("a")) contents.open = false;
+});
+const links = new Map([...contents.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries.filter((entry) => entry.isIntersecting)) {
+      for (const [name, link] of links) {
+        if (name === entry.target.id) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
+    }
+  },
+  { rootMargin: "-10% 0px -80% 0px" },
+);
+document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
+if (location.hash) go();
+
 // A printed report shows what is folded on the screen.
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
+  folded = [...document.querySelectorAll("details:not([open], .error)")];
   folded.forEach((details) => (details.open = true));
 });
 addEventListener("afterprint", () => folded.forEach((details) => (details.open = false)));

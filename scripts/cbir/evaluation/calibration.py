@@ -1,0 +1,249 @@
+"""How sure a result of a method is, learned from the validation images by `calibrate` and told by `Calibration`.
+
+A distance means nothing to a person. Two things are learned from the results of the validation images: the probability
+that a result at some distance is of the query's category, and the mean distance to the nearest images above which a
+query is like nothing in the gallery. The test images say how far both hold.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.evaluation import novelty
+from cbir.evaluation.reliability import Curve, fit, reliability
+from cbir.features.store import FeatureStore
+from cbir.files.errors import InputError
+from cbir.results import CALIBRATION, Results
+from cbir.retrieval import exact
+
+Values = NDArray[np.float64]
+
+RESULTS = 10
+"""The nearest results of each query that are looked at."""
+NEIGHBOURS = (1, 3, 5, 10)
+"""Over how many of them the mean distance may be taken; val chooses."""
+FALSE_ALARMS = 0.05
+"""The share of queries of known categories that may be called new."""
+LEAST_QUERIES = 20
+"""With fewer val queries, nothing is learned."""
+LEAST_RESULTS = 10
+"""With fewer right or fewer wrong results among those of val, no probability is learned."""
+NOTHING = "nothing like it is here"
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The nearest results of a split's images: distances (q, k), and whether each is of the query's category."""
+
+    store: FeatureStore
+    distances: Values
+    right: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    """(q,), whether the query's category is in the gallery."""
+
+
+def calibrate(
+    gallery: FeatureStore, val: FeatureStore, test: FeatureStore, block_bytes: int = exact.BLOCK_BYTES
+) -> dict[str, Any]:
+    """Learn from the results of val images how sure a result is, and measure on test images how far that holds.
+
+    Args:
+        gallery: a method's train features.
+        val: its validation features.
+        test: its test features.
+        block_bytes: memory for a block of keys.
+
+    Returns:
+        Plain data: ``probability`` with the points of the curve and the ``reliability`` on test, and ``novelty`` with
+        the ``threshold`` and its rates. ``too_few`` is a sentence where val has too few images, else None.
+    """
+    ours, theirs = (_answers(gallery, store, block_bytes) for store in (val, test))
+    return {
+        "method": gallery.about.get("method"),
+        "results": RESULTS,
+        "features_sha256": {
+            name: store.about.get("features_sha256")
+            for name, store in (("train", gallery), ("val", val), ("test", test))
+        },
+        "probability": _probability(ours, theirs),
+        "novelty": _novelty(gallery, ours, theirs, block_bytes),
+    }
+
+
+def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int) -> _Answers:
+    distances, places = exact.nearest(store.features, gallery.features, RESULTS, block_bytes)
+    right = gallery.label[places] == store.label[:, None]
+    return _Answers(store, distances, right, np.isin(store.label, gallery.label))
+
+
+def _probability(val: _Answers, test: _Answers) -> dict[str, Any]:
+    right = int(np.count_nonzero(val.right))
+    about = {"val_queries": len(val.right), "val_right": right, "val_wrong": val.right.size - right}
+    if len(val.right) < LEAST_QUERIES or min(right, about["val_wrong"]) < LEAST_RESULTS:
+        told = (
+            f"The {RESULTS} nearest results of {len(val.right)} val images are {right} right and "
+            f"{about['val_wrong']} wrong ones; a probability needs {LEAST_QUERIES} images and {LEAST_RESULTS} results "
+            "of either kind."
+        )
+        return {"too_few": told, **about}
+    curve = fit(val.distances.ravel(), val.right.ravel())
+    return {
+        "too_few": None,
+        **about,
+        "distances": curve.distances.tolist(),
+        "probabilities": curve.probabilities.tolist(),
+        "reliability": reliability(curve.at(test.distances.ravel()), test.right.ravel()),
+    }
+
+
+def _novelty(gallery: FeatureStore, val: _Answers, test: _Answers, block_bytes: int) -> dict[str, Any]:
+    categories = len(np.unique(gallery.label))
+    known = int(np.count_nonzero(val.known))
+    if known < LEAST_QUERIES or categories < 2:
+        told = (
+            f"{known} val images are of a category of the gallery, which has {categories}; to tell what is new needs "
+            f"{LEAST_QUERIES} images and 2 categories."
+        )
+        return {"too_few": told, "val_queries": known}
+
+    def scored(answers: _Answers) -> tuple[Values, Values]:
+        vectors = gallery.features, gallery.label, answers.store.features, answers.store.label
+        hidden = novelty.hidden_scores(*vectors, NEIGHBOURS, block_bytes)
+        return novelty.scores(answers.distances[answers.known], NEIGHBOURS), hidden
+
+    of_val, of_test = scored(val), scored(test)
+    tried = [novelty.auroc(*pair) for pair in zip(*of_val, strict=True)]
+    # The first of equally good ones: the fewest images.
+    chosen = max(range(len(tried)), key=lambda place: tried[place] or 0.0)
+    limit = novelty.threshold(of_val[0][chosen], FALSE_ALARMS)
+
+    def rates(known: Values, unknown: Values) -> dict[str, Any]:
+        return {
+            "known": len(known),
+            "unknown": len(unknown),
+            "auroc": novelty.auroc(known, unknown),
+            "false_alarms": _share(known > limit),
+            "detected": _share(unknown > limit),
+        }
+
+    return {
+        "too_few": None,
+        "tried": [{"neighbours": count, "auroc": value} for count, value in zip(NEIGHBOURS, tried, strict=True)],
+        "neighbours": NEIGHBOURS[chosen],
+        "threshold": limit,
+        "false_alarms_aimed_at": FALSE_ALARMS,
+        "val": rates(*(scores[chosen] for scores in of_val)),
+        "test": rates(*(scores[chosen] for scores in of_test)),
+    }
+
+
+def _share(held: NDArray[np.bool_]) -> float | None:
+    return float(held.mean()) if len(held) else None
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Whether a query is like anything in the gallery.
+
+    Attributes:
+        score: the mean distance to its nearest images.
+        threshold: above it, a query is new.
+        is_new: whether nothing like it is in the gallery.
+    """
+
+    score: float
+    threshold: float
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What `calibrate` learned.
+
+    Attributes:
+        curve: the probability by distance; None if val was too small.
+        neighbours: how many nearest images `novelty` looks at; 0 if val was too small.
+        threshold: the mean distance to them above which a query is new.
+    """
+
+    curve: Curve | None
+    neighbours: int
+    threshold: float
+
+    def probabilities(self, distances: Values) -> Values:
+        """Return the probability that a result at each distance is of the query's category; NaN if it is not known."""
+        return np.full(len(distances), np.nan) if self.curve is None else self.curve.at(distances)
+
+    def plain_probabilities(self, distances: Values) -> list[float | None]:
+        """Return the same as plain data: None if it is not known."""
+        return [None if math.isnan(value) else value for value in self.probabilities(distances).tolist()]
+
+    def novelty(self, distances: Values) -> Novelty | None:
+        """Tell whether a query is like anything in the gallery; None if val was too small.
+
+        Args:
+            distances: to the nearest images, nearest first: ``neighbours`` of them, or as many as the gallery has;
+                further ones are not looked at.
+        """
+        if not self.neighbours or not len(distances):
+            return None
+        score = float(np.mean(distances[: self.neighbours]))
+        return Novelty(score, self.threshold, score > self.threshold)
+
+
+UNKNOWN = Calibration(None, 0, math.inf)
+"""Of a method of which nothing was learned."""
+
+
+def read(results: Results, method: str) -> Calibration | None:
+    """Return a method's calibration; None where the run has none.
+
+    Raises:
+        InputError: when the file is damaged.
+    """
+    path = results.path(CALIBRATION, method=method)
+    if not path.exists():
+        return None
+    return from_data(results.json(CALIBRATION, method=method), str(path))
+
+
+def from_data(data: dict[str, Any], name: str) -> Calibration:
+    """Return what `calibrate` learned from its plain data.
+
+    Args:
+        data: what `calibrate` returned.
+        name: what messages call it.
+
+    Raises:
+        InputError: when the data is none of `calibrate`.
+    """
+    try:
+        learned, new = data["probability"], data["novelty"]
+        curve = None
+        if learned["too_few"] is None:
+            curve = Curve(*(np.array(learned[key], np.float64) for key in ("distances", "probabilities")))
+            _require_curve(curve)
+        neighbours, threshold = (0, math.inf) if new["too_few"] is not None else (new["neighbours"], new["threshold"])
+        if type(neighbours) is not int or neighbours not in (0, *NEIGHBOURS) or math.isnan(threshold):
+            raise ValueError("novelty")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} is damaged ({error}): remove it and run again.") from None
+    return Calibration(curve, neighbours, float(threshold))
+
+
+def _require_curve(curve: Curve) -> None:
+    d, p = curve.distances, curve.probabilities
+    fits = d.ndim == 1 and len(d) and d.shape == p.shape and bool(np.isfinite(d).all())
+    if not (fits and np.all(np.diff(d) > 0) and np.all((p >= 0) & (p <= 1)) and np.all(np.diff(p) <= 0)):
+        raise ValueError("its curve is none that falls with the distance")
+
+
+def shown(probability: float | None) -> str:
+    """Return a probability as a person reads it: ``87 %``, ``> 99 %``, ``< 1 %``; nothing if it is not known."""
+    if probability is None or math.isnan(probability):
+        return ""
+    whole = f"{100 * probability:.0f} %"
+    return {"0 %": "< 1 %", "100 %": "> 99 %"}.get(whole, whole)

@@ -1,0 +1,33 @@
+"""How sure a result of each method is: probabilities by distance, and queries that are like nothing in the gallery."""
+
+from typing import Any
+
+from cbir.collection.roles import has_unseen_gallery
+from cbir.report.results import Results
+from cbir.results import CALIBRATION, CALIBRATION_PICTURE
+
+TITLE = "How sure a result is"
+ORDER = 85
+INPUTS = (CALIBRATION, CALIBRATION_PICTURE)
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """Each method's calibration error with its picture, and how well new queries are told from known ones.
+
+    None where there are no val images that search train.
+    """
+    if not results.labelled or not has_unseen_gallery(results.config["split"]["protocol"]):
+        return None
+    return {method.name: _calibration(results, method.name) for method in results.methods}
+
+
+def _calibration(results: Results, method: str) -> dict[str, Any]:
+    found = results.json(CALIBRATION, method=method)
+    probability, novelty = found["probability"], found["novelty"]
+    return {
+        "results": found["results"],
+        "too_few": probability["too_few"],
+        "reliability": probability.get("reliability"),
+        "picture": None if probability["too_few"] is not None else results.vector(CALIBRATION_PICTURE, method=method),
+        "novelty": novelty,
+    }
