@@ -15,7 +15,11 @@ rule weights:
     conda:
         "../envs/tensorflow.yaml"
     params:
-        code=lambda wildcards: code("weights.py", entries=[("encoders/architectures", wildcards.architecture)]),
+        code=lambda wildcards: code(
+            "weights.py", entries=[("encoders/architectures", ARCHITECTURES[wildcards.architecture])]
+        ),
+        architecture=lambda wildcards: ARCHITECTURES[wildcards.architecture],
+        content=preset_content,
     script:
         "../scripts/weights.py"
 

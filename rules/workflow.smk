@@ -140,7 +140,6 @@ COLLECT_ENTRIES = [
     ("collection/protocols", config["split"]["protocol"]),
 ]
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
-ARCHITECTURES = list(cbir_architectures.REGISTRY)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
@@ -329,16 +328,25 @@ def train_minutes(wildcards):
 def weights_file(wildcards):
     """The file of an encoder's first weights, if they are published ones, which are fetched."""
     row = config["encoders"][wildcards.encoder]
-    architecture, source = row["architecture"], row["weights"]
-    is_published = source in cbir_architectures.REGISTRY[architecture].SOURCES
-    return {"fetched": f"results/weights/{architecture}-{source}.keras"} if is_published else {}
+    entry, source = cbir_architectures.REGISTRY[row["architecture"]], row["weights"]
+    # The network of a preset is in the file of its weights, whatever weights it gets.
+    source = "own" if hasattr(entry, "fetch") else source
+    name = architecture_name(row["architecture"])
+    return {"fetched": f"results/weights/{name}-{source}.keras"} if source in entry.SOURCES else {}
+
+
+def preset_content(wildcards):
+    """The contents of the files of a preset on this machine; those of a published one do not change."""
+    entry = cbir_architectures.REGISTRY[ARCHITECTURES[wildcards.architecture]]
+    return [content_of(path) for path in getattr(entry, "FILES", [])]
 
 
 def weights_content(wildcards):
     """The contents of the weights file and of the network that a person named; "" where there are none."""
     row = config["encoders"][wildcards.encoder]
     own = getattr(cbir_architectures.REGISTRY[row["architecture"]], "FILE", None)
-    named = row["weights"] not in ("random", "own") and not weights_file(wildcards)
+    published = cbir_architectures.REGISTRY[row["architecture"]].SOURCES
+    named = row["weights"] not in ("random", "own", *published)
     return (content_of(own) if own else "") + (content_of(row["weights"]) if named else "")
 
 
@@ -383,9 +391,14 @@ def parts_features(split):
 
 
 def query_name(image):
-    """A file name for a query image: what can be read of its name, and a hash that keeps it unique."""
+    """A file name for a query image, or another path: what can be read of its name, and a hash that keeps it unique."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"
     return f"{stem}-{sha256_json(image)[:8]}"
+
+
+def architecture_name(architecture):
+    """What an architecture is called in the name of a file; that of a preset is an address or a path."""
+    return architecture if architecture in list(cbir_architectures.REGISTRY) else query_name(architecture)
 
 
 def outside_name(image):
@@ -406,6 +419,10 @@ def read_refinements():
 
 # A person's own file, whose content counts like a setting.
 RELEVANCE_CONTENT = {"relevance": content_of(config["split"]["relevance"])} if RELEVANCE_FILE else {}
+ARCHITECTURES = {
+    architecture_name(name): name
+    for name in [*cbir_architectures.REGISTRY, *(row["architecture"] for row in config["encoders"].values())]
+}
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
 # Of images without categories there is no evaluation to choose from.
 DRAWN = [] if LABELLED else [f"drawn-{number}" for number in range(1, config["queries"]["draw"] + 1)]

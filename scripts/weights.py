@@ -14,7 +14,7 @@ def work(job: Any) -> None:
     with loading.quickly():
         from cbir.encoders import weights
 
-    architecture, source = job.wildcards.architecture, job.wildcards.source
+    architecture, source = job.params.architecture, job.wildcards.source
     log.info("%s weights of %s from %s", source, architecture, weights.fetch(architecture, source, job.output.weights))
 
 

@@ -19,7 +19,7 @@ ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml")
 # Keras loads what its configuration names, TensorFlow.
 IMPLIED = {"keras": "tensorflow"}
 # Options of single rows, which `make extras` installs.
-OPTIONAL = {"openvino"}
+OPTIONAL = {"keras-hub", "openvino"}
 
 
 def pins(requirements: list[str]) -> dict[str, str]:

@@ -1,12 +1,19 @@
-"""New entries of registries, a file each, used by the words of the configuration in a run of the whole workflow."""
+"""New entries of registries, a file each, used by the words of the configuration in a run of the whole workflow.
+
+The same run has an encoder of a preset of keras-hub in a folder.
+"""
 
 import json
+import re
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 
 import extension
+import presets
 import sharing
 import workplace
 from workplace import CONFIG, Workplace
@@ -17,7 +24,9 @@ REGISTRIES = {
     "feedback/strategies": ("city-block", extension.STRATEGY),
 }
 SETTINGS = CONFIG | {
-    "methods": CONFIG["methods"] | {"near": {"transform": "nearest-neighbour", "of": "siamese"}},
+    "encoders": CONFIG["encoders"] | {"dinov2": {"architecture": "hub:preset", "weights": "own"}},
+    "methods": CONFIG["methods"]
+    | {"near": {"transform": "nearest-neighbour", "of": "siamese"}, "dinov2": {"encoder": "dinov2"}},
     "index": {"kind": "sorted-first"},
     "feedback": {
         "folder": "feedback",
@@ -40,6 +49,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         for registry, (_, text) in REGISTRIES.items():
             path_of(place.checkout, registry).write_text(text)
         place.configure(SETTINGS)
+        presets.save("DINOv2", place.folder / "preset")
         (place.folder / "feedback").mkdir()
         asked = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
         (place.folder / "feedback/mine.json").write_text(json.dumps(asked))
@@ -52,7 +62,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def test_the_whole_workflow_uses_them(extended: Workplace) -> None:
     results = extended.folder / "results"
     assert sorted(path.name for path in (results / "index").iterdir()) == [
-        *("near.json", "near.npy", "siamese.json", "siamese.npy")
+        *("dinov2.json", "dinov2.npy", "near.json", "near.npy", "siamese.json", "siamese.npy")
     ]
     gain = pd.read_csv(results / "feedback/simulated/near/gain.csv")
     assert set(gain["strategy"]) == {"city-block"}
@@ -60,6 +70,19 @@ def test_the_whole_workflow_uses_them(extended: Workplace) -> None:
     assert record["refinement"]["strategy"] == "city-block"
     assert record["rounds"][1]["results"][0]["score"] < 0
     assert "sums the differences from the mean" in (results / "report.html").read_text()
+
+
+def test_a_preset_of_keras_hub_encodes_the_images(extended: Workplace, tmp_path: Path) -> None:
+    place = extended.copy(tmp_path / "place")
+    about = json.loads((place.folder / "results/encoders/dinov2.json").read_text())
+    assert (about["architecture"], about["dimension"], about["preprocessing"]["size"]) == ("hub:preset", 16, [32, 32])
+    with h5py.File(place.folder / "results/features/dinov2/train.h5") as store:
+        assert store["features"].shape[1] == 16
+        assert len(np.unique(store["features"], axis=0)) > 1
+    # A change of the preset makes the network anew.
+    (place.folder / "preset/metadata.json").write_text("{}")
+    planned = place.run("--dry-run", "--quiet", "host").output
+    assert {"weights", "encoder"} <= set(re.findall(r"^(?:local)?rule (\w+):", planned, re.M)), planned
 
 
 @pytest.mark.parametrize(
@@ -93,7 +116,9 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     place.configure(SETTINGS | {"index": {"kind": "exact"}})
     done = place.run()
     assert done.status == 0, done.output
-    assert done.rules["index"] == 2
+    assert done.rules["index"] == 3
     assert [path.read_bytes() for path in tables] == before
-    assert sorted(path.name for path in (results / "index").iterdir()) == ["near.json", "siamese.json"]
+    assert sorted(path.name for path in (results / "index").iterdir()) == [
+        *("dinov2.json", "near.json", "siamese.json")
+    ]
     extension.python(place.checkout, INSPECT, str(results))

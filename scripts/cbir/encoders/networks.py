@@ -65,7 +65,8 @@ def build(
         source: one of the entry's ``SOURCES``, ``random``, the path of a weights file, or ``own`` where the entry is a
             file that holds weights.
         seed: for random weights.
-        fetched: the file that `weights.fetch` wrote, which one of the ``SOURCES`` needs.
+        fetched: the file that `weights.fetch` wrote, which one of the ``SOURCES`` needs, and an entry that has
+            ``fetch``.
         options: of the encoder.
 
     Returns:
@@ -76,13 +77,15 @@ def build(
     """
     keras.utils.set_random_seed(seed)
     entry = architectures.REGISTRY.get_entry(architecture)
-    model = pooled(entry.build(options.size or entry.SIZE), options.pooling, options.gem_p)
+    is_fetched = hasattr(entry, "fetch")
+    if fetched is None and (source in entry.SOURCES or is_fetched):
+        raise ValueError(f"the architecture {architecture} with weights {source} needs the file that was fetched")
+    model = entry.restore(fetched, options.size) if is_fetched else entry.build(options.size or entry.SIZE)
+    model = pooled(model, options.pooling, options.gem_p)
     if source == "random":
         return model, f"random, seed {seed}"
-    if source in entry.SOURCES:
-        if fetched is None:
-            raise ValueError(f"the source {source} needs the file of its weights")
-        return model, weights.load_fetched(model, fetched, entry.SOURCES[source])
+    if source in entry.SOURCES and fetched is not None:
+        return model, weights.load_fetched(model, fetched, entry.SOURCES[source], getattr(entry, "load", None))
     path = entry.FILE if source == "own" else source
     weights.load(model, path)
     return model, f"file {path}"

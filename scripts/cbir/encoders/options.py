@@ -66,9 +66,6 @@ class Options:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.pooling != "gem":
             del values["gem_p"]
-        # What every network does that is told nothing else.
-        if self.pooling == "average":
-            del values["pooling"]
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()

@@ -56,8 +56,8 @@ class ClassToken(layers.Layer):
 def pooled(model: keras.Model, pooling: Pooling | None, p: float) -> keras.Model:
     """Return the network with another pooling, or with one where it has none.
 
-    The last layer that averages over all places of a feature map is replaced; what comes after it stays. A network that
-    ends in a feature map or in tokens gets a pooling layer.
+    The last layer that averages over all places of a feature map, or takes the class token, is replaced; what comes
+    after it stays. A network that ends in a feature map or in tokens gets a pooling layer.
 
     Args:
         model: a functional model.
@@ -75,14 +75,14 @@ def pooled(model: keras.Model, pooling: Pooling | None, p: float) -> keras.Model
         return keras.Model(model.input, _layer(pooling or "average", len(shape), p)(model.output), name=model.name)
     if pooling is None:
         return model
-    last = next((layer for layer in reversed(model.layers) if isinstance(layer, _AVERAGES)), None)
+    last = next((layer for layer in reversed(model.layers) if isinstance(layer, (*_AVERAGES, ClassToken))), None)
     # Within a network, such as in squeeze and excitation, others use the feature map that is averaged, too.
     if last is None or sum(inputs_of(last)[0] in inputs_of(layer) for layer in model.operations) > 1:
         raise InputError(
             f"The architecture {model.name} has no average over its feature map that pooling: {pooling} could replace: "
             "take pooling out of the encoder's row."
         )
-    if pooling == "average":
+    if pooling == ("token" if isinstance(last, ClassToken) else "average"):
         return model
     replacement = _layer(pooling, len(last.input.shape), p)
 

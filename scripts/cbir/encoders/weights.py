@@ -2,7 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def fetch(architecture: str, source: str, path: str | Path) -> str:
         InputError: when they cannot be had.
     """
     entry = architectures.REGISTRY.get_entry(architecture)
-    model = entry.build(entry.SIZE)
-    served_by = str(entry.download(source, model))
+    if hasattr(entry, "fetch"):
+        model, served_by = entry.fetch()
+    else:
+        model = entry.build(entry.SIZE)
+        served_by = str(entry.download(source, model))
     if entry.SOURCES[source] not in (None, digest(model)):
         raise InputError(f"The weights in {served_by} are not those that were published: do not use this copy.")
     archive.save(model, path)
@@ -45,7 +49,12 @@ def fetch(architecture: str, source: str, path: str | Path) -> str:
     return served_by
 
 
-def load_fetched(model: keras.Model, path: str | Path, expected: str | None) -> str:
+def load_fetched(
+    model: keras.Model,
+    path: str | Path,
+    expected: str | None,
+    loader: Callable[[keras.Model, Path], None] | None = None,
+) -> str:
     """Load what `fetch` wrote into a network of the same architecture; return where the weights came from.
 
     Args:
@@ -53,13 +62,14 @@ def load_fetched(model: keras.Model, path: str | Path, expected: str | None) -> 
         path: the file.
         expected: the SHA-256 over the published weights, see `digest`; None where it is not known, and then the
             file is compared with the checksum beside it.
+        loader: gives a network the weights in a file; None for `load`.
 
     Raises:
         InputError: when a file is missing or damaged, or the weights are not the published ones.
     """
     side = Path(path).with_suffix(".json")
     about = read_json(side, {"source": str, "sha256": str} if expected is None else {"source": str})
-    load(model, path)
+    (loader or load)(model, Path(path))
     if expected not in (None, digest(model)) or (expected is None and sha256_file(path) != about["sha256"]):
         raise InputError(
             f"The weights file {path} is not the one that {side} describes, the published weights: "
@@ -126,12 +136,18 @@ def _order_in_file(model: keras.Model) -> list[int]:
 
     Keras promises neither order, so each weight is filled with its number, and the numbers are read from such a file.
     """
+    for layer in model._flatten_layers():
+        # Layers of keras-hub may change their weights as they are saved.
+        if not type(layer).save_own_variables.__module__.startswith("keras."):
+            object.__setattr__(layer, "save_own_variables", partial(keras.layers.Layer.save_own_variables, layer))
     numbered = [np.full(weight.shape, place, weight.dtype) for place, weight in enumerate(model.weights)]
     model.set_weights(numbered)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.weights.h5"
         model.save_weights(path)
         found = archive.read_weights(path, [type(operation).__name__ for operation in model.operations])
+    for layer in model._flatten_layers():
+        vars(layer).pop("save_own_variables", None)
     return [int(array.flat[0]) for layer in found for array in layer]
 
 

@@ -201,7 +201,7 @@ class _Pages:
             upload_error=error if request.endpoint != "local" else "",
             local=url_for("local", method=method),
             local_error=error if request.endpoint == "local" else "",
-            path=request.form.get("path", ""),
+            path=request.form.get("path", "") if request.endpoint == "local" else "",
             saved=[] if narrowed else saved(self.feedback, self.held),
             folder=str(self.feedback),
             reviews=[] if narrowed else self.reviews(),
@@ -590,7 +590,9 @@ class _Pages:
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
         # A visitor without access must not see the collection.
-        if request.endpoint in ("upload", "local") and status != 403 and "held" in g:
+        # The form of a request that is too large cannot be read, not even what was typed into it.
+        refused = (403, 413) if request.endpoint == "local" else (403,)
+        if request.endpoint in ("upload", "local") and status not in refused and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 

@@ -24,6 +24,12 @@ An entry defines
     Only where a file of a person's own defines the network: its path, which also holds the weights ``own``; and a
     function that returns the network in an archive of the results, because the file may be gone when it is opened.
 
+``fetch()``, ``restore(path, size)``, ``load(model, path)`` and ``FILES``
+    Only where the network itself is published beside its weights, instead of ``build`` and ``download``; ``SIZE`` is
+    None. ``fetch`` returns the network with these weights, and where they came from. ``restore`` returns, with random
+    weights, the network in an archive of the results, for images of another size if one is given, and ``load`` gives
+    it the weights in such an archive. ``FILES`` are those on this machine that decide the network.
+
 The pooling of ``build`` is replaced where the configuration asks for another one, see `cbir.encoders.pooling`.
 
 A family, such as `applications`, is one file with a table of words beside it, see `cbir.files.registry`.
