@@ -24,7 +24,19 @@ from cbir.feedback.rounds import Gallery
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
-from cbir.results import CONFIGURATION, CONTENTS_MEMORY, FEATURES, GROUPS, IMAGES, REJECTED, SUMMARY, Results
+from cbir.results import (
+    CALIBRATION,
+    CONFIGURATION,
+    CONTENTS_MEMORY,
+    FEATURES,
+    GROUPS,
+    IMAGES,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SUMMARY,
+    SUSPECTS,
+    Results,
+)
 from cbir.retrieval import exact
 from cbir.retrieval.searching import searched
 from cbir.web.state import State, image_key
@@ -222,7 +234,9 @@ class Library:
         named = self.files.json(CONFIGURATION)["collection"].get("corrections", DEFAULT)
         self.corrections = self.files.home / str(named).replace("{source}", self.source)
         self._read: dict[Path, tuple[int, int]] = {}
-        self._note(IMAGES, CONFIGURATION)
+        self._note(IMAGES, CONFIGURATION, GROUPS, NEAR_DUPLICATES, REJECTED, SUSPECTS)
+        for name in names:
+            self._note(SUMMARY, CALIBRATION, method=name)
         self.methods = {name: self._method(name) for name in sorted(names, key=self._rank)}
 
     def _rank(self, name: str) -> tuple[float, float, str]:
@@ -233,9 +247,9 @@ class Library:
         except (InputError, KeyError, TypeError, ValueError):
             return math.inf, 0.0, name
 
-    def _note(self, *patterns: str) -> None:
+    def _note(self, *patterns: str, **names: str) -> None:
         for pattern in patterns:
-            path = self.files.path(pattern)
+            path = self.files.path(pattern, **names)
             self._read[path] = _stamp(path)
 
     def _method(self, name: str) -> Method:

@@ -96,7 +96,7 @@ def _copies(library: Library) -> list[Group]:
         across = [
             f"in several {what}" for what in ("splits", "categories") if str(rows[f"across_{what}"].iloc[0]) == "True"
         ]
-        if "doubted" in rows and str(rows["doubted"].iloc[0]) == "True":
+        if "doubted" in rows and str(rows["doubted"].iloc[0]) in ("True", "1"):
             across.append("likely no copies")
         items = [
             Item(

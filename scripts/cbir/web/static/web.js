@@ -22,7 +22,8 @@ function say(text, shown = false) {
 
 const parse = async (response) => new DOMParser().parseFromString(await response.text(), "text/html");
 
-// Shows the answer to a request. `history` is "push", "replace" or nothing, when the address already changed.
+// Shows the answer to a request. `history` is "push", "replace" or nothing, when the address already changed. Returns
+// whether the results were made anew meanwhile.
 async function show(response, history) {
   const page = await parse(response);
   const fresh = page.getElementById("main");
@@ -41,6 +42,7 @@ async function show(response, history) {
   offerUndo();
   if (anew) say("The results were made anew. This page shows the new ones.");
   wait();
+  return anew;
 }
 
 function wait() {
@@ -48,7 +50,7 @@ function wait() {
 }
 
 async function go(address, history) {
-  await show(await fetch(address), history);
+  return show(await fetch(address), history);
 }
 
 function adopt(fresh) {
@@ -88,7 +90,7 @@ function press(flag) {
   const id = flag.id;
   act(async () => {
     const before = location.href;
-    await go(document.getElementById(id).href, "replace");
+    if (await go(document.getElementById(id).href, "replace")) return;
     if (location.href !== before) undos.push(before);
     offerUndo();
     const card = document.getElementById(id).closest(".result");
