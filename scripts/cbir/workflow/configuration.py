@@ -54,6 +54,7 @@ def check(
         # For `oneOf` report all alternatives, not the errors within one of them.
         raise InputError(_sentence(error.parent or error))
     if given is not None:
+        config = _take_as_given(config, given)
         config = _without_trainings(_choose_source(config, given), given, tell)
         config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
@@ -148,6 +149,26 @@ def _is_given(given: Any, *path: str) -> bool:
             return False
         given = given[name]
     return True
+
+
+def _take_as_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Let a loss and steps that are given replace those of config.yaml, with which Snakemake merges them.
+
+    Two losses would be added up, and ``choose`` would stay although the given steps leave nothing to choose.
+    """
+    config = copy.deepcopy(config)
+    for name, row in config["encoders"].items():
+        if row is None or not _is_given(given, "encoders", name, "training", "loss"):
+            continue
+        loss = given["encoders"][name]["training"]["loss"]
+        if isinstance(loss, dict):
+            row["training"]["loss"] = {key: row["training"]["loss"][key] for key in loss}
+    for name, row in config["methods"].items():
+        if row is not None and _is_given(given, "methods", name, "steps"):
+            for key in ("choose", "monitor"):
+                if not _is_given(given, "methods", name, key):
+                    row.pop(key, None)
+    return config
 
 
 def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
