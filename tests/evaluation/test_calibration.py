@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cbir.evaluation import calibration
 from cbir.evaluation.calibration import Calibration, calibrate, from_data, shown
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
@@ -83,6 +84,16 @@ def test_too_few_results_are_told(rows: range) -> None:
     # 20 images suffice for a threshold, which needs no wrong result.
     assert (learned.novelty(np.array([1.0])) is None) == (len(rows) < 20)
     json.dumps(data, allow_nan=False)
+
+
+def test_of_a_larger_split_some_images_of_all_categories_are_searched_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "MOST_QUERIES", 20)
+    # Places 0, 5.2, 10.4, ... 99: those from 80 on are 83.4, 88.6, 93.8 and 99. At 5.5 one of ten results is wrong, at
+    # 1011 two are.
+    many = store([0] * 80 + [1] * 20, [5.5] * 80 + [1011.0] * 20)
+    found = calibrate(GALLERY, many, many)
+    assert (found["probability"]["val_queries"], found["probability"]["val_wrong"]) == (20, 16 * 1 + 4 * 2)
+    assert (found["probability"]["reliability"]["results"], found["novelty"]["test"]["known"]) == (200, 20)
 
 
 def test_a_single_category_has_no_unknown_one() -> None:

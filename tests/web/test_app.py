@@ -161,6 +161,11 @@ def test_a_page_shows_how_sure_results_are_and_what_is_new(results: Path, tmp_pa
     mean = sum(distances(page)[:3]) / 3
     assert "Nothing like it is here." in shown(mean * 0.999)[1]
     assert "Nothing like it" not in shown(mean * 1.001)[1]
+    # An image of the gallery is not compared with itself.
+    inside = SEARCH.replace("6.png", "0.png")
+    mean = sum(distances(shown(1000, inside)[1])[:3]) / 3
+    assert "Nothing like it is here." in shown(mean * 0.999, inside)[1]
+    assert "Nothing like it" not in shown(mean * 1.001, inside)[1]
     # A later round searches with another vector.
     first = visitor(create_app(Library(results), tmp_path))
     later = walk(first, SEARCH, "r", "")

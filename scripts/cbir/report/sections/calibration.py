@@ -28,6 +28,6 @@ def _calibration(results: Results, method: str) -> dict[str, Any]:
         "results": found["results"],
         "too_few": probability["too_few"],
         "reliability": probability.get("reliability"),
-        "picture": None if probability["too_few"] is not None else results.vector(CALIBRATION_PICTURE, method=method),
+        "picture": results.vector(CALIBRATION_PICTURE, method=method),
         "novelty": novelty,
     }
