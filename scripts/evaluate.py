@@ -27,7 +27,8 @@ def work(job: Any) -> None:
     gallery = store.read(job.input.gallery, job.wildcards.method)
     asks_itself = job.input.asking == job.input.gallery
     queries = gallery if asks_itself else store.read(job.input.asking, job.wildcards.method)
-    judged = _judged(job, settings, gallery, queries, Relevant(names))
+    relevant = Relevant(names)
+    judged = _judged(job, settings, gallery, queries, relevant)
     found = evaluate(
         gallery,
         queries,
@@ -44,7 +45,7 @@ def work(job: Any) -> None:
     write_json(job.output.summary, found.summary)
     write_json(job.output.worst, found.worst)
     if "val" in judged:
-        learned = calibrate(gallery, judged["val"], queries, settings["block_mb"] * 10**6)
+        learned = calibrate(gallery, judged["val"], queries, settings["block_mb"] * 10**6, relevant)
         write_json(job.output.calibration, learned)
     write_csv(job.output.categories, found.categories)
     write_csv(job.output.queries, found.queries)

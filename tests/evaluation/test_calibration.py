@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation import calibration
 from cbir.evaluation.calibration import Calibration, calibrate, from_data, shown
 from cbir.features.store import FeatureStore
@@ -145,3 +146,11 @@ def test_without_a_curve_nothing_is_known() -> None:
 )
 def test_probabilities_as_a_person_reads_them(probability: float | None, words: str) -> None:
     assert shown(probability) == words
+
+
+def test_an_image_that_shares_a_category_is_right() -> None:
+    # Two labels of one category, and the plain reading by labels.
+    pair, queries = store([0] * 20, np.arange(20)), store([1] * 20, np.arange(20))
+    shared = calibrate(pair, queries, queries, relevant=Relevant(["bird", "bird / water"]))
+    assert shared["probability"]["val_right"] == 200 and shared["probability"]["val_wrong"] == 0
+    assert calibrate(pair, queries, queries)["probability"]["val_right"] == 0

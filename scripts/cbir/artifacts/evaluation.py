@@ -194,7 +194,7 @@ def calibrated(results: Results, path: Path, names: dict[str, str], found: Found
     found.source = {f"features of {split}": digest for split, digest in data["features_sha256"].items()}
     _require_method(data, path, names["method"], found)
     train, val, test = (results.store(names["method"], split) for split in SPLITS)
-    again = calibration.calibrate(train, val, test)
+    again = calibration.calibrate(train, val, test, relevant=Relevant(results.categories()))
     found.require(
         alike(data, again),
         f"features/{names['method']} (every figure)",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation import novelty
 from cbir.evaluation.reliability import Curve, fit, reliability
 from cbir.features.store import FeatureStore
@@ -48,7 +49,11 @@ class _Answers:
 
 
 def calibrate(
-    gallery: FeatureStore, val: FeatureStore, test: FeatureStore, block_bytes: int = exact.BLOCK_BYTES
+    gallery: FeatureStore,
+    val: FeatureStore,
+    test: FeatureStore,
+    block_bytes: int = exact.BLOCK_BYTES,
+    relevant: Relevant | None = None,
 ) -> dict[str, Any]:
     """Learn from the results of val images how sure a result is, and measure on test images how far that holds.
 
@@ -57,12 +62,14 @@ def calibrate(
         val: its validation features.
         test: its test features.
         block_bytes: memory for a block of keys.
+        relevant: which labels share a category, where images may have several. Each combination of categories counts as
+            one of its own when categories are hidden to learn what is new. None if each label is a category.
 
     Returns:
         Plain data: ``probability`` with the points of the curve and the ``reliability`` on test, and ``novelty`` with
         the ``threshold`` and its rates. ``too_few`` is a sentence where val has too few images, else None.
     """
-    ours, theirs = (_answers(gallery, store, block_bytes) for store in (val, test))
+    ours, theirs = (_answers(gallery, store, block_bytes, relevant) for store in (val, test))
     return {
         "method": gallery.about.get("method"),
         "results": RESULTS,
@@ -75,12 +82,13 @@ def calibrate(
     }
 
 
-def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int) -> _Answers:
+def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int, relevant: Relevant | None) -> _Answers:
     count = len(store.label)
     rows = np.linspace(0, count - 1, min(count, MOST_QUERIES)).round().astype(np.int64)
     store = FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
     distances, places = exact.nearest(store.features, gallery.features, RESULTS, block_bytes)
-    right = gallery.label[places] == store.label[:, None]
+    near, own = gallery.label[places], store.label[:, None]
+    right = near == own if relevant is None else relevant(near, own)
     return _Answers(store, distances, right, np.isin(store.label, gallery.label))
 
 
