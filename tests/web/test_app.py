@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,7 +20,7 @@ from PIL import Image
 from cbir.feedback.refinement import locate_query, read
 from cbir.feedback.rounds import Gallery, refine
 from cbir.feedback.strategies import Weights
-from cbir.files.tables import write_json
+from cbir.files.tables import write_csv, write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from cbir.web.state import image_key
@@ -603,3 +604,19 @@ def test_without_categories_the_images_themselves_are_offered(results: Path, tmp
     # One that is judged is neither right nor wrong, and a round follows.
     page = client.get(link(client.get(walk(client, SEARCH, "ri")).text, "next")).text
     assert 'id="round" tabindex="-1">Round 1' in page and "ategor" not in page
+
+
+def test_further_columns_are_shown_and_looked_in(results: Path, tmp_path: Path) -> None:
+    path = results / "collection/images.csv"
+    table = pd.read_csv(path)
+    table["split"], table["camera"] = "train", ["007", "", '<b>"X"'] * 8
+    write_csv(path, table)
+    client = visitor(create_app(Library(results), tmp_path / "feedback"))
+    assert "category, and in <bdi>camera</bdi>" in client.get("/").text
+    # Of 24 images every third, of which those numbered 7 have no features; the last row of the table is one of them.
+    for words, count in (("007", 7), ("camera:007", 7), ("camera:007 sea", 2), ("sea/6.png", 1), ("train", 0)):
+        assert f">{count} image" in client.get("/", query_string={"search": words}).text, words
+    page = client.get("/search?method=tiny&query=sea/1.png&k=4").text
+    shown = re.sub("<[^>]*>", "", page)
+    assert "camera: &lt;b&gt;&#34;X&#34;" in shown and "<b>" not in page
+    assert "split" not in page

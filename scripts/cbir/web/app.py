@@ -74,6 +74,7 @@ class _Query:
     sha256: str
     category: str | None
     folder: str = ""
+    details: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,7 @@ class _Pages:
         method = self.method()
         chosen, words = request.args.get("category", ""), request.args.get("search", "").strip()
         held = (self.library.images[image_id] for image_id in self.library.methods[method].queries)
-        found = [
-            image
-            for image in held
-            if (not chosen or share(image.category, chosen))
-            and all(word in image.image_id.casefold() for word in words.casefold().split())
-        ]
+        found = [image for image in held if (not chosen or share(image.category, chosen)) and image.matches(words)]
         number = request.args.get("page", "1")
         page = min(
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
@@ -150,6 +146,7 @@ class _Pages:
             chosen=chosen,
             words=words,
             is_list=is_list,
+            details=self.library.details,
             everything=link(category="", search=""),
             found=len(found),
             shown=[
@@ -211,7 +208,7 @@ class _Pages:
         if state.query is None:
             return _Query(self.outside.get(state.upload or "").name, state.upload or "", None)
         image = self.library.images[state.query]
-        return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category, image.folder)
+        return _Query(PurePosixPath(image.image_id).name, image.sha256, image.category, image.folder, image.details)
 
     def card(self, state: State, result: RoundResult, position: int) -> _Card:
         row = int(result.order[position])

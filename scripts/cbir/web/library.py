@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection.categories import members
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.features.store import FeatureStore
 from cbir.feedback.rounds import Gallery
@@ -24,12 +25,23 @@ _SPLITS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the collection; ``path`` is where it lies, ``sha256`` its content when the collection was read."""
+    """An image of the collection.
+
+    ``path`` is where it lies, ``sha256`` its content when the collection was read, and ``details`` are the further
+    columns of a list of images, name and value, that are not empty.
+    """
 
     image_id: str
     category: str
     path: Path
     sha256: str
+    details: tuple[tuple[str, str], ...] = ()
+
+    def matches(self, words: str) -> bool:
+        """Tell whether each word is in its name, its category or a detail, such as ``2024`` or ``year:2024``."""
+        details = (f"{name}:{value}" for name, value in self.details)
+        text = "\n".join([self.image_id, self.category, *details]).casefold()
+        return all(word in text for word in words.casefold().split())
 
     @property
     def folder(self) -> str:
@@ -63,6 +75,7 @@ class Library:
         judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
         k: results of a round, of the run's configuration.
         images: by image_id.
+        details: names of the further columns that a list of images has.
         pictures: image files by the SHA-256 of their content.
         by_key: image_ids by what flags call the images, see `state.image_key`.
         categories: names with their numbers of images, in order; none where images have no categories.
@@ -81,9 +94,11 @@ class Library:
         table = self.files.images
         _require_one_folder(self.files.path(IMAGES), table)
         rows = zip(table["image_id"], table["category"], table["path"], table["sha256"], strict=True)
+        self.details = [name for name in table.columns if name not in (*IMAGE_COLUMNS, "split")]
+        cells = table[self.details].to_numpy(str)
         self.images = {
-            image_id: Image(image_id, category, self.files.home / path, sha256)
-            for image_id, category, path, sha256 in rows
+            image_id: Image(image_id, category, self.files.home / path, sha256, _filled(self.details, values))
+            for (image_id, category, path, sha256), values in zip(rows, cells, strict=True)
         }
         self.pictures = {image.sha256: image.path for image in self.images.values()}
         self.by_key = {image_key(image.sha256): image.image_id for image in self.images.values()}
@@ -127,6 +142,10 @@ class Library:
             raise InputError(
                 "The workflow has made the results anew since the search page was started: start it again."
             )
+
+
+def _filled(names: list[str], values: NDArray[np.str_]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in zip(names, values, strict=True) if value)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
