@@ -76,6 +76,7 @@ rule choose:
     input:
         train=parts_features("train"),
         val=parts_features("val"),
+        categories="results/collection/categories.json",
     output:
         "results/transforms/{method}.h5",
     log:
