@@ -77,6 +77,7 @@ rule choose:
         train=parts_features("train"),
         val=parts_features("val"),
         gallery=parts_features(GALLERY),
+        categories="results/collection/categories.json",
     output:
         "results/transforms/{method}.h5",
     log:

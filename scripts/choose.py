@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from cbir.collection.categories import Relevant, read_categories
 from cbir.evaluation.choice import choose
 from cbir.features import store, transforms
 from cbir.features.chains import monitor_of
@@ -25,6 +26,7 @@ def work(job: Any) -> None:
         [part.features for part in val],
         val[0].label,
         job.params.k,
+        Relevant(read_categories(job.input.categories)),
     )
     for number, tried in enumerate(choice.tried):
         mark = ", the best" if number == choice.best else ""

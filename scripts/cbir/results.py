@@ -224,8 +224,10 @@ class Results:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """The usable images of the collection: ``collection/images.csv``."""
-        return self.table(IMAGES, IMAGE_COLUMNS)
+        """The usable images of the collection: ``collection/images.csv``, further columns as text."""
+        path = self.path(IMAGES)
+        table: pd.DataFrame = self._once((path, "images"), lambda: read_csv(path, IMAGE_COLUMNS, others_as_text=True))
+        return table
 
     @cached_property
     def labelled(self) -> bool:

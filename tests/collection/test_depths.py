@@ -172,3 +172,13 @@ def test_a_camera_s_raw_file_is_no_thumbnail(tag: tuple[int, ...]) -> None:
     head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
     with pytest.raises(ImageError, match="raw file"):
         images.decode(head.ljust(300, b"\0") + pixels)
+
+
+@pytest.mark.parametrize("most", [66_000, 400_000, 20_000_000])
+def test_a_sum_of_images_is_not_black(most: int) -> None:
+    values = np.linspace(0, most, 400).reshape(20, 20).astype(np.int32)
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "TIFF")
+    pixels = np.asarray(images.decode(stream.getvalue()))
+    # The smallest power of two above the largest value is at most twice as large.
+    assert 127 <= pixels.max() <= 255 and "which does not say so" in notes(stream.getvalue())

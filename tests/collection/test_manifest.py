@@ -455,3 +455,25 @@ def test_without_categories_every_image_at_any_depth_is_one(tmp_path: Path, capl
         require_categories(folder, single, "rejected.csv", layout="none")
     with pytest.raises(InputError, match=r"holds no usable image .*: a search needs two"):
         require_categories(folder, found._replace(images=found.images.iloc[:0]), "rejected.csv", layout="none")
+
+
+def test_several_guessed_ranges_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    random = np.random.default_rng(0)
+    for number, most in enumerate((200, 210, 3000)):
+        values = random.integers(0, most, (20, 20)).astype(np.uint16)
+        path = tmp_path / "in" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(path)
+    found = collect(tmp_path / "in", tmp_path / "memory")
+    assert sorted(note.split(",")[0] for note in found.notes["note"]) == [
+        "values of 12 bits in a file of 16",
+        *["values of 8 bits in a file of 16"] * 2,
+    ]
+    require_categories(tmp_path / "in", found, "rejected.csv")
+    assert [message.split(" are ")[0] for message in caplog.messages if "different" in message] == [
+        "2 different ranges of values"
+    ]
+    caplog.clear()
+    alike = found._replace(notes=found.notes[found.notes["note"].str.contains("12 bits")])
+    require_categories(tmp_path / "in", alike, "rejected.csv")
+    assert len(caplog.messages) == 1

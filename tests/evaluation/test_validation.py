@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation import validation
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.validation import retrieval_quality
@@ -49,3 +50,13 @@ def test_quality_does_not_depend_on_the_blocks_of_the_search(monkeypatch: pytest
     whole = retrieval_quality(queries, labels[:7], gallery, labels, names, k=3)
     monkeypatch.setattr(validation, "rankings", lambda q, g: rankings(q, g, block_bytes=1))
     assert retrieval_quality(queries, labels[:7], gallery, labels, names, k=3) == pytest.approx(whole)
+
+
+def test_images_that_share_a_category_are_relevant() -> None:
+    # On a line: labels 0 (bird), 1 (bird and water), 2 (water), at 0, 1 and 2; a query of each of 1 and 0 at 2.
+    relevant = Relevant(["bird", "bird / water", "water"])
+    gallery, labels = np.array([[0], [1], [2]], np.float32), np.arange(3)
+    found = retrieval_quality(np.array([[2]], np.float32), np.array([0]), gallery, labels, ["map"], relevant=relevant)
+    assert found["map"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    found = retrieval_quality(np.array([[2]], np.float32), np.array([1]), gallery, labels, ["map"], relevant=relevant)
+    assert found["map"] == 1

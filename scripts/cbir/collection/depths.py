@@ -11,9 +11,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-# Numbers of bits that cameras, scanners and masks have.
-_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16, 24, 32)
+# Numbers of bits that cameras, scanners and masks have; sums of several images have any above.
+_DEPTHS = (1, 2, 4, 8, 10, 12, 14, *range(16, 31), 32)
 _FULL = 65535
+UNSAID = "which does not say so"
+"""In notes of images whose white is guessed from their own values."""
 # The brightest of 255 of an image that a person would call black.
 _BLACK = 16
 _BITS, _MIN, _MAX, _FORMAT, _SMIN, _SMAX = 258, 280, 281, 339, 340, 341
@@ -104,9 +106,7 @@ def _scaled(values: NDArray[Any], image: Image.Image, data: bytes, notes: list[s
         black, white = 0, 2**depth - 1
         if white != _FULL and most > 0:
             bits = 32 if values.dtype.itemsize > 2 else 16
-            notes.append(
-                f"values of {depth} bits in a file of {bits}, which does not say so: {white} is taken for white"
-            )
+            notes.append(f"values of {depth} bits in a file of {bits}, {UNSAID}: {white} is taken for white")
     if (black, white) == (0, _FULL):
         return np.clip(values // 257, 0, 255).astype(np.uint8)
     if values.dtype == np.uint16:

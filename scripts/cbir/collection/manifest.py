@@ -19,6 +19,7 @@ from cbir.collection import images, perceptual
 from cbir.collection.categories import UNKNOWN, category_labels, members, rarest, singles
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.contents import hash_files, hash_folder
+from cbir.collection.depths import UNSAID
 from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
 from cbir.collection.layout import IGNORED, are_parts, likely_root, place, spellings, split_of
@@ -323,6 +324,7 @@ def require_categories(
         )
     for note, noted in found.notes.groupby("note", sort=True):
         log.warning("%d images: %s", len(noted), note)
+    _warn_of_several_ranges(found.notes["note"])
     if layout == "none":
         return
     names = list(table["image_id"])
@@ -364,6 +366,20 @@ def require_categories(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
             ", ".join(f"{printable(name)} ({_encoding(name, group)}{_images(table, name)} images)" for name in group),
         )
+
+
+def _warn_of_several_ranges(notes: pd.Series) -> None:
+    """Warn where images that do not say which value is white were read by different ones."""
+    guessed = notes[notes.str.contains(UNSAID, regex=False)].value_counts().sort_index()
+    # In the same kind of file, such as 8 and 12 bits in files of 16.
+    for _, same in guessed.groupby(guessed.index.str.extract(r"in a file of (\d+)", expand=False).to_numpy()):
+        if len(same) > 1:
+            log.warning(
+                "%d different ranges of values are taken for those images, each by its own values, because their files "
+                "name none: if one camera made them, a dark one looks too bright. Write the range into the files then "
+                "(sBIT of a PNG, MaxSampleValue of a TIFF).",
+                len(same),
+            )
 
 
 def _images(table: pd.DataFrame, category: str) -> int:

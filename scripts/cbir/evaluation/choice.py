@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation import measure
 from cbir.evaluation.metrics import REGISTRY
 from cbir.evaluation.validation import retrieval_quality
@@ -44,6 +45,7 @@ def choose(
     val: Sequence[Matrix],
     val_labels: NDArray[np.int64],
     k: int | None = None,
+    relevant: Relevant | None = None,
 ) -> Choice:
     """Try every choice of a value from each list in a row's steps, and return the one whose ``monitor`` is best on val.
 
@@ -57,11 +59,13 @@ def choose(
         val: the queries, (m, d) float32 for each part.
         val_labels: int64 (m,).
         k: results looked at; None suffices for a monitor that does not depend on it.
+        relevant: which labels share a category; None for equal ones alone.
 
     Raises:
         InputError: when there is no val image of a category of train, or a step cannot be fitted.
     """
-    if not np.isin(val_labels, train_labels).any():
+    found = np.unique(train_labels)
+    if not (np.isin if relevant is None else relevant)(np.unique(val_labels)[:, None], found).any():
         raise InputError(
             "The val split has no image of a category of the train split to choose by: raise split.val, or give each "
             "option of the method's steps one value and remove choose."
@@ -76,7 +80,7 @@ def choose(
     tried = list[dict[str, Any]]()
     for written, steps, ours, theirs in _every(asked.whole, gallery, queries):
         figures = retrieval_quality(
-            theirs.astype(np.float32), val_labels, ours.astype(np.float32), train_labels, [monitor], k
+            theirs.astype(np.float32), val_labels, ours.astype(np.float32), train_labels, [monitor], k, relevant
         )
         value = figures[measure.key(monitor)]
         if not tried or _better(monitor, value, tried[best]["value"]):

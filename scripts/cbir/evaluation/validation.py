@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import Relevant
 from cbir.evaluation import measure
 from cbir.evaluation.classification import confusion
 from cbir.evaluation.metrics import REGISTRY
@@ -19,6 +20,7 @@ def retrieval_quality(
     gallery_labels: NDArray[np.int64],
     names: Iterable[str],
     k: int | None = None,
+    relevant: Relevant | None = None,
 ) -> dict[str, float]:
     """Return some metrics of queries against a gallery, by their keys.
 
@@ -29,6 +31,7 @@ def retrieval_quality(
         gallery_labels: int64 (g,), 0 and above.
         names: the metrics, as the configuration calls them.
         k: how many results are looked at and vote, at least 1; None suffices for metrics that do not depend on it.
+        relevant: which labels share a category; None for equal ones alone. Votes are for labels all the same.
 
     Returns:
         NaN where no query's category stands in the gallery and the metric is not defined without.
@@ -41,11 +44,14 @@ def retrieval_quality(
     voted = len(values) < len(metrics)
     predicted = np.zeros(len(queries), np.int64)
     categories = int(max(query_labels.max(), gallery_labels.max())) + 1
-    gtm = int(np.bincount(gallery_labels, minlength=categories)[query_labels].max())
+    counted = np.bincount(gallery_labels, minlength=categories if relevant is None else len(relevant.has))
+    gtm = int((counted if relevant is None else relevant.count(counted))[query_labels].max())
     for rows, order in rankings(queries, gallery):
         labels = gallery_labels[order]
+        own = query_labels[rows, None]
+        relevance = labels == own if relevant is None else relevant(labels, own)
         for key, of_queries in values.items():
-            of_queries[rows] = measure.per_query(metrics[key], labels == query_labels[rows, None], k=k, gtm=gtm)
+            of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
         if voted:
             predicted[rows] = majority_vote(labels[:, :k])
     counts = confusion(query_labels, predicted, categories)

@@ -68,19 +68,21 @@ def require_file(path: str | Path) -> None:
         raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
 
 
-def read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
+def read_csv(path: str | Path, columns: list[str], others_as_text: bool = False) -> pd.DataFrame:
     """Read a CSV; cells stay as they are written, so that a category "NA" is no missing value.
 
     Args:
         path: the file.
         columns: names that must be there; further columns are kept.
+        others_as_text: whether cells of further columns are text, whatever they look like.
 
     Raises:
         InputError: when the file is missing or unreadable, is not a CSV or lacks a column.
     """
     require_file(path)
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_TEXT_COLUMNS, str))
+        others = set(pd.read_csv(path, nrows=0).columns) - set(columns) if others_as_text else set()
+        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys({*_TEXT_COLUMNS, *others}, str))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
     except ValueError as error:
