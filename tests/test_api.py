@@ -18,7 +18,7 @@ from cbir.evaluation.measure import all_metrics
 from cbir.files.errors import InputError
 from cbir.files.tables import write_json
 from cbir.retrieval import outside
-from web.made import embed, learn, write_results
+from web.made import CONFIGURATION, embed, learn, write_results
 
 SCRIPTS = Path(cbir.__file__).parents[1]
 
@@ -121,6 +121,18 @@ def test_a_damaged_calibration_is_told(folder: Path) -> None:
     write_json(path, {"probability": 1})
     with pytest.raises(InputError, match=r"calibration\.json is damaged"):
         cbir.open(folder).search("leaf/6.png", "tiny")
+
+
+def test_the_gallery_is_what_the_protocol_of_the_run_searches(folder: Path) -> None:
+    write_json(folder / "configuration.json", CONFIGURATION | {"split": {"protocol": "leave-one-out"}})
+    results = cbir.open(folder)
+    assert list(results.features("tiny").image_id) == ["apple/6.png", "leaf/6.png", "sea/6.png"]
+    assert set(results.search("leaf/6.png", "tiny")["image_id"]) == {"apple/6.png", "sea/6.png"}
+    write_json(folder / "configuration.json", CONFIGURATION | {"split": {"protocol": "query-gallery"}})
+    assert len(cbir.open(folder).features("tiny").image_id) == 18
+    write_json(folder / "configuration.json", CONFIGURATION | {"split": {"protocol": "magic"}})
+    with pytest.raises(InputError, match="magic"):
+        cbir.open(folder)
 
 
 def test_an_image_of_the_test_split_takes_its_stored_features(results: Results, folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_without_a_category_nothing_is_said_of_precision(gallery: Gallery) -> No
         (Round(relevant=(-1,)), "rounds[0].relevant[0] is rank -1, but ranks go from 0 to 2: correct it."),
         (
             Round(irrelevant=("bird/1\n",)),
-            'rounds[0].irrelevant[0] is "bird/1\\n", no image of the gallery (the train images): correct it.',
+            'rounds[0].irrelevant[0] is "bird/1\\n", no image of the gallery: correct it.',
         ),
         (Round(relevant=(0, "cat/1")), 'rounds[0].relevant[1] names "cat/1" a second time: remove it.'),
         (Round((0,), ("dog/2", "cat/1")), 'rounds[0] judges "cat/1" both relevant and irrelevant: keep one.'),

@@ -20,6 +20,13 @@ def test_it_knows_methods_categories_and_images(library: Library, tmp_path: Path
     assert len(library.methods["tiny"].gallery.image_ids) == 18
 
 
+def test_the_gallery_is_what_the_protocol_of_the_run_searches(results: Path) -> None:
+    write_json(results / "configuration.json", CONFIGURATION | {"split": {"protocol": "disjoint"}})
+    method = Library(results).methods["unit"]
+    assert list(method.gallery.image_ids) == ["apple/6.png", "leaf/6.png", "sea/6.png"]
+    assert len(list(method.queries)) == 21
+
+
 def test_queries_are_the_images_with_features_and_test_images_come_first(library: Library) -> None:
     queries = list(library.methods["tiny"].queries)
     assert queries[:3] == ["apple/6.png", "leaf/6.png", "sea/6.png"]

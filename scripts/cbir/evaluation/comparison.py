@@ -339,9 +339,7 @@ def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
     if found["tests"] > 1:
         sentences.append(f"The p-values for each are corrected for {found['tests']} tests (Holm).")
     if undefined:
-        sentences.append(
-            f"No query has what {_listed(undefined)} would need: images of its category among the train images."
-        )
+        sentences.append(f"No query has what {_listed(undefined)} would need: images of its category in the gallery.")
     return " ".join(sentences)
 
 

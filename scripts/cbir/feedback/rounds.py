@@ -226,7 +226,7 @@ class Search:
             elif item in self.gallery.row_of:
                 row = self.gallery.row_of[item]
             else:
-                raise InputError(f"{where} is {show(item)}, no image of the gallery (the train images): correct it.")
+                raise InputError(f"{where} is {show(item)}, no image of the gallery: correct it.")
             if row in rows:
                 image_id = self.gallery.image_ids[row]
                 raise InputError(f"{where} names {show(image_id)} a second time: remove it.")

@@ -20,6 +20,12 @@ def test_each_category_is_divided_evenly() -> None:
     assert not test.equals(k_fold.split(images, {**SETTINGS, "seed": 1}, {})["test"])
 
 
+def test_small_categories_do_not_crowd_into_the_same_folds() -> None:
+    test = k_fold.split(table({f"c{number}": 2 for number in range(60)}), SETTINGS, {})["test"]
+    # 24 each on average.
+    assert test["fold"].value_counts().between(16, 32).all()
+
+
 def test_one_more_image_moves_few_others() -> None:
     images = table({"a": 100, "b": 50})
     more = k_fold.split(images, SETTINGS, {})["test"].set_index("sha256")["fold"]

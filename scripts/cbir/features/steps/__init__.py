@@ -1,4 +1,4 @@
-"""Steps: what a method does to another method's features, fitted on the gallery (the train images) alone.
+"""Steps: what a method does to another method's features, fitted on the gallery alone.
 
 A step is a module of this package. Its file is named as the word that ``steps`` and ``normalise`` of the configuration
 use. It defines two functions:
