@@ -82,7 +82,7 @@ def jobs() -> dict[str, dict]:
     """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
     index = {"stored": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
     train, test = f"features/{METHOD}/train.h5", f"features/{METHOD}/test.h5"
-    none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source")
+    none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source", "approximate")
     names = {"split": ["train", "test"], "encoder": [METHOD], "method": [METHOD], **{name: [] for name in none}}
     params = {"names": names, "config": SETTINGS, "asked": names | {"outside": [], "derived": []}}
     return {

@@ -16,7 +16,7 @@ else:
 
 rule evaluate:
     input:
-        **INDEX_FILES,
+        unpack(compared_index),
         **JUDGED_BY,
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         asking=f"results/features/{{method}}/{ASKING}.h5",
@@ -42,7 +42,9 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=code("evaluate.py", entries=METRICS + INDEX_KIND),
+        code=lambda wildcards: code(
+            "evaluate.py", entries=METRICS + (index_kind(wildcards) if compared_index(wildcards) else [])
+        ),
         settings=settings(config["evaluation"] | JUDGED_HOW),
     script:
         "../scripts/evaluate.py"

@@ -5,22 +5,74 @@ rule index:
     input:
         features=f"results/features/{{method}}/{GALLERY}.h5",
     output:
-        **INDEX_FILES,
+        **index_outputs(0),
     log:
         "results/logs/index/{method}.log",
     benchmark:
         "results/benchmarks/index/{method}.tsv"
+    wildcard_constraints:
+        method=indexed_by(0),
     conda:
         "../envs/workflow.yaml"
+    threads: spread(40)
     resources:
         mem_mb=grows(2000, per_mb=7),
-        runtime=grows(20, per_mb=0.1),
+        runtime=grows(20, per_mb=0.5),
     params:
-        code=code("index.py", entries=INDEX_KIND),
-        kind=config["index"]["kind"],
-        options=settings(INDEX_OPTIONS),
+        code=lambda wildcards: code("index.py", entries=index_kind(wildcards)),
+        kind=lambda wildcards: INDEXES[wildcards.method][0],
+        options=lambda wildcards: settings(INDEXES[wildcards.method][1]),
     script:
         "../scripts/index.py"
+
+
+# Methods whose index has a file of another format, or none. Kinds of the project have three formats: none, pkl and faiss.
+if len(INDEX_GROUPS) > 1:
+
+    use rule index as index_2 with:
+        output:
+            **index_outputs(1),
+        wildcard_constraints:
+            method=indexed_by(1),
+
+
+if len(INDEX_GROUPS) > 2:
+
+    use rule index as index_3 with:
+        output:
+            **index_outputs(2),
+        wildcard_constraints:
+            method=indexed_by(2),
+
+
+rule index_quality:
+    input:
+        about="results/index/{method}.json",
+        stored=lambda wildcards: f"results/index/{wildcards.method}.{INDEX_ENDINGS[wildcards.method]}",
+        gallery=f"results/features/{{method}}/{GALLERY}.h5",
+        # Without categories, no image is set apart to ask.
+        asking=f"results/features/{{method}}/{ASKING if LABELLED else GALLERY}.h5",
+    output:
+        "results/index/{method}.quality.json",
+    log:
+        "results/logs/index_quality/{method}.log",
+    benchmark:
+        "results/benchmarks/index_quality/{method}.tsv"
+    wildcard_constraints:
+        method=one_of(APPROXIMATE),
+    conda:
+        "../envs/workflow.yaml"
+    threads: spread(40)
+    resources:
+        mem_mb=grows(2000, per_mb=3),
+        runtime=grows(20, per_mb=0.1),
+    params:
+        code=lambda wildcards: code("index_quality.py", entries=index_kind(wildcards)),
+        k=config["evaluation"]["k"],
+        recall=lambda wildcards: INDEXES[wildcards.method][2],
+        seed=config["evaluation"]["seed"],
+    script:
+        "../scripts/index_quality.py"
 
 
 rule outside:
@@ -46,7 +98,7 @@ rule outside:
 rule query:
     input:
         unpack(query_evaluation),
-        **INDEX_FILES,
+        unpack(index_files),
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         stores=query_stores,
         images="results/collection/images.csv",
@@ -66,7 +118,7 @@ rule query:
         mem_mb=grows(2000, per_mb=3),
         runtime=grows(10, per_mb=0.02),
     params:
-        code=code("query.py", entries=INDEX_KIND),
+        code=lambda wildcards: code("query.py", entries=index_kind(wildcards)),
         k=config["queries"]["k"],
         image=lambda wildcards: QUERY_IMAGES.get(wildcards.query, ""),
         drawn=lambda wildcards: DRAWN.index(wildcards.query) if wildcards.query in DRAWN else None,

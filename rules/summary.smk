@@ -33,6 +33,13 @@ def failed_jobs():
 # A workflow that imports this one prints its own summary.
 if IS_MAIN:
 
+    onstart:
+        training = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+        if workflow.is_main_process and training:
+            logger.info(
+                cbir_summary.trainings({job.wildcards.encoder: Path(str(job.benchmark)) for job in training})
+            )
+
     # If `make` started the run, `make` prints it, also when there was nothing to do.
     onsuccess:
         made = {job.rule.name for job in workflow.dag.jobs}

@@ -1,5 +1,13 @@
 # Networks that are trained on the collection.
 
+# Trained networks that are kept are made by no rule, like files of a person's own.
+try:
+    FROZEN = cbir_frozen.frozen(RESULTS / "encoders", config["encoders"])
+except InputError as error:
+    raise WorkflowError(str(error))
+if FROZEN and workflow.is_main_process:
+    logger.info(f"Frozen, so not trained again, whatever has changed: {', '.join(FROZEN)}.")
+
 
 rule train:
     input:
@@ -15,7 +23,7 @@ rule train:
     benchmark:
         "results/benchmarks/train/{encoder}.tsv"
     wildcard_constraints:
-        encoder=one_of(TRAINED),
+        encoder=one_of(name for name in TRAINED if name not in FROZEN),
     conda:
         "../envs/tensorflow-gpu.yaml"
     threads: 16

@@ -25,6 +25,7 @@ from cbir.collection.protocols import REGISTRY as PROTOCOLS
 from cbir.collection.sources import REGISTRY as SOURCES
 from cbir.encoders import architectures as cbir_architectures
 from cbir.encoders import devices as cbir_devices
+from cbir.encoders import frozen as cbir_frozen
 from cbir.encoders.options import Options
 from cbir.evaluation import measure as cbir_measure
 from cbir.evaluation import metrics as cbir_metrics
@@ -86,9 +87,8 @@ try:
     )
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
-    # The kind of index, as an entry of the registry, and its options.
-    INDEX_KIND = [("retrieval/indexes", config["index"]["kind"])]
-    INDEX_OPTIONS = cbir_indexes.options(config["index"]["kind"], config["index"], given.get("index", {}))
+    # The kind of index of each method, its options, and the recall that is asked of it.
+    INDEXES = cbir_indexes.of_methods(config["index"], given.get("index") or {}, sorted(config["methods"]))
     require_encoders()
     cbir_roles.require_fitting(
         config["split"], sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
@@ -144,11 +144,11 @@ PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
-# The files of a method's index.
-INDEX_ENDINGS = {kind: entry.SUFFIX.removeprefix(".") for kind, entry in cbir_indexes.REGISTRY.items()}
-INDEX_FILES = {"about": "results/index/{method}.json"}
-if INDEX_ENDINGS[config["index"]["kind"]]:
-    INDEX_FILES["stored"] = f"results/index/{{method}}.{INDEX_ENDINGS[config['index']['kind']]}"
+# The ending of the file beside `index/{method}.json` for each method, "" if there is none. A rule writes the same files
+# for all of its methods, so the methods of each ending have one.
+INDEX_ENDINGS = {name: cbir_indexes.REGISTRY[row[0]].SUFFIX.removeprefix(".") for name, row in INDEXES.items()}
+INDEX_GROUPS = sorted(set(INDEX_ENDINGS.values()))
+APPROXIMATE = sorted(name for name, (kind, *_) in INDEXES.items() if cbir_indexes.is_approximate(kind))
 # The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
 # training moves even mislabelled images towards the others of their category.
 UNTRAINED = min(
@@ -269,7 +269,7 @@ def content_of(path):
 def encoder_row(wildcards):
     """What decides an encoder's weights. How it is run does not."""
     row = config["encoders"][wildcards.encoder]
-    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision")}
+    row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision", "freeze")}
     # Options that are not used are left out, so that a new one reruns nothing.
     row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
     if row["training"] is not None:
@@ -390,6 +390,35 @@ def parts_features(split):
     return paths
 
 
+def index_outputs(group):
+    """The files that the rule of a group of methods writes."""
+    files = {"about": "results/index/{method}.json"}
+    return files | ({"stored": f"results/index/{{method}}.{INDEX_GROUPS[group]}"} if INDEX_GROUPS[group] else {})
+
+
+def indexed_by(group):
+    """A wildcard constraint that admits the methods of a group."""
+    return one_of(name for name in METHODS if INDEX_ENDINGS[name] == INDEX_GROUPS[group])
+
+
+def index_kind(wildcards):
+    """The entry of a method's kind of index."""
+    return [("retrieval/indexes", INDEXES[wildcards.method][0])]
+
+
+def index_files(wildcards):
+    """The files of a method's index, and of an approximate one what was measured of it."""
+    group = INDEX_GROUPS.index(INDEX_ENDINGS[wildcards.method])
+    files = {name: path.replace("{method}", wildcards.method) for name, path in index_outputs(group).items()}
+    measured = {"quality": f"results/index/{wildcards.method}.quality.json"}
+    return files | (measured if wildcards.method in APPROXIMATE else {})
+
+
+def compared_index(wildcards):
+    """The files of an index that the evaluation compares with the exact search; none of an approximate one."""
+    return {} if wildcards.method in APPROXIMATE else index_files(wildcards)
+
+
 def query_name(image):
     """A file name for a query image, or another path: what can be read of its name, and a hash that keeps it unique."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"
@@ -443,7 +472,9 @@ ASKED = {
     "outside": sorted(OUTSIDE),
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
-    "ending": sorted(Path(path).suffix.removeprefix(".") for path in INDEX_FILES.values()),
+    "approximate": APPROXIMATE,
+    "ending": sorted({"json", *INDEX_GROUPS} - {""}),
+    "stored": sorted(f"{method}.{ending}" for method, ending in INDEX_ENDINGS.items()),
     "pair": PAIRS,
     "query": QUERIES,
     "refinement": sorted(REFINEMENTS),
@@ -495,7 +526,14 @@ def refine_input(wildcards):
         "stores": [f"{features}/{split}.h5" for split in splits],
         "images": "results/collection/images.csv",
         "categories": "results/collection/categories.json",
+        **refined_index(entry.refinement.method),
     }
+
+
+def refined_index(method):
+    """The files of an approximate index, which answers the first round."""
+    found = {"stored": INDEX_ENDINGS[method], "about": "json", "quality": "quality.json"}
+    return {name: f"results/index/{method}.{ending}" for name, ending in found.items()} if method in APPROXIMATE else {}
 
 
 # The strategies of feedback that the report explains.
@@ -514,7 +552,8 @@ def refine_code(wildcards):
     """Content hash of what can change a refinement's results, its strategy among it."""
     asked = REFINEMENTS[wildcards.refinement].refinement
     schema = "scripts/cbir/feedback/refinement.schema.json"
-    return code("refine.py", schema, entries=strategies_of(asked.strategy) if asked else ())
+    kind = [("retrieval/indexes", INDEXES[asked.method][0])] if asked and asked.method in APPROXIMATE else []
+    return code("refine.py", schema, entries=strategies_of(asked.strategy) + kind if asked else ())
 
 
 def refine_settings(wildcards):
@@ -530,6 +569,7 @@ REPORT_NAMES = {
     "encoder": sorted(config["encoders"]),
     "trained": TRAINED,
     "method": METHODS,
+    "approximate": APPROXIMATE,
     "simulated": SIMULATED,
     "pair": PAIRS,
     "comparison": COMPARISON if len(METHODS) > 1 and LABELLED else [],

@@ -32,7 +32,7 @@ def work(job: Any) -> None:
         gallery,
         queries,
         names,
-        index.read(job.input.about, gallery),
+        index.read(job.input.about, gallery) if getattr(job.input, "about", None) else None,
         k=settings["k"],
         neighbours=settings["neighbours"],
         worst_images=settings["worst"]["images"],

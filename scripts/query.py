@@ -22,7 +22,8 @@ def work(job: Any) -> None:
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
     categories = list(category_labels(images["category"]))
     stores = [store.read(path, method) for path in job.input.stores]
-    gallery = store.read(job.input.gallery, method)
+    quality = job.input.get("quality")
+    gallery = store.read(job.input.gallery, method, mapped=quality is not None)
     if job.params.image:
         image = job.params.image
     elif job.params.drawn is not None:
@@ -41,7 +42,7 @@ def work(job: Any) -> None:
         )
     row = holder.row(image)
     inside = image in gallery.image_id
-    indexed = index.read(job.input.about, gallery)
+    indexed = index.read(job.input.about, gallery, quality)
     path = job.input.get("calibration")
     learned = calibration.from_data(read_json(path), path) if path else calibration.UNKNOWN
     looked_at = max(job.params.k, learned.neighbours)

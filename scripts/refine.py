@@ -13,6 +13,7 @@ from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, write_csv, write_json
 from cbir.report import refinement_pictures
+from cbir.retrieval import index
 from cbir.workflow.job import run
 
 
@@ -34,7 +35,10 @@ def work(job: Any) -> None:
     row = holder.row(query)
     gallery = store.read(job.input.gallery, asked.method)
     category = str(names_of(holder.label[row : row + 1], names)[0]) or None
-    found = refine(records.gallery(gallery, names), asked, holder.features[row], query if inside else None, category)
+    quality = job.input.get("quality")
+    indexed = index.read(job.input.about, gallery, quality) if quality else None
+    searched = records.gallery(gallery, names, indexed)
+    found = refine(searched, asked, holder.features[row], query if inside else None, category)
     record = records.record(asked, query, category, gallery, found)
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))

@@ -163,6 +163,7 @@ class Run:
             "encoder": ["net"],
             "query": ["best"],
             **{name: [] for name in ("method", "trained", "simulated", "pair", "comparison", "refinement", "source")},
+            "approximate": [],
         }
         self.csv("collection/images.csv", self.images)
         self.csv("collection/rejected.csv", pd.DataFrame(columns=["path", "reason"]))

@@ -19,7 +19,7 @@ ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml")
 # Keras loads what its configuration names, TensorFlow.
 IMPLIED = {"keras": "tensorflow"}
 # Options of single rows, which `make extras` installs.
-OPTIONAL = {"keras-hub", "openvino"}
+OPTIONAL = {"faiss-cpu", "keras-hub", "openvino"}
 
 
 def pins(requirements: list[str]) -> dict[str, str]:
@@ -64,8 +64,8 @@ def named_modules(path: Path) -> list[str]:
     return names
 
 
-# Keras's other backends. Who chooses one by KERAS_BACKEND installs it.
-BACKENDS = {"jax", "torch"}
+# Keras's other backends, and what reads Parquet. Who chooses one of them installs it.
+CHOSEN = {"jax", "pyarrow", "torch"}
 
 
 def imported(script: Path, root: Path) -> set[str]:
@@ -86,7 +86,7 @@ def imported(script: Path, root: Path) -> set[str]:
     # A constant that is imported from a package counts as a module not found.
     here = {path.stem for path in root.iterdir()}
     modules = {name.partition(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - here
-    return {canonicalize_name(distributions()[name][0]) for name in modules - BACKENDS}
+    return {canonicalize_name(distributions()[name][0]) for name in modules - CHOSEN}
 
 
 @cache

@@ -1,5 +1,6 @@
 """TensorFlow, which takes seconds to load, is loaded only where a network runs; scikit-learn only where it is used."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,4 +46,5 @@ def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
 
 def test_the_check_finds_a_network(tmp_path: Path) -> None:
     (tmp_path / "careless.py").write_text("from cbir.encoders import weights\npass")
-    assert "careless.py loads keras" in load(tmp_path / "careless.py")
+    # Keras imports JAX where it is installed.
+    assert re.search(r"careless\.py loads (jax, )?keras", load(tmp_path / "careless.py"))

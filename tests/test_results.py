@@ -46,7 +46,9 @@ def test_every_job_has_a_log_of_its_name() -> None:
 
 
 def test_inspect_knows_every_file_once() -> None:
-    patterns = [re.sub(r"^index/\{method\}\.(?!json)\w+$", results.INDEX, kind.pattern) for kind in KINDS]
+    assert len({kind.pattern for kind in KINDS}) == len(KINDS)
+    # Kinds of index have files of several endings.
+    patterns = {re.sub(r"^index/\{method\}\.(?!json)\w+$", results.INDEX, kind.pattern) for kind in KINDS}
     assert sorted(patterns) == sorted(set(FILES) - {results.ENCODED_OUTSIDE})
 
 
@@ -59,6 +61,9 @@ def test_inspect_knows_every_file_once() -> None:
         (results.SOURCE_IMAGE, "sources/s/images/a/b\n.png", {"source": "s", "image": "a/b\n.png"}),
         (results.PAIR, "comparison/a_vs_b.json", {"pair": "a_vs_b"}),
         (results.PAIR, "comparison/methods.json", None),
+        (results.INDEX_ABOUT, "index/a.json", {"method": "a"}),
+        (results.INDEX_ABOUT, "index/a.quality.json", None),
+        (results.INDEX_QUALITY, "index/a.quality.json", {"approximate": "a"}),
         (results.ENCODED_OUTSIDE, "encoded/e/r/0.h5", None),
         (results.REPORT, "report.html", {}),
     ],

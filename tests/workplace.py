@@ -149,7 +149,9 @@ def contents(results: Path) -> dict[str, str | bytes]:
         if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
             continue
         if name == "report.html":
-            found[name] = re.sub('<section id="timings".*?</section>', "", path.read_text(), flags=re.DOTALL)
+            found[name] = re.sub('<section id="(timings|index)".*?</section>', "", path.read_text(), flags=re.DOTALL)
+        elif name.endswith(".quality.json"):
+            found[name] = re.sub('"times": {.*?}', "", path.read_text(), flags=re.DOTALL)
         else:
             found[name] = path.read_bytes()
     return found

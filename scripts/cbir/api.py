@@ -24,7 +24,9 @@ from cbir.features.store import FeatureStore
 from cbir.files import threads
 from cbir.files.errors import InputError
 from cbir.retrieval import exact
+from cbir.retrieval.index import Index
 from cbir.retrieval.outside import OutsideEncoder, encode_files
+from cbir.retrieval.searching import searched
 
 log = logging.getLogger("cbir")
 
@@ -48,6 +50,7 @@ class Results:
         self.folder = Path(folder)
         self._files = results.Results(self.folder)
         self.methods = self._files.require_methods()
+        self._indexed: dict[str, tuple[FeatureStore, Index | None]] = {}
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -125,6 +128,8 @@ class Results:
             method: whose features are compared, a name in ``methods``.
             k: how many results; a smaller gallery gives all its images.
 
+        Where the method's index is an approximate one, it is used, and may miss some of the nearest.
+
         Returns:
             Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space), probability (that the
             result is of the query's category, learned from the validation images; NaN where it is not known) and path;
@@ -198,6 +203,11 @@ class Results:
         encode_files(manifest, os.fspath(output), network, about, batch, threads.count())
         return len(manifest)
 
+    def _searched(self, method: str) -> tuple[FeatureStore, Index | None]:
+        if method not in self._indexed:
+            self._indexed[method] = searched(self._files, method)
+        return self._indexed[method]
+
     def _require(self, method: str) -> None:
         if method not in self.methods:
             raise InputError(f"The results have no method {method!r}: use one of {', '.join(self.methods)}.")
@@ -220,8 +230,9 @@ class Results:
 
     def _nearest(self, query: str, method: str, k: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         """Return image_ids and distances of the k nearest images of the gallery that are not the query."""
-        gallery = self.features(method)
-        distances, rows = exact.nearest(self._vector(query, method)[None], gallery.features, k + 1)
+        gallery, index = self._searched(method)
+        vector, count = self._vector(query, method)[None], min(k + 1, len(gallery.features))
+        distances, rows = index.search(vector, count) if index else exact.nearest(vector, gallery.features, count)
         other = gallery.image_id[rows[0]] != query
         return gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
 

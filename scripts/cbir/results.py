@@ -59,6 +59,7 @@ ENCODED = "encoded/{encoder}/{runtime}/{shard}.h5"
 ENCODED_PART = "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5"
 FEATURES = "features/{method}/{split}.h5"
 TRANSFORM = "transforms/{derived}.h5"
+INDEX_QUALITY = "index/{approximate}.quality.json"
 INDEX_ABOUT = "index/{method}.json"
 INDEX = "index/{method}.{ending}"
 
@@ -114,12 +115,14 @@ JOBS = (
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
     *("encode/{encoder}/{runtime}/{outside}", "encode/{encoder}/{runtime}/{shard}", "outside/{split}"),
     *("assemble/{method}/{split}", "derive/{method}/{split}", "fit/{derived}", "choose/{derived}", "index/{method}"),
+    "index_quality/{approximate}",
     *("evaluate/{method}", "plot_evaluation/{method}", "compare_pair/{pair}", "query/{method}/{query}"),
     *("refine/{refinement}", "simulate/{simulated}", "plot_simulation/{simulated}"),
 )
 """The rules, each with the wildcards that tell its jobs apart, as in the names of their logs and benchmarks."""
 
-_PARTS = {"outside": "outside-[0-9a-f]{8}", "pair": ".+_vs_.+"}
+# The name of a method has no dot, which tells index/NAME.json from index/NAME.quality.json.
+_PARTS = {"outside": "outside-[0-9a-f]{8}", "pair": ".+_vs_.+", "method": "[^/.]+"}
 
 
 def match(pattern: str, name: str) -> dict[str, str] | None:
@@ -243,13 +246,13 @@ class Results:
         table = self.table(CONFUSION, [], method=method)
         return [str(name) for name in table.iloc[:, 0]], table.iloc[:, 1:].to_numpy(np.int64)
 
-    def store(self, method: str, split: str) -> "FeatureStore":
-        """Return a method's features of a split."""
+    def store(self, method: str, split: str, mapped: bool = False) -> "FeatureStore":
+        """Return a method's features of a split; ``mapped`` leaves the vectors in the file."""
         # Here, like another import below: Snakemake itself uses this module, and need not wait for h5py.
         from cbir.features import store
 
         path = self.path(FEATURES, method=method, split=split)
-        return self._once(path, lambda: store.read(path, method))
+        return self._once((path, mapped), lambda: store.read(path, method, mapped))
 
     def transform(self, method: str) -> "tuple[Transform, dict[str, str]]":
         """Return a derived method's fitted steps and what they were fitted to."""

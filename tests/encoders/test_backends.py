@@ -55,7 +55,8 @@ settings = made.settings(
 history = training.train(encoder, images, images, settings, folder / "training")
 change = max(float(np.abs(a - b).max()) for a, b in zip(encoder.get_weights(), before))
 shapes = [list(rows.shape) for rows in given]
-print(json.dumps({"epochs": list(map(int, history["epoch"])), "map": list(history["map"]), "shapes": shapes, "change": change}))
+told = {"epochs": list(map(int, history["epoch"])), "map": list(history["map"])}
+print(json.dumps(told | {"shapes": shapes, "change": change}))
 """
 
 

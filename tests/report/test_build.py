@@ -246,7 +246,7 @@ def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
 
 def test_without_labels_no_file_that_needs_them_is_asked_for() -> None:
     names = {name: ["x"] for name in ("split", "gallery", "encoder", "method", "query", "refinement", "source")}
-    names |= {name: [] for name in ("trained", "simulated", "pair", "comparison")}
+    names |= {name: [] for name in ("trained", "simulated", "pair", "comparison", "approximate")}
     asked = set(build.inputs(names)) - set(build.inputs(names, OF_LABELS))
     assert asked == {
         "collection/suspects.csv",

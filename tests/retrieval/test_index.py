@@ -24,6 +24,8 @@ def gallery(rows: int = 60, columns: int = 3, seed: int = 0) -> FeatureStore:
 
 
 GALLERY = gallery()
+# Options of all kinds.
+SETTINGS = {"leafsize": 4, "links": 4, "ef_construction": 16, "lists": None, "code_bytes": None, "memory_mb": 1}
 
 
 @pytest.fixture
@@ -207,8 +209,7 @@ def test_a_missing_index_is_named(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", REGISTRY)
 def test_every_kind_finds_the_nearest(tmp_path: Path, kind: str) -> None:
-    options = {"leafsize": 4} if kind == "kdtree" else {}
-    index.build(GALLERY, tmp_path / "m.json", kind, **options)
+    index.build(GALLERY, tmp_path / "m.json", kind, **options(kind, SETTINGS))
     entry = REGISTRY[kind]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"m.json", f"m{entry.SUFFIX or '.json'}"})
     held = index.read(tmp_path / "m.json", GALLERY)
@@ -226,7 +227,9 @@ def test_an_exact_index_is_refused_over_other_vectors(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_are_one_sentence(path: Path) -> None:
-    with pytest.raises(InputError, match=r"The index kind 'best' does not exist: use one of exact, kdtree\."):
+    with pytest.raises(
+        InputError, match=r"The index kind 'best' does not exist: use one of auto, exact, hnsw, ivf-pq, kdtree\."
+    ):
         index.build(GALLERY, path, "best")
     side = path.with_suffix(".json")
     for kind in ("best", None, ["kdtree"]):

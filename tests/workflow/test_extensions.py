@@ -113,12 +113,14 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     results = place.folder / "results"
     tables = [results / f"evaluation/{method}/neighbours.csv" for method in ("near", "siamese")]
     before = [path.read_bytes() for path in tables]
-    place.configure(SETTINGS | {"index": {"kind": "exact"}})
+    # One method has an index of another kind, an approximate one, which is measured.
+    place.configure(SETTINGS | {"index": {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}})
     done = place.run()
     assert done.status == 0, done.output
-    assert done.rules["index"] == 3
+    assert (done.rules["index"], done.rules["index_2"], done.rules["index_quality"]) == (2, 1, 1)
     assert [path.read_bytes() for path in tables] == before
     assert sorted(path.name for path in (results / "index").iterdir()) == [
-        *("dinov2.json", "near.json", "siamese.json")
+        *("dinov2.json", "near.faiss", "near.json", "near.quality.json", "siamese.json")
     ]
+    assert json.loads((results / "index/near.quality.json").read_text())["recall_at_10"] == 1
     extension.python(place.checkout, INSPECT, str(results))

@@ -184,7 +184,23 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     # Other first weights: a training that so small a collection leaves at its first weights gives another network.
     trained["seed"] = 1
     workplace.configure(settings)
-    assert workplace.run().rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
+    again = workplace.run()
+    assert again.rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
+    told = re.search(r"This run trains trained \(last time [0-9.]+ s\)\. To keep a trained network", again.output)
+    assert told and told.start() < again.output.index("rule train")
+
+    # A frozen network is kept when the split changes; another network than the row says is refused.
+    workplace.configure(settings | {"split": {"seed": 5}})
+    assert "rule train:" in workplace.run("--dry-run").output
+    trained["freeze"] = True
+    workplace.configure(settings | {"split": {"seed": 5}})
+    planned = workplace.run("--dry-run").output
+    assert "rule train:" not in planned
+    assert "rule split:" in planned
+    assert "Frozen, so not trained again, whatever has changed: trained." in planned
+    trained["size"] = 64
+    workplace.configure(settings)
+    assert "encoders.trained is frozen, but" in workplace.run("--dry-run").output
 
 
 def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:

@@ -14,7 +14,7 @@ from cbir.features.chains import chains, name_of
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
-from cbir.results import FEATURES, NETWORK_ABOUT, SPLIT, TRANSFORM, Results, read_object
+from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT, SPLIT, TRANSFORM, Results, read_object
 from cbir.retrieval import index
 from cbir.retrieval.indexes import REGISTRY as INDEXES
 
@@ -163,3 +163,29 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
         f"{path} has other counts than the index beside it",
     )
     found.fits.append(f"{FEATURES.format(method=names['method'], split=results.gallery)} (features_sha256)")
+
+
+def index_quality(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the index, the stores it was measured with, and its own figures."""
+    measured = read_object(path)
+    method = names["approximate"]
+    found.count = f"recall@10 {measured['recall_at_10']:.4f} with {measured['queries']:,} queries"
+    found.source = {key: measured[key] for key in ("kind", "factory", "parameter", "effort", "least_recall")}
+    found.rows = pd.DataFrame(measured["tried"])
+    index.read(results.path(INDEX_ABOUT, method=method), results.store(method, results.gallery), path)
+    found.fits.append(f"{method}.json (file_sha256)")
+    for split, digest in measured["features_sha256"].items():
+        store_path = results.path(FEATURES, method=method, split=split)
+        found.require(
+            results.store(method, split).about["features_sha256"] == digest,
+            f"{FEATURES.format(method=method, split=split)} (features_sha256)",
+            f"{path} was measured with other vectors than {store_path} holds",
+        )
+    best = {"effort": measured["effort"], **{key: measured[key] for key in measured if key.startswith("recall_at_")}}
+    found.require(
+        bool(measured["tried"])
+        and measured["tried"][-1] == best
+        and all(0 <= value <= 1 for key, value in best.items() if key != "effort"),
+        "itself",
+        f"{path} has other figures than it says it tried",
+    )

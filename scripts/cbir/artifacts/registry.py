@@ -32,6 +32,14 @@ class Kind:
     folder: bool = False
 
 
+def _index_files() -> dict[str, str]:
+    """Return the labels of the kinds of index whose files have each suffix."""
+    labels: dict[str, list[str]] = {}
+    for kind in INDEXES.values():
+        labels.setdefault(kind.SUFFIX, []).append(kind.LABEL)
+    return {suffix: " or ".join(names) for suffix, names in labels.items() if suffix}
+
+
 # The first that matches counts.
 KINDS = (
     Kind(results.IMAGES, "the usable images of the collection", collection.images),
@@ -63,14 +71,10 @@ KINDS = (
     Kind(results.FEATURES, "a feature store: a method's vectors of a split", features.feature_store),
     Kind(results.TRANSFORM, "what a derived method was fitted to, on the gallery alone", features.transform),
     *(
-        Kind(
-            results.INDEX.replace(".{ending}", kind.SUFFIX),
-            f"an index over the gallery: {kind.LABEL}",
-            features.index_file,
-        )
-        for kind in INDEXES.values()
-        if kind.SUFFIX
+        Kind(results.INDEX.replace(".{ending}", suffix), f"an index over the gallery: {labels}", features.index_file)
+        for suffix, labels in _index_files().items()
     ),
+    Kind(results.INDEX_QUALITY, "what an approximate index misses, and its times", features.index_quality),
     Kind(results.INDEX_ABOUT, "what an index was built from", features.index_about),
     Kind(results.SUMMARY, "the figures of a method", evaluation.summary),
     Kind(results.METHOD_CATEGORIES, "the figures of each category, best F1 first", evaluation.categories),

@@ -56,7 +56,7 @@ def evaluate(
     gallery: FeatureStore,
     queries: FeatureStore,
     categories: list[str],
-    index: Index,
+    index: Index | None,
     *,
     k: int,
     neighbours: int,
@@ -80,7 +80,8 @@ def evaluate(
         gallery: the features that are searched, those of train mostly.
         queries: those of test; the same object as ``gallery`` where a collection is searched by its own images.
         categories: the name of each label, which may name several categories, see `cbir.collection.categories`.
-        index: the gallery's, which must agree with the exact search on a sample of the queries.
+        index: the gallery's, which must agree with the exact search on a sample of the queries; None for an approximate
+            one, which may miss some of the nearest. The rankings are exact either way.
         k: neighbours that vote, and results that the metrics "at k" look at.
         neighbours: how many neighbours of each query are listed.
         worst_images: test images of the worst category looked at closely (the seed chooses which).
@@ -134,10 +135,11 @@ def evaluate(
     values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
     first = np.full(len(queries.features), np.nan)
     by_setup = {name: _Setup(len(queries.features)) for name in setups or {}}
-    checked = _Checked(index, queries, listed, seed)
+    checked = None if index is None else _Checked(index, queries, listed, seed)
     progress = Progress("queries ranked", len(queries.features))
     for rows, ranked in exact.rankings(queries.features, gallery.features, block_bytes):
-        checked.keep(rows, ranked, gallery)
+        if checked is not None:
+            checked.keep(rows, ranked, gallery)
         for name, setup in by_setup.items():
             setup.measure(rows, (setups or {})[name].judge(rows, ranked)[1])
         order, relevance = judged.judge(rows, ranked)
@@ -149,7 +151,8 @@ def evaluate(
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
         progress.advance(len(order))
-    checked.require_agreement()
+    if checked is not None:
+        checked.require_agreement()
 
     near = gallery.label[places[:, :k]]
     predicted = majority_of_several(near, relevant.has) if relevant.several else majority_vote(near)

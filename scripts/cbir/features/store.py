@@ -114,12 +114,13 @@ def _versions() -> dict[str, str]:
     return {name: installed for name, installed in found.items() if installed is not None}
 
 
-def read(path: str | Path, method: str | None = None) -> FeatureStore:
+def read(path: str | Path, method: str | None = None, mapped: bool = False) -> FeatureStore:
     """Read a feature store into memory.
 
     Args:
         path: the HDF5 file.
         method: the method it must be of.
+        mapped: leave the vectors in the file, as an array that reads the rows that are asked for. They are not checked.
 
     Raises:
         InputError: when the file is missing, damaged, lacks a part, holds values that are not finite, does not have the
@@ -131,13 +132,23 @@ def read(path: str | Path, method: str | None = None) -> FeatureStore:
         # Checked before anything is read, because texts take more memory as Python objects than bytes in the file.
         if {len(label), len(image_id), len(sha256)} != {len(features)}:
             raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
-        store = FeatureStore(features[:], texts(image_id), label[:], texts(sha256), about)
+        vectors = _mapped(path, features) if mapped else features[:]
+        store = FeatureStore(vectors, texts(image_id), label[:], texts(sha256), about)
+    if mapped:
+        return store
     rows = len(store.features)
     if hashlib.sha256(np.ascontiguousarray(store.features).data).hexdigest() != store.about.get("features_sha256"):
         raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
     if not all(np.isfinite(block).all() for block in np.array_split(store.features, rows // 1024 + 1)):
         raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
     return store
+
+
+def _mapped(path: str | Path, features: h5py.Dataset) -> NDArray[np.float32]:
+    # `dataset` has seen to it that the values are stored in one piece that ends within the file.
+    if not features.size:
+        return np.empty(features.shape, np.float32)
+    return np.memmap(path, features.dtype, "r", features.id.get_offset(), features.shape)
 
 
 def about(path: str | Path, method: str | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from cbir.feedback.refinement import Refinement, Round, as_json
 from cbir.feedback.rounds import Gallery, RoundResult
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
 from cbir.files.hdf5 import write_attributes
+from cbir.retrieval.index import Index
 
 SHOWN_RESULTS = 10
 """Results of a round that pictures show; a refinement may have a thousand."""
@@ -31,9 +32,9 @@ GAIN_COLUMNS = [
 """Columns of the table of what a simulated user's judgements gain, see `cbir.feedback.simulation.Gain.mean`."""
 
 
-def gallery(store: FeatureStore, categories: Sequence[str]) -> Gallery:
+def gallery(store: FeatureStore, categories: Sequence[str], index: Index | None = None) -> Gallery:
     """Return a method's train features as the gallery of a search; ``categories`` holds the name of each label."""
-    return Gallery(store.features, [str(name) for name in store.image_id], names_of(store.label, categories))
+    return Gallery(store.features, [str(name) for name in store.image_id], names_of(store.label, categories), index)
 
 
 def record(

@@ -19,6 +19,7 @@ from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files import threads
 from cbir.files.errors import InputError
 from cbir.retrieval.exact import Features, Vector, squared_distances
+from cbir.retrieval.index import Index
 
 _NOTHING = np.empty(0, dtype=np.intp)
 
@@ -31,6 +32,8 @@ class Gallery:
         features: (n, d) float32 or float64, row i of image i.
         image_ids: n distinct ids.
         categories: n category names.
+        index: an approximate one, which finds the results of the plain query; None compares all images. Its features
+            may lie in a file, and are taken to be finite.
 
     Raises:
         ValueError: when the three differ in length or the features are not finite.
@@ -39,12 +42,13 @@ class Gallery:
     features: Features
     image_ids: Sequence[str]
     categories: NDArray[np.str_]
+    index: Index | None = None
     row_of: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or not len(self.features) == len(self.image_ids) == len(self.categories):
             raise ValueError("a gallery needs one feature vector, image_id and category an image")
-        if not np.isfinite(self.features).all():
+        if self.index is None and not np.isfinite(self.features).all():
             raise ValueError("a gallery's features must be finite")
         object.__setattr__(self, "row_of", {image_id: row for row, image_id in enumerate(self.image_ids)})
 
@@ -68,7 +72,8 @@ class RoundResult:
     Attributes:
         number: 0 for the plain query, then 1, 2, ...
         vector: float64 (d,), the query vector that was searched with.
-        order: gallery rows, closest first: the whole gallery but the query itself. With ``Search.judged_first``, images
+        order: gallery rows, closest first: the whole gallery but the query itself, or what an index found for the plain
+            query. With ``Search.judged_first``, images
             judged relevant before all others, and none that was judged irrelevant.
         image_ids: (k,) the results; fewer where the order is shorter.
         of_category: bool (k,), whether each result is of the query's category; None when that is not known.
@@ -171,7 +176,15 @@ class Search:
     def start(self) -> RoundResult:
         """Return round 0: the gallery by its distance to the plain query."""
         ranking = Near(self.gallery.features, self.vector)
-        return self._result(0, ranking, ranking.order, _NOTHING, _NOTHING)
+        return self._result(0, ranking, self._nearest(ranking), _NOTHING, _NOTHING)
+
+    def _nearest(self, ranking: Near) -> Rows:
+        """Return the gallery in its order, or as much of it as is shown, where an index finds that."""
+        if self.gallery.index is None:
+            return ranking.order
+        # One more than is shown, for the query itself.
+        _, rows = self.gallery.index.search(self.vector[None], min(self.k + 1, self.gallery.index.rows))
+        return rows[0]
 
     def judge(self, previous: RoundResult, judgements: Round) -> RoundResult:
         """Return the round after ``previous``, whose results ``judgements`` refer to.

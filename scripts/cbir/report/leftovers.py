@@ -4,7 +4,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cbir.files.atomic import replaced_name
-from cbir.results import ENCODED_OUTSIDE, ENCODED_PART, FILES, JOBS, OF_LABELS, OF_PROTOCOLS, OF_SEVERAL_METHODS, match
+from cbir.results import (
+    ENCODED_OUTSIDE,
+    ENCODED_PART,
+    FILES,
+    INDEX,
+    JOBS,
+    OF_LABELS,
+    OF_PROTOCOLS,
+    OF_SEVERAL_METHODS,
+    match,
+)
 
 # The first that matches counts.
 _PATTERNS = (
@@ -33,6 +43,7 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
         asked: what the wildcards of `cbir.results` may stand for; those that it does not list may stand for anything.
             ``labels`` is empty where the images have none.
             ``protocol``: which of `cbir.results.OF_PROTOCOLS` there are.
+            Methods may have several kinds of index, so ``stored``, if given, lists the names of their files.
         endings: those of the files of all kinds of index.
 
     Returns:
@@ -66,5 +77,7 @@ def _is_left_over(name: str, asked: Mapping[str, Collection[str]], endings: Coll
     for pattern in _PATTERNS:
         values = match(pattern, name)
         if values is not None and values.get("ending") in (None, *endings):
+            if pattern == INDEX and "{method}.{ending}".format(**values) not in asked.get("stored", [Path(name).name]):
+                return True
             return any(value not in asked[wildcard] for wildcard, value in values.items() if wildcard in asked)
     return False

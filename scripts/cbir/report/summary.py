@@ -7,9 +7,26 @@ from typing import Any
 
 from cbir.collection.categories import singles
 from cbir.files.printable import printable
+from cbir.report.benchmarks import seconds
+from cbir.report.filters import duration
 from cbir.results import CONFIGURATION, REJECTED, REPORT, SUMMARY, SUSPECTS, Results
 
 _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
+
+
+def trainings(benchmarks: Mapping[str, Path]) -> str:
+    """Return the sentence before a run that trains networks: which, and how long each took the last time.
+
+    Args:
+        benchmarks: Snakemake's file of times of each training, by encoder; those of a first training are not there.
+    """
+    told = []
+    for name, path in sorted(benchmarks.items()):
+        took = seconds(path)
+        told.append(name if took is None else f"{name} (last time {duration(took)})")
+    again = any(path.is_file() for path in benchmarks.values())
+    advice = " To keep a trained network when images are added, set encoders.NAME.freeze to true." if again else ""
+    return f"This run trains {', '.join(told)}.{advice}"
 
 
 def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any]], dict[str, str]]) -> str:

@@ -1,7 +1,7 @@
 """The index of a method: one of the kinds in `cbir.retrieval.indexes` over its gallery, and a side file about it."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.files.tables import read_json, write_json
-from cbir.retrieval.indexes import REGISTRY
+from cbir.retrieval import exact
+from cbir.retrieval.indexes import REGISTRY, is_approximate
+
+# Place among the values of an approximate kind's search parameter: efSearch 64, nprobe 4.
+_USUAL_STEP = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +28,24 @@ class Index:
     Attributes:
         kind: its name in `cbir.retrieval.indexes`.
         held: what that kind's ``build`` or ``open`` returned.
-        rows: how many images it holds.
-        dimension: how many features each has.
+        features: (n, d) what it was built over; an approximate kind's candidates are compared by them.
+        effort: the value of an approximate kind's search parameter; None for a kind that misses nothing.
     """
 
     kind: str
     held: Any
-    rows: int
-    dimension: int
+    features: NDArray[Any]
+    effort: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many images it holds."""
+        return len(self.features)
+
+    @property
+    def dimension(self) -> int:
+        """How many features each has."""
+        return self.features.shape[1]
 
     @property
     def label(self) -> str:
@@ -40,9 +54,37 @@ class Index:
         return label
 
     def search(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the distances and rows, both (q, k), of the k nearest of each query (q, d); k at most ``rows``."""
-        distances, rows = REGISTRY.get_entry(self.kind).search(self.held, queries, k)
+        """Return the distances and rows, both (q, k), of the k nearest of each query (q, d); k at most ``rows``.
+
+        An approximate kind may miss some of the nearest. The distances are exact all the same, and ties go by row.
+        """
+        entry = REGISTRY.get_entry(self.kind)
+        if self.effort is None:
+            distances, rows = entry.search(self.held, queries, k)
+            return distances, rows
+        distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
+        for place, found in enumerate(entry.candidates(self.held, queries, k, self.effort)):
+            near = found[found >= 0]
+            if near.max(initial=0) >= self.rows:
+                raise InputError("The index names images that there are none of: remove results/index and run again.")
+            if len(near) < k:
+                # A part of a graph may be cut off from the rest, and few lists may hold few rows.
+                (distances[place],), (rows[place],) = exact.nearest(queries[place : place + 1], self.features, k)
+                continue
+            exactly = exact.euclidean(queries[place], self.features[near])
+            if not np.isfinite(exactly).all():
+                raise InputError("The feature store holds values that are not finite: remove it and run again.")
+            order = np.lexsort((near, exactly))[:k]
+            distances[place], rows[place] = exactly[order], near[order]
         return distances, rows
+
+    def with_effort(self, effort: int) -> "Index":
+        """Return the same index, searched with another value of its search parameter."""
+        return replace(self, effort=effort)
+
+    def efforts(self) -> list[int]:
+        """Return the values that the search parameter of an approximate kind may have, ascending."""
+        return list(REGISTRY.get_entry(self.kind).efforts(self.held))
 
 
 def over(features: NDArray[Any], kind: str = "kdtree", **options: Any) -> Index:
@@ -51,7 +93,15 @@ def over(features: NDArray[Any], kind: str = "kdtree", **options: Any) -> Index:
     Raises:
         InputError: when there is no such kind.
     """
-    return Index(kind, REGISTRY.get_entry(kind).build(features, **options), *features.shape)
+    return _index(kind, REGISTRY.get_entry(kind).build(features, **options), features)
+
+
+def _index(kind: str, held: Any, features: NDArray[Any]) -> Index:
+    if not is_approximate(kind):
+        return Index(kind, held, features)
+    # Until it is measured which value suffices, one that misses little.
+    efforts = REGISTRY.get_entry(kind).efforts(held)
+    return Index(kind, held, features, efforts[min(_USUAL_STEP, len(efforts) - 1)])
 
 
 def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **options: Any) -> None:
@@ -77,6 +127,8 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
         "features_sha256": gallery.about["features_sha256"],
         **_versions(),
     }
+    if is_approximate(kind):
+        about |= entry.describe(index.held)
     if entry.SUFFIX:
         stored = side.with_suffix(entry.SUFFIX)
         with atomic(stored) as temporary:
@@ -85,12 +137,14 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
     write_json(side, about)
 
 
-def read(path: str | Path, gallery: FeatureStore) -> Index:
+def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = None) -> Index:
     """Return the index of a gallery.
 
     Args:
         path: the index or its side file.
         gallery: the method's train features.
+        quality: of an approximate kind, the file that says which search parameter suffices, see
+            `cbir.retrieval.quality`; None searches with a usual value.
 
     Raises:
         InputError: when a file is missing, was built over other vectors, is not what the side file describes, or cannot
@@ -113,7 +167,8 @@ def read(path: str | Path, gallery: FeatureStore) -> Index:
         if sha256_file(stored) != about.get("file_sha256"):
             raise InputError(f"The index {stored} is not the file that {side} describes: remove it and run again.")
     try:
-        return Index(kind, entry.open(stored, gallery.features, about), *gallery.features.shape)
+        index = _index(kind, entry.open(stored, gallery.features, about), gallery.features)
+        return index if quality is None else index.with_effort(_effort(Path(quality), stored, about))
     except InputError as error:
         made_by = {name: about.get(name) for name in _versions()}
         if made_by == _versions():
@@ -122,6 +177,15 @@ def read(path: str | Path, gallery: FeatureStore) -> Index:
             f"The index {stored} was built by {_in_words(made_by)}, and this is {_in_words(_versions())}: remove it "
             "and run again."
         ) from error
+
+
+def _effort(quality: Path, stored: Path, about: dict[str, Any]) -> int:
+    """Return the search parameter that was measured to suffice."""
+    measured = read_json(quality, {"effort": int, "index_sha256": str})
+    if measured["index_sha256"] != about.get("file_sha256") or not 0 < measured["effort"] < 2**31:
+        raise InputError(f"{quality} was not measured with the index {stored}: remove it and run again.")
+    effort: int = measured["effort"]
+    return effort
 
 
 def _versions() -> dict[str, str]:

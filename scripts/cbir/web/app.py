@@ -278,11 +278,14 @@ class _Pages:
             save=url_for("save", **state.arguments()),
             save_error=error,
             name=name or state.name,
-            taken=bool(name or state.name) and (self.feedback / f"{name or state.name}.json").is_file(),
+            taken=self.is_taken(name or state.name),
             saved=done,
             folder=str(self.feedback),
             results=str(library.files.folder),
         )
+
+    def is_taken(self, name: str) -> bool:
+        return saving.is_name(name) and (self.feedback / f"{name}.json").is_file()
 
     def query(self, state: State) -> _Query:
         if digest := self.held.searches.digest(state):

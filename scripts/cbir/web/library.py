@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -38,6 +38,7 @@ from cbir.results import (
     Results,
 )
 from cbir.retrieval import exact
+from cbir.retrieval.searching import searched
 from cbir.web.state import State, image_key
 
 # Test images first: the gallery does not hold them, so they are the fairer queries.
@@ -143,6 +144,31 @@ class Method:
         return np.sort(exact.nearest(sample, self.gallery.features, k)[0][:, -1])
 
 
+class Vectors(Mapping[str, NDArray[np.float32]]):
+    """The vectors of several feature stores by image_id; they stay where the stores have them."""
+
+    def __init__(self, stores: Sequence[FeatureStore]) -> None:
+        self._stores = stores
+        self._row = {
+            str(image_id): (number, row)
+            for number, held in enumerate(stores)
+            for row, image_id in enumerate(held.image_id)
+        }
+
+    def __getitem__(self, image_id: str) -> NDArray[np.float32]:
+        number, row = self._row[image_id]
+        return self._stores[number].features[row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._row
+
+
 class Library:
     """A run's results.
 
@@ -228,10 +254,11 @@ class Library:
 
     def _method(self, name: str) -> Method:
         stores: dict[str, FeatureStore] = {}
+        held, index = searched(self.files, name)
         for split in _SPLITS:
             path = self.files.path(FEATURES, method=name, split=split)
             if path.exists():
-                stores[split] = self.files.store(name, split)
+                stores[split] = held if split == self.files.gallery else self.files.store(name, split)
                 self._read[path] = _stamp(path)
                 unknown = next((image_id for image_id in stores[split].image_id if image_id not in self.images), None)
                 if unknown is not None:
@@ -239,18 +266,13 @@ class Library:
                         f"{path} holds the image {unknown!r}, which is not in the collection's images.csv: "
                         "run the workflow again."
                     )
-        searched = stores[self.files.gallery]
-        image_ids = [str(image_id) for image_id in searched.image_id]
+        image_ids = [str(image_id) for image_id in held.image_id]
         categories = np.array([self.images[image_id].category for image_id in image_ids], dtype=np.str_)
-        vectors = {
-            str(image_id): vector
-            for held in stores.values()
-            for image_id, vector in zip(held.image_id, held.features, strict=True)
-        }
-        gallery = Gallery(searched.features, image_ids, categories)
+        vectors = Vectors(list(stores.values()))
+        gallery = Gallery(held.features, image_ids, categories, index)
         values = {column: self._columns[column] for column in self.values}
         learned = calibration.read(self.files, name)
-        return Method(name, gallery, searched.about, vectors, learned, values, self._group)
+        return Method(name, gallery, held.about, vectors, learned, values, self._group)
 
     def read(self, image: Image) -> bytes:
         """Return the bytes of an image's file.

@@ -54,6 +54,7 @@ def check(
         # For `oneOf` report all alternatives, not the errors within one of them.
         raise InputError(_sentence(error.parent or error))
     if given is not None:
+        config = _take_as_given(config, given)
         config = _without_trainings(_choose_source(config, given), given, tell)
         config = _without_users_of_what_is_off(config, given, tell)
     complete = _complete(config, schema)
@@ -148,6 +149,26 @@ def _is_given(given: Any, *path: str) -> bool:
             return False
         given = given[name]
     return True
+
+
+def _take_as_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Let a loss and steps that are given replace those of config.yaml, with which Snakemake merges them.
+
+    Two losses would be added up, and ``choose`` would stay although the given steps leave nothing to choose.
+    """
+    config = copy.deepcopy(config)
+    for name, row in config["encoders"].items():
+        if row is None or not _is_given(given, "encoders", name, "training", "loss"):
+            continue
+        loss = given["encoders"][name]["training"]["loss"]
+        if isinstance(loss, dict):
+            row["training"]["loss"] = {key: row["training"]["loss"][key] for key in loss}
+    for name, row in config["methods"].items():
+        if row is not None and _is_given(given, "methods", name, "steps"):
+            for key in ("choose", "monitor"):
+                if not _is_given(given, "methods", name, key):
+                    row.pop(key, None)
+    return config
 
 
 def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -383,6 +404,10 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
                 "openvino."
             )
+        if row["freeze"] and row["training"] is None:
+            raise InputError(
+                f"config: encoders.{name}.freeze is true, but the encoder is not trained: take it out, or set training."
+            )
     for name, row in config["methods"].items():
         if "encoder" in row:
             _require("encoder", row["encoder"], config["encoders"], f"methods.{name}.encoder")
@@ -397,6 +422,8 @@ def _check_references(config: dict[str, Any]) -> None:
                 )
     for name in config["feedback"]["simulation"]["methods"] or []:
         _require("method", name, config["methods"], "feedback.simulation.methods")
+    for name in config["index"]["methods"]:
+        _require("method", name, config["methods"], "index.methods")
     # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
     least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:

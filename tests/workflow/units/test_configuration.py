@@ -186,7 +186,11 @@ MISTAKES = {
         {"transform": "best", "of": "siamese"},
         'methods.x.transform is "best", but must be',
     ),
-    "unknown index kind": ("index.kind", "best", 'config: index.kind is "best", but must be one of "exact", "kdtree".'),
+    "unknown index kind": (
+        "index.kind",
+        "best",
+        'config: index.kind is "best", but must be one of "auto", "exact", "hnsw", "ivf-pq", "kdtree".',
+    ),
     "unknown strategy": (
         "feedback.simulation.strategies",
         ["best"],
@@ -568,3 +572,15 @@ def test_a_path_chooses_the_source(tmp_path: Path) -> None:
     assert given({"collection": {"path": str(tmp_path / "list.csv")}})[0]["collection"]["source"] == "manifest"
     with pytest.raises(InputError, match=r"collection\.source is digits, which does not read it"):
         given({"collection": {"path": str(tmp_path), "source": "digits"}})
+
+
+def test_a_loss_and_steps_that_are_given_replace_the_shipped_ones() -> None:
+    found, _ = given({"encoders": {"finetuned": {"training": {"loss": {"supcon": 2}}}}})
+    assert found["encoders"]["finetuned"]["training"]["loss"] == {"supcon": 2}
+    found, _ = given({"encoders": {"finetuned": {"training": {"loss": "triplet"}}}})
+    assert found["encoders"]["finetuned"]["training"]["loss"] == "triplet"
+    found, _ = given({"methods": {"expanded": {"steps": ["l2"]}}})
+    assert found["methods"]["expanded"] == {"of": "pretrained", "steps": ["l2"]}
+    kept = {"steps": [{"pca": [2, 4]}], "choose": "val"}
+    found, _ = given({"methods": {"expanded": kept}})
+    assert found["methods"]["expanded"] == kept | {"of": "pretrained"}

@@ -11,6 +11,7 @@ An entry ``<name>.py`` defines:
   - ``{split}``: train, val and test, and ``{gallery}`` the one that is searched;
   - ``{encoder}``: the encoders, and ``{trained}`` those that are trained;
   - ``{method}``: the methods, and ``{simulated}`` those that the simulated user tries;
+  - ``{approximate}``: those whose index is an approximate one;
   - ``{pair}``: the pairs of methods that are compared, as ``a_vs_b``;
   - ``{comparison}``: the files that compare all methods; none if there is a single method;
   - ``{query}``: the example queries;

@@ -26,10 +26,24 @@ imported while the workflow is planned, so it imports large libraries within its
 ``search(index, queries, k)``
     Returns the Euclidean distances (q, k) float64 and rows (q, k) int64 of the k nearest of each of ``queries`` (q, d),
     nearest first; k is at most n. The evaluation compares them with the exact search.
+
+An approximate kind may miss some of the nearest. It sets ``APPROXIMATE = True`` and, in place of ``search``, defines:
+
+``candidates(index, queries, k, effort)``
+    Returns gallery rows (q, k or more) int64 for each of ``queries`` (q, d) float32, -1 where it found fewer. The exact
+    distances of these rows are computed from the features, and the k nearest are the result.
+
+``efforts(index)``
+    Returns the values of its search parameter, ascending: a higher one misses less and takes longer. The lowest that
+    reaches ``index.recall`` is used, see `cbir.retrieval.quality`.
+
+``describe(index)``
+    Returns what the side file says about the index beside the options, as plain data: ``parameter``, the name of the
+    search parameter, and what was chosen. The same features give the same values.
 """
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from cbir.files.errors import InputError
@@ -37,9 +51,17 @@ from cbir.files.registry import Registry
 
 REGISTRY = Registry(__name__, __path__[0], "index kind")
 
+# Keys of the configuration that choose a kind, and no options of one.
+_CHOOSING = ("kind", "methods")
+
+
+def is_approximate(kind: str) -> bool:
+    """Return whether a kind may miss some of the nearest."""
+    return getattr(REGISTRY.get_entry(kind), "APPROXIMATE", False)
+
 
 def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
-    """Return those of the configuration's settings that a kind of index takes.
+    """Return those of the configuration's settings that the ``build`` of a kind takes.
 
     Args:
         kind: an entry.
@@ -49,8 +71,43 @@ def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ())
     Raises:
         InputError: when there is no such kind, or it does not take an option that a person set.
     """
-    taken = ["kind", *list(inspect.signature(REGISTRY.get_entry(kind).build).parameters)[1:]]
+    _require_taken("index", given, [kind])
+    return {name: settings[name] for name in _taken(kind) if name in settings}
+
+
+def of_methods(
+    settings: Mapping[str, Any], given: Mapping[str, Any], methods: Iterable[str]
+) -> dict[str, tuple[str, dict[str, Any], float]]:
+    """Return the kind of index of each method, its options and the least recall that its search must have.
+
+    Args:
+        settings: ``index`` of the configuration, complete. A row of its ``methods`` replaces single keys for a method.
+        given: what a person set of it; the other keys have their defaults.
+        methods: all methods.
+
+    Raises:
+        InputError: when a person set an option that the kind does not take, or of the general ones none of the kinds.
+    """
+    rows = settings.get("methods", {})
+    asked = {method: {**settings, **rows.get(method, {})} for method in methods}
+    _require_taken("index", given, {row["kind"] for row in asked.values()})
+    for method, row in rows.items():
+        _require_taken(f"index.methods.{method}", row, [asked[method]["kind"]])
+    return {
+        method: (row["kind"], options(row["kind"], row), row["recall"] if is_approximate(row["kind"]) else 1.0)
+        for method, row in asked.items()
+    }
+
+
+def _require_taken(key: str, given: Collection[str], kinds: Collection[str]) -> None:
+    """Refuse an option that a person set and none of some kinds takes."""
     for name in given:
-        if name not in taken:
-            raise InputError(f"config: index.{name} is set, but index.kind {kind} does not take it: take it out.")
-    return {name: settings[name] for name in taken[1:] if name in settings}
+        if name not in _CHOOSING and not any(
+            name in _taken(kind) or (name == "recall" and is_approximate(kind)) for kind in kinds
+        ):
+            asked = " and ".join(sorted(kinds))
+            raise InputError(f"config: {key}.{name} is set, but index.kind {asked} does not take it: take it out.")
+
+
+def _taken(kind: str) -> list[str]:
+    return list(inspect.signature(REGISTRY.get_entry(kind).build).parameters)[1:]

@@ -1,0 +1,17 @@
+"""Snakemake's files of what a job took."""
+
+import csv
+from contextlib import suppress
+from pathlib import Path
+
+
+def seconds(path: Path) -> float | None:
+    """Return how long a job took; None where there is no such file, or the job was too short to be measured."""
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        for row in csv.DictReader(stream, delimiter="\t"):
+            # Of a job that was too short, Snakemake writes NA or a dash.
+            with suppress(ValueError):
+                return float(row.get("s") or "")
+    return None

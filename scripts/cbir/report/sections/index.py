@@ -1,0 +1,23 @@
+"""What approximate indexes miss, and how long they take."""
+
+from typing import Any
+
+from cbir.report.benchmarks import seconds
+from cbir.report.results import Results
+from cbir.results import BENCHMARK, INDEX_QUALITY
+
+TITLE = "Indexes"
+ORDER = 100
+INPUTS = (INDEX_QUALITY,)
+
+
+def gather(results: Results) -> dict[str, Any] | None:
+    """The measured indexes, a row a method; None where no index is approximate."""
+    rows = []
+    for name in results.names["approximate"]:
+        measured = results.json(INDEX_QUALITY, approximate=name)
+        keys = ("factory", "rows", "dimension", "queries", "k", "parameter", "effort", "least_recall", "met", "bytes")
+        recalls = {key: measured[key] for key in measured if key.startswith("recall_at_")}
+        row = {"method": name, **{key: measured[key] for key in keys}, **recalls, **measured["times"]}
+        rows.append(row | {"build_seconds": seconds(results.path(BENCHMARK.replace("{job*}", f"index/{name}")))})
+    return {"rows": rows} if rows else None

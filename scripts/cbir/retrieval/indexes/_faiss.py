@@ -1,0 +1,256 @@
+"""What the kinds of index by FAISS (Douze et al., 2024, arXiv:2401.08281) share: files, search, the choice of sizes.
+
+A file is FAISS's own: ``faiss.read_index`` opens it. FAISS is imported within functions, because it is an extra.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.files import threads
+from cbir.files.errors import InputError
+
+SUFFIX = ".faiss"
+
+FEWEST_ROWS = 10_000
+"""With fewer rows, comparing all of them takes less than a millisecond, and `auto` builds no graph."""
+LEAST_LINKS, MOST_LINKS = 8, 32
+
+# Rows that are handed to FAISS at once, where they are read from a file or converted: 64 MB of 128 float32 values.
+_BLOCK = 131_072
+# FAISS warns where k-means has fewer rows for each centroid, and takes no more than the second number.
+_LEAST_SAMPLE, _MOST_SAMPLE = 39, 64
+_SEED = 1234
+
+
+def library() -> Any:
+    """Return the module ``faiss``, which uses as many threads as the job has.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    # It tells at each import which build of it was chosen.
+    logging.getLogger("faiss.loader").setLevel(logging.ERROR)
+    try:
+        import faiss
+    except ImportError:
+        raise InputError(
+            "This kind of index needs FAISS, which is not installed: run `make extras` (or pip install faiss-cpu), or "
+            "set index.kind to kdtree or exact."
+        ) from None
+    # A setting of this thread alone.
+    faiss.omp_set_num_threads(threads.count())
+    return faiss
+
+
+def flat(features: NDArray[Any]) -> Any:
+    """Return an index that compares all rows."""
+    return _filled(library().IndexFlatL2(features.shape[1]), features)
+
+
+def hnsw(features: NDArray[Any], links: int, ef_construction: int) -> Any:
+    """Return a graph of near neighbours (HNSW: Malkov and Yashunin, 2020) that holds the vectors.
+
+    Args:
+        features: (n, d).
+        links: M, the links of a row in each layer, twice as many in the lowest.
+        ef_construction: rows that are kept while the neighbours of a new one are searched.
+    """
+    index = library().IndexHNSWFlat(features.shape[1], links)
+    index.hnsw.efConstruction = ef_construction
+    return _filled(index, features)
+
+
+def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) -> Any:
+    """Return an inverted file with product quantisation (Jegou, Douze and Schmid, PAMI 2011): short codes in lists.
+
+    Args:
+        features: (n, d).
+        lists: how many lists; None for `lists_for`.
+        code_bytes: bytes a row; None for `code_bytes_for`. It divides the dimension.
+
+    Raises:
+        InputError: when ``code_bytes`` does not divide the dimension.
+    """
+    rows, dimension = features.shape
+    # A byte of a code names one of 256 centroids, which need as many rows to be learned from.
+    if rows < 256:
+        return flat(features)
+    length = code_bytes or code_bytes_for(dimension)
+    if dimension % length:
+        raise InputError(
+            f"config: index.code_bytes is {length}, which does not divide the {dimension} values of a vector: take one "
+            f"of {', '.join(map(str, divisors(dimension)))}."
+        )
+    faiss = library()
+    count = min(lists or lists_for(rows), max(rows // _LEAST_SAMPLE, 1))
+    coarse = faiss.IndexFlatL2(dimension)
+    index = faiss.IndexIVFPQ(coarse, dimension, count, length, 8)
+    # Tables of all lists would take more memory than the codes.
+    index.use_precomputed_table = -1
+    index.cp.seed, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = _SEED, 1, _MOST_SAMPLE
+    index.pq.cp.seed, index.pq.cp.min_points_per_centroid, index.pq.cp.max_points_per_centroid = _SEED, 1, 128
+    chosen = np.random.default_rng(_SEED).permutation(rows)[: max(_MOST_SAMPLE * count, 128 * 256)]
+    index.train(np.ascontiguousarray(features[np.sort(chosen)], np.float32))
+    return _filled(index, features)
+
+
+def _filled(index: Any, features: NDArray[Any]) -> Any:
+    # A graph is the same whatever the number of threads, and another one if it is filled in other blocks.
+    for block in _blocks(features):
+        index.add(block)
+    return index
+
+
+def _blocks(features: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(features), _BLOCK):
+        yield np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
+
+
+def lists_for(rows: int) -> int:
+    """Return how many lists an inverted file has: the power of two nearest to four times the root of its rows."""
+    return int(2 ** round(math.log2(4 * math.sqrt(max(rows, 1)))))
+
+
+def divisors(dimension: int, most: int = 256) -> list[int]:
+    """Return the lengths that a code may have."""
+    return [length for length in range(1, min(dimension, most) + 1) if dimension % length == 0]
+
+
+def code_bytes_for(dimension: int, most: int = 64) -> int:
+    """Return the longest code that gives two values or more to a byte, of at most ``most`` bytes."""
+    return max((length for length in divisors(dimension, most) if 2 * length <= dimension), default=1)
+
+
+def hnsw_bytes(rows: int, dimension: int, links: int) -> int:
+    """Return the bytes of a graph: vectors, links of the lowest layer, about a link more above, places and levels."""
+    return rows * (4 * dimension + 8 * links + 4 * (links // (links - 1) + 1) + 12)
+
+
+def ivf_pq_bytes(rows: int, dimension: int, code_bytes: int) -> int:
+    """Return the bytes of an inverted file: codes, row numbers and centroids."""
+    return rows * (code_bytes + 8) + 4 * dimension * (lists_for(rows) + 256)
+
+
+def choose(rows: int, dimension: int, memory: int) -> tuple[str, int]:
+    """Choose an index for a gallery, by the rule that docs/index.md states.
+
+    Args:
+        rows: of the gallery.
+        dimension: values a row.
+        memory: bytes that the index may take.
+
+    Returns:
+        ``flat`` and 0; ``hnsw`` and its number of links; or ``ivf-pq`` and the bytes of its codes. Where not even the
+        shortest codes fit, it is these.
+    """
+    if rows < FEWEST_ROWS:
+        return "flat", 0
+    links = MOST_LINKS
+    while links >= LEAST_LINKS:
+        if hnsw_bytes(rows, dimension, links) <= memory:
+            return "hnsw", links
+        links //= 2
+    lengths = divisors(dimension, code_bytes_for(dimension))
+    return "ivf-pq", max((n for n in lengths if ivf_pq_bytes(rows, dimension, n) <= memory), default=1)
+
+
+def save(index: Any, path: Path) -> None:
+    """Write an index as FAISS does."""
+    library().write_index(index, str(path))
+
+
+def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> Any:
+    """Return the index in a file, which has the checksum that its side file states.
+
+    Raises:
+        InputError: when FAISS cannot read it, or it is no index of as many vectors of this dimension.
+    """
+    faiss = library()
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+        plain = type(index) in (faiss.IndexFlatL2, faiss.IndexHNSWFlat, faiss.IndexIVFPQ)
+        fits = plain and (index.ntotal, index.d) == features.shape and index.metric_type == faiss.METRIC_L2
+        if fits and type(index) is faiss.IndexHNSWFlat:
+            fits = _is_sound(faiss, index)
+    # FAISS raises RuntimeError, and others where numbers in the file are out of range.
+    except Exception as error:
+        raise InputError(
+            f"The index {path} cannot be read by FAISS ({_first_line(error)}): remove it and run again."
+        ) from error
+    if not fits:
+        raise InputError(f"The index {path} is not of the vectors in its feature store: remove it and run again.")
+    return index
+
+
+def _is_sound(faiss: Any, index: Any) -> bool:
+    """Return whether a graph's links lead to rows that there are, because FAISS follows them unchecked."""
+    graph, rows = index.hnsw, index.ntotal
+    places, levels, links, per_level = (
+        faiss.vector_to_array(part).astype(np.int64)
+        for part in (graph.offsets, graph.levels, graph.neighbors, graph.cum_nneighbor_per_level)
+    )
+    if len(levels) != rows or len(places) != rows + 1 or index.storage.ntotal != rows or index.storage.d != index.d:
+        return False
+    if not (levels.min(initial=1) >= 1 and levels.max(initial=1) < len(per_level) and np.all(np.diff(per_level) >= 0)):
+        return False
+    sizes = per_level[levels]
+    return bool(
+        places[0] == 0
+        and np.array_equal(np.diff(places), sizes)
+        and places[-1] == len(links)
+        and links.min(initial=-1) >= -1
+        and links.max(initial=-1) < rows
+        and 0 <= graph.entry_point < rows
+        and 0 <= graph.max_level < levels[graph.entry_point]
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[-1][:200]
+
+
+def candidates(index: Any, queries: NDArray[Any], k: int, effort: int) -> NDArray[np.int64]:
+    """Return k rows or more that may be the nearest of each query, see `cbir.retrieval.indexes`."""
+    faiss = library()
+    count, asked = k, None
+    if isinstance(index, faiss.IndexHNSWFlat):
+        # Its distances are rounded to float32: the order of the last few may be another.
+        count = k + 10
+        asked = faiss.SearchParametersHNSW(efSearch=max(effort, count))
+    elif isinstance(index, faiss.IndexIVFPQ):
+        # Distances to codes are inexact, so many more rows are compared exactly.
+        count = max(100, 4 * k, min(4 * effort, 1000))
+        asked = faiss.SearchParametersIVF(nprobe=effort)
+    else:
+        count = k + 10
+    _, rows = index.search(np.ascontiguousarray(queries, np.float32), min(count, index.ntotal), params=asked)
+    found: NDArray[np.int64] = rows
+    return found
+
+
+def efforts(index: Any) -> Sequence[int]:
+    """Return values of efSearch or nprobe, ascending; a single one where all rows are compared."""
+    faiss = library()
+    if isinstance(index, faiss.IndexHNSWFlat):
+        return [16 * 2**step for step in range(8)]
+    if isinstance(index, faiss.IndexIVFPQ):
+        return [2**step for step in range(index.nlist.bit_length() - 1)] + [index.nlist]
+    return [1]
+
+
+def describe(index: Any) -> dict[str, Any]:
+    """Return what was built, as plain data."""
+    faiss = library()
+    about: dict[str, Any] = {"faiss": faiss.__version__, "factory": "Flat", "parameter": None}
+    if isinstance(index, faiss.IndexHNSWFlat):
+        links = index.hnsw.nb_neighbors(1)
+        about |= {"factory": f"HNSW{links}", "parameter": "efSearch"}
+    elif isinstance(index, faiss.IndexIVFPQ):
+        about |= {"factory": f"IVF{index.nlist},PQ{index.pq.M}", "parameter": "nprobe"}
+    return about

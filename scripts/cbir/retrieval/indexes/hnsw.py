@@ -1,0 +1,19 @@
+"""A graph of near neighbours by FAISS: fast, with a known recall, in more memory than the vectors take."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cbir.retrieval.indexes import _faiss
+
+LABEL = "HNSW graph"
+SUFFIX = _faiss.SUFFIX
+APPROXIMATE = True
+
+save, open = _faiss.save, _faiss.open
+candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.describe
+
+
+def build(features: NDArray[Any], *, links: int, ef_construction: int) -> Any:
+    """Return the graph; ``links`` is M, ``ef_construction`` the rows kept in the search for a new one's neighbours."""
+    return _faiss.hnsw(features, links, ef_construction)

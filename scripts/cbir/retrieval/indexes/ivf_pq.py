@@ -1,0 +1,19 @@
+"""An inverted file with product quantisation by FAISS: a tenth of the memory of the vectors, and less."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cbir.retrieval.indexes import _faiss
+
+LABEL = "inverted file (IVF-PQ)"
+SUFFIX = _faiss.SUFFIX
+APPROXIMATE = True
+
+save, open = _faiss.save, _faiss.open
+candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.describe
+
+
+def build(features: NDArray[Any], *, lists: int | None, code_bytes: int | None) -> Any:
+    """Return the inverted file; None lets the number of lists and the bytes of a code follow from the gallery."""
+    return _faiss.ivf_pq(features, lists, code_bytes)
