@@ -13,7 +13,9 @@ from cbir.web.state import image_key
 
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 PATHS = ["/", "/search?method=tiny&query=sea/6.png", "/thumbnails/{}.webp", "/static/web.js", "/report.css", "/nowhere"]
-WRITES = ["/save?method=tiny&query=sea/6.png&k=2&rounds=r{}", "/upload"]
+PATHS += ["/look/{}?method=tiny&query=sea/6.png", "/methods?method=tiny&query=sea/6.png", "/part/{}", "/open/x"]
+PATHS += ["/pictures/{}.webp", "/originals/{}", "/review/labels", "/review/rejected"]
+WRITES = ["/save?method=tiny&query=sea/6.png&k=2&rounds=r{}", "/upload", "/local", "/delete", "/decide?of=labels"]
 
 
 @pytest.fixture

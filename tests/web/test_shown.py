@@ -79,6 +79,33 @@ def test_results_end_at_the_largest_distance(detailed: FlaskClient) -> None:
     assert detailed.get(f"{ALL}&within=x").status_code == 400
 
 
+def test_an_index_that_finds_the_first_few_is_asked_for_more(library: Library, tmp_path: Path, monkeypatch) -> None:
+    whole = visitor(create_app(library, tmp_path))
+    addresses = [SEARCH, f"{SEARCH}&in-category=apple", f"{ALL}&within=3", f"{ALL}&in-category=leaf"]
+    expected = [distances(whole.get(address).text) for address in addresses]
+    method = library.methods["tiny"]
+    asked = []
+
+    class Index:
+        rows = len(method.gallery.image_ids)
+
+        def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            asked.append(k)
+            gaps = np.linalg.norm(method.gallery.features.astype(float) - queries[0], axis=1)
+            order = np.argsort(gaps, kind="stable")[:k]
+            return gaps[order][None], order[None]
+
+    monkeypatch.setattr("cbir.web.searches._MORE", (9, 12))
+    object.__setattr__(method.gallery, "index", Index())
+    short = visitor(create_app(library, tmp_path))
+    assert [distances(short.get(address).text) for address in addresses] == expected
+    assert len(expected[1]) == 4 and len(expected[3]) == 6
+    # A plain search asks once, for one more than it shows.
+    asked.clear()
+    short.get(SEARCH.replace("sea/6", "leaf/6"))
+    assert asked == [5]
+
+
 def test_near_duplicates_are_one_result_with_a_count(detailed: FlaskClient, library: Library) -> None:
     order = ranked(library)
     copies = {"sea/0.png", "sea/1.png", "sea/2.png"}

@@ -141,6 +141,19 @@ def test_one_train_image_added(workplace: Workplace) -> None:
     assert encoded(run.output) == 1
 
 
+def test_corrections_apply_and_what_was_found_right_reruns_nothing(workplace: Workplace) -> None:
+    file, table = workplace.folder / "corrections/folder.csv", "results/collection/images.csv"
+    file.parent.mkdir()
+    file.write_text("image_id,verdict,category\nsea/1.png,right,\n")
+    assert workplace.run(table).rules == {}
+    photograph = (workplace.folder / "collection/sea/1.png").read_bytes()
+    file.write_text("image_id,verdict,category\nsea/1.png,move,leaf\nsea/2.png,exclude,\n")
+    assert workplace.run(table).rules == {"collect": 1}
+    images = pd.read_csv(workplace.folder / table).set_index("image_id")["category"]
+    assert images["sea/1.png"] == "leaf" and "sea/2.png" not in images
+    assert (workplace.folder / "collection/sea/1.png").read_bytes() == photograph
+
+
 def test_another_split_encodes_nothing(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"split": {"seed": 1}})
     rules = workplace.run().rules

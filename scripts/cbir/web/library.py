@@ -105,7 +105,7 @@ class Method:
         """
         if self.calibration is None or not self.calibration.neighbours:
             return None
-        distances, (rows,) = exact.nearest(vector[None], self.gallery.features, self.calibration.neighbours + 1)
+        distances, (rows,) = self.nearest(vector[None], self.calibration.neighbours + 1)
         other = [self.gallery.image_ids[row] != image_id for row in rows]
         return self.calibration.novelty(distances[0][other])
 
@@ -141,7 +141,12 @@ class Method:
         step = math.ceil(len(held) / _SAMPLE)
         sample = np.stack([self.vectors[image_id] for image_id in held[::step]])
         k = min(1 if outside else 2, len(self.gallery.image_ids))
-        return np.sort(exact.nearest(sample, self.gallery.features, k)[0][:, -1])
+        return np.sort(self.nearest(sample, k)[0][:, -1])
+
+    def nearest(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return distances and rows of the k nearest of the gallery, each (n, k); by its index if it has one."""
+        index = self.gallery.index
+        return exact.nearest(vectors, self.gallery.features, k) if index is None else index.search(vectors, k)
 
 
 class Vectors(Mapping[str, NDArray[np.float32]]):

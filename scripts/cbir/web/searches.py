@@ -1,6 +1,7 @@
 """The results of every round of a search, from its address."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -19,6 +20,8 @@ from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
 
 # Rounds of recent searches are kept for a step back or one more flag.
 _KEPT = 128
+# How many images an index is asked for where the first ones are not those that are shown, before all are compared.
+_MORE = (512, 4096)
 # Nearest images whose categories answer what an unknown image shows.
 _VOTERS = 10
 # A nearest image further away than that of this share of known images is far.
@@ -144,7 +147,30 @@ class Searches:
             if column not in held.columns:
                 raise InputError(f"The images have no column {column!r} to choose by: leave this filter out.")
             admitted &= held.columns[column] == value
-        order = result.order[admitted[result.order]]
+        picked: list[int] = []
+        for order in self._orders(held, result, state):
+            picked = self._first(held, result, state, order[admitted[order]])
+            if len(picked) == state.k:
+                break
+        return np.array(picked, np.intp)
+
+    def _orders(self, held: Method, result: RoundResult, state: State) -> Iterator[Rows]:
+        """Yield a round's order; where an index found only its beginning, more and more of it, and at last all."""
+        yield result.order
+        index = held.gallery.index
+        if index is None or result.number > 0:
+            return
+        own = held.gallery.row_of.get(state.query or "", -1) if state.box is None else -1
+        for count in _MORE:
+            if count < index.rows:
+                (distances,), (rows,) = index.search(result.vector[None], count)
+                yield rows[rows != own]
+                if state.within is not None and distances[-1] > state.within:
+                    return
+        yield result.ranking.order[result.ranking.order != own]
+
+    def _first(self, held: Method, result: RoundResult, state: State, order: Rows) -> list[int]:
+        """Return the first k rows of an order that are near enough, one of each group of near-duplicates."""
         picked: list[int] = []
         groups = set[int]()
         # In blocks, because the first few hold what is shown.
@@ -158,14 +184,14 @@ class Searches:
                 groups.add(int(held.groups[row]))
                 picked.append(row)
                 if len(picked) == state.k:
-                    return np.array(picked, np.intp)
-        return np.array(picked, np.intp)
+                    return picked
+        return picked
 
     def answer(self, state: State) -> Answer:
         """Return what the images nearest to the query say of it, whatever is filtered; errors as in `results`."""
         held = self._library.methods[state.method]
         result = self._round(self._key(state), ())
-        asked = replace(state.unfiltered(), k=min(_VOTERS, len(result.order)), copies=False)
+        asked = replace(state.unfiltered(), k=min(_VOTERS, len(held.gallery.image_ids)), copies=False)
         rows = self._pick(held, result, asked)
         votes = Counter(held.gallery.categories[rows].tolist()).most_common()
         nearest = float(np.sqrt(squared_distances(held.gallery.features[rows[:1]], result.vector))[0])
