@@ -119,6 +119,8 @@ def test_errors_are_filtered(chromium: Browser, report: Path) -> None:
         errors.get_by_label("Category").select_option("dog")
         expect(shown).to_have_text("2 shown")
         expect(errors.locator(".error:visible")).to_have_count(2)
+        # Nothing stands where the others are.
+        assert errors.locator('[id="errors.one.0"]').evaluate("one => one.offsetHeight") == 0
         errors.get_by_label("taken for").select_option("dog")
         expect(shown).to_have_text("0 shown")
         errors.get_by_role("button", name="Show all").click()
