@@ -25,6 +25,7 @@ from cbir.collection.columns import (
     HASHES_COLUMNS,
     IMAGE_COLUMNS,
     NEAR_DUPLICATE_COLUMNS,
+    NOTE_COLUMNS,
     REJECTED_COLUMNS,
     SPLIT_COLUMNS,
 )
@@ -71,6 +72,7 @@ def make(counts: dict[str, int]) -> None:
     write_json("encoders/pretrained.json", {"encoder": METHOD, "weights": "imagenet", "dimension": VALUES})
     for name, columns in {
         "rejected": REJECTED_COLUMNS,
+        "notes": NOTE_COLUMNS,
         "hashes": HASHES_COLUMNS,
         "near_duplicates": NEAR_DUPLICATE_COLUMNS,
         "suspects": SUSPECT_COLUMNS,
@@ -81,7 +83,7 @@ def make(counts: dict[str, int]) -> None:
 def jobs() -> dict[str, dict]:
     """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
     index = {"stored": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
-    train, test = f"features/{METHOD}/train.h5", f"features/{METHOD}/test.h5"
+    train, val, test = (f"features/{METHOD}/{split}.h5" for split in ("train", "val", "test"))
     none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source", "approximate")
     names = {"split": ["train", "test"], "encoder": [METHOD], "method": [METHOD], **{name: [] for name in none}}
     params = {"names": names, "config": SETTINGS, "asked": names | {"outside": [], "derived": []}}
@@ -92,7 +94,7 @@ def jobs() -> dict[str, dict]:
             "params": {"kind": "kdtree", "options": json.dumps({"leafsize": SETTINGS["index"]["leafsize"]})},
         },
         "evaluate": {
-            "input": {"categories": "names.json", "train": train, "test": test, "about": index["about"]},
+            "input": {"categories": "names.json", "train": train, "val": val, "test": test, "about": index["about"]},
             "output": EVALUATION,
             "params": {"settings": json.dumps(SETTINGS["evaluation"])},
         },
@@ -143,7 +145,7 @@ def main(gallery: int, queries: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 4:
         if sys.argv[1] == "make":
-            make({"train": int(sys.argv[2]), "test": int(sys.argv[3])})
+            make({"train": int(sys.argv[2]), "val": int(sys.argv[3]), "test": int(sys.argv[3])})
         else:
             work(sys.argv[1])
         print(peak_mb())

@@ -35,14 +35,22 @@ def project(features: NDArray[np.float32], kind: Kind) -> tuple[NDArray[np.float
 
 def _components(features: NDArray[np.float32], most: int) -> tuple[NDArray[np.float64], float | None]:
     """Return the first principal components, at least two columns, and the share of the variance of all of them."""
-    from sklearn.decomposition import PCA
-
     centred = features - features.mean(axis=0, dtype=np.float64)
-    if not centred.any():
+    whole = float(np.square(centred).sum())
+    if not whole:
         return np.zeros((len(features), 2)), None
-    # Exact decomposition of 2,000 images with 2,560 values takes three seconds, this one a sixteenth of one.
-    found = PCA(min(most, *features.shape), svd_solver="randomized", random_state=0)
-    coordinates = found.fit_transform(centred)
+    if most < min(features.shape):
+        # Here, so that whoever draws no map waits for no import. Lanczos' iterations take a thirtieth of the time of an
+        # exact decomposition of 1,500 images with 2,560 values; they begin at the same place each time.
+        from scipy.sparse.linalg import svds
+
+        left, values, _ = svds(centred, k=most, v0=np.ones(min(features.shape)))
+        left, values = left[:, ::-1], values[::-1]
+    else:
+        left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    coordinates = (left * values)[:, :most]
+    # The sign is free: the largest one is positive.
+    coordinates *= np.sign(coordinates[np.abs(coordinates).argmax(axis=0), np.arange(coordinates.shape[1])])
     padded = np.zeros((len(features), max(2, coordinates.shape[1])))
     padded[:, : coordinates.shape[1]] = coordinates
-    return padded, float(found.explained_variance_ratio_.sum())
+    return padded, float(np.square(values[:most]).sum() / whole)

@@ -30,7 +30,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader([FOLDER / "templates", FOLDER / "sections"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+        finalize=lambda value: printable(value) if type(value) is str and not value.isprintable() else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

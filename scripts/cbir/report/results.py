@@ -53,7 +53,8 @@ class Results(results.Results):
         self.splits = {name: self.split(name) for name in names["split"]}
         methods = (Method(name, self.json(SUMMARY, method=name) if self.labelled else {}) for name in names["method"])
         self.methods = sorted(methods, key=_order)
-        self._by_id = self.images.set_index("image_id")
+        columns = ["image_id", "path", "category"]
+        self._known = {row[0]: row[1:] for row in self.images[columns].itertuples(index=False, name=None)}
         self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
         self.thumbnails = Thumbnails(self.images)
         self._places = {name: place for place, name in enumerate(sorted(set(self.images["category"])))}
@@ -76,9 +77,8 @@ class Results(results.Results):
 
         Its ``category`` is empty where images have none, and None where it is not ``inside`` the collection.
         """
-        inside = image_id in self._by_id.index
-        path = self._by_id.at[image_id, "path"] if inside else image_id
-        category = str(self._by_id.at[image_id, "category"]) if inside else None
+        inside = image_id in self._known
+        path, category = self._known.get(image_id, (image_id, None))
         name = PurePosixPath(image_id).name
         found = {"image_id": image_id, "name": name, "inside": inside, "category": category}
         return {**found, "picture": self._picture(path), **more}
@@ -94,7 +94,7 @@ class Results(results.Results):
             more: further values of the card.
         """
         thumbnail = self.thumbnails.ask(image_id, large)
-        name, category = PurePosixPath(image_id).name, str(self._by_id.at[image_id, "category"])
+        name, category = image_id.rpartition("/")[2], self._known[image_id][1]
         return {"image_id": image_id, "name": name, "category": category, "thumbnail": thumbnail, **more}
 
     def anchor(self, method: str, category: str, taken_for: str | None = None) -> str:

@@ -6,8 +6,8 @@ from cbir.report import pictures
 
 SIDE, FEWER_SIDE, LARGE_SIDE = 128, 96, 256
 """Pixels of a picture's longer side: usually, where there are many, and where it may be seen large."""
-MANY, MOST, MOST_LARGE = 3000, 6000, 600
-"""From how many pictures they are smaller, how many there are at most, and how many large ones: about 15 MB in all."""
+MANY, MOST, MOST_LARGE = 2500, 4500, 400
+"""From how many pictures they are smaller, how many there are at most, and how many large ones: about 17 MB in all."""
 
 
 class Thumbnails:
@@ -42,13 +42,13 @@ class Thumbnails:
         return "\n".join(
             f".i{place}{_rule(self._picture(image_id, large if image_id in self._large else side))}"
             if place < MOST
-            else f'.i{place}::before{{content:"not in this file"}}'
+            else f'.i{place}::before{{content:"left out: too many pictures"}}'
             for image_id, place in self._places.items()
         )
 
     def _picture(self, image_id: str, side: int) -> str:
         path, width, height = self._files[image_id]
-        return pictures.picture(path, side, (int(width), int(height)))
+        return pictures.picture(path, side, (int(width), int(height)), "JPEG")
 
 
 def _rule(picture: str) -> str:

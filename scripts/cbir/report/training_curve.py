@@ -51,8 +51,8 @@ def plot_history(history_csv: str | Path, svg_path: str | Path, title: str = "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         # Room around the first and the last point, and above the highest one.
         axes.set_xlim(first - room, last + room)
-        drawn = values.to_numpy(np.float64)
-        highest = float(np.max(drawn, where=np.isfinite(drawn), initial=0))
+        finite = values.to_numpy()[np.isfinite(values.to_numpy())]
+        highest = float(finite.max(initial=0))
         axes.set_ylim(0, 1.08 * highest if highest > 0 else 1)
         axes.legend(frameon=False)
     plots.save(figure, svg_path)

@@ -33,3 +33,15 @@ def test_what_is_skipped_and_what_is_odd_is_counted(run: Run) -> None:
     text = run.section("collection").text
     assert "3 files were rejected: 1 of the system or of a program, 1 excluded by collection.exclude and 1 that" in text
     assert "2 images: of one colour, such as a/1.png" in text
+
+
+def test_categories_of_the_same_size_are_counted(run: Run) -> None:
+    train = run.images[run.images["image_id"].str.contains(r"/[0-5]\.png")]
+    # One dog and one fish less than cats.
+    run.csv("splits/train.csv", train[~train["image_id"].isin([run.image(1, 0), run.image(2, 0)])])
+    assert "The smallest categories are dog and 1 more with 9 images, the largest cat with 10." in (
+        run.section("collection").text
+    )
+    run.csv("splits/train.csv", train[~train["image_id"].isin([run.image(1, 0)])])
+    text = run.section("collection").text
+    assert "The smallest category is dog with 9 images, the largest cat and 1 more with 10." in text

@@ -51,7 +51,7 @@ def test_a_picture_is_in_the_file_once(run: Run) -> None:
     assert len(set(tiles(part))) == 3 + 6
     text = (run.results / "report.html").read_text(encoding="utf-8")
     for name in set(tiles(part)):
-        assert text.count(f".{name}{{background-image:url(data:image/webp;base64,") == 1
+        assert text.count(f".{name}{{background-image:url(data:image/jpeg;base64,") == 1
 
 
 def test_of_very_many_errors_the_first_are_shown_and_all_are_counted(run: Run, monkeypatch) -> None:

@@ -55,13 +55,15 @@ const filter = () => {
   for (const list of errors.querySelectorAll(".errors")) {
     let some = false;
     for (const category of list.querySelectorAll(".of-category")) {
+      let any = false;
       for (const pair of category.children) {
         pair.hidden = !(fits("method", list.dataset.method) && fits("category", pair.dataset.category) && fits("taken", pair.dataset.taken));
         if (!pair.hidden) {
-          some = true;
+          any = some = true;
           shown += pair.querySelectorAll(".error").length;
         }
       }
+      category.hidden = !any;
     }
     const fold = list.closest(".method");
     if (fold) {
