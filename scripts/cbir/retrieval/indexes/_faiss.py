@@ -128,8 +128,8 @@ def code_bytes_for(dimension: int, most: int = 64) -> int:
 
 
 def hnsw_bytes(rows: int, dimension: int, links: int) -> int:
-    """Return the bytes of a graph: vectors, links of the lowest layer, about a link more above, places and levels."""
-    return rows * (4 * dimension + 8 * links + 4 * (links // (links - 1) + 1) + 12)
+    """Return the bytes of a graph: vectors, 2 M links of the lowest layer, and 20 for those above, place and level."""
+    return rows * (4 * dimension + 8 * links + 20)
 
 
 def ivf_pq_bytes(rows: int, dimension: int, code_bytes: int) -> int:
