@@ -5,6 +5,7 @@ A file is FAISS's own: ``faiss.read_index`` opens it. FAISS is imported within f
 
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ def library() -> Any:
     Raises:
         InputError: when it is not installed.
     """
+    # Read when FAISS loads: its threads sleep while they wait for each other. By default they spin, which takes the
+    # learning of codes more than four times as long where other work wants the processors, too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # It tells at each import which build of it was chosen.
     logging.getLogger("faiss.loader").setLevel(logging.ERROR)
     try:
