@@ -24,6 +24,7 @@ from cbir.features.store import FeatureStore
 from cbir.files import threads
 from cbir.files.errors import InputError
 from cbir.retrieval import exact
+from cbir.retrieval.export import export
 from cbir.retrieval.index import Index
 from cbir.retrieval.outside import OutsideEncoder, encode_files
 from cbir.retrieval.searching import searched
@@ -74,8 +75,7 @@ class Results:
         """
         self._require(method)
         split = self._files.gallery if split is None else split
-        if split not in _SPLITS:
-            raise InputError(f"There is no split {split!r}: use one of train, test, val.")
+        self._require_split(split)
         return self._files.store(method, split)
 
     def evaluation(self, method: str) -> Evaluation:
@@ -203,10 +203,42 @@ class Results:
         encode_files(manifest, os.fspath(output), network, about, batch, threads.count())
         return len(manifest)
 
+    def export(
+        self, method: str, output: str | os.PathLike[str], splits: Iterable[str] = ("train", "val", "test")
+    ) -> int:
+        """Write the vectors of a method into a Parquet file, for another search engine.
+
+        Its columns are ``image_id``, ``category``, ``split`` and ``vector``, a list of as many float32 in each row.
+
+        Args:
+            method: a name in ``methods``.
+            output: the file to write.
+            splits: those whose images are written, in this order; of splits whose features the run did not make, none.
+
+        Returns:
+            The number of images.
+
+        Raises:
+            InputError: when there is no such method or split, pyarrow is not installed, or a file is missing or
+                damaged.
+        """
+        self._require(method)
+        for split in splits:
+            self._require_split(split)
+        there = [split for split in splits if self._files.path(results.FEATURES, method=method, split=split).exists()]
+        if not there:
+            raise InputError(f"The results have no features of the method {method!r} to export: name other splits.")
+        stores = [(split, self._files.store(method, split, mapped=True)) for split in there]
+        return export(stores, self._files.categories(), os.fspath(output))
+
     def _searched(self, method: str) -> tuple[FeatureStore, Index | None]:
         if method not in self._indexed:
             self._indexed[method] = searched(self._files, method)
         return self._indexed[method]
+
+    def _require_split(self, split: str) -> None:
+        if split not in _SPLITS:
+            raise InputError(f"There is no split {split!r}: use one of train, test, val.")
 
     def _require(self, method: str) -> None:
         if method not in self.methods:

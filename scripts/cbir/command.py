@@ -1,4 +1,4 @@
-"""The command `cbir`: search, serve, inspect and encode with the results of a run.
+"""The command `cbir`: search, serve, inspect, encode and export with the results of a run.
 
 Exit status: 0, or 1 with a sentence on standard error, or 2 for arguments that cannot be understood.
 """
@@ -106,9 +106,19 @@ def _encode(asked: argparse.Namespace) -> None:
     print(printable(f"{asked.output}: the features of {count:,} images by the encoder {asked.encoder}"))
 
 
+def _export(asked: argparse.Namespace) -> None:
+    from cbir.api import Results
+
+    splits = [asked.split] if asked.split else ["train", "val", "test"]
+    count = Results(asked.results).export(asked.method, asked.output, splits)
+    print(printable(f"{asked.output}: the vectors of {count:,} images by the method {asked.method}"))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cbir", description="Search, serve, inspect and encode with the results of a run.", allow_abbrev=False
+        prog="cbir",
+        description="Search, serve, inspect, encode and export with the results of a run.",
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -139,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     encoded.add_argument("--encoder", required=True, help="an encoder of the run, such as pretrained")
     encoded.add_argument("--output", required=True, metavar="FILE", help="the HDF5 file to write")
     encoded.set_defaults(do=_encode)
+
+    exported = add("export", "write the vectors of a method into a Parquet file, for another search engine")
+    exported.add_argument("--method", required=True, help="whose vectors, such as pretrained")
+    exported.add_argument("--output", required=True, metavar="FILE", help="the Parquet file to write")
+    exported.add_argument("--split", choices=["train", "val", "test"], help="of one split alone (default: of all)")
+    exported.set_defaults(do=_export)
     return parser
 
 

@@ -113,7 +113,7 @@ def test_codes_must_divide_the_vectors(tmp_path: Path) -> None:
 
 
 def test_the_choice_by_size_is_the_written_rule() -> None:
-    # By hand: 1,000,000 x (4 x 128 + 8 x 32 + 4 x 2 + 12) bytes are 788 MB, with 16 links 660 MB, with 8 596 MB.
+    # By hand: 1,000,000 x (4 x 128 + 8 x 32 + 20) bytes are 788 MB, with 16 links 660 MB, with 8 596 MB.
     cases = {
         (9_999, 128, 1): ("flat", 0),
         (10_000, 128, 2000): ("hnsw", 32),

@@ -186,6 +186,19 @@ MISTAKES = {
         {"transform": "best", "of": "siamese"},
         'methods.x.transform is "best", but must be',
     ),
+    "frozen and not trained": (
+        *("encoders.pretrained.freeze", True),
+        "config: encoders.pretrained.freeze is true, but the encoder is not trained: take it out, or set training.",
+    ),
+    "an index of no method": (
+        *("index.methods", {"best": {"kind": "exact"}}),
+        "config: index.methods names the method 'best', which is not there; known are combined, finetuned, pretrained, "
+        "siamese.",
+    ),
+    "an unknown key of an index": (
+        *("index.methods", {"siamese": {"knd": "exact"}}),
+        "config: index.methods.siamese has the unknown key 'knd'; known are code_bytes, ef_construction, kind, ",
+    ),
     "unknown index kind": (
         "index.kind",
         "best",

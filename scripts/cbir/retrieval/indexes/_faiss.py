@@ -5,6 +5,7 @@ A file is FAISS's own: ``faiss.read_index`` opens it. FAISS is imported within f
 
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ def library() -> Any:
     Raises:
         InputError: when it is not installed.
     """
+    # Read when FAISS loads: its threads sleep while they wait for each other. By default they spin, which takes the
+    # learning of codes more than four times as long where other work wants the processors, too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # It tells at each import which build of it was chosen.
     logging.getLogger("faiss.loader").setLevel(logging.ERROR)
     try:
@@ -128,8 +132,8 @@ def code_bytes_for(dimension: int, most: int = 64) -> int:
 
 
 def hnsw_bytes(rows: int, dimension: int, links: int) -> int:
-    """Return the bytes of a graph: vectors, links of the lowest layer, about a link more above, places and levels."""
-    return rows * (4 * dimension + 8 * links + 4 * (links // (links - 1) + 1) + 12)
+    """Return the bytes of a graph: vectors, 2 M links of the lowest layer, and 20 for those above, place and level."""
+    return rows * (4 * dimension + 8 * links + 20)
 
 
 def ivf_pq_bytes(rows: int, dimension: int, code_bytes: int) -> int:
