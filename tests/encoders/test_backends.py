@@ -10,11 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from cbir.encoders import networks
 from cbir.encoders.inference import embedder
 from cbir.encoders.options import Options
+from cbir.encoders.runtimes import Runtime, fingerprint, made_by
 
 ROOT = Path(__file__).parents[2]
 # Encodes 7 images, 4 at a time, and trains for one epoch; prints what came out.
@@ -32,6 +34,7 @@ devices.take(0)
 devices.limit_threads(1)
 import numpy as np
 from cbir.encoders.inference import embedder
+from cbir.encoders.runtimes import Runtime
 from cbir.training import train as training
 from cbir.training.batches import ImageSet
 from training import made
@@ -41,6 +44,10 @@ pixels = np.load(folder / "pixels.npy")
 encoder = networks.open_encoder(folder / "e.keras").model
 embed = embedder(encoder, 4, True, flip=True)
 np.save(folder / "features.npy", np.concatenate([embed(pixels[:4]), embed(pixels[4:])]))
+import jax
+precisions = [jax.config.jax_default_matmul_precision]
+embedder(encoder, 4, True, Runtime(precision="tf32"))
+precisions.append(jax.config.jax_default_matmul_precision)
 
 names = [str(folder / f"{number}.png") for number in range(len(pixels))]
 digests = [str(number) for number in range(len(pixels))]
@@ -55,8 +62,8 @@ settings = made.settings(
 history = training.train(encoder, images, images, settings, folder / "training")
 change = max(float(np.abs(a - b).max()) for a, b in zip(encoder.get_weights(), before))
 shapes = [list(rows.shape) for rows in given]
-told = {"epochs": list(map(int, history["epoch"])), "map": list(history["map"])}
-print(json.dumps(told | {"shapes": shapes, "change": change}))
+epochs = {name: list(map(float, history[name])) for name in ("epoch", "map")}
+print(json.dumps(epochs | {"shapes": shapes, "change": change, "precisions": precisions}))
 """
 
 
@@ -89,9 +96,19 @@ def test_features_are_those_of_tensorflow(jax: tuple[Path, dict[str, Any]]) -> N
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_whether_a_gpu_rounds_to_tf32_is_said_and_no_default(jax: tuple[Path, dict[str, Any]]) -> None:
+    assert jax[1]["precisions"] == ["float32", "tensorfloat32"]
+    model = networks.open_encoder(jax[0] / "e.keras").model
+    for runtime, allowed in ((Runtime(precision="tf32"), True), (Runtime(), False)):
+        embedder(model, 7, True, runtime)
+        assert tf.config.experimental.tensor_float_32_execution_enabled() is allowed
+    assert fingerprint("e", Runtime(precision="tf32")) != fingerprint("e", Runtime()) == "e"
+    assert made_by("e", fingerprint("e", Runtime(precision="tf32"))) == Runtime(precision="tf32")
+
+
 def test_a_training_embeds_each_image_once_and_learns(jax: tuple[Path, dict[str, Any]]) -> None:
     _, said = jax
-    assert said["epochs"] == [0, 1]
+    assert said["epoch"] == [0, 1]
     assert all(0 <= value <= 1 for value in said["map"])
     # The gallery and the queries, before and after the epoch; JAX itself fills up the batch.
     assert said["shapes"] == [[7, 128]] * 4

@@ -51,6 +51,8 @@ def embedder(
     """
     if runtime.name == "openvino":
         _require_openvino(runtime.precision)
+    else:
+        _allow_tf32(runtime.precision == "tf32")
     folded = _folded(model)
     if runtime.name == "openvino":
         forward = _openvino(folded, batch, runtime.precision, calls)
@@ -73,6 +75,23 @@ def embedder(
         return features
 
     return embed
+
+
+def _allow_tf32(allowed: bool) -> None:
+    """Let GPUs round the factors of products to TensorFloat-32, or not; each library has another default."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "tensorfloat32" if allowed else "float32")
+    elif backend == "torch":
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    else:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
 
 
 def _folded(model: keras.Model) -> keras.Model:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cbir.collection.categories import UNKNOWN, names_of
 from cbir.features.store import FeatureStore
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
@@ -17,7 +18,7 @@ _GROUP = 16_384
 def export(stores: Iterable[tuple[str, FeatureStore]], categories: list[str], path: str | Path) -> int:
     """Write the vectors of a method into a Parquet file.
 
-    Its columns are ``image_id`` and ``category`` (text), ``split`` (text) and ``vector`` (a list of d float32, the same
+    Its columns are ``image_id`` and ``category`` (text, empty where images have none), ``split`` (text) and ``vector`` (a list of d float32, the same
     number in each row). What made the vectors is in the metadata of the file, each value with the prefix ``cbir.``.
 
     Args:
@@ -47,7 +48,7 @@ def export(stores: Iterable[tuple[str, FeatureStore]], categories: list[str], pa
     size = sum(4 * store.features.size for _, store in held)
     with atomic(path, size) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for split, store in held:
-            if len(store.label) and not 0 <= store.label.min() <= store.label.max() < len(categories):
+            if len(store.label) and not UNKNOWN <= store.label.min() <= store.label.max() < len(categories):
                 raise InputError(f"The feature store of {split} has labels that are no category's: run again.")
             for start in range(0, len(store.features), _GROUP):
                 writer.write_table(_table(arrow, schema, split, store, categories, slice(start, start + _GROUP)))
@@ -62,7 +63,7 @@ def _table(arrow: Any, schema: Any, split: str, store: FeatureStore, categories:
     values = np.ascontiguousarray(store.features[rows], np.float32)
     columns = [
         arrow.array(store.image_id[rows], arrow.string()),
-        arrow.array([categories[label] for label in store.label[rows]], arrow.string()),
+        arrow.array(names_of(store.label[rows], categories).tolist(), arrow.string()),
         arrow.array([split] * len(values), arrow.string()),
         arrow.FixedSizeListArray.from_arrays(arrow.array(values.reshape(-1)), values.shape[1]),
     ]

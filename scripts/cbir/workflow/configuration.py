@@ -399,10 +399,11 @@ def _check_references(config: dict[str, Any]) -> None:
         if not config[kind]:
             raise InputError(f"config: {kind} has no row that is switched on; give it one.")
     for name, row in config["encoders"].items():
-        if row["precision"] == "bfloat16" and row["runtime"] == "tensorflow":
+        wanted = {"bfloat16": "OpenVINO", "tf32": "TensorFlow"}.get(row["precision"])
+        if wanted is not None and wanted.lower() != row["runtime"]:
             raise InputError(
-                f"config: encoders.{name}.precision is bfloat16, which wants OpenVINO: set encoders.{name}.runtime to "
-                "openvino."
+                f"config: encoders.{name}.precision is {row['precision']}, which wants {wanted}: set "
+                f"encoders.{name}.runtime to {wanted.lower()}."
             )
         if row["freeze"] and row["training"] is None:
             raise InputError(

@@ -241,6 +241,15 @@ def test_a_mistake_is_one_sentence_with_the_key_and_what_is_allowed(mistake: tup
     assert str(caught.value).endswith(".")
 
 
+def test_the_precision_of_gpus_wants_tensorflow() -> None:
+    broken = changed("encoders.pretrained.runtime", "openvino")
+    broken["encoders"]["pretrained"]["precision"] = "tf32"
+    with pytest.raises(InputError, match=r"precision is tf32, which wants TensorFlow: set .*\.runtime to tensorflow"):
+        module.check(broken, SCHEMA)
+    broken["encoders"]["pretrained"]["runtime"] = "tensorflow"
+    module.check(broken, SCHEMA)
+
+
 def test_methods_made_from_each_other_in_a_circle() -> None:
     circle = changed("methods.a", {"transform": "l2", "of": "b"})
     circle["methods"]["b"] = {"combine": ["siamese", "c"], "normalise": "l2"}
