@@ -18,8 +18,9 @@ _GROUP = 16_384
 def export(stores: Iterable[tuple[str, FeatureStore]], categories: list[str], path: str | Path) -> int:
     """Write the vectors of a method into a Parquet file.
 
-    Its columns are ``image_id`` and ``category`` (text, empty where images have none), ``split`` (text) and ``vector`` (a list of d float32, the same
-    number in each row). What made the vectors is in the metadata of the file, each value with the prefix ``cbir.``.
+    Its columns are ``image_id``, ``category`` (text, empty where images have none), ``split`` (text) and ``vector`` (a
+    list of d float32, the same number in each row). What made the vectors is in the metadata of the file, each value
+    with the prefix ``cbir.``.
 
     Args:
         stores: the method's features of each split, by its name; mapped ones are read piece by piece.
