@@ -76,6 +76,7 @@ def edit(results: Path, file: str, change: Callable[[pd.DataFrame], pd.DataFrame
     ("name", "file", "change", "sentence"),
     [
         ("cmc", f"{FOLDER}/cmc.csv", lambda table: table.iloc[::-1], "does not rise from rank 1"),
+        ("cmc", f"{FOLDER}/cmc.csv", lambda table: table.assign(cmc=table["cmc"].to_numpy()[::-1]), "does not rise"),
         ("cmc", f"{FOLDER}/cmc.csv", lambda table: table.assign(cmc=table["cmc"] * 2), "leaves 0 to 1"),
         ("cmc", f"{FOLDER}/cmc.csv", lambda table: table.assign(cmc=1.0), "says hit_at_k"),
         ("folds", f"{FOLDER}/folds.csv", lambda table: table.assign(map=0.125), "says map of fold 1 0.125"),
