@@ -52,6 +52,12 @@ def test_what_says_nothing_that_can_be_done_is_refused_by_its_line(tmp_path: Pat
         corrections.read(tmp_path / "folder.csv")
 
 
+def test_an_image_may_be_given_several_categories() -> None:
+    assert corrections.category_problem("bird / water") == corrections.category_problem("a b") == ""
+    for name in ("", "a/b", " a", "bird / ", "bird / .x", "a\n", "x" * 201):
+        assert corrections.category_problem(name)
+
+
 def test_images_are_moved_and_left_out_and_the_photographs_stay(collection: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in collection.rglob("*.png")}
     plain = collect(collection, tmp_path / "memory")

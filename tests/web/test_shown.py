@@ -62,6 +62,20 @@ def test_a_category_and_a_column_of_the_list_filter_the_results(detailed: FlaskC
     assert detailed.get(f"{SEARCH}&in-sha256=1").status_code == 400
 
 
+def test_of_several_categories_each_counts(results: Path, tmp_path: Path, network: list[Path]) -> None:
+    table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
+    table["category"] = [f"{name} / wet" if name == "sea" else name for name in table["category"]]
+    write_csv(results / "collection" / "images.csv", table)
+    client = visitor(create_app(Library(results), tmp_path / "feedback"))
+    page = client.get(f"{ALL}&in-category=wet").text
+    assert {name.split("/")[0] for name in shown_images(page)} == {"sea"}
+    assert "<option>sea</option>" in page and "<option selected>wet</option>" in page
+    answer = client.get(upload(client, png_of((0, 0, 0))).location).text
+    votes = re.findall(r"(\d+)(?: of the 10 nearest images are)? <bdi>(\w+)</bdi>", answer)
+    counted = {name: int(count) for count, name in votes}
+    assert counted["sea"] == counted["wet"] > 0
+
+
 def test_flags_and_rounds_go_on_under_a_filter(detailed: FlaskClient) -> None:
     page = detailed.get(f"{SEARCH}&in-category=apple").text
     flagged = shown_images(page)[2]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from cbir.collection.categories import SEPARATOR
 from cbir.files.errors import InputError
 from cbir.files.tables import write_csv
 
@@ -29,15 +30,17 @@ leaves it out.
 """
 
 _LARGEST = 50_000_000
+_LONGEST = 200
 
 
 def category_problem(name: str) -> str:
-    """Return why a text cannot name a category; empty if it can."""
+    """Return why a text cannot name a category, or several with ``SEPARATOR`` between them; empty if it can."""
     if not name:
         return "the category is empty"
-    if name != name.strip() or "/" in name or name.startswith(".") or not name.isprintable() or len(name) > 200:
-        return f"{name[:50]!r} cannot name a category, which is no path, begins with no dot and has no spaces around it"
-    return ""
+    for part in name.split(SEPARATOR):
+        if not part or part != part.strip() or "/" in part or part.startswith(".") or not part.isprintable():
+            return f"{name[:50]!r} cannot name a category, which is no path and has no dot or space in front"
+    return "" if len(name) <= _LONGEST else f"the category {name[:50]!r}... is longer than {_LONGEST} characters"
 
 
 def read(path: str | Path) -> Corrections:

@@ -90,6 +90,8 @@ class _Card:
 
     position: int
     image: Image
+    right: bool
+    """Whether it shares the query's category; false where that is not known."""
     distance: float
     probability: str
     """That the result is of the query's category, in words; empty where it is not known."""
@@ -244,7 +246,7 @@ class _Pages:
             query=query,
             also=[self.further(state, ref) for ref in state.also],
             answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
-            right=None if known is None else sum(card.image.category == known for card in cards),
+            right=None if known is None else sum(card.right for card in cards),
             cards=cards,
             is_new=novelty is not None and novelty.is_new,
             by_score=state.at > 0 and result.scores[0] != -result.distances[0],
@@ -307,6 +309,7 @@ class _Pages:
         result = shown.result
         earlier = RELEVANT if row in result.relevant else IRRELEVANT if row in result.irrelevant else ""
         image = self.library.images[self.library.methods[state.method].gallery.image_ids[row]]
+        known = self.library.category(state)
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
         # Learned for queries as they are; later rounds search with another vector.
@@ -315,6 +318,7 @@ class _Pages:
         return _Card(
             position=position,
             image=image,
+            right=known is not None and share(image.category, known),
             distance=float(shown.distances[position]),
             probability="" if learned is None else calibration.shown(learned.probabilities(distances).item()),
             score=float(shown.scores[position]),

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir.collection import images
-from cbir.collection.categories import members
+from cbir.collection.categories import members, singles
 from cbir.collection.columns import IMAGE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.corrections import DEFAULT
 from cbir.collection.sources import REGISTRY as SOURCES
@@ -228,6 +228,8 @@ class Library:
             for name, column in self._columns.items()
             if 1 < len(found := set(column.values()) - {""}) <= _MOST_VALUES
         }
+        if "category" in self.values:
+            self.values["category"] = singles(self._columns["category"].values())
         self._groups = _groups(self.files)
         self._group = {
             image_id: self._groups[sha256]

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.collection.categories import members
 from cbir.evaluation.calibration import Novelty
 from cbir.feedback.ranking import Rows
 from cbir.feedback.refinement import Refinement, Round
@@ -52,12 +53,14 @@ class Answer:
     """What the images nearest to an unknown one say of it.
 
     Attributes:
+        asked: how many nearest images.
         votes: categories with their numbers among the nearest images, most frequent first; of equal ones, the nearer.
         nearest: the distance to the nearest image.
         farther: the share of images known not to be in the gallery whose nearest image is closer than that.
         far: whether that is so large that the gallery may hold nothing like it.
     """
 
+    asked: int
     votes: list[tuple[str, int]]
     nearest: float
     farther: float
@@ -146,7 +149,8 @@ class Searches:
         for column, value in state.filters:
             if column not in held.columns:
                 raise InputError(f"The images have no column {column!r} to choose by: leave this filter out.")
-            admitted &= held.columns[column] == value
+            same = held.gallery.of_category(value) if column == "category" else held.columns[column] == value
+            admitted &= same
         picked: list[int] = []
         for order in self._orders(held, result, state):
             picked = self._first(held, result, state, order[admitted[order]])
@@ -193,12 +197,13 @@ class Searches:
         result = self._round(self._key(state), ())
         asked = replace(state.unfiltered(), k=min(_VOTERS, len(held.gallery.image_ids)), copies=False)
         rows = self._pick(held, result, asked)
-        votes = Counter(held.gallery.categories[rows].tolist()).most_common()
+        found = held.gallery.categories[rows].tolist()
+        votes = Counter(name for category in found for name in members(category)).most_common()
         nearest = float(np.sqrt(squared_distances(held.gallery.features[rows[:1]], result.vector))[0])
         farther = float(np.searchsorted(held.usual, nearest) / len(held.usual))
         novelty = self.novelty(state)
         far = farther >= _FAR if novelty is None else novelty.is_new
-        return Answer(votes, nearest, farther, far)
+        return Answer(len(rows), votes, nearest, farther, far)
 
     def _key(self, state: State) -> State:
         """Return what of a state decides its rankings, apart from the flags."""
