@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from keras_hub import models
+from PIL import Image
 
 import presets
 from cbir.encoders import networks, weights
@@ -21,7 +22,10 @@ from cbir.encoders.architectures import REGISTRY
 from cbir.encoders.inference import embedder
 from cbir.encoders.options import Options
 from cbir.files.errors import InputError
+from cbir.training.batches import ImageSet
+from cbir.training.train import train
 from presets import FAMILIES, OFFSET, SCALE
+from training import made
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
 INPUTS = PIXELS * np.array(SCALE, np.float32) + np.array(OFFSET, np.float32)
@@ -108,6 +112,27 @@ def test_another_size_where_the_backbone_allows_it(saved: Presets, tmp_path: Pat
         saved.build("ViT", size=(48, 48))
     with pytest.raises(InputError, match=r"Its own size is 32 x 32 pixels, and 48 x 40 were asked for"):
         saved.build("DINOv2", size=(48, 40))
+
+
+def test_a_preset_is_trained_and_opened_as_it_was_trained(saved: Presets, tmp_path: Path) -> None:
+    """The position embeddings that are trained are those of the size that is used."""
+    names = [tmp_path / f"{number}.png" for number in range(8)]
+    for number, name in enumerate(names):
+        Image.fromarray(np.roll(PIXELS[number % 2], number, axis=0)).save(name)
+    images = ImageSet([str(name) for name in names], np.arange(8) % 2, [name.name for name in names])
+    model, _ = saved.build("DINOv2")
+    wanted = made.settings(
+        categories_per_batch=2, images_per_category=2, epochs=1, steps_per_epoch=2, learning_rate=0.1
+    )
+    history = train(model, images, images, wanted, tmp_path)
+    assert np.isfinite(history["loss"].iloc[-1])
+    # Validation may find the epoch no better than none, and then the weights are as before.
+    embeddings = model.get_layer("dinov2_backbone").embeddings
+    embeddings.interpolated_position_embeddings.assign_add(np.full((1, 17, 16), 0.1, np.float32))
+    expected = np.asarray(model(PIXELS.astype(np.float32)))
+    path = tmp_path / "e.keras"
+    networks.save(model, path, encoder="e", source="x", normalise=False, architecture=f"hub:{saved['DINOv2'][0]}")
+    np.testing.assert_array_equal(networks.open_encoder(path).model(PIXELS.astype(np.float32)), expected)
 
 
 def test_random_weights_are_others(saved: Presets) -> None:

@@ -452,12 +452,12 @@ def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str
     """
     for name, row in config["encoders"].items():
         own = sources[row["architecture"]]
-        if row["weights"] not in own and any(row["weights"] in words for words in sources.values()):
+        words = sorted({"random", *own})
+        if row["weights"] not in own and any(row["weights"] in known for known in sources.values()):
             raise InputError(
                 f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
-                f"{row['architecture']}: make it random or a weights file."
+                f"{row['architecture']}: make it {', '.join(words)} or a weights file."
             )
-        words = sorted({"random", *own})
         if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
                 f"config: encoders.{name}.weights is {row['weights']}, but there is no file "
