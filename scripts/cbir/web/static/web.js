@@ -72,8 +72,8 @@ function swap(fresh, up) {
   if (open && main.querySelector("#controls")) main.querySelector("#controls").open = true;
   const kept = main.querySelector("[aria-invalid]") ?? (focused && document.getElementById(focused));
   (kept || main.querySelector("h2[tabindex], h1[tabindex]") || main).focus({ preventScroll: true });
-  if (kept) kept.scrollIntoView({ block: "nearest" });
-  else if (up) scrollTo(0, 0);
+  if (kept) kept.scrollIntoView({ block: "nearest", behavior: "instant" });
+  else if (up) scrollTo({ top: 0, behavior: "instant" });
 }
 
 // Within one ranking only flags change: the results stay where they are, with their focus.
