@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
+from cbir.collection.roles import QUERIES
 from cbir.encoders.runtimes import made_by
 from cbir.features import store, transforms
 from cbir.features.chains import chains, name_of
@@ -174,7 +175,10 @@ def index_quality(results: Results, path: Path, names: dict[str, str], found: Fo
     found.rows = pd.DataFrame(measured["tried"])
     index.read(results.path(INDEX_ABOUT, method=method), results.store(method, results.gallery), path)
     found.fits.append(f"{method}.json (file_sha256)")
-    for split, digest in measured["features_sha256"].items():
+    # Without categories, no image is set apart to ask.
+    splits = {"gallery": results.gallery, "queries": QUERIES if results.labelled else results.gallery}
+    for role, split in splits.items():
+        digest = measured["features_sha256"][role]
         store_path = results.path(FEATURES, method=method, split=split)
         found.require(
             results.store(method, split).about["features_sha256"] == digest,

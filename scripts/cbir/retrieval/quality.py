@@ -89,7 +89,7 @@ def measure(
         "effort": best["effort"],
         "tried": tried,
         "seed": seed,
-        "features_sha256": {"train": side.get("features_sha256"), "test": queries.about.get("features_sha256")},
+        "features_sha256": {"gallery": side.get("features_sha256"), "queries": queries.about.get("features_sha256")},
         "index_sha256": side.get("file_sha256"),
         "times": _times(index.with_effort(best["effort"]), chosen, most),
     }
