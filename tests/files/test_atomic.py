@@ -244,8 +244,10 @@ with sole_writer(sys.argv[1]):
 
 
 def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Path) -> None:
+    assert not atomic.is_being_written(tmp_path / "made/0.h5")
     first = background.start(WRITE, tmp_path / "made/0.h5")
     assert background.line(first) == "writes"
+    assert atomic.is_being_written(tmp_path / "made/0.h5")
     second = background.start(WRITE, tmp_path / "made/0.h5")
     assert "another job is writing" in background.line(second)
     first.kill()
@@ -253,6 +255,7 @@ def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Pa
     second.communicate()
     first.communicate()
     assert second.returncode == 0
+    assert not atomic.is_being_written(tmp_path / "made/0.h5")
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.12345678.h5", "a.abcdefgh", "no_suffix", "two.parts.csv"])

@@ -103,7 +103,7 @@ def sole_writer(path: str | Path) -> Iterator[None]:
     On a file system without locks nothing is locked.
     """
     path = Path(path)
-    lock = path.parent / f".{path.name}.lock"
+    lock = _lock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = os.fdopen(open_file(lock, os.O_WRONLY | os.O_CREAT), "w")
@@ -119,6 +119,20 @@ def sole_writer(path: str | Path) -> Iterator[None]:
             else:
                 log.info("%s: no locks on this file system (%s)", lock, error.strerror)
         yield
+
+
+def is_being_written(path: str | Path) -> bool:
+    """Tell whether another process is within `sole_writer` of ``path``. The own process must not be."""
+    try:
+        with os.fdopen(os.open(_lock(Path(path)), os.O_WRONLY | os.O_NOFOLLOW), "w") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    return False
+
+
+def _lock(path: Path) -> Path:
+    return path.parent / f".{path.name}.lock"
 
 
 def open_file(path: str | Path, flags: int) -> int:

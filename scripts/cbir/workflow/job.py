@@ -32,7 +32,9 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     # A job may outlive a Snakemake that was killed.
     lock.hold()
     for output in getattr(snakemake, "output", []):
-        atomic.sweep(output)
+        # A job of a killed submitter may still be at work on it.
+        if not atomic.is_being_written(output):
+            atomic.sweep(output)
     try:
         file = logs.handler(snakemake.log[0])
     except InputError as error:

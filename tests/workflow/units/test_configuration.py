@@ -192,8 +192,8 @@ MISTAKES = {
     ),
     "an index of no method": (
         *("index.methods", {"best": {"kind": "exact"}}),
-        "config: index.methods names the method 'best', which is not there; known are combined, finetuned, pretrained, "
-        "siamese.",
+        "config: index.methods names the method 'best', which is not there; known are combined, expanded, finetuned, "
+        "finetuned-expanded, pretrained, siamese.",
     ),
     "an unknown key of an index": (
         *("index.methods", {"siamese": {"knd": "exact"}}),

@@ -132,3 +132,39 @@ def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) 
 def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:
     body = "assert [pool['num_threads'] for pool in threadpoolctl.threadpool_info()] == [1]"
     assert run(body, tmp_path / "a.log").returncode == 0
+
+
+SWEEPS = """
+import sys
+from types import SimpleNamespace
+from cbir.files.atomic import atomic, sole_writer
+from cbir.workflow import job
+
+shard, log = sys.argv[1:]
+with sole_writer(shard), atomic(shard) as temporary:
+    temporary.write_text("half")
+    # Another process, as a lock does not keep out its own.
+    code = "import sys; from types import SimpleNamespace; from cbir.workflow import job; job.run(print, " \
+        "SimpleNamespace(log=[sys.argv[2]], threads=1, rule='encode', input=[], output=[sys.argv[1]]))"
+    import subprocess
+    subprocess.run([sys.executable, "-c", code, shard, log], check=True)
+    print(temporary.read_text())
+"""
+
+
+def test_a_job_leaves_what_one_of_an_earlier_run_is_writing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SWEEPS, str(tmp_path / "0.h5"), str(tmp_path / "a.log")],
+        env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "half"
+    # Without anybody at work, it is what a killed job left.
+    (tmp_path / ".0.12345678.h5").write_text("half")
+    code = CODE.format("pass").replace("input=sys.argv[2:]", "input=[], output=[sys.argv[2]]")
+    command = [sys.executable, "-c", code, str(tmp_path / "a.log"), str(tmp_path / "0.h5")]
+    subprocess.run(command, env={"PYTHONPATH": str(Path(job.__file__).parents[2])}, check=True, capture_output=True)
+    assert not (tmp_path / ".0.12345678.h5").exists()
