@@ -31,7 +31,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     """
     # A job may outlive a Snakemake that was killed.
     lock.hold()
-    for output in getattr(snakemake, "output", []):
+    # A log beside the job's own is written whole, as an output is: the list of rejected files.
+    for output in [*getattr(snakemake, "output", []), *snakemake.log[1:]]:
         # A job of a killed submitter may still be at work on it.
         if not atomic.is_being_written(output):
             atomic.sweep(output)

@@ -163,8 +163,10 @@ def test_a_job_leaves_what_one_of_an_earlier_run_is_writing(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "half"
     # Without anybody at work, it is what a killed job left.
-    (tmp_path / ".0.12345678.h5").write_text("half")
+    for name in (".0.12345678.h5", ".list.12345678.csv"):
+        (tmp_path / name).write_text("half")
     code = CODE.format("pass").replace("input=sys.argv[2:]", "input=[], output=[sys.argv[2]]")
-    command = [sys.executable, "-c", code, str(tmp_path / "a.log"), str(tmp_path / "0.h5")]
+    code = code.replace("log=[sys.argv[1]]", "log=[sys.argv[1], sys.argv[3]]")
+    command = [sys.executable, "-c", code, *(str(tmp_path / name) for name in ("a.log", "0.h5", "list.csv"))]
     subprocess.run(command, env={"PYTHONPATH": str(Path(job.__file__).parents[2])}, check=True, capture_output=True)
-    assert not (tmp_path / ".0.12345678.h5").exists()
+    assert not list(tmp_path.glob(".*.12345678.*"))
