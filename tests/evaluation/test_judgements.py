@@ -63,16 +63,11 @@ def test_200_collections_of_unseen_classes_have_the_figures_of_pytorch_metric_le
     found = []
     for seed in range(disjoint.COLLECTIONS):
         vectors, labels = disjoint.collection(seed)
-        judged = across_folds(labels, np.arange(len(labels)), one_each(labels))
+        judged = across_folds(labels, np.arange(len(labels)), Relevant.one_each(labels))
         relevance = np.concatenate([judged.judge(rows, order)[1] for rows, order in exact.rankings(vectors, vectors)])
         hits, precision = REGISTRY["hit-at-k"].per_query(relevance, k=1), REGISTRY["map-at-r"].per_query(relevance)
         found.append([mean_defined(hits), mean_defined(precision)])
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=0, atol=1e-12)
-
-
-def one_each(labels: np.ndarray) -> Relevant:
-    """Say that each label is a category."""
-    return Relevant([str(label) for label in range(labels.max() + 1)])
 
 
 def brute(labels: np.ndarray, folds: np.ndarray, order: list[int], query: int) -> list[int]:
@@ -86,7 +81,7 @@ def test_images_of_the_own_fold_are_in_no_ranking(seed: int) -> None:
     size = int(rng.integers(2, 30))
     labels, folds = rng.integers(0, 4, size), rng.integers(1, 6, size)
     order = np.stack([rng.permutation(size) for _ in range(size)])
-    judged = across_folds(labels, folds, one_each(labels))
+    judged = across_folds(labels, folds, Relevant.one_each(labels))
     ranked, relevance = judged.judge(slice(0, size), order)
     for query in range(size):
         kept = brute(labels, folds, order[query].tolist(), query)

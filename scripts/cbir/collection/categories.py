@@ -76,6 +76,11 @@ class Relevant:
         # Of one category each, equal labels are relevant.
         self._shared = self.has.astype(np.float32) @ self.has.T.astype(np.float32) > 0 if self.several else None
 
+    @classmethod
+    def one_each(cls, *labels: NDArray[np.int64]) -> "Relevant":
+        """Return it for labels each of which is a category of its own, from 0 to the largest of ``labels``."""
+        return cls([str(label) for label in range(1 + max((int(part.max(initial=-1)) for part in labels), default=-1))])
+
     def __call__(self, labels: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which labels are relevant to which others; arrays that can be broadcast to each other."""
         found: NDArray[np.bool_] = labels == others if self._shared is None else self._shared[labels, others]

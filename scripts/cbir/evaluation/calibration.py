@@ -69,6 +69,7 @@ def calibrate(
         Plain data: ``probability`` with the points of the curve and the ``reliability`` on test, and ``novelty`` with
         the ``threshold`` and its rates. ``too_few`` is a sentence where val has too few images, else None.
     """
+    relevant = relevant or Relevant.one_each(gallery.label, val.label, test.label)
     ours, theirs = (_answers(gallery, store, block_bytes, relevant) for store in (val, test))
     return {
         "method": gallery.about.get("method"),
@@ -82,13 +83,12 @@ def calibrate(
     }
 
 
-def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int, relevant: Relevant | None) -> _Answers:
+def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int, relevant: Relevant) -> _Answers:
     count = len(store.label)
     rows = np.linspace(0, count - 1, min(count, MOST_QUERIES)).round().astype(np.int64)
     store = FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
     distances, places = exact.nearest(store.features, gallery.features, RESULTS, block_bytes)
-    near, own = gallery.label[places], store.label[:, None]
-    right = near == own if relevant is None else relevant(near, own)
+    right = relevant(gallery.label[places], store.label[:, None])
     return _Answers(store, distances, right, np.isin(store.label, gallery.label))
 
 

@@ -38,8 +38,7 @@ def unseen_gallery(
         their SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's
         category is in the gallery.
     """
-    if relevant is None:
-        relevant = Relevant(list(map(str, range(1 + max(s.label.max(initial=-1) for s in (train, val, test))))))
+    relevant = relevant or Relevant.one_each(train.label, val.label, test.label)
     counts = np.minimum(*(np.bincount(store.label, minlength=len(relevant.has)) for store in (train, val)))
     figures = [_anmrr(store, _first(store, counts), test, counts, relevant, block_bytes) for store in (val, train)]
     return {"gallery": int(counts.sum()), **dict(zip(("anmrr", "anmrr_train"), figures, strict=True))}

@@ -44,12 +44,11 @@ def retrieval_quality(
     voted = len(values) < len(metrics)
     predicted = np.zeros(len(queries), np.int64)
     categories = int(max(query_labels.max(), gallery_labels.max())) + 1
-    counted = np.bincount(gallery_labels, minlength=categories if relevant is None else len(relevant.has))
-    gtm = int((counted if relevant is None else relevant.count(counted))[query_labels].max())
+    relevant = relevant or Relevant.one_each(query_labels, gallery_labels)
+    gtm = int(relevant.count(np.bincount(gallery_labels, minlength=len(relevant.has)))[query_labels].max())
     for rows, order in rankings(queries, gallery):
         labels = gallery_labels[order]
-        own = query_labels[rows, None]
-        relevance = labels == own if relevant is None else relevant(labels, own)
+        relevance = relevant(labels, query_labels[rows, None])
         for key, of_queries in values.items():
             of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
         if voted:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.collection.relevance import read
+from cbir.collection.small import listed_names
 from cbir.files.errors import InputError
 
 FILE = True
@@ -61,7 +62,7 @@ def relevance(settings: Mapping[str, Any]) -> pd.DataFrame:
 
 def _refuse(names: set[str], first: str, then: str) -> None:
     if names:
-        shown = ", ".join(map(repr, sorted(names)[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        shown = listed_names(map(repr, sorted(names)), most=5)
         raise InputError(
             f"{first} {then} ({shown}): correct it; results/collection/rejected.csv lists what is unusable."
         )
