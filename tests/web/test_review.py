@@ -26,9 +26,9 @@ def doubted(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
         ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
     ]
     write_csv(results / "collection" / "suspects.csv", pd.DataFrame(labels, columns=SUSPECT_COLUMNS))
-    known = {"group": 1, "category": "apple", "split": "train", "distance": 3, "across_categories": True}
+    known = {"group": 1, "category": "apple", "split": "train", "distance": 3, "across_categories": 1}
     copies = pd.DataFrame([{"image_id": f"apple/{number}.png", **known} for number in (1, 2)])
-    copies = copies.reindex(columns=NEAR_DUPLICATE_COLUMNS, fill_value=False)
+    copies = copies.reindex(columns=NEAR_DUPLICATE_COLUMNS, fill_value=0)
     write_csv(results / "collection" / "near_duplicates.csv", copies)
     conflict = tmp_path / "collection" / "sea" / "twice.png"
     conflict.write_bytes((tmp_path / "collection" / "apple" / "7.png").read_bytes() + b" ")
@@ -54,6 +54,15 @@ def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client
         assert re.search(f'>{title}</a> <span class="note">{count}<', page)
     decide(doubted, "labels", "sea/0.png", "right")
     assert "2 images, 1 looked at" in doubted.get("/").text
+
+
+def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskClient, results: Path) -> None:
+    assert "Group 1: 2 images, in several categories" in doubted.get("/review/copies").text
+    path = results / "collection" / "near_duplicates.csv"
+    write_csv(path, pd.read_csv(path).assign(across_categories=0, across_splits=1, mirrored=1, doubted=1))
+    page = doubted.get("/review/copies").text
+    assert "Group 1: 2 images, in several splits, likely no copies" in page
+    assert page.count("3 of 256 bits from the nearest, mirrored.") == 2
 
 
 def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path) -> None:

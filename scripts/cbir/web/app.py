@@ -161,7 +161,7 @@ class _Pages:
     def home(self) -> str:
         return self.render_home()
 
-    def render_home(self, error: str = "") -> str:
+    def render_home(self, error: str = "", path: str = "") -> str:
         method = self.method()
         library = self.library
         chosen, words = request.args.get("category", ""), request.args.get("search", "").strip()
@@ -203,7 +203,7 @@ class _Pages:
             upload_error=error if request.endpoint != "local" else "",
             local=url_for("local", method=method),
             local_error=error if request.endpoint == "local" else "",
-            path=request.form.get("path", "") if request.endpoint == "local" else "",
+            path=path,
             saved=[] if narrowed else saved(self.feedback, self.held),
             folder=str(self.feedback),
             reviews=[] if narrowed else self.reviews(),
@@ -234,8 +234,6 @@ class _Pages:
         cards = [self.card(state, shown, position) for position in range(len(shown.rows))]
         judged = self.judged(state, shown)
         done = request.args.get("saved", "")
-        if not saving.is_name(done) or not (self.feedback / f"{done}.json").is_file():
-            done = ""
         known = library.category(state)
         novelty = searches.novelty(state)
         return render_template(
@@ -280,13 +278,13 @@ class _Pages:
             save=url_for("save", **state.arguments()),
             save_error=error,
             name=name or state.name,
-            taken=self.is_taken(name or state.name),
-            saved=done,
+            taken=self.is_saved(name or state.name),
+            saved=done if self.is_saved(done) else "",
             folder=str(self.feedback),
             results=str(library.files.folder),
         )
 
-    def is_taken(self, name: str) -> bool:
+    def is_saved(self, name: str) -> bool:
         return saving.is_name(name) and (self.feedback / f"{name}.json").is_file()
 
     def query(self, state: State) -> _Query:
@@ -389,7 +387,7 @@ class _Pages:
                 if size > 99_999
                 else f"{width} x {height} pixels, {size / 1e3:.0f} kB",
             ),
-            *((column, value) for column, value in self.library.facts[image.image_id].items() if value),
+            *((column, value) for column, value in self.library.facts(image).items() if value),
             *[("Near-duplicates", ", ".join(other.image_id for other in copies))][: len(copies)],
         ]
 
@@ -526,15 +524,22 @@ class _Pages:
         state = parse({key: str(value) for key, value in state.arguments().items()}, self.library.methods)
         return redirect(self.link(state), 303)
 
-    def local(self) -> AnyResponse:
+    def local(self) -> AnyResponse | tuple[str, int]:
+        path = request.form.get("path", "")
+        try:
+            return redirect(self.link(self.of_path(path.strip())), 303)
+        except InputError as error:
+            return self.render_home(str(error), path), 400
+
+    def of_path(self, path: str) -> State:
         method = self.method()
-        data, name = self.held.outside.read(request.form.get("path", "").strip(), self.library.folders)
+        data, name = self.held.outside.read(path, self.library.folders)
         image = self.library.pictures.get(hashlib.sha256(data).hexdigest())
         if image is not None and image.image_id in self.library.methods[method].vectors:
-            return redirect(self.link(self.start(method, image.image_id)), 303)
+            return self.start(method, image.image_id)
         digest = self.held.outside.add(data, name)
         self.held.outside.vector(method, digest, 0)
-        return redirect(self.link(replace(self.start(method, ""), query=None, upload=digest)), 303)
+        return replace(self.start(method, ""), query=None, upload=digest)
 
     def save(self) -> AnyResponse | tuple[str, int]:
         state = parse(request.args, self.library.methods)
@@ -597,9 +602,7 @@ class _Pages:
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
         # A visitor without access must not see the collection.
-        # The form of a request that is too large cannot be read, not even what was typed into it.
-        refused = (403, 413) if request.endpoint == "local" else (403,)
-        if request.endpoint in ("upload", "local") and status not in refused and "held" in g:
+        if request.endpoint in ("upload", "local") and status != 403 and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 

@@ -188,7 +188,6 @@ class Library:
         images: by image_id.
         pictures: the images by the SHA-256 of their content.
         by_key: image_ids by what flags call the images, see `state.image_key`.
-        facts: what the table of images says of each image beyond the usual columns, by image_id.
         categories: names with their numbers of images, in order; none where images have no categories.
         examples: an image of each category.
         methods: by name; the best ranking first, as in the report, if they were evaluated, else in order.
@@ -216,7 +215,6 @@ class Library:
         self.categories = dict(sorted(Counter(name for name, _ in named).items()))
         self.examples = dict(reversed(named))
         further = [name for name in table.columns if name not in IMAGE_COLUMNS]
-        self.facts = dict(zip(table["image_id"], table[further].astype(str).to_dict("records"), strict=True))
         self.sizes = dict(
             zip(table["image_id"], zip(table["width"], table["height"], table["bytes"], strict=True), strict=True)
         )
@@ -236,10 +234,8 @@ class Library:
             for image_id, sha256 in zip(table["image_id"], table["sha256"], strict=True)
             if sha256 in self._groups
         }
-        self.source, self.folder, self.weights, self.k, self.judged_first = _configuration(self.files)
-        # A run from before there was this key has none.
-        named = self.files.json(CONFIGURATION)["collection"].get("corrections", DEFAULT)
-        self.corrections = self.files.home / str(named).replace("{source}", self.source)
+        self.source, self.folder, self.weights, self.k, self.judged_first, corrected = _configuration(self.files)
+        self.corrections = self.files.home / corrected
         self._read: dict[Path, tuple[int, int]] = {}
         self._note(IMAGES, CONFIGURATION, GROUPS, NEAR_DUPLICATES, REJECTED, SUSPECTS)
         for name in names:
@@ -330,6 +326,10 @@ class Library:
         first = next(iter(self.methods))
         return first if len(self.methods) > 1 and self._rank(first)[0] < math.inf else ""
 
+    def facts(self, image: Image) -> dict[str, str]:
+        """Return what the table of images says of an image beyond the usual columns."""
+        return {name: column[image.image_id] for name, column in self._columns.items() if name != "category"}
+
     def copies_of(self, image: Image) -> list[Image]:
         """Return the other images of the collection that are near-duplicates of an image."""
         group = self._groups.get(image.sha256)
@@ -376,8 +376,11 @@ def _groups(results: Results) -> dict[str, str]:
     return dict(zip(believed["sha256"], believed["group"], strict=True))
 
 
-def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
-    """Return what the run's configuration says: source, folder of refinements, Rocchio's weights, k, judged_first."""
+def _configuration(results: Results) -> tuple[str, str, Weights, int, bool, str]:
+    """Return what the run's configuration says.
+
+    They are the source, the folder of refinements, Rocchio's weights, k, judged_first, and the file of corrections.
+    """
     path = results.path(CONFIGURATION)
     if not path.exists():
         raise InputError(f"{path} does not exist: run the workflow, which writes it first.")
@@ -388,11 +391,12 @@ def _configuration(results: Results) -> tuple[str, str, Weights, int, bool]:
             raise ValueError(f"the source {source!r} does not exist")
         folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
-        # A run from before there was this key is searched as it was.
+        # Runs from before there were these keys are searched as they were, and have no file of corrections yet.
         k, judged_first = int(asked["k"]), bool(asked.get("judged_first", False))
+        corrected = str(settings["collection"].get("corrections", DEFAULT)).replace("{source}", source)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the configuration of a run ({error}): run the workflow again.") from None
-    return source, folder, weights, k, judged_first
+    return source, folder, weights, k, judged_first, corrected
 
 
 def _require_one_folder(manifest: Path, table: pd.DataFrame) -> str:

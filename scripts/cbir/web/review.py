@@ -93,17 +93,15 @@ def _copies(library: Library) -> list[Group]:
     table = library.files.table(NEAR_DUPLICATES, [name for name in NEAR_DUPLICATE_COLUMNS if name != "doubted"])
     found = []
     for number, rows in table.groupby("group", sort=False):
-        across = [
-            f"in several {what}" for what in ("splits", "categories") if str(rows[f"across_{what}"].iloc[0]) == "True"
-        ]
-        if "doubted" in rows and str(rows["doubted"].iloc[0]) in ("True", "1"):
+        across = [f"in several {what}" for what in ("splits", "categories") if rows[f"across_{what}"].iloc[0]]
+        if "doubted" in rows and rows["doubted"].iloc[0]:
             across.append("likely no copies")
         items = [
             Item(
                 row["image_id"],
                 _known(library, row["image_id"]),
                 f"{row['split'] or 'no split'}; {row['distance']} of 256 bits from the nearest"
-                f"{', mirrored' if str(row['mirrored']) == 'True' else ''}.",
+                f"{', mirrored' if row['mirrored'] else ''}.",
             )
             for row in rows.to_dict("records")
         ]
