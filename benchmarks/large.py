@@ -31,15 +31,15 @@ from cbir.collection.columns import (
 )
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
-from cbir.files.tables import write_csv, write_json
+from cbir.files.tables import write_csv, write_json, write_text
 from cbir.workflow import configuration
 
 REPOSITORY = Path(__file__).parents[1]
 METHOD = "pretrained"
 NAMES = [f"category{number:02d}" for number in range(CATEGORIES)]
 EVALUATION = {
-    **{name: f"evaluation/{METHOD}/{name}.json" for name in ("summary", "worst")},
-    **{name: f"evaluation/{METHOD}/{name}.csv" for name in ("categories", "queries", "neighbours", "confusion")},
+    **{name: f"evaluation/{METHOD}/{name}.json" for name in ("summary", "worst", "calibration")},
+    **{name: f"evaluation/{METHOD}/{name}.csv" for name in ("categories", "queries", "neighbours", "confusion", "cmc")},
     **{f"{name}_picture": f"evaluation/{METHOD}/{name}.svg" for name in ("confusion", "categories")},
 }
 DEFAULTS = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -70,6 +70,12 @@ def make(counts: dict[str, int]) -> None:
     numbered = {str(number): name for number, name in enumerate(NAMES)}
     write_json("names.json", {"index_to_category": numbered})
     write_json("encoders/pretrained.json", {"encoder": METHOD, "weights": "imagenet", "dimension": VALUES})
+    nothing_found("collection")
+    blank_picture(f"evaluation/{METHOD}/calibration.svg")
+
+
+def nothing_found(folder: str) -> None:
+    """Write tables of a collection in which nothing is rejected, odd, doubtful or a copy."""
     for name, columns in {
         "rejected": REJECTED_COLUMNS,
         "notes": NOTE_COLUMNS,
@@ -77,7 +83,12 @@ def make(counts: dict[str, int]) -> None:
         "near_duplicates": NEAR_DUPLICATE_COLUMNS,
         "suspects": SUSPECT_COLUMNS,
     }.items():
-        write_csv(f"collection/{name}.csv", pd.DataFrame(columns=columns))
+        write_csv(f"{folder}/{name}.csv", pd.DataFrame(columns=columns))
+
+
+def blank_picture(path: str) -> None:
+    """Write a picture that the report takes, in place of one that a job would draw."""
+    write_text(path, '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>')
 
 
 def jobs() -> dict[str, dict]:
@@ -85,7 +96,8 @@ def jobs() -> dict[str, dict]:
     index = {"stored": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
     train, val, test = (f"features/{METHOD}/{split}.h5" for split in ("train", "val", "test"))
     none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source", "approximate")
-    names = {"split": ["train", "test"], "encoder": [METHOD], "method": [METHOD], **{name: [] for name in none}}
+    names = {"split": ["train", "test"], "gallery": ["train"], **{name: [] for name in none}}
+    names |= {"encoder": [METHOD], "method": [METHOD]}
     params = {"names": names, "config": SETTINGS, "asked": names | {"outside": [], "derived": []}}
     return {
         "index": {
@@ -94,7 +106,13 @@ def jobs() -> dict[str, dict]:
             "params": {"kind": "kdtree", "options": json.dumps({"leafsize": SETTINGS["index"]["leafsize"]})},
         },
         "evaluate": {
-            "input": {"categories": "names.json", "train": train, "val": val, "test": test, "about": index["about"]},
+            "input": {
+                "categories": "names.json",
+                "gallery": train,
+                "val": val,
+                "asking": test,
+                "about": index["about"],
+            },
             "output": EVALUATION,
             "params": {"settings": json.dumps(SETTINGS["evaluation"])},
         },
@@ -114,6 +132,9 @@ class Files(SimpleNamespace):
 
     def __getitem__(self, name):
         return getattr(self, name)
+
+    def get(self, name, default=None):
+        return getattr(self, name, default)
 
 
 def work(rule: str) -> None:

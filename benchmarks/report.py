@@ -24,18 +24,13 @@ sys.path.insert(1, str(Path(__file__).absolute().parents[1] / "tests"))
 import numpy as np
 import pandas as pd
 import yaml
-from large import Files
+from large import Files, blank_picture, nothing_found
 from peers import CATEGORIES, THREADS, VALUES, peak_mb, table, vectors
 
 from cbir.collection.columns import (
-    HASHES_COLUMNS,
     IMAGE_COLUMNS,
-    NEAR_DUPLICATE_COLUMNS,
-    NOTE_COLUMNS,
-    REJECTED_COLUMNS,
     SPLIT_COLUMNS,
 )
-from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store
 from cbir.files.tables import write_csv, write_json
 from cbir.workflow import configuration
@@ -91,14 +86,7 @@ def make(images: int, folder: str) -> None:
     numbers = {str(number): name for number, name in enumerate(names)}
     write_json("results/collection/categories.json", {"index_to_category": numbers})
     write_json("results/encoders/pretrained.json", {"encoder": "pretrained", "weights": "random", "dimension": VALUES})
-    for name, columns in {
-        "rejected": REJECTED_COLUMNS,
-        "notes": NOTE_COLUMNS,
-        "hashes": HASHES_COLUMNS,
-        "near_duplicates": NEAR_DUPLICATE_COLUMNS,
-        "suspects": SUSPECT_COLUMNS,
-    }.items():
-        write_csv(f"results/collection/{name}.csv", pd.DataFrame(columns=columns))
+    nothing_found("results/collection")
     for method in NOISE:
         prepare(method)
 
@@ -111,17 +99,19 @@ def prepare(method: str) -> None:
     leafsize = json.dumps({"leafsize": SETTINGS["index"]["leafsize"]})
     job("index", method, {"features": train}, index, {"kind": "kdtree", "options": leafsize})
     folder = f"results/evaluation/{method}"
-    files = {name: f"{folder}/{name}.json" for name in ("summary", "worst")}
-    files |= {name: f"{folder}/{name}.csv" for name in ("categories", "queries", "neighbours", "confusion")}
-    stores = {"train": train, "val": val, "test": test, "about": about}
+    files = {name: f"{folder}/{name}.json" for name in ("summary", "worst", "calibration")}
+    files |= {name: f"{folder}/{name}.csv" for name in ("categories", "queries", "neighbours", "confusion", "cmc")}
+    stores = {"gallery": train, "val": val, "asking": test, "about": about}
     inputs = {"categories": "results/collection/categories.json", **stores}
+    blank_picture(f"{folder}/calibration.svg")
     job("evaluate", method, inputs, files, {"settings": json.dumps(SETTINGS["evaluation"])})
 
 
 def write() -> None:
     """Write the report."""
-    none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source")
-    names = {"split": list(SPLITS), "encoder": ["pretrained"], "method": list(NOISE), **{name: [] for name in none}}
+    none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source", "approximate")
+    names = {"split": list(SPLITS), "gallery": ["train"], **{name: [] for name in none}}
+    names |= {"encoder": ["pretrained"], "method": list(NOISE)}
     params = {"names": names, "config": SETTINGS, "asked": names | {"outside": [], "derived": [], "ending": ["pkl"]}}
     output = {"report": "results/report.html"}
     job("report", "", {}, output, {name: json.dumps(value) for name, value in params.items()})

@@ -47,6 +47,7 @@ def gather(results: Results) -> dict[str, Any]:
                 "data": data,
             }
             for name, section in sections
+            if results.labelled or not getattr(section, "NEEDS_LABELS", False)
             if (data := section.gather(results)) is not None
         ],
     }

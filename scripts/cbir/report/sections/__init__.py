@@ -5,6 +5,7 @@ An entry ``<name>.py`` defines:
 - ``TITLE``: the heading of the section, also in the navigation. Its anchor is the name of the entry.
 - ``ORDER``: a number; sections follow each other by it, from the smallest.
 - ``FOLDED = True``, if the section is folded until it is opened; it may be left out.
+- ``NEEDS_LABELS = True``, if it is left out where images have no categories; it may be left out, too.
 - ``INPUTS``: the files that the section reads, as patterns of `cbir.results`. Snakemake makes them before the report. A
   wildcard in braces stands for each of its names in the run at hand:
 

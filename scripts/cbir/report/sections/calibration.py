@@ -8,6 +8,7 @@ from cbir.results import CALIBRATION, CALIBRATION_PICTURE
 
 TITLE = "How sure a result is"
 ORDER = 85
+NEEDS_LABELS = True
 INPUTS = (CALIBRATION, CALIBRATION_PICTURE)
 
 
@@ -16,7 +17,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 
     None where there are no val images that search train.
     """
-    if not results.labelled or not has_unseen_gallery(results.config["split"]["protocol"]):
+    if not has_unseen_gallery(results.config["split"]["protocol"]):
         return None
     return {method.name: _calibration(results, method.name) for method in results.methods}
 

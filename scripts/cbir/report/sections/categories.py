@@ -9,13 +9,12 @@ from cbir.results import CONFUSION, METHOD_CATEGORIES
 
 TITLE = "Categories"
 ORDER = 60
+NEEDS_LABELS = True
 INPUTS = (METHOD_CATEGORIES, CONFUSION)
 
 
-def gather(results: Results) -> dict[str, Any] | None:
+def gather(results: Results) -> dict[str, Any]:
     """Each method's categories, best F1 first, with the place of its errors."""
-    if not results.labelled:
-        return None
     figures = ["precision", "recall", "f1", "support", "anmrr"]
     found = {}
     for method in results.methods:

@@ -10,15 +10,14 @@ from cbir.results import CONFUSION
 
 TITLE = "Confusion"
 ORDER = 70
+NEEDS_LABELS = True
 INPUTS = (CONFUSION,)
 MAX_CONFUSIONS = 10
 """Rows of the table of most frequent confusions."""
 
 
-def gather(results: Results) -> dict[str, Any] | None:
+def gather(results: Results) -> dict[str, Any]:
     """Each method's confusion matrix as shares of the true category, and its most frequent confusions."""
-    if not results.labelled:
-        return None
     return {method.name: _confusion(results, method.name) for method in results.methods}
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.features import store
 from cbir.report import projections
 from cbir.report.results import Results
 from cbir.results import FEATURES, METHOD_QUERIES
 
 TITLE = "Embedding map"
 ORDER = 85
+NEEDS_LABELS = True
 _GALLERY, _QUERIES = (FEATURES.replace("{split}", split) for split in ("{gallery}", "test"))
 INPUTS = (_GALLERY, _QUERIES, METHOD_QUERIES)
 MOST = 1500
@@ -20,11 +22,10 @@ SEED = 0
 WIDTH, HEIGHT, MARGIN = 1000, 640, 14
 
 
-def gather(results: Results) -> dict[str, Any] | None:
+def gather(results: Results) -> dict[str, Any]:
     """Each method's map of the same images: places, categories, and which queries were taken for another category."""
-    if not results.labelled:
-        return None
-    gallery, queries = (results.store(results.methods[0].name, name).image_id for name in (results.gallery, "test"))
+    first = results.methods[0].name
+    gallery, queries = (results.store(first, name, mapped=True).image_id for name in (results.gallery, "test"))
     if results.gallery == "test":
         # The queries search one another.
         gallery = gallery[:0]
@@ -52,7 +53,8 @@ def _sample(rows: NDArray[np.object_], count: int) -> NDArray[np.object_]:
 def _map(results: Results, method: str, drawn: set[str]) -> dict[str, Any]:
     parts = []
     for layer, split in (("gallery", results.gallery), ("query", "test"))[results.gallery == "test" :]:
-        held = results.store(method, split)
+        # Not by `results`, which would keep the vectors of all methods.
+        held = store.read(results.path(FEATURES, method=method, split=split), method)
         rows = np.flatnonzero(np.isin(held.image_id, list(drawn)))
         parts.append((layer, held.features[rows], held.image_id[rows]))
     coordinates, share = projections.project(

@@ -9,6 +9,7 @@ from cbir.results import METHOD_QUERIES, NEIGHBOURS
 
 TITLE = "Errors"
 ORDER = 75
+NEEDS_LABELS = True
 INPUTS = (METHOD_QUERIES, NEIGHBOURS)
 MOST = 10_000
 """Misranked queries shown of all methods together."""
@@ -18,8 +19,6 @@ SHOWN_NEIGHBOURS = 5
 
 def gather(results: Results) -> dict[str, Any] | None:
     """Each method's misranked queries, grouped by their category and by the one that they were taken for."""
-    if not results.labelled:
-        return None
     most = MOST // len(results.methods)
     wrong = {method.name: _wrong(results, method.name) for method in results.methods}
     if all(table.empty for table in wrong.values()):

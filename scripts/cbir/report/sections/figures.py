@@ -8,13 +8,12 @@ from cbir.report.results import Results
 
 TITLE = "Figures"
 ORDER = 30
+NEEDS_LABELS = True
 INPUTS = ()
 
 
-def gather(results: Results) -> dict[str, Any] | None:
+def gather(results: Results) -> dict[str, Any]:
     """The metrics, a row a metric and a column a method."""
-    if not results.labelled:
-        return None
     k = results.config["evaluation"]["k"]
     rows = []
     for key, metric in all_metrics().items():

@@ -10,13 +10,12 @@ from cbir.results import CONFUSION, METHOD_CATEGORIES, WORST
 
 TITLE = "The category with the lowest F1"
 ORDER = 80
+NEEDS_LABELS = True
 INPUTS = (WORST, CONFUSION, METHOD_CATEGORIES)
 
 
-def gather(results: Results) -> dict[str, Any] | None:
+def gather(results: Results) -> dict[str, Any]:
     """Each method's category with the lowest F1: some of its test images, what they retrieve, what it is taken for."""
-    if not results.labelled:
-        return None
     return {method.name: _worst(results, method.name) for method in results.methods}
 
 
