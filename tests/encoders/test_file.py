@@ -1,7 +1,5 @@
 """A network of one's own, in a Keras archive; nothing in it runs but Keras's own layers."""
 
-import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from cbir.encoders.architectures import REGISTRY
 from cbir.encoders.inference import embedder
 from cbir.encoders.options import Options
 from cbir.files.errors import InputError
+from encoders.archived import rewrite
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
 
@@ -104,17 +103,6 @@ def test_a_sequential_model_and_tokens(tmp_path: Path) -> None:
     saved(path, tmp_path / "e.keras", Options(pooling="token"))
     found = networks.open_encoder(tmp_path / "e.keras").model(PIXELS.astype(np.float32))
     np.testing.assert_allclose(found, tokens[:, 0], rtol=1e-6)
-
-
-def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    with zipfile.ZipFile(path) as whole:
-        members = {name: whole.read(name) for name in whole.namelist()}
-    config = json.loads(members["config.json"])
-    change(config)
-    members["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as packed:
-        for name, data in members.items():
-            packed.writestr(name, data)
 
 
 def added(**layer: Any) -> Callable[[dict[str, Any]], Any]:

@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from cbir.encoders.options import Options
 from cbir.files.errors import InputError
 from cbir.training.batches import ImageSet
 from cbir.training.train import train
+from encoders.archived import rewrite
 from presets import FAMILIES, OFFSET, SCALE
 from training import made
 
@@ -150,17 +150,6 @@ def test_the_results_hold_all_that_is_needed(saved: Presets, tmp_path: Path) -> 
             _ = REGISTRY[f"hub:{folder}"].SIZE
     finally:
         (tmp_path / "moved").rename(folder)
-
-
-def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    with zipfile.ZipFile(path) as whole:
-        members = {name: whole.read(name) for name in whole.namelist()}
-    config = json.loads(members["config.json"])
-    change(config)
-    members["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as packed:
-        for name, data in members.items():
-            packed.writestr(name, data)
 
 
 def changed(saved: Presets, folder: Path, file: str, change: Callable[[dict[str, Any]], Any]) -> Path:
