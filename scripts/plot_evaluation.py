@@ -20,7 +20,7 @@ def work(job: Any) -> None:
     categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
     plots.categories(categories, job.output.categories, f"Categories with {method}")
     if path := job.input.get("calibration"):
-        plots.calibration(read_object(Path(path)), job.output.calibration)
+        plots.calibration(read_object(Path(path)), job.output.calibration, f"How sure a result of {method} is")
 
 
 if __name__ == "__main__":

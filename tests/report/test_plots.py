@@ -157,4 +157,6 @@ def test_a_picture_on_its_own_says_what_it_is_of(tmp_path: Path) -> None:
     plots.confusion(CONFUSION, tmp_path / "c.svg", "Confusion matrix of <m>")
     plots.categories(CATEGORIES, tmp_path / "f.svg", "Categories with <m>")
     assert ">Confusion matrix of &lt;m&gt;<" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    plots.calibration(calibrated(), tmp_path / "s.svg", "How sure a result of <m> is")
+    assert ">How sure a result of &lt;m&gt; is<" in (tmp_path / "s.svg").read_text(encoding="utf-8")
     assert ">Categories with &lt;m&gt;<" in (tmp_path / "f.svg").read_text(encoding="utf-8")

@@ -113,19 +113,20 @@ def categories(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
     save(figure, path)
 
 
-def calibration(data: dict[str, Any], path: str | Path) -> None:
+def calibration(data: dict[str, Any], path: str | Path, title: str = "") -> None:
     """Draw how sure a result is: stated probabilities beside what came true on test, and the probability by distance.
 
     Args:
         data: as `cbir.evaluation.calibration.calibrate` returns it; where val is too small, its sentence is drawn.
         path: an SVG or PNG file.
+        title: a heading.
     """
     found = data["probability"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
     if found["too_few"] is not None:
         left.set_axis_off()
         right.set_axis_off()
-        figure.suptitle(textwrap.fill(found["too_few"], 70), fontsize=9, y=0.6)
+        figure.suptitle("\n".join([title, textwrap.fill(found["too_few"], 70)]).strip(), fontsize=9, y=0.6)
         save(figure, path)
         return
     bins = found["reliability"]["bins"]
@@ -148,6 +149,7 @@ def calibration(data: dict[str, Any], path: str | Path) -> None:
     right.set_xlabel("distance")
     right.set_ylabel("probability, learned on val")
     right.grid(alpha=0.3)
+    figure.suptitle(title, fontsize=10)
     save(figure, path)
 
 

@@ -16,7 +16,7 @@ from cbir.report import plots
 _PANELS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Loss", {"loss": "mean over batches"}),
     ("Validation retrieval quality", {}),
-    ("Share of active triplets", {"active": "triplets that miss the margin"}),
+    ("Share of active terms", {"active": "terms of the loss, such as triplets, above 0"}),
     ("Spread of the embeddings", {"spread": "r.m.s. distance to their mean"}),
 )
 
