@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir.files.errors import InputError
+from cbir.files.options import Stated
 
 _TABLE = ".words.csv"
 
@@ -29,10 +30,11 @@ class Registry(Mapping[str, Any]):
         package: dotted name of the package, its ``__name__``.
         folder: where the package lies, its ``__path__[0]``.
         kind: what an entry is called in messages, such as ``loss``.
+        common: the options that every entry has before those of its ``OPTIONS``, with their JSON schemas.
     """
 
-    def __init__(self, package: str, folder: str, kind: str) -> None:
-        self.package, self.folder, self.kind = package, Path(folder), kind
+    def __init__(self, package: str, folder: str, kind: str, common: Stated | None = None) -> None:
+        self.package, self.folder, self.kind, self.common = package, Path(folder), kind, common or {}
 
     @cached_property
     def _modules(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import inspect
 
 from cbir.files.errors import InputError
+from cbir.files.options import defaults
 from cbir.training import losses
 from cbir.training.losses._loss import Loss
 from cbir.training.losses._weighted import Weighted
@@ -22,12 +23,12 @@ def build(settings: TrainingSettings, categories: int, dimension: int) -> Loss:
     """
     parts, weights = [], []
     for name, options in losses.asked(settings.loss).items():
-        own = {option: value for option, value in options.items() if option != losses.WEIGHT}
         entry = losses.REGISTRY.get_entry(name)
+        own = defaults({**losses.REGISTRY.common, **getattr(entry, "OPTIONS", {})}) | options
+        weights.append(float(own.pop(losses.WEIGHT)))
         try:
             inspect.signature(entry.build).bind(settings, categories, dimension, **own)
         except TypeError as error:
             raise InputError(f"training.loss: {name} does not fit its options ({error}): correct them.") from None
         parts.append(entry.build(settings, categories, dimension, **own))
-        weights.append(float(options.get(losses.WEIGHT, 1)))
     return parts[0] if weights == [1] else Weighted(parts, weights)

@@ -6,10 +6,10 @@ entry that does not say are checked when it is used.
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from cbir.files.errors import InputError
+from cbir.files.options import by_name
 from cbir.files.registry import Registry
 from cbir.workflow.configuration import check_value
 
@@ -18,9 +18,6 @@ MOST_CHOICES = 200
 
 # An option of an entry that does not say what it takes; a text that is a number is read as one.
 _ANYTHING: dict[str, Any] = {"anyOf": [{"type": ["integer", "number", "boolean", "null"]}, True]}
-
-_NONE: Mapping[str, Any] = {}
-_WEIGHT = {"weight": {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 
 
 def check_steps(methods: dict[str, dict[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
@@ -56,13 +53,13 @@ def check_losses(encoders: dict[str, dict[str, Any]], registry: Registry) -> dic
 
 def _check_loss(key: str, loss: Any, registry: Registry) -> Any:
     if isinstance(loss, str):
-        return _check(key, loss, registry, [], _WEIGHT)
+        return _check(key, loss, registry, [])
     if not loss:
         raise InputError(f"config: {key} is {{}}, but must name a loss.")
     lists = list[int]()
     checked: dict[str, Any] = {}
     for name, value in loss.items():
-        checked |= _check(key, {name: value}, registry, lists, _WEIGHT)
+        checked |= _check(key, {name: value}, registry, lists)
     if lists:
         raise InputError(f"config: {key} has a list of values, but an option of a loss has one value.")
     return checked
@@ -89,7 +86,7 @@ def _check_row(key: str, row: dict[str, Any], registry: Registry) -> dict[str, A
     return row | {"steps": steps}
 
 
-def _check(key: str, written: Any, registry: Registry, lists: list[int], common: Mapping[str, Any] = _NONE) -> Any:
+def _check(key: str, written: Any, registry: Registry, lists: list[int]) -> Any:
     """Return an entry as it is written, checked.
 
     Args:
@@ -97,7 +94,6 @@ def _check(key: str, written: Any, registry: Registry, lists: list[int], common:
         written: its name, or its name with its options.
         registry: whose entry it is.
         lists: gets the length of each list of values.
-        common: options that every entry of the registry has, before its own.
 
     Raises:
         InputError: naming the key and what is allowed there.
@@ -110,12 +106,10 @@ def _check(key: str, written: Any, registry: Registry, lists: list[int], common:
         words = ", ".join(json.dumps(word) for word in registry)
         raise InputError(f"config: {key} is {shown}, but must be one of {words}, alone or with its options.")
     stated = registry.options(name)
-    known = {**common, **(stated or {})}
-    asked: dict[str, Any] = value if isinstance(value, dict) else {}
-    if value is not None and not isinstance(value, dict):
-        if stated is not None and not known:
-            raise InputError(f"config: {key} is {shown}, but {name} has no options: write {name}.")
-        asked = {next(iter(known), "its first option"): value}
+    known = {**registry.common, **(stated or {})}
+    if value is not None and not isinstance(value, dict) and stated is not None and not known:
+        raise InputError(f"config: {key} is {shown}, but {name} has no options: write {name}.")
+    asked = by_name(value, known)
     if stated is None:
         known = dict.fromkeys(asked, _ANYTHING) | known
     if unknown := sorted(asked.keys() - known.keys()):

@@ -40,9 +40,9 @@ def build(
     categories: int,
     dimension: int,
     *,
-    margin: float = 0.5,
-    scale: float = 64,
-    rate: float = 100,
+    margin: float,
+    scale: float,
+    rate: float,
 ) -> Loss:
     """Return the ArcFace loss, whose variable is a proxy of each category."""
     return ArcFace(categories, dimension, margin, scale, rate, settings.seed)

@@ -43,10 +43,10 @@ def build(
     categories: int,
     dimension: int,
     *,
-    alpha: float = 2,
-    beta: float = 50,
-    base: float = 0.5,
-    epsilon: float | None = 0.1,
+    alpha: float,
+    beta: float,
+    base: float,
+    epsilon: float | None,
 ) -> Loss:
     """Return the multi-similarity loss; it has no variables."""
     return MultiSimilarity(alpha, beta, base, epsilon)

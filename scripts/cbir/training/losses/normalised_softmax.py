@@ -24,9 +24,7 @@ OPTIONS = {
 }
 
 
-def build(
-    settings: TrainingSettings, categories: int, dimension: int, *, temperature: float = 0.05, rate: float = 100
-) -> Loss:
+def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float, rate: float) -> Loss:
     """Return the normalised softmax loss, whose variable is a proxy of each category."""
     return NormalisedSoftmax(categories, dimension, temperature, rate, settings.seed)
 

@@ -35,9 +35,9 @@ def build(
     categories: int,
     dimension: int,
     *,
-    margin: float = 0.1,
-    alpha: float = 32,
-    rate: float = 100,
+    margin: float,
+    alpha: float,
+    rate: float,
 ) -> Loss:
     """Return the proxy-anchor loss, whose variable is a proxy of each category."""
     return ProxyAnchor(categories, dimension, margin, alpha, rate, settings.seed)

@@ -18,7 +18,7 @@ OPTIONS = {
 }
 
 
-def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float = 0.1) -> Loss:
+def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float) -> Loss:
     """Return the supervised contrastive loss; it has no variables."""
     return SupervisedContrastive(temperature)
 
