@@ -1,4 +1,4 @@
-"""The loss that a training minimises: one of the registry, or the weighted sum of several."""
+"""The loss that a training minimises: an entry of the registry, or the weighted sum of several."""
 
 import inspect
 
@@ -11,15 +11,15 @@ from cbir.training.settings import TrainingSettings
 
 
 def build(settings: TrainingSettings, categories: int, dimension: int) -> Loss:
-    """Return the loss that ``settings.loss`` asks for.
+    """Return the loss of a training.
 
     Args:
-        settings: of the training.
-        categories: one more than the largest label.
-        dimension: of an embedding.
+        settings: of the training; ``loss`` names the loss or the losses.
+        categories: the largest label plus 1.
+        dimension: length of an embedding.
 
     Raises:
-        InputError: when a loss does not take the options that it is given.
+        InputError: when a loss does not exist or does not take one of its options.
     """
     parts, weights = [], []
     for name, options in losses.asked(settings.loss).items():
