@@ -29,7 +29,7 @@ WEIGHT = "weight"
 """The option that every loss has: its factor in the sum of several losses."""
 
 REGISTRY = Registry(
-    *(__name__, __path__[0], "loss"), common={WEIGHT: {"type": "number", "exclusiveMinimum": 0, "default": 1}}
+    __name__, __path__[0], "loss", common={WEIGHT: {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 )
 
 
