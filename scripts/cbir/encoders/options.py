@@ -1,4 +1,4 @@
-"""The options of an encoder beside the architecture and its weights. This module does not import Keras."""
+"""The options of an encoder that are not its architecture or its weights. This module does not import Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

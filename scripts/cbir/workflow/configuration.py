@@ -354,7 +354,7 @@ def _sentence(error: jsonschema.ValidationError, above: str = "") -> str:
         known = [*map(str, value[0]["enum"]), *(f"{prefix}..." for prefix in value[-1]["prefixes"])]
         return f"config: {key} is {shown}, but must be one of {', '.join(known)}."
     if rule == "anyOf" and "description" in error.schema:
-        return f"config: {key} is {shown}, which is none of what it can be: {error.schema['description']}"
+        return f"config: {key} is {shown}, which is not allowed: {error.schema['description']}"
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
@@ -403,7 +403,7 @@ def _check_references(config: dict[str, Any]) -> None:
         wanted = {"bfloat16": "OpenVINO", "tf32": "TensorFlow"}.get(row["precision"])
         if wanted is not None and wanted.lower() != row["runtime"]:
             raise InputError(
-                f"config: encoders.{name}.precision is {row['precision']}, which wants {wanted}: set "
+                f"config: encoders.{name}.precision is {row['precision']}, which needs {wanted}: set "
                 f"encoders.{name}.runtime to {wanted.lower()}."
             )
         if row["freeze"] and row["training"] is None:
@@ -456,8 +456,8 @@ def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str
         words = sorted({"random", *own})
         if row["weights"] not in own and any(row["weights"] in known for known in sources.values()):
             raise InputError(
-                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
-                f"{row['architecture']}: make it {', '.join(words)} or a weights file."
+                f"config: encoders.{name}.weights is {row['weights']}, but there are no such weights for the "
+                f"architecture {row['architecture']}: make it {', '.join(words)} or a weights file."
             )
         if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
