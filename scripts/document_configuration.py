@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cbir.files.registry import options, words
+from cbir.files.registry import options, path, words
 from cbir.files.tables import write_text
 from cbir.workflow.configuration import with_words
 
@@ -62,7 +62,7 @@ def _options(folder: str, above: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the full name and the schema of each option of each entry of a registry."""
     place = ROOT / "scripts/cbir" / folder
     for word in words(place):
-        for name, option in (options(place / f"{word.replace('-', '_')}.py") or {}).items():
+        for name, option in (options(path(place, word)) or {}).items():
             yield f"{above}: {word}: {name}", option
 
 
