@@ -39,8 +39,8 @@ written.
 def fingerprint(script: Path, root: Path, entries: tuple[Path, ...] = ()) -> str:
     """Hash a Python file together with all modules below ``root`` that it imports, directly or not.
 
-    Comments, docstrings and layout do not count: what is hashed is the syntax tree. Modules of `NOT_COVERED`, and what
-    only they import, do not count either.
+    Comments, docstrings and layout do not count: what is hashed is the syntax tree, written the same by every supported
+    Python version. Modules of `NOT_COVERED`, and what only they import, do not count either.
 
     Args:
         script: the file.
@@ -92,7 +92,19 @@ def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
             names += [module, *(f"{module}{separator}{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]
-    return ast.dump(tree), tuple(names)
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty texts to nested formats of f-strings.
+            node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+    return _written(tree), tuple(names)
+
+
+def _written(value: object) -> str:
+    """Return a syntax tree as text. `ast.dump` differs between Python versions: they add fields or omit empty ones."""
+    if isinstance(value, ast.AST):
+        fields = [f"{name}={_written(field)}" for name, field in ast.iter_fields(value) if field not in (None, [])]
+        return f"{type(value).__name__}({', '.join(fields)})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def _is_text(statement: ast.stmt) -> bool:
