@@ -38,8 +38,9 @@ A module may be listed only if no correct edit of it changes an output. Counter-
 def fingerprint(script: Path, root: Path, entries: tuple[Path, ...] = ()) -> str:
     """Return the hash of a Python file and all modules below ``root`` that it imports, directly or indirectly.
 
-    It is computed from the syntax trees without docstrings, so comments and layout do not change it. It does not cover
-    the modules in `NOT_COVERED` and modules that only they import.
+    It is computed from the syntax trees without docstrings, so comments and layout do not change it, and it is the same
+    with every supported Python version. It does not cover the modules in `NOT_COVERED` and modules that only they
+    import.
 
     Args:
         script: the file.
@@ -91,7 +92,19 @@ def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
             names += [module, *(f"{module}{separator}{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]
-    return ast.dump(tree), tuple(names)
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty strings to nested format specifiers.
+            node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+    return _written(tree), tuple(names)
+
+
+def _written(value: object) -> str:
+    """Return a syntax tree as text. `ast.dump` is not used, because its output depends on the Python version."""
+    if isinstance(value, ast.AST):
+        fields = [f"{name}={_written(field)}" for name, field in ast.iter_fields(value) if field not in (None, [])]
+        return f"{type(value).__name__}({', '.join(fields)})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def _is_text(statement: ast.stmt) -> bool:
