@@ -1,16 +1,16 @@
-# Every test image as a query, and methods side by side.
+# Evaluate each method with the test images as queries, and compare methods.
 
 METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 
-# What tells right images from wrong ones beside their categories, or a second gallery to look at.
+# Inputs and settings that depend on the protocol: a list of relevant images, folds, or the val images as a second gallery.
 if RELEVANCE_FILE:
     JUDGED_BY, JUDGED_HOW = RELEVANCE_FILE, {"setup": config["split"]["setup"]}
 elif GALLERY == ASKING:
     JUDGED_BY = {"manifest": f"results/splits/{ASKING}.csv"}
     JUDGED_HOW = {"confidence": config["comparison"]["confidence"]} if FOLDS_FILE else {}
 else:
-    # A gallery that no network was trained on.
+    # The val images are a gallery that no network was trained on.
     JUDGED_BY, JUDGED_HOW = {"val": "results/features/{method}/val.h5"}, {}
 
 
@@ -61,7 +61,7 @@ CALIBRATION_PICTURE = {
 }
 
 
-# A rule of its own, so that a changed picture evaluates nothing again.
+# A separate rule, so that changes of the plots do not rerun the evaluation.
 rule plot_evaluation:
     input:
         **CALIBRATION_FILE,

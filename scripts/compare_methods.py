@@ -1,4 +1,4 @@
-"""Compare all methods: their figures with intervals, and the F1 of each category."""
+"""Compare all methods: their metrics with confidence intervals, and the F1 of each category."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ def work(job: Any) -> None:
     comparison.require_same_queries(evaluated)
     settings = json.loads(job.params.settings)
     methods = comparison.methods(evaluated, **settings)
-    # One order everywhere: the best ranking method first.
+    # All outputs list the methods in the same order, the best ranking first.
     places = {method: place for place, method in enumerate(methods["method"])}
     evaluated.sort(key=lambda item: places[item.method])
     categories = comparison.categories(evaluated)

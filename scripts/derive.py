@@ -1,4 +1,4 @@
-"""Make one split's feature store of a derived method from the stores of its parts."""
+"""Write the feature store of a derived method for one split from the stores of its parts."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Evaluate a method: its figures and tables."""
+"""Evaluate a method: its metrics and tables."""
 
 import json
 import logging
@@ -60,13 +60,13 @@ def work(job: Any) -> None:
 def _judged(
     job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: FeatureStore, relevant: Relevant
 ) -> dict[str, Any]:
-    """Return what the protocol decides: what is right, what is passed over, and what is measured beside."""
+    """Return the arguments of `evaluate` that depend on the protocol: judgements of images, folds, or val images."""
     if job.input.get("relevance"):
         table = read_csv(job.input.relevance, RELEVANCE_COLUMNS)
         setups = {
             name: judgements.by_list(table, queries.image_id, gallery.image_id, name) for name in judgements.SETUPS
         }
-        # The setups of a list that has no grades are the same.
+        # Without grades all setups are equal.
         graded = table["grade"].isin(["easy", "hard"]).any()
         return {"judgements": setups[settings["setup"]], "setups": setups if graded else None}
     if job.input.get("manifest"):

@@ -1,4 +1,4 @@
-"""Fit a derived method on the gallery's features of its parts."""
+"""Fit a derived method on the gallery features of its parts."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Measure how much an approximate index misses."""
+"""Measure the recall and the speed of an approximate index."""
 
 import logging
 from pathlib import Path

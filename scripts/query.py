@@ -71,7 +71,7 @@ def work(job: Any) -> None:
 
 
 def _lines(item: dict[str, Any]) -> list[str]:
-    """Return what stands below a result: category, name, distance, and how likely it is right where that is known."""
+    """Return the lines below the picture of a result: category, file name, distance and, if known, probability."""
     probability = calibration.shown(item["probability"])
     measured = f"distance {item['distance']:.3f}" + (f" · {probability}" if probability else "")
     lines = (item["category"], PurePosixPath(item["image_id"]).name, measured)

@@ -1,4 +1,4 @@
-"""List images that are likely mislabelled."""
+"""List images whose labels are doubtful."""
 
 import logging
 from pathlib import Path

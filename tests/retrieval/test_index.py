@@ -13,7 +13,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.retrieval import index
-from cbir.retrieval.indexes import REGISTRY, options
+from cbir.retrieval.indexes import REGISTRY, of_methods, options
 
 
 def gallery(rows: int = 60, columns: int = 3, seed: int = 0) -> FeatureStore:
@@ -56,11 +56,12 @@ def test_the_side_file_says_what_it_was_built_from(path: Path) -> None:
 
 
 def test_an_option_that_the_kind_does_not_take_is_refused_if_a_person_set_it() -> None:
-    settings = {"kind": "exact", "leafsize": 32}
-    assert options("exact", settings, given=["kind"]) == {}
+    settings = {"kind": "exact", "leafsize": 32, "recall": 0.95}
+    assert of_methods(settings, {"kind": "exact"}, ["m"]) == {"m": ("exact", {}, 1.0)}
     with pytest.raises(InputError, match=r"index\.leafsize is set, but index\.kind exact does not take it"):
-        options("exact", settings, given=["kind", "leafsize"])
-    assert options("kdtree", settings, given=["leafsize"]) == {"leafsize": 32}
+        of_methods(settings, settings, ["m"])
+    tree = settings | {"kind": "kdtree"}
+    assert of_methods(tree, {"leafsize": 32}, ["m"]) == {"m": ("kdtree", {"leafsize": 32}, 1.0)}
 
 
 def test_a_notebook_opens_it_without_this_project(path: Path) -> None:

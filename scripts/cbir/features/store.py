@@ -24,21 +24,22 @@ _ABOUT = (
     *("row", "chosen", "transform_fingerprint", "parts"),
     *("dimension", "features_sha256", "libraries"),
 )
-"""What a store may say about itself; a reader looks for nothing else."""
+"""All attributes that a store may have; readers ignore others."""
 
 _LIBRARIES = ("numpy", "h5py", "pillow", "keras", "tensorflow", "ai-edge-litert")
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """A feature store in memory, one row an image.
+    """A feature store in memory, with a row per image.
 
     Attributes:
         features: (n, d) float32.
         image_id: (n,) text.
         label: (n,) int64.
-        sha256: (n,) text, the images' contents.
-        about: what it was made from; ``features_sha256`` identifies the vectors.
+        sha256: (n,) text, the hashes of the image files.
+        about: the attributes of the file, which say what it was made from; ``features_sha256`` is the hash of the
+            vectors.
     """
 
     features: NDArray[np.float32]
@@ -71,9 +72,9 @@ def write(
     Args:
         path: the HDF5 file.
         manifest: columns image_id, label, sha256; row order is kept.
-        blocks: arrays (any, dimension) float32 that together have a row for each manifest row.
+        blocks: arrays (any number of rows, dimension) float32, together one row per row of the manifest.
         dimension: length of a vector.
-        about: attributes to store, of those in `_ABOUT`; dictionaries and lists are stored as JSON.
+        about: attributes to store, whose names must be in `_ABOUT`; dictionaries and lists are stored as JSON.
 
     Raises:
         InputError: when a value is not finite.
@@ -82,7 +83,7 @@ def write(
     if strange := about.keys() - _ABOUT:
         raise ValueError(f"the attribute {min(strange)!r} would not be read: add it to _ABOUT")
     digest = hashlib.sha256()
-    # Names are stored as long as the longest one; hashes and labels have fixed sizes.
+    # All names take as many bytes as the longest one. The hash takes 64 bytes and the label 8.
     longest = max((len(name.encode()) for name in manifest["image_id"]), default=0)
     size = len(manifest) * (4 * dimension + longest + 72) + HDF5_OVERHEAD
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
@@ -119,17 +120,17 @@ def read(path: str | Path, method: str | None = None, mapped: bool = False) -> F
 
     Args:
         path: the HDF5 file.
-        method: the method it must be of.
-        mapped: leave the vectors in the file, as an array that reads the rows that are asked for. They are not checked.
+        method: the method that the store must belong to; None accepts any.
+        mapped: return the vectors as a memory-mapped array, without checking their hash and that they are finite.
 
     Raises:
-        InputError: when the file is missing, damaged, lacks a part, holds values that are not finite, does not have the
-            vectors it was written with, or is of another method.
+        InputError: when the file is missing, damaged, incomplete or of another method, when a value is not finite, or
+            when the hash of the vectors differs from the stored one.
     """
     with _opened(path, method) as (file, about):
         features, label = dataset(file, "features", np.float32, 2), dataset(file, "label", np.int64, 1)
         image_id, sha256 = dataset(file, "image_id", "S", 1), dataset(file, "sha256", "S", 1)
-        # Checked before anything is read, because texts take more memory as Python objects than bytes in the file.
+        # Checked before the texts are read, because as Python objects they take far more memory than in the file.
         if {len(label), len(image_id), len(sha256)} != {len(features)}:
             raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
         vectors = _mapped(path, features) if mapped else features[:]
@@ -145,18 +146,18 @@ def read(path: str | Path, method: str | None = None, mapped: bool = False) -> F
 
 
 def _mapped(path: str | Path, features: h5py.Dataset) -> NDArray[np.float32]:
-    # `dataset` has seen to it that the values are stored in one piece that ends within the file.
+    # `dataset` has checked that the values are stored contiguously and end within the file.
     if not features.size:
         return np.empty(features.shape, np.float32)
     return np.memmap(path, features.dtype, "r", features.id.get_offset(), features.shape)
 
 
 def about(path: str | Path, method: str | None = None) -> dict[str, Any]:
-    """Return what a feature store says about itself, without reading its vectors.
+    """Return the attributes of a feature store without reading its vectors.
 
     Args:
         path: the HDF5 file.
-        method: the method it must be of.
+        method: the method that the store must belong to; None accepts any.
 
     Raises:
         InputError: when the file is missing or damaged, or is of another method.
@@ -167,7 +168,7 @@ def about(path: str | Path, method: str | None = None) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: str | Path, method: str | None) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
-    """Yield the file and its attributes; every error becomes an InputError."""
+    """Yield the open file and its attributes; every error is raised as an InputError."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"The feature store {path} does not exist: run the workflow first.")

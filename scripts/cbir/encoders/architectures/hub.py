@@ -1,10 +1,10 @@
 """Networks of keras-hub: ``hub:PRESET`` names a preset, whose weights are ``weights: own``.
 
-A preset is a published one by its name (``hub:dinov2_small``), an address (``hub:hf://...``, ``hub:kaggle://...``) or a
-folder (``hub:PATH``), anything that `keras_hub.models.Backbone.from_preset` opens. Of a network that also takes texts,
-the part that takes images is used. No code in a folder or in an archive of the results runs: only backbones of
-keras-hub itself and layers of Keras are built. The network is written into the file of its weights, so that a preset is
-needed once; see ``fetch`` in `cbir.encoders.architectures`.
+PRESET is whatever `keras_hub.models.Backbone.from_preset` opens: the name of a published preset
+(``hub:dinov2_small``), an address (``hub:hf://...``, ``hub:kaggle://...``) or a folder (``hub:PATH``). If a network
+takes images and texts, its image encoder is used. No code in a folder or in an archive of the results runs: only
+backbones of keras-hub itself and layers of Keras are built. The network is saved together with its weights, so the
+preset is read only once; see ``fetch`` in `cbir.encoders.architectures`.
 """
 
 import importlib.metadata
@@ -23,7 +23,7 @@ from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 
 _CONFIG = "config.json"
-# Their first token stands for the whole image.
+# Backbones whose first token is a class token.
 _CLASS_TOKEN = ("DINOV2Backbone", "DINOV3Backbone", "DeiTBackbone")
 
 
@@ -49,10 +49,10 @@ class Hub:
 
     @property
     def SIZE(self) -> None:  # noqa: N802
-        """None: the network that was fetched says for which size it is.
+        """None, because the size is known only from the network that `fetch` returns.
 
         Raises:
-            InputError: when a folder is named that holds no preset.
+            InputError: when the preset is a folder that does not hold one.
         """
         if self._is_folder and not Path(self.preset, _CONFIG).is_file():
             raise InputError(
@@ -62,15 +62,15 @@ class Hub:
 
     @property
     def FILES(self) -> list[Path]:  # noqa: N802
-        """The files of a preset in a folder, which decide the network and its weights."""
+        """The files of a preset in a folder, which define the network and its weights; empty for other presets."""
         found = Path(self.preset).iterdir() if self._is_folder and os.path.isdir(self.preset) else ()
         return sorted(path for path in found if path.is_file())
 
     def fetch(self) -> tuple[Any, str]:
-        """Return the preset's network with its own weights, and where they came from.
+        """Return the preset's network with its weights, and a text that says where they came from.
 
         Raises:
-            InputError: when keras-hub is missing, the preset cannot be had, or its network takes no images.
+            InputError: when keras-hub is missing, the preset cannot be opened, or its network does not take images.
         """
         _require_keras_hub()
         from cbir.encoders import weights
@@ -82,7 +82,7 @@ class Hub:
                 model = _image_network(backbone, converter)
         except InputError:
             raise
-        # keras-hub and the clients of its hubs raise many kinds.
+        # keras-hub and the clients that download presets raise many types of exception.
         except Exception as error:
             raise InputError(
                 f"The preset {self.preset} cannot be used ({_in_short(error)}): {self._remedy()}"
@@ -130,7 +130,7 @@ class Hub:
 
     @staticmethod
     def load(model: Any, path: Path) -> None:
-        """Give a network that `restore` returned, for its own size or another, the weights in the archive.
+        """Load the weights in the archive into a network that `restore` returned, for the archive's size or another.
 
         Raises:
             InputError: when the file is damaged, or weights depend on the size.
@@ -141,14 +141,14 @@ class Hub:
         own = _size(_archived.read(Path(path), _is_backbone))
         if own == (width, height):
             return weights.load(model, path)
-        # Each array was looked at by `read`. Keras's layers know how to load what was made for another size.
+        # `archive.read` has checked each array. Layers of keras-hub adapt weights for another image size as they load.
         data = archive.read(path).data
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "all.weights.h5"
             file.write_bytes(data)
             try:
                 model.load_weights(file)
-            # Keras raises nearly anything here.
+            # Keras may raise any type of exception here.
             except Exception as error:
                 raise InputError(
                     f"The weights of the network {model.name} are for images of {own[0]} x {own[1]} pixels and for no "
@@ -169,7 +169,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _is_backbone(node: dict[str, Any]) -> bool:
-    """Tell whether a part of a configuration is a backbone of keras-hub, and of no other package."""
+    """Return whether a part of a configuration is a backbone of keras-hub itself, not of another package."""
     return _backbone_class(node) is not None
 
 
@@ -185,12 +185,12 @@ def _is_kind_of(found: Any, base: Any) -> bool:
 
 
 def _registered(node: dict[str, Any]) -> Any:
-    """Return the class of keras-hub itself that a configuration names by all its names; None for any other."""
+    """Return the class of keras-hub that a configuration names; None if one of its names disagrees or is foreign."""
     import keras
 
     kind, registered, module = node.get("class_name"), node.get("registered_name"), node.get("module")
     found = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
-    # Presets that were saved long ago name the package by its older name.
+    # Older presets name the package keras_nlp.
     same = str(registered).rpartition(">")[2] == kind == getattr(found, "__name__", None)
     ours = str(getattr(found, "__module__", "")).startswith("keras_hub.src.")
     return found if same and ours and str(module).partition(".")[0] in ("keras_hub", "keras_nlp") else None
@@ -210,7 +210,7 @@ def _opened(preset: str) -> tuple[Any, Any, str]:
             raise ValueError(f"{loader.config['registered_name']} is no backbone of keras-hub")
         converter = _converter(preset_utils.load_json(preset, preset_utils.IMAGE_CONVERTER_CONFIG_FILE))
     else:
-        # Of another library; keras-hub translates its settings and weights, which are data.
+        # A preset of another library; keras-hub converts its settings and weights, which are plain data.
         kind = loader.check_backbone_class()
         converter = loader.load_image_converter(preset_utils.find_subclass(preset, ImageConverter, kind))
     backbone = loader.load_backbone(kind, True, dtype="float32")
@@ -218,7 +218,7 @@ def _opened(preset: str) -> tuple[Any, Any, str]:
 
 
 def _plain(node: Any) -> Any:
-    """Return a configuration whose backbones all compute in float32, under their names of today."""
+    """Return a configuration whose backbones compute in float32 and have the current names of their modules."""
     if isinstance(node, list):
         return [_plain(value) for value in node]
     if not isinstance(node, dict):
@@ -242,7 +242,7 @@ def _converter(config: dict[str, Any]) -> Any:
 
 
 def _image_network(backbone: Any, converter: Any) -> Any:
-    """Return the part of a backbone that takes images: from pixels of 0 to 255 to vectors, tokens or a feature map."""
+    """Return the image encoder of a backbone, which maps pixels from 0 to 255 to vectors, tokens or a feature map."""
     import keras
     from keras_hub.layers import ImageConverter
 
@@ -267,7 +267,7 @@ def _image_network(backbone: Any, converter: Any) -> Any:
         scale, offset = _numbers(converter.scale, 1.0), _numbers(converter.offset, 0.0)
         tensor = keras.layers.Rescaling(scale, offset, name="scale")(tensor)
     tensor = vision(keras.tree.pack_sequence_as(vision.input, [tensor]))
-    # That of CLIP and MetaCLIP 2, into the space that images and texts share.
+    # CLIP and MetaCLIP 2 project images into the space that they share with texts.
     projection = getattr(backbone, "vision_projection", None)
     if projection is not None or (len(tensor.shape) == 3 and _has_class_token(vision)):
         tensor = ClassToken(name="token")(tensor)
@@ -297,6 +297,6 @@ def _set_size(config: dict[str, Any], size: tuple[int, int]) -> None:
     _archived.set_size(config, size)
     for layer in filter(_is_backbone, config["config"]["layers"]):
         for key in ("image_shape", "input_shape"):
-            # Many networks of convolutions leave the sides open.
+            # Many convolutional networks have None for width and height here.
             if None not in (layer["config"].get(key) or [None]):
                 layer["config"][key] = [size[1], size[0], 3]

@@ -12,13 +12,13 @@ log = logging.getLogger("cbir")
 
 OPTIONS = {
     "dimension": {
-        "description": "How many principal components are kept; all, with a warning, where train has fewer.",
+        "description": "How many principal components are kept; if the train images have fewer, all, with a warning.",
         "type": "integer",
         "minimum": 1,
     },
     "whiten": {
-        "description": "The power of its standard deviation that each component is divided by: 0 leaves variances as "
-        "they are, 1 makes them 1, 0.5 is half-way.",
+        "description": "Each component is divided by its standard deviation to this power: 0 keeps the variances, 1 "
+        "makes all of them 1.",
         "type": ["number", "boolean"],
         "minimum": 0,
         "maximum": 1,
@@ -27,16 +27,16 @@ OPTIONS = {
 }
 
 
-def fit(gallery: NDArray[np.float64], *, dimension: int, whiten: float = 0) -> Arrays:
-    """Return the mean and the components (d, dimension), by exact decomposition, so that nothing is random.
+def fit(gallery: NDArray[np.float64], *, dimension: int, whiten: float) -> Arrays:
+    """Return the mean (d,) and the projection (d, dimension), by an exact decomposition without random numbers.
 
     Args:
         gallery: (n, d).
-        dimension: how many components are kept; all, with a warning, where images or features are too few for so many.
+        dimension: how many components are kept; if the gallery has fewer (min(n - 1, d)), all, with a warning.
         whiten: each component is divided by its standard deviation to this power, from 0 to 1; True is 1.
 
     Raises:
-        InputError: when the gallery has a single image, and so no component.
+        InputError: when the gallery has a single image and thus no principal component.
     """
     most = min(gallery.shape[0] - 1, gallery.shape[1])
     if not most:
@@ -47,19 +47,19 @@ def fit(gallery: NDArray[np.float64], *, dimension: int, whiten: float = 0) -> A
             *(most, dimension, *gallery.shape),
         )
         dimension = most
-    # Here, so that whoever only applies a transform waits for no import.
+    # Imported here, because it is slow and `apply` does not need it.
     from sklearn.decomposition import PCA
 
     found = PCA(dimension, svd_solver="full").fit(gallery)
     projection = found.components_.T
     if whiten:
         deviation = np.sqrt(found.explained_variance_)
-        # A direction without spread is noise of the arithmetic; it is not blown up.
+        # The values along a component without variance are rounding errors. They become 0 instead of being amplified.
         projection = projection / np.where(deviation > 1e-9 * deviation[0], deviation ** float(whiten), np.inf)
     return {"mean": found.mean_, "projection": projection}
 
 
 def apply(arrays: Arrays, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
-    """Return the rows' coordinates along the components, from the mean."""
+    """Return the coordinates of the centred rows along the components."""
     projected: NDArray[np.float64] = (rows - arrays["mean"]) @ arrays["projection"]
     return projected

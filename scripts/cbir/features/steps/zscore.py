@@ -13,5 +13,5 @@ apply = _affine.apply
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:
-    """Return each feature's mean and the inverse of its standard deviation."""
+    """Return the mean of each feature and the reciprocal of its standard deviation, (d,) each."""
     return _affine.arrays(gallery.mean(axis=0), gallery.std(axis=0))

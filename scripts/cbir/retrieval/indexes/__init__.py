@@ -60,18 +60,16 @@ def is_approximate(kind: str) -> bool:
     return getattr(REGISTRY.get_entry(kind), "APPROXIMATE", False)
 
 
-def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
+def options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the configuration's settings that the ``build`` of a kind takes.
 
     Args:
         kind: an entry.
         settings: the keys of ``index``, complete.
-        given: the keys that a person set; the others have their defaults.
 
     Raises:
-        InputError: when there is no such kind, or it does not take an option that a person set.
+        InputError: when there is no such kind.
     """
-    _require_taken("index", given, [kind])
     return {name: settings[name] for name in _taken(kind) if name in settings}
 
 
