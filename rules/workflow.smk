@@ -414,11 +414,6 @@ def index_files(wildcards):
     return files | (measured if wildcards.method in APPROXIMATE else {})
 
 
-def compared_index(wildcards):
-    """The files of an index that the evaluation compares with the exact search; none of an approximate one."""
-    return {} if wildcards.method in APPROXIMATE else index_files(wildcards)
-
-
 def query_name(image):
     """A file name for a query image, or another path: what can be read of its name, and a hash that keeps it unique."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"

@@ -22,7 +22,10 @@ and, if it has options that the configuration shall check before anything runs,
 
 The first option may be written without its name: ``{pca: 64}`` is ``{pca: {dimension: 64}}``.
 
-A step that looks at the gallery while it is applied keeps the gallery among its arrays, as `expand` does.
+A step that looks at the gallery while it is applied keeps the gallery among its arrays, as `expand` does. The rows of a
+very large gallery (see `cbir.features.blocks`) are transformed in blocks. The module then names in the tuple
+``OF_GALLERY`` the arrays that the gallery's own rows are taken from: `apply` gets those rows of them that are in the
+block. ``gallery`` of ``fit`` is then mapped from a file, and copies of it are to be avoided.
 """
 
 from typing import Any
