@@ -94,6 +94,7 @@ class Missing:
 
     features: np.ndarray
     effort: int = 1
+    short_below: int = 0
     kind: str = "stub"
     label: str = "stub"
 
@@ -106,6 +107,9 @@ class Missing:
 
     def with_effort(self, effort: int) -> "Missing":
         return replace(self, effort=effort)
+
+    def share_compared_with_all(self, queries: np.ndarray, k: int) -> float:
+        return 0.5 if self.effort < self.short_below else 0.01
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         missed = 3 - self.effort
@@ -124,6 +128,12 @@ def test_the_lowest_search_parameter_that_reaches_the_recall(least: float, effor
     if effort == 2:
         # c/a without its nearest: c1 f0 c2 f1 has right ones at 1 and 3 of 3.
         assert found.queries["average_precision"][0] == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_a_search_parameter_that_finds_too_few_is_no_choice() -> None:
+    # Its results would be exact, by comparing each query with all images.
+    index = Missing(store(GALLERY, "train").features, short_below=2)
+    assert run(**SMALL, tree=index, recall=0.5).summary["ranked_by"]["effort"] == 2
 
 
 def test_an_approximate_index_is_not_asked_about_a_small_gallery() -> None:

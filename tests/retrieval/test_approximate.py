@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
+from cbir.evaluation import first
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
@@ -212,6 +213,20 @@ def test_the_search_parameter_is_raised_until_the_recall_is_reached(tmp_path: Pa
     measured.write_text(json.dumps(found | {"index_sha256": "of another"}))
     with pytest.raises(InputError, match=r"m\.quality\.json was not measured with the index .*m\.faiss"):
         index.read(path, GALLERY, measured)
+
+
+def test_many_results_need_a_higher_parameter_than_few() -> None:
+    # A list holds 50 of 1,500 rows: 4 of them hold no 200 candidates, and to compare all images would find every one.
+    held = index.over(GALLERY.features, "ivf-pq", lists=30, code_bytes=8)
+    assert held.with_effort(1).share_compared_with_all(QUERIES.features, 200) > 0.9
+    found, reached = first.searcher(held, GALLERY, QUERIES, 200, 0.9, seed=0)
+    assert found.effort is not None and found.effort >= 4
+    assert found.share_compared_with_all(QUERIES.features, 200) <= 0.05
+    exactly = nearest(200)[1]
+    shares = [
+        len(np.intersect1d(*pair)) / 200 for pair in zip(found.search(QUERIES.features, 200)[1], exactly, strict=True)
+    ]
+    assert reached == pytest.approx(np.mean(shares), abs=1e-3) and reached >= 0.9
 
 
 def test_a_recall_out_of_reach_takes_the_highest_parameter(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ RANKED = 1000
 """So many results of each query are ranked, at least; as trec_eval does."""
 _MEASURED = 100
 """Queries whose results are compared with the exact search, to choose the index's search parameter."""
+_MOST_SHORT = 0.05
+"""Share of these queries, at most, for which too few candidates are found: each is then compared with all images."""
 _BLOCK, _CELLS = 1000, 4_000_000
 """Queries that are searched with together, and their results: 16 bytes each."""
 
@@ -30,7 +32,8 @@ def searcher(
     """Return what finds the first results, and its recall at that rank.
 
     An approximate index is searched with the lowest value of its search parameter that reaches ``least`` at this rank,
-    on a sample of the queries; it is a higher one than suffices for ten results. Any other kind misses nothing, and
+    on a sample of the queries, and that finds so many candidates for nearly all of them: it is a higher one than
+    suffices for ten results. Any other kind misses nothing, and
     then the exact search answers many queries faster.
 
     Args:
@@ -47,8 +50,11 @@ def searcher(
     chosen = queries.features[np.sort(np.random.default_rng(seed).permutation(len(queries.features))[:count])]
     exactly, _ = exact.nearest(chosen, gallery.features, ranked)
     reached = 0.0
-    for effort in index.efforts():
+    efforts = index.efforts()
+    for effort in efforts:
         index = index.with_effort(effort)
+        if effort < efforts[-1] and index.share_compared_with_all(chosen, ranked) > _MOST_SHORT:
+            continue
         reached = recall(index.search(chosen, ranked)[0], exactly, ranked)
         if reached >= least:
             return index, reached

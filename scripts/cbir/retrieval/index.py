@@ -78,6 +78,13 @@ class Index:
             distances[place], rows[place] = exactly[order], near[order]
         return distances, rows
 
+    def share_compared_with_all(self, queries: NDArray[Any], k: int) -> float:
+        """Return the share of queries (q, d) for which so few candidates are found that all images are compared."""
+        if self.effort is None:
+            return 1.0
+        found = REGISTRY.get_entry(self.kind).candidates(self.held, queries, k, self.effort)
+        return float(np.mean([np.count_nonzero(rows >= 0) < k for rows in found]))
+
     def with_effort(self, effort: int) -> "Index":
         """Return the same index, searched with another value of its search parameter."""
         return replace(self, effort=effort)
