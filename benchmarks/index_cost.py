@@ -3,8 +3,9 @@
     python benchmarks/index_cost.py [--images N ...] [--values D] [--memory GB]
 
 Rates are arguments; their defaults were measured on 2 cores: encoding by benchmarks/encoding.py, building by
-benchmarks/million.py. Memory is that of a machine which holds a shard of the index; a fifth of it is left free. Exact
-search reads all vectors once a query. Shards are built and searched at the same time, one on each machine.
+benchmarks/million.py (rows by seconds of processors). Memory is that of a machine which holds a shard of the index; a
+fifth of it is left free. Exact search reads all vectors once a query. Shards are built and searched at the same time,
+one on each machine.
 """
 
 import argparse
@@ -35,13 +36,12 @@ def main(asked: argparse.Namespace) -> None:
         }
         for kind, (size, rate) in sizes.items():
             machines = max(math.ceil(size / room), 1)
-            built = "" if rate is None else f"{images / rate / 3600 / machines:,.1f}"
+            built = "" if rate is None else f"{images / rate / asked.cores / 3600 / machines:,.1f}"
             query = f"{size / machines / asked.read / 1e6:,.0f}" if rate is None else ""
             cells = [f"{images:,}", kind, f"{size / 1e9:,.2f}", str(machines), f"{images / machines / 1e6:,.1f}"]
             rows.append([*cells, built, query, f"{encoded:,.0f}", f"{vectors / 1e9:,.1f}"])
-    print(
-        f"{asked.values} values; {asked.memory:g} GB of memory a machine of 2 cores, {100 * FREE:g} % of it left free\n"
-    )
+    machine = f"{asked.memory:g} GB of memory and {asked.cores} cores a machine"
+    print(f"{asked.values} values; {machine}, {100 * FREE:g} % of the memory left free\n")
     index = ["index", "GB of the index", "machines", "million images a machine", "hours to build, all at once"]
     table(["images", *index, "ms a query (exact)", "hours of encoding, 1 machine", "GB of vectors"], rows)
 
@@ -54,7 +54,8 @@ if __name__ == "__main__":
     parser.add_argument("--links", type=int, default=32, help="of HNSW")
     parser.add_argument("--code", type=int, default=32, help="bytes a row of IVF-PQ")
     parser.add_argument("--encoded", type=float, default=360, help="images encoded a second")
-    parser.add_argument("--graph", type=float, default=1200, help="rows a second that a graph takes in")
-    parser.add_argument("--codes", type=float, default=2500, help="rows a second that an inverted file takes in")
+    parser.add_argument("--cores", type=int, default=16, help="of a machine")
+    parser.add_argument("--graph", type=float, default=6600, help="rows a second and core of a graph")
+    parser.add_argument("--codes", type=float, default=5000, help="rows a second and core of an inverted file")
     parser.add_argument("--read", type=float, default=10, help="GB of memory read a second")
     main(parser.parse_args())

@@ -7,7 +7,7 @@ process of its own, as a job does, from files to files. Beside the seconds to bu
 same parameters, and, where they are installed, rows of hnswlib and usearch with 32 links. "One row more" is what FAISS
 takes to read an index, append a row and write it again; the workflow builds anew, see docs/index.md.
 With --directory, vectors and indexes that are there are not made again. With --killed, each build is also killed half
-way and started again: the files must then be those of the first build.
+way and started again, which goes on where a part was kept: the files must then be those of the first build.
 """
 
 import argparse
@@ -160,13 +160,13 @@ def killed(folder: Path, kind: str, seconds: float) -> str:
             process.wait(seconds / 2)
         except subprocess.TimeoutExpired:
             process.kill()
-    left = "no file" if not (own / f"{kind}.faiss").exists() else "A FILE"
+    left = "a part" if (own / f"{kind}.part").exists() else "nothing"
+    assert not (own / f"{kind}.faiss").exists()
     again = _run("build", own, kind)[0]
     same = sha256_file(own / f"{kind}.faiss") == sha256_file(folder / f"{kind}.faiss")
     shutil.rmtree(own)
-    return (
-        f"{kind}: killed half way, {left} was left; built again in {again:,.0f} s, {'equal' if same else 'OTHER'} bytes"
-    )
+    equal = "the same bytes" if same else "OTHER BYTES"
+    return f"{kind}: killed half way, {left} was left; the next build took {again:,.0f} s, {equal}"
 
 
 def main(asked: argparse.Namespace) -> None:
@@ -178,19 +178,19 @@ def main(asked: argparse.Namespace) -> None:
         make(folder, asked)
         for kind in asked.kinds or ["auto", "ivf-pq"]:
             if not (folder / f"{kind}.json").exists():
-                seconds, mb = _run("build", folder, kind)
-                write_json(folder / f"{kind}.built.json", {"seconds": seconds, "mb": mb})
+                seconds, processor, mb = _run("build", folder, kind)
+                write_json(folder / f"{kind}.built.json", {"seconds": seconds, "processor": processor, "mb": mb})
             made = read_json(folder / f"{kind}.built.json")
             by_hand, more = (float(_output(step, folder, kind)[0]) for step in ("faiss", "append"))
             if asked.killed:
                 lines.append(killed(folder, kind, made["seconds"]))
             _run("measure", folder, kind)
-            seconds, mb = _run("search", folder, kind)
+            seconds, _, mb = _run("search", folder, kind)
             found = read_json(folder / f"{kind}.quality.json")
             rows.append(
                 [
                     f"{kind}: {found['factory']}, {found['parameter']} {found['effort']}",
-                    *(f"{value:,.0f}" for value in (made["seconds"], by_hand)),
+                    *(f"{value:,.0f}" for value in (made["seconds"], made["processor"], by_hand)),
                     f"{more:.1f}",
                     f"{made['mb']:,.0f}",
                     f"{(folder / f'{kind}.faiss').stat().st_size / 1e6:,.0f}",
@@ -202,7 +202,7 @@ def main(asked: argparse.Namespace) -> None:
         rows += _peers(folder) if (folder / "auto.quality.json").exists() else []
         size = f"{4 * asked.images * asked.values / 1e6:,.0f} MB"
     print(f"{asked.images:,} vectors of {asked.values} values ({size}), {asked.queries:,} queries; {THREADS} threads\n")
-    built = ["seconds to build", "FAISS by hand", "one row more", "peak MB", "file MB"]
+    built = ["seconds to build", "of processors", "FAISS by hand", "one row more", "peak MB", "file MB"]
     table(["index", *built, "recall@10", "ms a query", "95 % within", "seconds to first answer", "peak MB then"], rows)
     print("", *lines, sep="\n")
 
@@ -210,10 +210,22 @@ def main(asked: argparse.Namespace) -> None:
 def _peers(folder: Path) -> Iterator[list[str]]:
     for name in ("hnswlib", "usearch"):
         if importlib.util.find_spec(name) is not None:
-            *figures, mb = map(float, _output("peer", folder, name))
+            *figures, processor, mb = map(float, _output("peer", folder, name))
             seconds, recall, median, most = figures
             times = [f"{median:.2f}", f"{most:.2f}"]
-            yield [name, f"{seconds:,.0f}", "", "", f"{mb:,.0f}", "", f"{recall:.3f}", *times, "", ""]
+            yield [
+                name,
+                f"{seconds:,.0f}",
+                f"{processor:,.0f}",
+                "",
+                "",
+                f"{mb:,.0f}",
+                "",
+                f"{recall:.3f}",
+                *times,
+                "",
+                "",
+            ]
 
 
 def _command(step: str, folder: Path, kind: str) -> list[str]:
@@ -224,11 +236,11 @@ def _output(step: str, folder: Path, kind: str) -> list[str]:
     return subprocess.run(_command(step, folder, kind), stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
-def _run(step: str, folder: Path, kind: str) -> tuple[float, float]:
-    """Run a step in a process of its own; return its seconds, start included, and its peak of memory in MB."""
+def _run(step: str, folder: Path, kind: str) -> tuple[float, float, float]:
+    """Run a step in a process of its own; return its seconds, those of processors, and its peak of memory in MB."""
     began = time.perf_counter()
-    mb = float(_output(step, folder, kind)[-1])
-    return time.perf_counter() - began, mb
+    processor, mb = map(float, _output(step, folder, kind)[-2:])
+    return time.perf_counter() - began, processor, mb
 
 
 if __name__ == "__main__":
@@ -245,6 +257,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.step:
         globals()[arguments.step](arguments.directory, arguments.kinds[0])
-        print(peak_mb())
+        print(time.process_time(), peak_mb())
     else:
         main(arguments)

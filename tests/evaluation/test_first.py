@@ -231,11 +231,12 @@ def test_a_sample_of_the_unseen_gallery(monkeypatch: pytest.MonkeyPatch) -> None
     assert found == {"gallery": 3, "anmrr": pytest.approx(1 / 3), "anmrr_train": pytest.approx(1 / 3)}
 
 
-def test_rankings_by_category_are_as_deep_as_asked() -> None:
+def test_the_first_results_of_an_exact_index_are_those_of_whole_rankings() -> None:
     own = points(30)
     judged = by_category(own.label, own.label, Relevant(CATEGORIES))
     [(rows, order)] = first.rankings(over(own.features, "exact"), own, [judged], 7)
-    assert rows == slice(0, 30) and order.shape == (30, 7)
+    [(_, whole)] = exact.rankings(own.features, own.features)
+    assert rows == slice(0, 30) and np.array_equal(order, whole[:, :7])
 
 
 def test_a_metric_that_takes_no_number_of_relevant_images(monkeypatch: pytest.MonkeyPatch) -> None:

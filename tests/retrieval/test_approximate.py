@@ -88,6 +88,45 @@ def test_equal_vectors_give_equal_files_on_any_number_of_threads(
     assert files[0] == files[1]
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("damage", ["", "vectors", "bytes", "half"])
+def test_a_killed_build_goes_on_to_the_same_file(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_faiss, "_BLOCK", 400)
+    monkeypatch.setattr(_faiss, "_EVERY", 0)
+    whole = _faiss.hnsw(GALLERY.features, 8, 40)
+    _faiss.save(whole, tmp_path / "whole.faiss")
+    save = _faiss.Kept.save
+
+    def save_twice(kept: _faiss.Kept, graph: Any) -> None:
+        save(kept, graph)
+        if graph.ntotal == 800:
+            raise Killed
+
+    monkeypatch.setattr(_faiss.Kept, "save", save_twice)
+    with pytest.raises(Killed):
+        built(tmp_path, "hnsw")
+    part = tmp_path / "m.part"
+    assert part.exists() and not (tmp_path / "m.faiss").exists()
+    if damage == "vectors":
+        said = json.loads((tmp_path / "m.part.json").read_text())
+        said["made_from"]["features_sha256"] = "of others"
+        (tmp_path / "m.part.json").write_text(json.dumps(said))
+    if damage == "bytes":
+        part.write_bytes(part.read_bytes()[:-1] + b"x")
+    if damage == "half":
+        (tmp_path / "m.part.json").unlink()
+    monkeypatch.setattr(_faiss.Kept, "save", save)
+    caplog.set_level("INFO", "cbir")
+    assert built(tmp_path, "hnsw").read_bytes() == (tmp_path / "whole.faiss").read_bytes()
+    assert ("goes on after 800 rows" in caplog.text) == (damage == "")
+    assert not list(tmp_path.glob("*.part*"))
+
+
 @pytest.mark.parametrize("rows", [1, 2, 40, 255, 256])
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-pq", "auto"])
 def test_small_galleries_are_found_whole(tmp_path: Path, kind: str, rows: int) -> None:
