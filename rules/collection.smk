@@ -105,6 +105,7 @@ rule suspects:
         runtime=grows(60, per_mb=0.2),
     params:
         code=code("suspects.py", entries=[("features/steps", "l2")]),
+        most=config["evaluation"]["exact_rows"],
         runtime=runtime_of(UNTRAINED),
     script:
         "../scripts/suspects.py"

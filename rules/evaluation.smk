@@ -16,7 +16,7 @@ else:
 
 rule evaluate:
     input:
-        unpack(compared_index),
+        unpack(index_files),
         **JUDGED_BY,
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         asking=f"results/features/{{method}}/{ASKING}.h5",
@@ -42,10 +42,10 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=lambda wildcards: code(
-            "evaluate.py", entries=METRICS + (index_kind(wildcards) if compared_index(wildcards) else [])
-        ),
+        code=lambda wildcards: code("evaluate.py", entries=METRICS + index_kind(wildcards)),
         settings=settings(config["evaluation"] | JUDGED_HOW),
+        approximate=lambda wildcards: wildcards.method in APPROXIMATE,
+        recall=lambda wildcards: INDEXES[wildcards.method][2],
     script:
         "../scripts/evaluate.py"
 

@@ -3,7 +3,7 @@ import atexit
 import time
 
 import arguments as cbir_arguments
-from cbir.evaluation import measure as cbir_measure
+from cbir.evaluation import cut as cbir_cut
 from cbir.report import summary as cbir_summary
 
 STARTED = time.time()
@@ -44,7 +44,7 @@ if IS_MAIN:
     onsuccess:
         made = {job.rule.name for job in workflow.dag.jobs}
         if workflow.is_main_process and "report" in made and "CBIR_SUMMARY_FOLLOWS" not in os.environ:
-            say_last(cbir_summary.outcome("results", serve_command(), cbir_measure.as_text))
+            say_last(cbir_summary.outcome("results", serve_command(), cbir_cut.as_text))
 
     onerror:
         if workflow.is_main_process:

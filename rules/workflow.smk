@@ -419,11 +419,6 @@ def index_files(wildcards):
     return files | (measured if wildcards.method in APPROXIMATE else {})
 
 
-def compared_index(wildcards):
-    """Input function: the files of an index that the evaluation compares with exact search; none if approximate."""
-    return {} if wildcards.method in APPROXIMATE else index_files(wildcards)
-
-
 def query_name(image):
     """Return a file name for a query image or another path: a readable part of its name, and a hash of the path."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"

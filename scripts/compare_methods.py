@@ -25,7 +25,8 @@ def work(job: Any) -> None:
     write_csv(job.output.methods, methods)
     write_csv(job.output.categories, categories)
     write_csv(job.output.best_worst, comparison.best_worst(evaluated))
-    plots.method_figures(methods, settings["confidence"], job.output.methods_picture)
+    cut = evaluated[0].summary.get("cut", [])
+    plots.method_figures(methods, settings["confidence"], job.output.methods_picture, cut)
     plots.method_categories(categories, job.output.categories_picture)
     log.info(
         "on these queries, lowest ANMRR: %s, highest accuracy: %s",

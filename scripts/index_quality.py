@@ -14,7 +14,7 @@ log = logging.getLogger("cbir")
 
 def work(job: Any) -> None:
     method = job.wildcards.method
-    gallery = store.read(job.input.gallery, method)
+    gallery = store.read_large(job.input.gallery, method)
     measured = quality.measure(
         index.read(job.input.about, gallery),
         read_json(job.input.about),

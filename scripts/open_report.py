@@ -8,7 +8,7 @@ import sys
 import webbrowser
 
 import arguments
-from cbir.evaluation import measure
+from cbir.evaluation import cut
 from cbir.report import summary
 from cbir.results import REPORT
 
@@ -18,7 +18,7 @@ def main(given: list[str]) -> None:
     if asked.dryrun or asked.targets:
         return
     results = arguments.results(given)
-    print(summary.outcome(results, arguments.make("serve", given), measure.as_text))
+    print(summary.outcome(results, arguments.make("serve", given), cut.as_text))
     # Without a display `webbrowser` may start a text browser, which blocks the terminal.
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open((results / REPORT).resolve().as_uri())

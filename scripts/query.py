@@ -21,8 +21,8 @@ def work(job: Any) -> None:
     method = job.wildcards.method
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
     categories = list(category_labels(images["category"]))
-    stores = [store.read(path, method) for path in job.input.stores]
     quality = job.input.get("quality")
+    stores = [store.read(path, method, mapped=quality is not None) for path in job.input.stores]
     gallery = store.read(job.input.gallery, method, mapped=quality is not None)
     if job.params.image:
         image = job.params.image

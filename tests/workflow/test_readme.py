@@ -2,9 +2,11 @@
 
 Python runs on a run's results, `make run` is planned (-n), YAML must be a valid change of the configuration, JSON a
 valid refinement. The examples of docs/extending.md are tried by test_extending.py. A comment `<!-- not run: REASON -->`
-before a block leaves it out, and the test lists it as skipped.
+before a block leaves it out, and the test lists it as skipped; `<!-- needs: MODULE, ... -->` leaves it out where one of
+the modules is not installed, and gives it an export of the results.
 """
 
+import ast
 import json
 import os
 import re
@@ -19,6 +21,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+import cbir
 from cbir.encoders import architectures
 from cbir.files.tables import read_csv
 from cbir.workflow import configuration
@@ -27,9 +30,8 @@ from workplace import REPOSITORY, Workplace
 CONFIG_SCHEMA = "scripts/cbir/workflow/config.schema.yaml"
 REFINEMENT_SCHEMA = REPOSITORY / "scripts/cbir/feedback/refinement.schema.json"
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^>\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
-)
+MARK = r"(?:<!-- (?:not run: (?P<reason>[^>\n]+)|needs: (?P<needs>[^>\n]+)) -->\n)?"
+BLOCK = re.compile(MARK + r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 # Real commands on a clone, but: nothing is installed, runs are planned, and of other targets make prints the commands.
 PRELUDE = """
 make() {
@@ -53,7 +55,7 @@ def blocks(*languages: str) -> list:
     found = []
     for path in (path for path in DOCUMENTS if path.name != "extending.md"):
         for number, match in enumerate(BLOCK.finditer(path.read_text()), 1):
-            if match["language"] in languages:
+            if match["language"] in languages and not match["needs"]:
                 marks = [pytest.mark.skip(reason=match["reason"])] if match["reason"] else []
                 name = f"{path.relative_to(REPOSITORY)}:{number}"
                 found.append(pytest.param(match["code"], id=name, marks=marks))
@@ -154,6 +156,21 @@ def test_the_library_gives_the_figures_of_the_workflow(finished: Workplace) -> N
     right = nearest["query"].str.split("/").str[0] == nearest["image_id"].str.split("/").str[0]
     printed = run_python(code, finished, str(REPOSITORY / "scripts"))
     assert float(printed.split(":")[1]) == pytest.approx(right.mean())
+
+
+NEEDING = [match for path in DOCUMENTS for match in BLOCK.finditer(path.read_text()) if match["needs"]]
+
+
+@pytest.mark.parametrize("block", NEEDING, ids=[match["needs"] for match in NEEDING])
+def test_exported_vectors_are_loaded_by_other_engines(block: re.Match, finished: Workplace, tmp_path: Path) -> None:
+    for name in block["needs"].split(", "):
+        pytest.importorskip(name)
+    results = cbir.open(finished.folder / "results")
+    results.export("siamese", tmp_path / "gallery.parquet", ["train"])
+    # Each prints the nearest images of one of the gallery, which is the nearest itself.
+    found = ast.literal_eval(run([sys.executable, "-c", block["code"]], tmp_path).splitlines()[-1])
+    gallery = list(results.features("siamese").image_id)
+    assert len(found) == 3 and set(found) <= set(gallery) and found[0] in gallery
 
 
 # Takes each encoder of the page's configuration, and prints its quality of retrieval: every other image is a query.

@@ -11,6 +11,7 @@ from cbir.artifacts.found import Found, alike
 from cbir.collection.categories import Relevant, share, singles
 from cbir.collection.columns import SPLITS
 from cbir.evaluation import calibration, comparison
+from cbir.evaluation.cut import named
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
@@ -58,7 +59,8 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
     if "val" in figures["features_sha256"]:
         train, val, test = (results.store(method, split) for split in SPLITS)
-        unseen = unseen_gallery(train, val, test, relevant=Relevant(results.categories()))
+        relevant = Relevant(results.categories())
+        unseen = unseen_gallery(train, val, test, relevant=relevant, sampled="ranked" in figures)
         found.require(
             alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
@@ -375,11 +377,11 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     found.source = {"settings": f"{100 * data['confidence']:g} % confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
     a, b = _methods(names)
-    k = results.json(SUMMARY, method=a)["k"]
+    figures = results.json(SUMMARY, method=a)
     found.rows = pd.DataFrame(
         [
             {
-                "figure": metric.NAME.format(k=k),
+                "figure": named(key, metric, figures),
                 a: row["a"],
                 b: row["b"],
                 "p": row["p_corrected"],

@@ -86,7 +86,7 @@ def calibrate(
 def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int, relevant: Relevant) -> _Answers:
     count = len(store.label)
     rows = np.linspace(0, count - 1, min(count, MOST_QUERIES)).round().astype(np.int64)
-    store = FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
+    store = store.rows(rows)
     distances, places = exact.nearest(store.features, gallery.features, RESULTS, block_bytes)
     right = relevant(gallery.label[places], store.label[:, None])
     return _Answers(store, distances, right, np.isin(store.label, gallery.label))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import Metrics, compared_metrics, written
 from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.significance import (
@@ -105,6 +106,8 @@ def require_same_queries(evaluated: Sequence[Evaluated]) -> None:
         k = first.summary["k"], other.summary["k"]
         if k[0] != k[1]:
             raise InputError(f"{names} were evaluated with k = {k[0]} and k = {k[1]}: evaluate both with the same k.")
+        if first.summary.get("ranked") != other.summary.get("ranked"):
+            raise InputError(f"{names} were evaluated down to different ranks: evaluate both on the same gallery.")
 
 
 def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int, seed: int) -> pd.DataFrame:
@@ -264,7 +267,7 @@ def compare(
                 "verdict": _verdict(corrected[place], possible, confidence),
             }
             found[key] |= row if scope == "queries" else {scope: row}
-    return found | {"words": _words(found, metrics, a.summary["k"])}
+    return found | {"words": _words(found, metrics, a.summary)}
 
 
 @dataclass(frozen=True)
@@ -328,9 +331,9 @@ def _none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
+def _words(found: Mapping[str, Any], metrics: Metrics, summary: Mapping[str, Any]) -> str:
     """Say which of the differences that `compare` found are real, which may be chance, and where data are too few."""
-    names = {key: metric.NAME.format(k=k) for key, metric in metrics.items()}
+    names = {key: named(key, metric, summary) for key, metric in metrics.items()}
     undefined = [name for key, name in names.items() if found[key]["verdict"] is None]
     defined = {key: metric for key, metric in metrics.items() if found[key]["verdict"] is not None}
     sentences = [

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.categories import SEPARATOR, Relevant, rarest
-from cbir.evaluation import measure
+from cbir.evaluation import cut, measure
+from cbir.evaluation import first as firsts
 from cbir.evaluation.classification import confusion, precision_recall_f1
 from cbir.evaluation.folds import across, of_each
 from cbir.evaluation.judgements import Judgements, by_category
@@ -69,6 +70,9 @@ def evaluate(
     setups: Mapping[str, Judgements] | None = None,
     folds: np.ndarray | None = None,
     confidence: float = 0.95,
+    exact_rows: int | None = None,
+    recall: float = 0.95,
+    ranked: int = firsts.RANKED,
 ) -> Evaluation:
     """Rank the gallery for every query and measure the rankings and the k-nearest-neighbour classification.
 
@@ -80,8 +84,8 @@ def evaluate(
         gallery: the features that are searched, those of train mostly.
         queries: those of test; the same object as ``gallery`` where a collection is searched by its own images.
         categories: the name of each label, which may name several categories, see `cbir.collection.categories`.
-        index: the gallery's, which must agree with the exact search on a sample of the queries; None for an approximate
-            one, which may miss some of the nearest. The rankings are exact either way.
+        index: the gallery's. One that misses nothing must agree with the exact search on a sample of the queries. An
+            approximate one is used for galleries of more than ``exact_rows`` images alone. None: there is none.
         k: neighbours that vote, and results that the metrics "at k" look at.
         neighbours: how many neighbours of each query are listed.
         worst_images: test images of the worst category looked at closely (the seed chooses which).
@@ -94,12 +98,20 @@ def evaluate(
         setups: further ones by name, each measured by ``map_trapezoid`` and ``mp_at_k`` at ``PRECISION_RANKS``.
         folds: int (queries,), the fold of each query, to have means with intervals over the folds; None: none.
         confidence: of those intervals.
+        exact_rows: of a larger gallery only the first results are ranked, by the index if that is an approximate one
+            (see `cbir.evaluation.first`). Right images that are not among them count as not found. None: the gallery is
+            ranked as a whole, however large.
+        recall: what an approximate index shall find of these results.
+        ranked: how many results these are; at least as many as vote and are listed.
 
     Returns:
         ``summary``, with every metric by its key, with ``val`` ``unseen_gallery`` (see
         `cbir.evaluation.unseen.unseen_gallery`), with ``setups`` and ``folds`` what they measure; ``categories``, best
         F1 first; ``queries``, one row each; ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted;
         ``worst``, the category with the lowest F1; ``cmc``, the cumulative match characteristic; ``folds``, a row each.
+        Where only the first results are ranked, the summary says how many (``ranked``), the keys of the metrics that
+        are cut, having another value than of whole rankings (``cut``), and what found them (``ranked_by``: its
+        ``kind``, ``effort`` and ``recall``).
 
     Raises:
         InputError: when the gallery is empty, there is no query or nothing to find for one, a label has no category, or
@@ -135,18 +147,33 @@ def evaluate(
     values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
     first = np.full(len(queries.features), np.nan)
     by_setup = {name: _Setup(len(queries.features)) for name in setups or {}}
-    checked = None if index is None else _Checked(index, queries, listed, seed)
+    checked = None if index is None or index.effort is not None else _Checked(index, queries, listed, seed)
     progress = Progress("queries ranked", len(queries.features))
-    for rows, ranked in exact.rankings(queries.features, gallery.features, block_bytes):
+    first_ones, blocks = _First.of(gallery, queries, index, exact_rows, max(ranked, listed), recall, seed), None
+    if first_ones is not None:
+        blocks = firsts.rankings(first_ones.index, queries, [judged, *(setups or {}).values()], first_ones.ranked)
+    for rows, found_rows in blocks or exact.rankings(queries.features, gallery.features, block_bytes):
         if checked is not None:
-            checked.keep(rows, ranked, gallery)
+            checked.keep(rows, found_rows, gallery)
         for name, setup in by_setup.items():
-            setup.measure(rows, (setups or {})[name].judge(rows, ranked)[1])
-        order, relevance = judged.judge(rows, ranked)
+            of_setup = (setups or {})[name]
+            relevance = of_setup.judge(rows, found_rows)[1]
+            if first_ones is None:
+                setup.measure(rows, relevance)
+            else:
+                setup.measure(rows, relevance[:, : first_ones.ranked], of_setup.relevant[rows])
+        order, relevance = judged.judge(rows, found_rows)
+        if first_ones is not None:
+            order, relevance = order[:, : first_ones.ranked], relevance[:, : first_ones.ranked]
         hit = judged.relevant[rows] > 0
-        first[rows] = np.where(hit, 1 + relevance.argmax(axis=1), np.nan)
+        # One that is not among the first results is beyond all ranks that are listed.
+        place = np.where(relevance.any(axis=1), 1.0 + relevance.argmax(axis=1), np.inf)
+        first[rows] = np.where(hit, place, np.nan)
         for key, of_queries in values.items():
-            of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
+            if first_ones is None:
+                of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
+            else:
+                of_queries[rows] = cut.per_query(metrics[key], relevance, judged.relevant[rows], k=k, gtm=gtm)
         places[rows], right[rows] = order[:, :listed], relevance[:, :listed]
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
@@ -179,6 +206,8 @@ def evaluate(
             "test": queries.about.get("features_sha256"),
         },
     }
+    if first_ones is not None:
+        summary |= first_ones.about(metrics, judged.relevant, gtm)
     if by_setup:
         summary["setups"] = {name: setup.means() for name, setup in by_setup.items()}
     of_folds = None
@@ -186,7 +215,7 @@ def evaluate(
         of_folds = of_each(folds, metrics, values, truth, predicted, len(categories))
         summary["folds"] = across(of_folds, confidence)
     if val is not None:
-        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant)
+        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant, first_ones is not None)
         summary["features_sha256"]["val"] = val.about.get("features_sha256")
     return Evaluation(
         summary=summary,
@@ -199,7 +228,7 @@ def evaluate(
             *(worst_images, worst_retrieved, seed),
         )
         | {"resamples": RESAMPLES, "seed": seed, "lowest_in": lowest_in(counts, categories, seed)},
-        cmc=_cmc(first, min(CMC_RANKS, len(gallery.features))),
+        cmc=_cmc(first, min(CMC_RANKS, len(gallery.features) if first_ones is None else first_ones.ranked)),
         folds=of_folds,
     )
 
@@ -226,6 +255,44 @@ def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict
     shares = lowest_f1_shares(counts, seed=seed)
     found = [(float(share), name) for share, name in zip(shares, categories, strict=True) if share >= LEAST_SHARE]
     return [{"category": name, "share": share} for share, name in sorted(found, key=lambda item: (-item[0], item[1]))]
+
+
+@dataclass(frozen=True)
+class _First:
+    """What ranks the first results of a gallery that is too large to be ranked as a whole."""
+
+    index: Index
+    ranked: int
+    recall: float
+
+    @classmethod
+    def of(
+        cls,
+        gallery: FeatureStore,
+        queries: FeatureStore,
+        index: Index | None,
+        exact_rows: int | None,
+        ranked: int,
+        recall: float,
+        seed: int,
+    ) -> "_First | None":
+        """Return it, None for a gallery that is ranked as a whole; arguments as in `evaluate`."""
+        if exact_rows is None or len(gallery.features) <= exact_rows:
+            return None
+        ranked = min(ranked, len(gallery.features))
+        found, reached = firsts.searcher(index, gallery, queries, ranked, recall, seed)
+        log.info(
+            "%d images are more than evaluation.exact_rows: the first %d results of each query are ranked, by %s, "
+            "recall %.3f",
+            *(len(gallery.features), ranked, found.label, reached),
+        )
+        return cls(found, ranked, reached)
+
+    def about(self, metrics: measure.Metrics, relevant: np.ndarray, gtm: int) -> dict[str, Any]:
+        """Return what the summary says about it."""
+        names = [key for key, metric in metrics.items() if cut.is_cut(key, metric, relevant, gtm, self.ranked)]
+        by = {"kind": self.index.kind, "effort": self.index.effort, "recall": self.recall}
+        return {"ranked": self.ranked, "cut": names, "ranked_by": by}
 
 
 class _Checked:
@@ -262,10 +329,10 @@ class _Setup:
     def __init__(self, queries: int) -> None:
         self.values = {name: np.empty(queries) for name in ("map_trapezoid", *_mp_at())}
 
-    def measure(self, rows: slice, relevance: Relevance) -> None:
-        self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance)
+    def measure(self, rows: slice, relevance: Relevance, relevant: np.ndarray | None = None) -> None:
+        self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance, relevant)
         for name, k in _mp_at().items():
-            self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k=k)
+            self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k, relevant)
 
     def means(self) -> dict[str, Any]:
         """Return the mean of each over the ``queries`` that have something to find; None where there is none."""
@@ -282,11 +349,12 @@ def _cmc(first: np.ndarray, ranks: int) -> pd.DataFrame:
     """Return the cumulative match characteristic: the share of queries whose first right image is at a rank or before.
 
     Args:
-        first: float64 (queries,), that image's rank, from 1; NaN for a query without one, which is left out.
+        first: float64 (queries,), that image's rank, from 1; infinity where it was not found; NaN for a query without
+            one, which is left out.
         ranks: down to which rank.
     """
-    defined = first[~np.isnan(first)].astype(np.int64)
-    counts = np.cumsum(np.bincount(defined, minlength=ranks + 1))[1 : ranks + 1]
+    defined = first[~np.isnan(first)]
+    counts = np.cumsum(np.bincount(defined[np.isfinite(defined)].astype(np.int64), minlength=ranks + 1))[1 : ranks + 1]
     share = counts / len(defined) if len(defined) else np.full(ranks, np.nan)
     return pd.DataFrame({"rank": range(1, ranks + 1), "cmc": share})
 

@@ -35,34 +35,34 @@ class Judgements:
     Attributes:
         relevant: int64 (queries,), NG: how many right images the ranking of each query holds.
         ranked: int64 (queries,), how many images it holds.
-        right: bool (block, gallery) of a block of queries, in the gallery's order; also of images passed over.
-        passed_over: likewise; None where nothing is.
+        right: of a block of queries and rows of the gallery (block, any), whether each is right, bool (block, any);
+            also of images passed over.
+        passed_over: likewise, whether it is passed over; None where nothing is.
     """
 
     relevant: NDArray[np.int64]
     ranked: NDArray[np.int64]
-    right: Callable[[slice], Relevance]
-    passed_over: Callable[[slice], Relevance] | None = None
+    right: Callable[[slice, Order], Relevance]
+    passed_over: Callable[[slice, Order], Relevance] | None = None
 
     def judge(self, rows: slice, order: Order) -> tuple[Order, Relevance]:
         """Return rankings without what is passed over, and what is right in them.
 
         Args:
             rows: a block of the queries.
-            order: int64 (block, gallery), the gallery's rows, closest first.
+            order: int64 (block, any), the gallery's rows, closest first: all, or the first ones.
 
         Returns:
-            The rankings, int64 (block, gallery), which end with what was passed over: only the first ``ranked`` of a
-            row count. And bool (block, gallery), True where an image is right; what was passed over is not, which no
+            The rankings, int64 (block, any), which end with what was passed over: only the first ``ranked`` of a
+            row count. And bool (block, any), True where an image is right; what was passed over is not, which no
             metric tells from a shorter ranking.
         """
-        right = self.right(rows)
+        right = self.right(rows, order)
         if self.passed_over is None:
-            return order, np.take_along_axis(right, order, axis=1)
-        out = self.passed_over(rows)
-        places = np.argsort(np.take_along_axis(out, order, axis=1), axis=1, kind="stable")
-        order = np.take_along_axis(order, places, axis=1)
-        return order, np.take_along_axis(right & ~out, order, axis=1)
+            return order, right
+        out = self.passed_over(rows, order)
+        places = np.argsort(out, axis=1, kind="stable")
+        return np.take_along_axis(order, places, axis=1), np.take_along_axis(right & ~out, places, axis=1)
 
 
 def by_category(gallery: Labels, queries: Labels, relevant: Relevant) -> Judgements:
@@ -75,7 +75,7 @@ def by_category(gallery: Labels, queries: Labels, relevant: Relevant) -> Judgeme
     """
     counts = relevant.count(np.bincount(gallery, minlength=len(relevant.has)))[queries]
     ranked = np.full(len(queries), len(gallery))
-    return Judgements(counts, ranked, lambda rows: relevant(gallery[None], queries[rows, None]))
+    return Judgements(counts, ranked, lambda rows, order: relevant(gallery[order], queries[rows, None]))
 
 
 def across_folds(labels: Labels, folds: Labels, relevant: Relevant) -> Judgements:
@@ -95,7 +95,7 @@ def across_folds(labels: Labels, folds: Labels, relevant: Relevant) -> Judgement
         everywhere.relevant - found,
         len(labels) - sizes[fold],
         everywhere.right,
-        lambda rows: folds == folds[rows, None],
+        lambda rows, order: folds[order] == folds[rows, None],
     )
 
 
@@ -110,11 +110,13 @@ def by_list(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[
     """
     right, junk = (_listed(table[table["grade"].isin(grades)], queries, gallery) for grades in SETUPS[setup])
 
-    def held(rows_of: list[NDArray[np.int64]]) -> Callable[[slice], Relevance]:
-        def block(rows: slice) -> Relevance:
-            found = np.zeros((rows.stop - rows.start, len(gallery)), np.bool_)
+    def held(rows_of: list[NDArray[np.int64]]) -> Callable[[slice, Order], Relevance]:
+        def block(rows: slice, order: Order) -> Relevance:
+            found, listed = np.empty(order.shape, np.bool_), np.zeros(len(gallery), np.bool_)
             for row, places in enumerate(rows_of[rows]):
-                found[row, places] = True
+                listed[places] = True
+                found[row] = listed[order[row]]
+                listed[places] = False
             return found
 
         return block

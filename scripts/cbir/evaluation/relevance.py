@@ -4,7 +4,8 @@
 True where the image is relevant (of the query's category).
 
 * Ranks count from 1: column 0 holds rank 1.
-* NG, the number of relevant images of a query, is the sum of its row.
+* NG, the number of relevant images of a query, is the sum of its row. Where the rows are the first results alone, NG is
+  handed over beside them, and relevant images that are not among these results count as not found.
 * The query itself is no gallery image. A collection that is ranked against itself leaves the self-match out.
 * Ties are settled before: rankings put equal distances in gallery order (a stable sort).
 * A query with NG = 0 is undefined (NaN) in every metric that divides by NG. `mean_defined` leaves it out of a mean;
@@ -46,7 +47,7 @@ def hits(
 
     Args:
         relevance: bool (queries, gallery).
-        relevant: NG of each query, as `count` returns it.
+        relevant: how many are True in each row, as `count` returns it.
     """
     query = np.repeat(np.arange(len(relevance)), relevant)
     # One flat search is several times faster than np.nonzero in two dimensions.

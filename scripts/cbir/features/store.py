@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.features import blocks
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
 from cbir.files.errors import InputError
 from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
@@ -47,6 +48,13 @@ class FeatureStore:
     label: NDArray[np.int64]
     sha256: NDArray[np.object_]
     about: dict[str, Any] = field(default_factory=dict)
+
+    def rows(self, chosen: NDArray[np.int64]) -> "FeatureStore":
+        """Return a store of some rows, which says of itself what this one says."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[chosen] for name in ("features", "image_id", "label", "sha256")},
+        )
 
     def row(self, image_id: str) -> int:
         """Return the row of an image.
@@ -115,13 +123,17 @@ def _versions() -> dict[str, str]:
     return {name: installed for name, installed in found.items() if installed is not None}
 
 
-def read(path: str | Path, method: str | None = None, mapped: bool = False) -> FeatureStore:
+def read(
+    path: str | Path, method: str | None = None, mapped: bool = False, checked: bool | None = None
+) -> FeatureStore:
     """Read a feature store into memory.
 
     Args:
         path: the HDF5 file.
         method: the method that the store must belong to; None accepts any.
-        mapped: return the vectors as a memory-mapped array, without checking their hash and that they are finite.
+        mapped: return the vectors as a memory-mapped array.
+        checked: whether all vectors are read once, block by block, to check their hash and that they are finite; None:
+            unless they are mapped.
 
     Raises:
         InputError: when the file is missing, damaged, incomplete or of another method, when a value is not finite, or
@@ -135,14 +147,45 @@ def read(path: str | Path, method: str | None = None, mapped: bool = False) -> F
             raise InputError(f"The feature store {path} has datasets of different lengths: remove it and run again.")
         vectors = _mapped(path, features) if mapped else features[:]
         store = FeatureStore(vectors, texts(image_id), label[:], texts(sha256), about)
-    if mapped:
-        return store
-    rows = len(store.features)
-    if hashlib.sha256(np.ascontiguousarray(store.features).data).hexdigest() != store.about.get("features_sha256"):
-        raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
-    if not all(np.isfinite(block).all() for block in np.array_split(store.features, rows // 1024 + 1)):
-        raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
+    if not mapped if checked is None else checked:
+        _check(store, path)
     return store
+
+
+def read_large(path: str | Path, method: str | None = None, most: int | None = None) -> FeatureStore:
+    """Read and check a feature store; of many rows the vectors stay in the file.
+
+    Args:
+        path: the HDF5 file.
+        method: the method it must be of.
+        most: up to so many rows are read into memory; None: `blocks.IN_MEMORY`.
+
+    Raises:
+        InputError: as `read`.
+    """
+    most = blocks.IN_MEMORY if most is None else most
+    return read(path, method, mapped=count(path, method) > most, checked=True)
+
+
+def _check(store: FeatureStore, path: str | Path) -> None:
+    digest, finite = hashlib.sha256(), True
+    for block in np.array_split(store.features, len(store.features) // 1024 + 1):
+        digest.update(np.ascontiguousarray(block).data)
+        finite = finite and bool(np.isfinite(block).all())
+    if digest.hexdigest() != store.about.get("features_sha256"):
+        raise InputError(f"The vectors in {path} are not those it was written with: remove it and run again.")
+    if not finite:
+        raise InputError(f"The feature store {path} holds values that are not finite: remove it and run again.")
+
+
+def count(path: str | Path, method: str | None = None) -> int:
+    """Return how many rows a feature store has, without reading them.
+
+    Raises:
+        InputError: when the file is missing or damaged, or is of another method.
+    """
+    with _opened(path, method) as (file, _):
+        return len(dataset(file, "features", np.float32, 2))
 
 
 def _mapped(path: str | Path, features: h5py.Dataset) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ A part is a method whose features a derived method uses. Steps are fitted on the
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.features.blocks import mapped, spans
 from cbir.features.chains import Chain, Written, chains, name_of, options_of
 from cbir.features.steps import REGISTRY, Arrays
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
@@ -39,7 +40,15 @@ class Step:
 
     def apply(self, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
         """Transform rows (n, d) to (n, c); ``is_gallery`` says whether the step was fitted on these rows."""
-        transformed: NDArray[np.float64] = REGISTRY.get_entry(self.name).apply(self.arrays, rows, is_gallery)
+        return mapped(len(rows), lambda block: self.apply_block(rows[block], is_gallery, block, len(rows)))
+
+    def apply_block(self, rows: NDArray[np.float64], is_gallery: bool, block: slice, count: int) -> NDArray[np.float64]:
+        """Transform the rows of a block of ``count`` rows."""
+        entry, arrays = REGISTRY.get_entry(self.name), self.arrays
+        if is_gallery and len(rows) < count:
+            own = getattr(entry, "OF_GALLERY", ())
+            arrays = {name: values[block] if name in own else values for name, values in arrays.items()}
+        transformed: NDArray[np.float64] = entry.apply(arrays, rows, is_gallery)
         return transformed
 
 
@@ -87,9 +96,13 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> Transform:
 def fit_parts(asked: Sequence[Chain], train: Sequence[Matrix]) -> list[Part]:
     """Fit a chain of steps for each part; ``train`` and errors as in `fit`."""
     return [
-        Part(features.shape[1], _fit(chain, features.astype(np.float64)))
+        Part(features.shape[1], _fit(chain, _double(features)) if chain else [])
         for chain, features in zip(asked, train, strict=True)
     ]
+
+
+def _double(features: Matrix) -> NDArray[np.float64]:
+    return mapped(len(features), lambda block: features[block].astype(np.float64))
 
 
 def _fit(chain: Chain, rows: NDArray[np.float64]) -> list[Step]:
@@ -141,26 +154,54 @@ def transform(fitted: Transform, parts: Sequence[Matrix], is_gallery: bool = Fal
     Raises:
         InputError: when the steps were fitted on features of other dimensions, or on another number of gallery rows.
     """
+    return np.concatenate(list(transformed(fitted, parts, is_gallery)))
+
+
+def transformed(fitted: Transform, parts: Sequence[Matrix], is_gallery: bool = False) -> Iterator[Matrix]:
+    """Yield what `transform` returns, block by block of rows, one at least; arguments and errors as there."""
     if [part.dimension for part in fitted.parts] != [features.shape[1] for features in parts]:
         raise InputError(
             "A transform was fitted to other parts or to features of another dimension: run the workflow again."
         )
-    return _apply(fitted.whole, side_by_side(fitted.parts, parts, is_gallery), is_gallery).astype(np.float32)
+    count = len(parts[0])
+    if is_gallery:
+        _require_gallery(fitted, count)
+    for block in spans(count) if count else [slice(0, 0)]:
+        rows = _side_by_side(fitted.parts, parts, is_gallery, block)
+        yield _apply(fitted.whole, rows, is_gallery, block, count).astype(np.float32)
+
+
+def _require_gallery(fitted: Transform, count: int) -> None:
+    for step in [step for part in fitted.parts for step in part.steps] + fitted.whole:
+        for name in getattr(REGISTRY.get_entry(step.name), "OF_GALLERY", ()):
+            if len(step.arrays[name]) != count:
+                raise InputError(
+                    f"The step {step.name} was fitted on {len(step.arrays[name])} gallery images, not {count}: run the "
+                    "workflow again."
+                )
 
 
 def side_by_side(fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool) -> NDArray[np.float64]:
     """Transform the rows of each part and concatenate them to (n, c) float64; arguments as in `transform`."""
+    return mapped(len(parts[0]), lambda block: _side_by_side(fitted, parts, is_gallery, block))
+
+
+def _side_by_side(
+    fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool, block: slice
+) -> NDArray[np.float64]:
     return np.hstack(
         [
-            _apply(part.steps, features.astype(np.float64), is_gallery)
+            _apply(part.steps, features[block].astype(np.float64), is_gallery, block, len(features))
             for part, features in zip(fitted, parts, strict=True)
         ]
     )
 
 
-def _apply(steps: Sequence[Step], rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
+def _apply(
+    steps: Sequence[Step], rows: NDArray[np.float64], is_gallery: bool, block: slice, count: int
+) -> NDArray[np.float64]:
     for step in steps:
-        rows = step.apply(rows, is_gallery)
+        rows = step.apply_block(rows, is_gallery, block, count)
     return rows
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cbir.collection.categories import singles
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised, listed
 from cbir.report.results import Results
@@ -32,7 +33,7 @@ def gather(results: Results) -> dict[str, Any]:
         metrics.append(
             {
                 "key": key,
-                "name": capitalised(metric.NAME.format(k=k)),
+                "name": capitalised(named(key, metric, best)),
                 "written": metric.FORMAT,
                 # Where all have the same, none is the best.
                 "best": (max if metric.HIGHER_IS_BETTER else min)(values) if len(set(values)) > 1 else None,
@@ -76,14 +77,13 @@ def _against(results: Results) -> dict[str, str]:
         found = results.json(PAIR, pair=pair)
         other = found["b"] if found["a"] == first else found["a"]
         if first in (found["a"], found["b"]):
-            said[other] = _verdicts(found, first, other)
+            said[other] = _verdicts(found, first, other, results.methods[0].summary)
     return said
 
 
-def _verdicts(found: dict[str, Any], first: str, other: str) -> str:
+def _verdicts(found: dict[str, Any], first: str, other: str, summary: dict[str, Any]) -> str:
     metrics = {key: metric for key, metric in compared_metrics().items() if found.get(key, {}).get("verdict")}
-    k = found.get("k")
-    names = {key: metric.NAME.format(k=k) for key, metric in metrics.items()}
+    names = {key: named(key, metric, summary) for key, metric in metrics.items()}
     real = [key for key in metrics if found[key]["verdict"] == "real"]
     better = {key: (found[key]["difference"] > 0) == metrics[key].HIGHER_IS_BETTER for key in real}
     won = {

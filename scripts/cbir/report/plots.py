@@ -1,7 +1,7 @@
 """Pictures of tables and of query results. The same data give the same bytes."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cbir.collection.images import ImageError, thumbnail
+from cbir.evaluation import cut as cut_metrics
 from cbir.evaluation import measure
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
@@ -216,20 +217,22 @@ def shorten(text: str) -> str:
 _BLUE, _ORANGE = "#0072b2", "#b35900"
 
 
-def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> None:
+def method_figures(table: pd.DataFrame, confidence: float, path: str | Path, cut: Collection[str] = ()) -> None:
     """Draw the compared metrics of each method with their intervals, methods from top to bottom.
 
     Args:
         table: as `cbir.evaluation.comparison.methods` returns it.
         confidence: of the intervals.
         path: an SVG or PNG file.
+        cut: the metrics that are cut, see `cbir.evaluation.evaluate`.
     """
     places = np.arange(len(table))
     metrics = measure.compared_metrics()
     size = (3 * len(metrics), 0.32 * len(table) + 1.3)
     figure, grid = plt.subplots(1, len(metrics), figsize=size, sharey=True, layout="constrained")
+    about = {"k": table["k"].iloc[0], "cut": cut, "ranked": table["ranked"].iloc[0] if cut else None}
     for axes, (key, metric) in zip(grid, metrics.items(), strict=True):
-        title = f"{metric.NAME.format(k=table['k'].iloc[0])} ({measure.better(metric)} is better)"
+        title = f"{cut_metrics.named(key, metric, about)} ({measure.better(metric)} is better)"
         # The wider one, of new categories, thin below the other.
         for end, width in (("_categories", 0.8), ("", 2.5)):
             axes.hlines(places, table[f"{key}{end}_low"], table[f"{key}{end}_high"], color=_BLUE, linewidth=width)

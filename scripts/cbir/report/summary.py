@@ -36,7 +36,7 @@ def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any
         results: the folder of a finished run's results.
         serve: the command that serves it.
         figures: returns the figures to show of a method's summary, as text by name, as
-            `cbir.evaluation.measure.as_text` does.
+            `cbir.evaluation.cut.as_text` does.
     """
     held = Results(results)
     rejected = len(held.table(REJECTED, ["path"]))

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cbir.files.hashes import sha256_file
 from cbir.files.tables import read_json, write_json
 from cbir.retrieval import exact
 from cbir.retrieval.indexes import REGISTRY, is_approximate
+from cbir.retrieval.indexes._faiss import Kept
 
 # Place among the values of an approximate kind's search parameter: efSearch 64, nprobe 4.
 _USUAL_STEP = 2
@@ -78,6 +80,13 @@ class Index:
             distances[place], rows[place] = exactly[order], near[order]
         return distances, rows
 
+    def share_compared_with_all(self, queries: NDArray[Any], k: int) -> float:
+        """Return the share of queries (q, d) for which so few candidates are found that all images are compared."""
+        if self.effort is None:
+            return 1.0
+        found = REGISTRY.get_entry(self.kind).candidates(self.held, queries, k, self.effort)
+        return float(np.mean([np.count_nonzero(rows >= 0) < k for rows in found]))
+
     def with_effort(self, effort: int) -> "Index":
         """Return the same index, searched with another value of its search parameter."""
         return replace(self, effort=effort)
@@ -117,7 +126,8 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
         InputError: when there is no such kind.
     """
     entry, side = REGISTRY.get_entry(kind), Path(path).with_suffix(".json")
-    index = over(gallery.features, kind, **options)
+    kept = _kept(side, gallery, kind, options)
+    index = over(gallery.features, kind, **options, **({} if kept is None else {"kept": kept}))
     about = {
         "kind": kind,
         "method": gallery.about.get("method"),
@@ -135,6 +145,17 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
             entry.save(index.held, temporary)
         about["file_sha256"] = sha256_file(stored)
     write_json(side, about)
+    # Also those of a kind that was asked for before.
+    for path in (side.with_suffix(".part"), side.with_suffix(".part.json")):
+        path.unlink(missing_ok=True)
+
+
+def _kept(side: Path, gallery: FeatureStore, kind: str, options: dict[str, Any]) -> Any:
+    """Return where a kind keeps a part of an index, so that a build that is killed goes on; None if it does not."""
+    if "kept" not in signature(REGISTRY.get_entry(kind).build).parameters:
+        return None
+    made_from = {"kind": kind, "features_sha256": gallery.about["features_sha256"], **options}
+    return Kept(side.with_suffix(".part"), made_from)
 
 
 def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = None) -> Index:

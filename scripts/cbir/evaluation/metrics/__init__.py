@@ -18,7 +18,11 @@ and one of two functions:
   bool (queries, gallery): each query's ranking of the gallery, closest first, True where the image is of the query's
   category; `cbir.evaluation.relevance` says more and has helpers. The rows are any block of the queries. The function
   may ask for two more arguments, by their names: ``k``, the number of results looked at, and ``gtm``, the largest
-  number of relevant images of any query. The metric of a method is the mean over the defined queries.
+  number of relevant images of any query. The metric of a method is the mean over the defined queries. Of a very large
+  gallery the columns are the first results alone, see `cbir.evaluation.cut`. A third argument, ``relevant``, is then
+  int64 (queries,), how many relevant images the whole gallery holds for each query; without it, the images that were
+  not found are in columns behind. The value is marked as cut, unless the function takes ``k``, or the module defines
+  ``depth(relevant, gtm)``, int64 (queries,), the last rank that decides each query's value, and these are all known.
 * ``overall(counts)``: float, of the classification by a majority vote of the k nearest images. ``counts`` is int64
   (categories, categories): how often images of the row's category are taken for the column's.
 

@@ -1,8 +1,10 @@
 """Hit rate at k: the Recall@k of metric learning, and CMC at rank k."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cbir.evaluation.relevance import Relevance, Values, count, require
+from cbir.evaluation.cut import total
+from cbir.evaluation.relevance import Relevance, Values, require
 
 NAME = "hit rate at {k}"
 MEANING = (
@@ -16,7 +18,7 @@ ORDER = 85
 COLUMN = None
 
 
-def per_query(relevance: Relevance, k: int) -> Values:
+def per_query(relevance: Relevance, k: int, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return 1 where any of the first ``k`` ranks is relevant, else 0; NaN where NG = 0.
 
     Sources: Jegou, Douze and Schmid, "Product quantization for nearest neighbor search", IEEE TPAMI 33(1), 2011, and
@@ -27,6 +29,7 @@ def per_query(relevance: Relevance, k: int) -> Values:
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
         k: how many results are looked at, at least 1; it may exceed the gallery.
+        relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """
     require(relevance, k)
-    return np.where(count(relevance) > 0, relevance[:, :k].any(axis=1), np.nan)
+    return np.where(total(relevance, relevant) > 0, relevance[:, :k].any(axis=1), np.nan)

@@ -1,7 +1,9 @@
 """Mean average precision by trapezoids, as Oxford, Paris and their revisited versions measure it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cbir.evaluation.cut import total
 from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
 
 NAME = "MAP (trapezoids)"
@@ -16,7 +18,7 @@ ORDER = 45
 COLUMN = None
 
 
-def per_query(relevance: Relevance) -> Values:
+def per_query(relevance: Relevance, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return the mean, over the NG relevant images, of the precision just before and at their ranks; NaN where NG = 0.
 
     Before the j-th relevant image, at rank r, precision is (j - 1) / (r - 1), and 1 where r = 1; at it, j / r. Sources:
@@ -25,9 +27,10 @@ def per_query(relevance: Relevance) -> Values:
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; junk is taken out before.
+        relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """
     require(relevance)
-    relevant = count(relevance)
-    query, rank, found = hits(relevance, relevant)
+    query, rank, found = hits(relevance, count(relevance))
     before = np.divide(found - 1, rank - 1, out=np.ones(len(rank)), where=rank > 1)
-    return divide(np.bincount(query, weights=(before + found / rank) / 2, minlength=len(relevance)), relevant)
+    sums = np.bincount(query, weights=(before + found / rank) / 2, minlength=len(relevance))
+    return divide(sums, total(relevance, relevant))

@@ -25,7 +25,10 @@ The configuration may write the value of the first option alone: ``{pca: 64}`` m
 without ``OPTIONS`` may take keyword arguments, too. Their names, order and defaults are those of the signature of
 ``fit``, and they are checked only when the step is fitted.
 
-A step that needs the gallery when it is applied keeps the gallery among its arrays, as `expand` does.
+A step that needs the gallery when it is applied keeps the gallery among its arrays, as `expand` does. The rows of a
+very large gallery (see `cbir.features.blocks`) are transformed in blocks. The module then names in the tuple
+``OF_GALLERY`` the arrays that the gallery's own rows are taken from: `apply` gets those rows of them that are in the
+block. ``gallery`` of ``fit`` is then mapped from a file, and copies of it are to be avoided.
 """
 
 from typing import Any

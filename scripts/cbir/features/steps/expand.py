@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.features.blocks import mapped
 from cbir.features.steps import Arrays, l2
 from cbir.files.errors import InputError
 
@@ -35,6 +36,8 @@ OPTIONS = {
     },
 }
 
+OF_GALLERY = ("gallery",)
+
 # Memory for the products of a block of rows with the gallery, in bytes.
 _BYTES = 64_000_000
 
@@ -53,10 +56,15 @@ def fit(gallery: NDArray[np.float64], *, neighbours: int, power: float, which: s
         power: exponent of the cosines.
         which: which vectors are expanded: ``both``, ``gallery`` or ``query``.
     """
-    unit = l2.apply({}, gallery, True)
-    searched = unit.astype(np.float32)
+    searched = mapped(len(gallery), lambda block: l2.apply({}, gallery[block], True).astype(np.float32), np.float32)
     if which != "query":
-        searched = l2.apply({}, _sums(unit, searched, neighbours, power), True).astype(np.float32)
+        plain = searched
+
+        def expanded(block: slice) -> NDArray[np.float32]:
+            sums = _sums(l2.apply({}, gallery[block], True), plain, neighbours, power)
+            return l2.apply({}, sums, True).astype(np.float32)
+
+        searched = mapped(len(gallery), expanded, np.float32)
     return {
         "gallery": searched,
         "neighbours": np.asarray(neighbours, np.int64),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
@@ -18,7 +19,6 @@ def gather(results: Results) -> dict[str, Any] | None:
     """The methods side by side, beside the figures of ``report.study``, and which differences in pairs are real."""
     if not results.names["comparison"]:
         return None
-    k = results.config["evaluation"]["k"]
     metrics = compared_metrics()
     ends = ("", "_low", "_high", "_categories_low", "_categories_high")
     numbers = [f"{key}{end}" for key in metrics for end in ends]
@@ -34,7 +34,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     ]
     return {
         "metrics": [
-            {"key": key, "name": capitalised(metric.NAME.format(k=k)), "written": metric.FORMAT}
+            {"key": key, "name": capitalised(named(key, metric, results.methods[0].summary)), "written": metric.FORMAT}
             for key, metric in metrics.items()
         ],
         "rows": rows,

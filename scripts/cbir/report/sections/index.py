@@ -20,4 +20,5 @@ def gather(results: Results) -> dict[str, Any] | None:
         recalls = {key: measured[key] for key in measured if key.startswith("recall_at_")}
         row = {"method": name, **{key: measured[key] for key in keys}, **recalls, **measured["times"]}
         rows.append(row | {"build_seconds": seconds(results.path(BENCHMARK.replace("{job*}", f"index/{name}")))})
-    return {"rows": rows} if rows else None
+    ranks = next((method.summary["ranked"] for method in results.methods if "ranked" in method.summary), None)
+    return {"rows": rows, "ranks": ranks} if rows else None

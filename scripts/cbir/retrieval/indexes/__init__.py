@@ -27,6 +27,9 @@ imported while the workflow is planned, so it imports large libraries within its
     Returns the Euclidean distances (q, k) float64 and rows (q, k) int64 of the k nearest of each of ``queries`` (q, d),
     nearest first; k is at most n. The evaluation compares them with the exact search.
 
+``build`` of a kind may also take ``kept``, a file in which it keeps a part of a large index, so that a build that was
+killed goes on; see `hnsw`.
+
 An approximate kind may miss some of the nearest. It sets ``APPROXIMATE = True`` and, in place of ``search``, defines:
 
 ``candidates(index, queries, k, effort)``

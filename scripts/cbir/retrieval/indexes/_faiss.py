@@ -6,6 +6,7 @@ A file is FAISS's own: ``faiss.read_index`` opens it. FAISS is imported within f
 import logging
 import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir.files import threads
+from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_file
+from cbir.files.tables import read_json, write_json
 
 SUFFIX = ".faiss"
 
@@ -27,6 +31,10 @@ _BLOCK = 131_072
 # FAISS warns where k-means has fewer rows for each centroid, and takes no more than the second number.
 _LEAST_SAMPLE, _MOST_SAMPLE = 39, 64
 _SEED = 1234
+# Seconds after which a part of a large graph is kept.
+_EVERY = 60
+
+log = logging.getLogger("cbir")
 
 
 def library() -> Any:
@@ -57,17 +65,69 @@ def flat(features: NDArray[Any]) -> Any:
     return _filled(library().IndexFlatL2(features.shape[1]), features)
 
 
-def hnsw(features: NDArray[Any], links: int, ef_construction: int) -> Any:
+def hnsw(features: NDArray[Any], links: int, ef_construction: int, kept: "Kept | None" = None) -> Any:
     """Return a graph of near neighbours (HNSW: Malkov and Yashunin, 2020) that holds the vectors.
 
     Args:
         features: (n, d).
         links: M, the links of a row in each layer, twice as many in the lowest.
         ef_construction: rows that are kept while the neighbours of a new one are searched.
+        kept: where a part of a large graph is kept, so that a build that was killed goes on; None keeps nothing.
     """
-    index = library().IndexHNSWFlat(features.shape[1], links)
+    faiss = library()
+    index = faiss.IndexHNSWFlat(features.shape[1], links)
     index.hnsw.efConstruction = ef_construction
-    return _filled(index, features)
+    if kept is None or len(features) <= _BLOCK:
+        return _filled(index, features)
+    # A graph that is read has forgotten how many random numbers it drew; so all are drawn at the start.
+    levels = np.array([index.hnsw.random_level() + 1 for _ in range(len(features))], np.int32)
+    index = kept.read(features.shape[1]) or index
+    index.hnsw.efConstruction = ef_construction
+    for start in range(index.ntotal, len(features), _BLOCK):
+        block = np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
+        faiss.copy_array_to_vector(levels[: start + len(block)], index.hnsw.levels)
+        index.add(block)
+        if index.ntotal < len(features):
+            kept.save(index)
+    return index
+
+
+class Kept:
+    """A part of a graph in a file, and what it is made from in another; whoever builds an index removes both."""
+
+    def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
+        """Name the file, and say as plain data what the graph is made from."""
+        self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
+        self._saved = time.monotonic()
+
+    def read(self, dimension: int) -> Any:
+        """Return the graph, None where there is none that can be gone on with."""
+        try:
+            said = read_json(self.side)
+            if said != self._said(sha256_file(self.path)):
+                return None
+            index = library().read_index(str(self.path))
+            if type(index) is not library().IndexHNSWFlat or index.d != dimension or not _is_sound(library(), index):
+                return None
+        # Whatever it is, the graph is built from the start. FAISS raises many kinds on damaged files.
+        except Exception:
+            return None
+        log.info("a build that was stopped goes on after %d rows", index.ntotal)
+        return index
+
+    def save(self, index: Any) -> None:
+        """Write the graph, unless it was written less than a minute ago."""
+        if time.monotonic() - self._saved < _EVERY:
+            return
+        # Nothing is said of a file that is half replaced.
+        self.side.unlink(missing_ok=True)
+        with atomic(self.path) as temporary:
+            save(index, temporary)
+        write_json(self.side, self._said(sha256_file(self.path)))
+        self._saved = time.monotonic()
+
+    def _said(self, digest: str) -> dict[str, Any]:
+        return {"made_from": self.made_from, "faiss": library().__version__, "file_sha256": digest}
 
 
 def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) -> Any:
