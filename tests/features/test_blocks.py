@@ -84,4 +84,4 @@ def test_components_by_the_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found["mean"], ROWS.mean(axis=0))
     spread = zscore.fit(ROWS)
     np.testing.assert_allclose(1 / spread["scale"], ROWS.std(axis=0), rtol=1e-12)
-    assert len(expand.fit(ROWS)["gallery"]) == 50
+    assert len(expand.fit(ROWS, neighbours=10, power=3, which="both")["gallery"]) == 50
