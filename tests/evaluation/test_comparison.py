@@ -82,14 +82,14 @@ class TestRead:
     def test_a_figure_that_is_no_number(self, tmp_path: Path) -> None:
         paths = write(evaluated("a"), tmp_path)
         Path(paths[2]).write_text(Path(paths[2]).read_text().replace("0.6", "much"))
-        with pytest.raises(InputError, match=r"queries\.csv has a figure that is no number \(.*much"):
+        with pytest.raises(InputError, match=r"queries\.csv has a figure that is not a number \(.*much"):
             comparison.read("a", *paths)
 
     def test_answers_that_are_neither_true_nor_false(self, tmp_path: Path) -> None:
         paths = write(evaluated("a"), tmp_path)
         text = Path(paths[2]).read_text().replace("False", "perhaps")
         Path(paths[2]).write_text(text)
-        with pytest.raises(InputError, match=r"queries\.csv has something else than True and False"):
+        with pytest.raises(InputError, match=r"queries\.csv has values other than True and False"):
             comparison.read("a", *paths)
 
 
