@@ -376,7 +376,7 @@ class TestCompare:
         assert (found["accuracy"]["difference"], found["tests"]) == (0.0, 1)
         # A single category says nothing about spread.
         assert found["accuracy"]["categories"]["low"] is None
-        assert "No query has what ANMRR and MAP would need" in found["words"]
+        assert "ANMRR and MAP cannot be computed: no query has images" in found["words"]
 
     def test_the_seed_decides(self) -> None:
         random = np.random.default_rng(0)

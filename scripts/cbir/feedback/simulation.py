@@ -94,7 +94,7 @@ def _means(values: NDArray[np.float64]) -> list[float]:
 
 
 def judge_by_category(result: RoundResult) -> Round:
-    """Return the simulated user's judgements, as ranks: results of the query's category are relevant, others irrelevant.
+    """Return the simulated user's judgements, as ranks: results of the query's category are relevant, all others not.
 
     Raises:
         ValueError: when the query's category is not known.
