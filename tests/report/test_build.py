@@ -74,7 +74,7 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     lead = header.text
     assert "30 images in 3 categories" in lead and "12 test images" in lead and "18 train images" in lead
     assert "on these queries beta has the lowest ANMRR" in lead and "80.0 %" in lead and "0.200" in lead
-    assert "On these queries alpha has the highest accuracy" in lead and "This was read off the same queries" in lead
+    assert "On these queries alpha has the highest accuracy" in lead and "The best method was chosen by the same queries" in lead
 
 
 def test_the_lead_has_intervals_and_says_which_differences_to_the_first_are_real(run: Run) -> None:
@@ -235,7 +235,7 @@ def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
     page = run.report()
     titles = [heading.text for heading in page.all("h2")]
     assert titles == ["Collection", "Near-duplicates", "Example queries", "Provenance"]
-    assert page.one("p", class_="lead").text.startswith("30 images without categories, in which one searches by 2 m")
+    assert page.one("p", class_="lead").text.startswith("30 images without categories, searchable with 2 m")
     for word in ("test image", "categor", "evaluat", "split", "from outside", "right", "wrong", "None", "ANMRR"):
         assert word not in " ".join(section.text for section in page.all("section")[:3]).replace(
             "without categories", ""
