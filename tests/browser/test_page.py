@@ -546,13 +546,13 @@ def test_a_wide_screen_is_filled(visit: Visit) -> None:
     assert boxes[columns - 1]["x"] + boxes[columns - 1]["width"] > 0.95 * 2560
 
 
-def test_results_made_anew_are_shown_with_a_word(visit: Visit, place: Workplace) -> None:
+def test_replaced_results_are_shown_and_announced(visit: Visit, place: Workplace) -> None:
     page = visit.page
     pick(page)
     (place.folder / "results" / "features" / "siamese" / "train.h5").touch()
     page.locator("#relevant-0").click()
     if visit.scripts:
-        expect(page.get_by_role("status").first).to_contain_text("The results were made anew")
+        expect(page.get_by_role("status").first).to_contain_text("A run replaced the results")
     else:
-        expect(page.get_by_role("note")).to_contain_text("The results were made anew")
+        expect(page.get_by_role("note")).to_contain_text("A run replaced the results")
     expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")

@@ -321,7 +321,7 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("/search", "names the method"),
+        ("/search", "names the unknown method"),
         ("/search?method=tiny&query=sea/7.png", "No features of the image &#39;sea/7.png&#39;"),
         ("/search?method=tiny&query=../../etc/passwd", "No features of the image"),
         ("/search?method=tiny&query=sea/6.png&k=50", "the gallery has 18 images"),
@@ -502,19 +502,19 @@ def test_results_made_anew_are_not_mixed_with_what_was_shown(
     assert save(client, address, "x").status_code == 303
 
 
-def test_results_made_anew_are_read_again_with_a_word(client: FlaskClient, results: Path) -> None:
+def test_replaced_results_are_read_again_and_the_page_says_so(client: FlaskClient, results: Path) -> None:
     before = client.get(SEARCH).text
     assert 'class="notice"' not in before
     configure(results, k=3)
     after = client.get("/?category=sea").text
-    assert "The results were made anew a short time ago" in after
+    assert "A run replaced the results a short time ago" in after
     assert "k=3&amp;" in after
     assert re.search('data-version="([^"]+)"', before).group(1) not in after
-    # While a run is at work, they are shown as they were.
+    # While a run changes the results, the page shows the old ones.
     (results / "features" / "tiny" / "train.h5").unlink()
     (results / "features" / "unit" / "train.h5").unlink()
     page = client.get(SEARCH)
-    assert page.status_code == 200 and "A run is at work on these results" in page.text
+    assert page.status_code == 200 and "A run is changing these results" in page.text
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400 and "save when it has ended" in response.text
 

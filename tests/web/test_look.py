@@ -118,5 +118,5 @@ def test_no_file_elsewhere_is_looked_at(client: FlaskClient, tmp_path: Path, pat
     (tmp_path / "link.png").symlink_to("/etc/passwd")
     response = local(client, path)
     assert response.status_code == 400
-    assert "lies not in" in response.text or "cannot be read" in response.text
+    assert "is not in" in response.text or "cannot be read" in response.text
     assert "root:" not in response.text

@@ -143,6 +143,6 @@ def test_a_fault_is_told_without_its_inside(library: Library, monkeypatch: pytes
 
     monkeypatch.setattr(outside, "open_network", fail)
     held = OutsideImages(library)
-    with pytest.raises(InputError, match="the server's terminal tells why") as caught:
+    with pytest.raises(InputError, match="the terminal of the server shows the reason") as caught:
         held.vector("tiny", held.add(png(), "x.png"), 60)
     assert "secret" not in str(caught.value)

@@ -53,7 +53,7 @@ def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client
     ):
         assert re.search(f'>{title}</a> <span class="note">{count}<', page)
     decide(doubted, "labels", "sea/0.png", "right")
-    assert "2 images, 1 looked at" in doubted.get("/").text
+    assert "2 images, 1 reviewed" in doubted.get("/").text
 
 
 def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskClient, results: Path) -> None:
@@ -61,7 +61,7 @@ def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskC
     path = results / "collection" / "near_duplicates.csv"
     write_csv(path, pd.read_csv(path).assign(across_categories=0, across_splits=1, mirrored=1, doubted=1))
     page = doubted.get("/review/copies").text
-    assert "Group 1: 2 images, in several splits, likely no copies" in page
+    assert "Group 1: 2 images, in several splits, probably not copies" in page
     assert page.count("3 of 256 bits from the nearest, mirrored.") == 2
 
 
@@ -75,7 +75,7 @@ def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path
     page = doubted.get(after.location).text
     assert "To be moved to <bdi>apple</bdi>" in page and "8 of its 10" not in page and "1 of 2 images" in page
     decide(doubted, "labels", "leaf/1.png", "right")
-    assert "Nothing is left to look at" in doubted.get("/review/labels").text
+    assert "There is nothing left to review" in doubted.get("/review/labels").text
     decide(doubted, "copies", ["apple/1.png", "apple/2.png"], "right")
     decide(doubted, "copies", "apple/2.png", "exclude")
     decide(doubted, "rejected", "sea/twice.png", "move", "apple")
