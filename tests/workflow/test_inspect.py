@@ -125,7 +125,7 @@ def test_what_is_printed_of_a_feature_store(whole: Path, capsys: pytest.CaptureF
     assert re.search("12 images, [34] values each", text)
     assert re.search(r"parts +siamese: [0-9a-f]{64}", text)
     assert re.search(r"\n  apple/\d.png +0 +-?\d", text)
-    assert "... 7 rows more" in text
+    assert "... 7 more rows" in text
     assert "transforms/small.h5 (fingerprint)" in text
 
 
