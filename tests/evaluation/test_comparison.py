@@ -372,7 +372,7 @@ class TestCompare:
         found = comparison.compare(a, b, **SETTINGS)
         json.dumps(found, allow_nan=False)
         assert found["anmrr"]["p_value"] is found["anmrr"]["verdict"] is found["anmrr"]["difference"] is None
-        # Nor are they tests to correct for.
+        # They do not count in the correction either.
         assert (found["accuracy"]["difference"], found["tests"]) == (0.0, 1)
         # A single category says nothing about spread.
         assert found["accuracy"]["categories"]["low"] is None

@@ -271,7 +271,7 @@ def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
     )
 
 
-def test_a_list_decides_what_is_right_and_its_setups_stand_side_by_side() -> None:
+def test_a_list_decides_which_images_are_relevant_and_all_its_setups_are_measured() -> None:
     rows = [("t/e", "c2", "junk"), ("t/e", "f0", "easy"), ("t/e", "t0", "hard"), ("c/a", "c1", "easy")]
     table = pd.DataFrame(rows, columns=["query", "image_id", "grade"])
     gallery, queries = store(GALLERY, "train"), store({"c/a": 0.1, "t/e": 5}, "test")

@@ -46,7 +46,7 @@ def test_a_confusion_matrix_shows_its_counts_and_escapes_names(tmp_path: Path) -
     assert "<b&c" not in text
 
 
-def test_right_and_wrong_are_told_by_mark_and_by_colour(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
+def test_right_and_wrong_differ_in_mark_and_in_colour(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
     plots.strips(rows, tmp_path / "s.svg", "title\nwith a break")
     text = (tmp_path / "s.svg").read_text(encoding="utf-8")
     assert (text.count("✓"), text.count("✗")) == (2 + text.count("<!-- ✓"), 1 + text.count("<!-- ✗"))

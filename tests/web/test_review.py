@@ -1,4 +1,4 @@
-"""Reviewing the collection: what is doubted is decided on, and saved as corrections that the next run applies."""
+"""Reviewing the collection: decisions on doubtful images are saved as corrections that the next run applies."""
 
 import re
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path
         "sea/0.png": {"verdict": "move", "category": "apple"},
         "sea/twice.png": {"verdict": "move", "category": "apple"},
     }
-    # Taken back.
+    # The decision is removed.
     decide(doubted, "labels", "sea/0.png", "clear")
     assert "sea/0.png" not in corrections.read(path)
     assert "8 of its 10" in doubted.get("/review/labels").text
@@ -145,7 +145,7 @@ def test_corrections_are_written_below_the_folder_of_the_run_alone(results: Path
     assert response.status_code == 400 and "set collection.corrections to one" in response.text
 
 
-def test_a_file_that_a_person_spoilt_is_told_and_kept(doubted: FlaskClient, tmp_path: Path) -> None:
+def test_a_damaged_file_of_corrections_is_reported_and_kept(doubted: FlaskClient, tmp_path: Path) -> None:
     path = tmp_path / "corrections" / "folder.csv"
     path.parent.mkdir()
     path.write_text("image_id,verdict,category\nsea/0.png,perhaps,\n")

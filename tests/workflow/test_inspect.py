@@ -1,4 +1,4 @@
-"""`python -m cbir.artifacts` on a whole run's results, untouched and tampered with in every way that is known."""
+"""`python -m cbir.artifacts` on a whole run's results, unchanged and with many kinds of changes."""
 
 import json
 import os
@@ -194,7 +194,7 @@ def rebuilt_index(results: Path) -> None:
 
 SMALL = "evaluation/small"
 PAIR = "comparison/siamese_vs_combined.json"
-# What was done, which file is then looked at, and a part of the reason that must be told.
+# The change, the file to inspect, and a part of the expected reason.
 ROWS = "encoded/{}/tensorflow-float32/{}.h5".format
 TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_line("collection/images.csv", 1, cell(4, "0" * 64)), "collection/images.csv", "has changed since"),
@@ -283,7 +283,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
 @pytest.mark.parametrize(
     ("tamper", "name", "reason"), TAMPERED, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_what_does_not_belong_is_told(
+def test_a_file_that_does_not_fit_is_reported(
     tamper: Callable[[Path], None],
     name: str,
     reason: str,

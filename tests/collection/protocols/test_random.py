@@ -180,7 +180,7 @@ def test_images_without_a_group_stay_where_they_are_but_for_those_that_make_room
             assert moved == []
 
 
-def test_a_group_stands_where_its_image_with_the_smallest_hash_would() -> None:
+def test_a_group_is_in_the_split_of_its_image_with_the_smallest_hash() -> None:
     images = table({"a": 50})
     members = [0, 1, 2]
     first = min(map(sha, members))
@@ -287,7 +287,7 @@ def test_small_categories_may_be_dropped() -> None:
             random.split(table({"one": 1}), {**SHARES, "seed": 0, "small": small}, {})
 
 
-def test_no_near_duplicate_crosses_splits_in_random_collections_unless_it_is_told(
+def test_no_near_duplicate_crosses_splits_in_random_collections_unless_it_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[int] = []
