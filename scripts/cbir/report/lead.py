@@ -71,13 +71,13 @@ def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
 def _against(results: Results) -> dict[str, str]:
     """Return, for each method that was compared with the first one, a text on which differences are real."""
     first = results.methods[0].name
-    texts = {}
+    said = {}
     for pair in results.names["pair"]:
         found = results.json(PAIR, pair=pair)
         other = found["b"] if found["a"] == first else found["a"]
         if first in (found["a"], found["b"]):
-            texts[other] = _verdicts(found, first, other)
-    return texts
+            said[other] = _verdicts(found, first, other)
+    return said
 
 
 def _verdicts(found: dict[str, Any], first: str, other: str) -> str:

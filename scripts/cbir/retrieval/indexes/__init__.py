@@ -65,11 +65,11 @@ def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ())
 
     Args:
         kind: an entry.
-        settings: ``index`` of the configuration, with defaults.
-        given: the keys that the user set.
+        settings: the keys of ``index``, complete.
+        given: the keys that a person set; the others have their defaults.
 
     Raises:
-        InputError: when the kind does not exist, or does not take an option that the user set.
+        InputError: when there is no such kind, or it does not take an option that a person set.
     """
     _require_taken("index", given, [kind])
     return {name: settings[name] for name in _taken(kind) if name in settings}
