@@ -16,7 +16,7 @@ def folder(item: pytest.Item) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests that run in one process of pytest-xdist, and start with those that take longest.
+    """Say which tests go to one process of pytest-xdist together, and begin with those that take longest.
 
     A module's tests stay together, because they share what its fixtures make. The tests of the cluster share one SLURM,
     those of the search page one browser. A test of the workflow goes alone where its module does not say otherwise.
