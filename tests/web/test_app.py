@@ -322,11 +322,11 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
     ("address", "told"),
     [
         ("/search", "names the unknown method"),
-        ("/search?method=tiny&query=sea/7.png", "No features of the image &#39;sea/7.png&#39;"),
-        ("/search?method=tiny&query=../../etc/passwd", "No features of the image"),
+        ("/search?method=tiny&query=sea/7.png", "no features of the image &#39;sea/7.png&#39;"),
+        ("/search?method=tiny&query=../../etc/passwd", "no features of the image"),
         ("/search?method=tiny&query=sea/6.png&k=50", "the gallery has 18 images"),
         (f"/search?method=tiny&upload={'0' * 64}", "drop it again"),
-        ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that no link"),
+        ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that are not valid"),
     ],
 )
 def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
@@ -422,7 +422,7 @@ def test_a_saved_refinement_gives_what_the_page_showed(
 def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_path: Path) -> None:
     client = visitor(create_app(library, tmp_path / "feedback", "make run ARGS=\"--directory '../two words'\""))
     page = html.unescape(client.get(save(client, walk(client, SEARCH, "r"), "mine").location).text)
-    assert "<code>make run ARGS=\"--directory '../two words'\"</code> makes" in page
+    assert "<code>make run ARGS=\"--directory '../two words'\"</code> writes" in page
     assert f"<code>{library.files.folder}/feedback/mine</code>" in page
 
 
@@ -483,7 +483,7 @@ def test_of_many_that_save_at_once_under_one_name_one_succeeds(app: Flask, tmp_p
 
 
 def test_a_failed_write_is_reported_and_leaves_nothing(client: FlaskClient, tmp_path: Path) -> None:
-    (tmp_path / "feedback").write_text("a file stands where the folder should")
+    (tmp_path / "feedback").write_text("a file in the place of the folder")
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400
     assert "cannot be written" in response.text
@@ -496,7 +496,7 @@ def test_replaced_results_are_not_mixed_with_those_that_were_shown(
     (results / "features" / "tiny" / "train.h5").touch()
     response = save(client, address, "x")
     assert response.status_code == 400
-    assert "made the results anew since this page was shown" in response.text
+    assert "replaced the results since this page was loaded" in response.text
     assert not (tmp_path / "feedback").exists()
     # The page has read them, and what is judged of them is saved.
     assert save(client, address, "x").status_code == 303

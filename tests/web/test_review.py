@@ -118,7 +118,7 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
     [
         ("sea/99.png", "right", "", "not in the collection"),
         ("../../etc/passwd", "exclude", "", "not in the collection"),
-        ("sea/0.png", "gone", "", "no such decision"),
+        ("sea/0.png", "gone", "", "an unknown decision"),
         ("sea/0.png", "move", "a/b", "cannot name a category"),
         ("sea/0.png", "move", "", "the category is empty"),
         ([], "right", "", "not in the collection"),

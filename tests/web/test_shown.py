@@ -58,7 +58,7 @@ def test_a_category_and_a_column_of_the_list_filter_the_results(detailed: FlaskC
     both = shown_images(detailed.get(f"{ALL}&in-category=apple&in-camera=old").text)
     assert sorted(both) == ["apple/1.png", "apple/3.png", "apple/5.png"]
     # A value that no image has, and a column that no filter is for.
-    assert "Nothing fits" in detailed.get(f"{SEARCH}&in-category=moon").text
+    assert "No image matches" in detailed.get(f"{SEARCH}&in-category=moon").text
     assert detailed.get(f"{SEARCH}&in-sha256=1").status_code == 400
 
 
@@ -89,7 +89,7 @@ def test_results_end_at_the_largest_distance(detailed: FlaskClient) -> None:
     far = distances(detailed.get(ALL).text)
     near = distances(detailed.get(f"{ALL}&within={far[3] + 1e-9:.9f}").text)
     assert near == far[:4]
-    assert "Nothing fits" in detailed.get(f"{ALL}&within=0").text
+    assert "No image matches" in detailed.get(f"{ALL}&within=0").text
     assert detailed.get(f"{ALL}&within=x").status_code == 400
 
 

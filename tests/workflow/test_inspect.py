@@ -209,7 +209,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_json("encoders/trained.json", "normalise", False), "encoders/trained.json", "edited"),
     (swap("encoders/trained.keras", "encoders/siamese.keras"), "encoders/trained.keras", "is not the one"),
     (swap("encoders/trained.keras", "encoders/siamese.keras"), "encoders/trained.json", "is not the one"),
-    (remove("encoders/trained/checkpoint.npz"), "encoders/trained/checkpoint.code", "without a checkpoint"),
+    (remove("encoders/trained/checkpoint.npz"), "encoders/trained/checkpoint.code", "no checkpoint beside it"),
     (edit_line("encoders/trained/history.csv", 2, cell(0, "5")), "encoders/trained/history.csv", "lacks epochs"),
     (swap(ROWS("trained", 0), ROWS("siamese", 0)), ROWS("trained", 0), "of another encoder"),
     (swap(ROWS("siamese", 0), ROWS("siamese", 1)), ROWS("siamese", 0), "collection/shards/0.csv"),
@@ -241,10 +241,10 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_json(f"{SMALL}/worst.json", "retrieved", 2), f"{SMALL}/worst.json", "does not list 2 results"),
     (edit_json(f"{SMALL}/worst.json", "taken_for", []), f"{SMALL}/worst.json", "other predictions"),
     (edit_json(f"{SMALL}/worst.json", "lowest_in", []), f"{SMALL}/worst.json", "that may have the lowest F1"),
-    (edit_json(f"{SMALL}/calibration.json", "probability.val_right", 9), f"{SMALL}/calibration.json", "something else"),
+    (edit_json(f"{SMALL}/calibration.json", "probability.val_right", 9), f"{SMALL}/calibration.json", "other values"),
     (edit_json(f"{SMALL}/calibration.json", "novelty.too_few", None), f"{SMALL}/calibration.json", "damaged"),
     (edit_json(f"{SMALL}/calibration.json", "method", "m"), f"{SMALL}/calibration.json", "of the method"),
-    (edit_json(f"{SMALL}/summary.json", "unseen_gallery.anmrr", 2), f"{SMALL}/summary.json", "else of unseen_gallery"),
+    (edit_json(f"{SMALL}/summary.json", "unseen_gallery.anmrr", 2), f"{SMALL}/summary.json", "another unseen_gallery"),
     (edit_json(f"{SMALL}/summary.json", "map_at_r", 1.5), f"{SMALL}/summary.json", "map_at_r 1.5"),
     (edit_line("comparison/methods.csv", 1, cell(3, "0.25")), "comparison/methods.csv", "accuracy 0.25"),
     (edit_line("comparison/categories.csv", 1, cell(2, "0.25")), "comparison/categories.csv", "F1 of"),
@@ -254,8 +254,8 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     *(
         (edit_json(PAIR, key, value), PAIR, reason)
         for key, value, reason in (
-            ("map.categories.p_value", 0.01, "else of map"),
-            ("words", "All is well.", "else of words"),
+            ("map.categories.p_value", 0.01, "another value of map"),
+            ("words", "All is well.", "another value of words"),
             ("others", [["../../siamese", "small"]], "'../../siamese'"),
             ("resamples", 10**12, "resamples"),
         )
