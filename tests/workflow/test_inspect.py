@@ -349,10 +349,10 @@ def test_missing_files_pipes_and_folders(results: Path, tmp_path: Path, capsys: 
     (tmp_path / "loop").symlink_to("loop")
     for path, reason in (
         (results / "index/none.pkl", "does not exist"),
-        (results / "index/pipe.pkl", "no regular file"),
+        (results / "index/pipe.pkl", "not a regular file"),
         (tmp_path / "empty", "holds no file"),
-        (tmp_path / "loop", "no artifact"),
-        (results.parent / "photo.png", "no artifact"),
+        (tmp_path / "loop", "not an artifact"),
+        (results.parent / "photo.png", "not an artifact"),
         (tmp_path / "a\nb\u202e", r"a\nb\u202e does not exist"),
     ):
         assert main([str(path)]) == 1
