@@ -1,4 +1,4 @@
-"""The whole sample workflow with profiles/slurm, and the resources that its jobs requested."""
+"""The whole sample workflow through profiles/slurm, and what SLURM was asked for."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_the_sample_on_slurm_and_here(slurm: None, tmp_path: Path) -> None:
     ran = jobs(there)
     assert {job["JobState"] for job in ran} == {"COMPLETED"}
     networks = [job for job in ran if rule(job).startswith(("encode_", "train"))]
-    # The shards of an encoder are submitted together, and so are the splits and queries of a method.
+    # Each encoder's shards travel together, and so do the shards, splits and queries of a method.
     assert sorted(rule(job) for job in networks) == [*("encode_finetuned_encode", "encode_pretrained_encode", "train")]
     assert sum(rule(job).startswith("query_") for job in ran) == len(METHODS)
     for job in ran:

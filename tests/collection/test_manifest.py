@@ -457,7 +457,7 @@ def test_without_categories_every_image_at_any_depth_is_one(tmp_path: Path, capl
         require_categories(folder, found._replace(images=found.images.iloc[:0]), "rejected.csv", layout="none")
 
 
-def test_several_guessed_ranges_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_several_guessed_ranges_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     random = np.random.default_rng(0)
     for number, most in enumerate((200, 210, 3000)):
         values = random.integers(0, most, (20, 20)).astype(np.uint16)

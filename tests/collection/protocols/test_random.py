@@ -287,7 +287,7 @@ def test_small_categories_may_be_dropped() -> None:
             random.split(table({"one": 1}), {**SHARES, "seed": 0, "small": small}, {})
 
 
-def test_no_near_duplicate_crosses_splits_in_random_collections_unless_it_is_reported(
+def test_no_near_duplicate_crosses_splits_in_random_collections_unless_it_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[int] = []
