@@ -1,13 +1,13 @@
-"""What the kinds of index cost on a large gallery: seconds to build, memory, recall and milliseconds a query.
+"""Compare index kinds on a large gallery: seconds to build, memory, recall and milliseconds a query.
 
     python benchmarks/million.py [--images N] [--values D] [--queries Q] [--directory DIR] [--killed] [KIND ...]
 
 By default 1,000,000 clustered vectors of 128 values, and the kinds auto and ivf-pq with 2,000 MB. Each step runs in a
-process of its own, as a job does, from files to files. Beside the seconds to build are those of FAISS by hand with the
-same parameters, and, where they are installed, rows of hnswlib and usearch with 32 links. "One row more" is what FAISS
-takes to read an index, append a row and write it again; the workflow builds anew, see docs/index.md.
-With --directory, vectors and indexes that are there are not made again. With --killed, each build is also killed half
-way and started again, which goes on where a part was kept: the files must then be those of the first build.
+new process, as a job does, from files to files. `faiss` is FAISS used directly, with the parameters that auto chose;
+where they are installed, rows of hnswlib and usearch with 32 links follow. "One row more" is the time that FAISS takes
+to read an index, append a row and write it again; the workflow builds the index again, see docs/index.md.
+With --directory, existing vectors and indexes are used again. With --killed, each build is also killed half way and
+started again, and continues where a part was kept: the files must then equal those of the first build.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def build(folder: Path, kind: str) -> None:
 
 
 def measure(folder: Path, kind: str) -> None:
-    """Write what is measured of an index."""
+    """Measure an index, and write its recall and times."""
     gallery = store.read(folder / "train.h5", mapped=True)
     held = index.read(folder / f"{kind}.json", gallery)
     queries = store.read(folder / "test.h5")
@@ -80,14 +80,14 @@ def measure(folder: Path, kind: str) -> None:
 
 
 def search(folder: Path, kind: str) -> None:
-    """Answer one query, as the search page does when it has started."""
+    """Search with one query, as the search page does after its start."""
     gallery = store.read(folder / "train.h5", mapped=True)
     held = index.read(folder / f"{kind}.json", gallery, folder / f"{kind}.quality.json")
     held.search(store.read(folder / "test.h5").features[:1], K)
 
 
 def faiss(folder: Path, kind: str) -> None:
-    """Build what an index holds by FAISS alone, from vectors in memory; print the seconds of that."""
+    """Build the same index by FAISS alone, from vectors in memory, and print the seconds."""
     features = store.read(folder / "train.h5").features
     library = _faiss.library()
     began = time.perf_counter()
@@ -237,7 +237,7 @@ def _output(step: str, folder: Path, kind: str) -> list[str]:
 
 
 def _run(step: str, folder: Path, kind: str) -> tuple[float, float, float]:
-    """Run a step in a process of its own; return its seconds, those of processors, and its peak of memory in MB."""
+    """Run a step in a new process; return its seconds, its processor seconds, and its peak memory in MB."""
     began = time.perf_counter()
     processor, mb = map(float, _output(step, folder, kind)[-2:])
     return time.perf_counter() - began, processor, mb

@@ -1,9 +1,9 @@
-"""How long the search page takes to answer, with 14,000 images.
+"""Measure the response times of the search page with 14,000 images.
 
     python benchmarks/page.py
 
 14,000 images in 45 categories, 1,280 random values each, of which 8,400 are the gallery; a column of the list to filter
-by, and 300 groups of near-duplicates. Each answer is for another query, so that none comes out of what is kept.
+by, and 300 groups of near-duplicates. Each request has another query, so that no response is cached.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ FEEDBACK = {"folder": "feedback/{source}", "alpha": 1, "beta": 0.75, "gamma": 0.
 
 
 def write_results(root: Path) -> Path:
-    """Write the results of a run, with one picture that all images show."""
+    """Write the results of a run in which all images are the same picture."""
     results, random = root / "results", np.random.default_rng(0)
     picture = root / "collection" / "0" / "0.jpg"
     picture.parent.mkdir(parents=True)

@@ -51,7 +51,7 @@ def test_one_own_neighbour_clears_an_image() -> None:
 
 
 def test_near_duplicates_are_one_picture() -> None:
-    # A wrongly labelled image and its copy: each is the other's nearest, and both are told.
+    # A wrongly labelled image and its copy: each is the other's nearest, and both are listed.
     images = table("aaaaabbbb")
     features = at(0, 1, 2, 90.5, 90.6, 89, 90, 92, 91)
     copies = {images["sha256"][3]: "x", images["sha256"][4]: "x"}

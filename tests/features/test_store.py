@@ -225,7 +225,7 @@ def test_an_attribute_that_no_reader_would_look_for_is_not_written(tmp_path: Pat
         store.write(tmp_path / "train.h5", MANIFEST, [FEATURES], 2, {"method": "m", "colour": "red"})
 
 
-def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Path) -> None:
+def test_the_attributes_of_a_store_are_read_without_its_vectors(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     assert store.about(path, "m") == store.read(path).about
     with h5py.File(path, "a") as file:

@@ -1,4 +1,4 @@
-"""The kinds of index by FAISS: files, search, what is refused, and what is measured."""
+"""The index kinds by FAISS: files, search, refused files, and measured quality."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def built(path: Path, kind: str, gallery: FeatureStore = GALLERY, **given: Any) 
 
 
 def agree(path: Path) -> None:
-    """Make the side file describe the index as it is now."""
+    """Rewrite the side file so that it describes the present index."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
@@ -200,7 +200,7 @@ def test_damage_is_seen_before_faiss_reads_the_file(tmp_path: Path, monkeypatch:
     refused(path, "built over other vectors", store(1500, seed=3))
 
 
-def test_what_is_no_index_of_this_gallery_is_refused(tmp_path: Path) -> None:
+def test_an_index_of_another_gallery_is_refused(tmp_path: Path) -> None:
     path = built(tmp_path, "hnsw")
     faiss.write_index(faiss.IndexFlatL2(8), str(path))
     agree(path)

@@ -1,4 +1,4 @@
-"""New entries of registries, a file each, used by the words of the configuration in a run of the whole workflow.
+"""New entries of registries, a file each, named in the configuration and used in a run of the whole workflow.
 
 The same run has an encoder of a preset of keras-hub in a folder.
 """

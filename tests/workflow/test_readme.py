@@ -64,7 +64,7 @@ def blocks(*languages: str) -> list:
 
 @pytest.fixture(scope="session")
 def clone(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a reader has: a clone with the results of a run, those of another one in ../birds, and .venv."""
+    """A reader's folder: a clone with the results of a run, those of another one in ../birds, and .venv."""
     place = finished.copy(tmp_path_factory.mktemp("documents") / "place")
     for name in ("configs", "feedback"):
         shutil.copytree(REPOSITORY / name, place.checkout / name)
@@ -109,7 +109,7 @@ def test_configurations(code: str) -> None:
     changes = yaml.safe_load(code)
     whole, schema = (yaml.safe_load((REPOSITORY / name).read_text()) for name in ("config.yaml", CONFIG_SCHEMA))
     update_config(whole, changes)
-    # What is given tells defaults that may be left out from what a person asks for.
+    # Passed separately, because defaults of the shipped rows may be dropped, but a user's settings may not.
     configuration.check(whole, schema, given=changes)
 
 
@@ -194,7 +194,7 @@ for name, row in json.loads(sys.argv[1]).items():
 """
 
 
-def test_a_network_of_ones_own_beats_its_random_twin(tmp_path: Path) -> None:
+def test_a_users_own_network_beats_its_random_twin(tmp_path: Path) -> None:
     *_, code = PYTHON
     [rows] = [
         yaml.safe_load(parameter.values[0])["encoders"]
@@ -207,7 +207,7 @@ def test_a_network_of_ones_own_beats_its_random_twin(tmp_path: Path) -> None:
     printed = run([sys.executable, "-c", QUALITY, json.dumps(rows)], tmp_path, PYTHONPATH=str(REPOSITORY / "scripts"))
     (mine, count, own), (twin, _, random) = map(json.loads, printed.splitlines()[-2:])
     assert (mine, twin, count) == ("mine", "twin", 897)
-    # 0.80 and 0.57 where this was written.
+    # Measured once: 0.80 and 0.57.
     assert own > random + 0.1
 
 
@@ -224,7 +224,7 @@ def test_the_graph_is_that_of_the_rules(clone: Path) -> None:
     dot = plan(clone, clone, "--rulegraph", "--config", "queries={images: [collection/sea/1.png]}")
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
-    # Rules that draw what another one has computed would only clutter it.
+    # Rules that only draw another rule's results are not in the graph.
     edges = {edge for edge in edges if not any(name.startswith("plot_") for name in edge)}
     assert drawn <= edges
     assert reachable(drawn) == reachable(edges)

@@ -1,4 +1,4 @@
-"""Images that are likely mislabelled or untypical of their category: all their neighbours are of other categories."""
+"""Find images that are likely mislabelled or untypical of their category: all their neighbours are of other ones."""
 
 from collections.abc import Mapping
 
@@ -38,9 +38,9 @@ def suspects(
 ) -> pd.DataFrame:
     """List the images none of whose nearest neighbours is of their own category.
 
-    Near-duplicates count as one picture, of which an image's own copies are no
-    neighbours: they are as mislabelled as it is. In a category with fewer than ``k`` other pictures, as many neighbours
-    are looked at as it has.
+    Near-duplicates count as one picture, and an image's own near-duplicates are not
+    its neighbours, because they would have the same wrong label. In a category with n < ``k`` other pictures, only the
+    n nearest neighbours are used.
 
     Args:
         images: columns image_id, category, label and sha256.
@@ -51,10 +51,10 @@ def suspects(
             random choice. The time grows with images times pictures that are searched. None: all.
 
     Returns:
-        Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of the nearest of those tied),
-        ``share`` its share of the ``neighbours`` looked at; ``distance`` leads to the ``nearest`` image and
-        ``own_distance`` to the nearest of the image's own category. The clearest come first: by share, then by how much
-        further the own category is than the nearest image.
+        Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of tied ones, that of the nearest
+        neighbour), ``share`` its share of the ``neighbours`` used; ``distance`` is the distance to the ``nearest``
+        image, ``own_distance`` that to the nearest image of the same category. The clearest cases come first: by share,
+        then by the ratio of the two distances.
     """
     label = images["label"].to_numpy(np.int64)
     group = images["sha256"].map(lambda digest: groups.get(digest, digest)).to_numpy(object)

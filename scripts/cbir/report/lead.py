@@ -1,4 +1,4 @@
-"""What the report begins with: the methods side by side, and what to look at next."""
+"""The beginning of the report: the methods side by side, and links to what to look at next."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from cbir.report.results import Results
 from cbir.results import METHOD_CATEGORIES, METHODS, NEAR_DUPLICATES, PAIR, REJECTED, SUSPECTS
 
 INPUTS = ("comparison/{comparison}", PAIR, METHOD_CATEGORIES, NEAR_DUPLICATES, REJECTED, SUSPECTS)
-"""Files that the lead reads; see `cbir.report.sections`."""
+"""The files that this part reads; see `cbir.report.sections`."""
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Return the figures of the methods, the best ranking first, and what a person may look at next, as plain data.
+    """Return the metrics of the methods, lowest ANMRR first, and links to what to look at next, as plain data.
 
-    Without labels there are no figures, and ``metrics`` is empty.
+    If images have no categories, ``metrics`` is empty.
 
     Raises:
         InputError: when a file is missing or damaged.
@@ -35,7 +35,7 @@ def gather(results: Results) -> dict[str, Any]:
                 "key": key,
                 "name": capitalised(named(key, metric, best)),
                 "written": metric.FORMAT,
-                # Where all have the same, none is the best.
+                # If all methods have the same value, none is marked as the best.
                 "best": (max if metric.HIGHER_IS_BETTER else min)(values) if len(set(values)) > 1 else None,
             }
         )
@@ -58,7 +58,7 @@ def gather(results: Results) -> dict[str, Any]:
 
 
 def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
-    """Return low and high of each figure for new images of the same categories, by method and metric."""
+    """Return the confidence interval [low, high] for new images of the same categories, by method and metric."""
     if not results.names["comparison"]:
         return {}
     columns = [f"{key}_{end}" for key in compared_metrics() for end in ("low", "high")]
@@ -70,7 +70,7 @@ def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
 
 
 def _against(results: Results) -> dict[str, str]:
-    """Say of each method that was compared with the first one which differences are real."""
+    """Return, for each method that was compared with the first one, a text on which differences are real."""
     first = results.methods[0].name
     said = {}
     for pair in results.names["pair"]:
@@ -99,7 +99,7 @@ def _verdicts(found: dict[str, Any], first: str, other: str, summary: dict[str, 
 
 
 def _next(results: Results) -> list[dict[str, str]]:
-    """Return what to look at next: a text and the anchor of its place."""
+    """Return links to what to look at next: each a text and the anchor of a section."""
     best = results.methods[0].name
     found = []
     table = results.table(METHOD_CATEGORIES, ["category", "f1"], ["f1"], method=best)

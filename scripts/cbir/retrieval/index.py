@@ -19,7 +19,7 @@ from cbir.retrieval import exact
 from cbir.retrieval.indexes import REGISTRY, is_approximate
 from cbir.retrieval.indexes._faiss import Kept
 
-# Place among the values of an approximate kind's search parameter: efSearch 64, nprobe 4.
+# Which of the values of the search parameter is used before recall is measured: the third, efSearch 64 or nprobe 4.
 _USUAL_STEP = 2
 
 
@@ -30,8 +30,8 @@ class Index:
     Attributes:
         kind: its name in `cbir.retrieval.indexes`.
         held: what that kind's ``build`` or ``open`` returned.
-        features: (n, d) what it was built over; an approximate kind's candidates are compared by them.
-        effort: the value of an approximate kind's search parameter; None for a kind that misses nothing.
+        features: (n, d), the vectors that it was built over; the candidates of an approximate kind are ranked by them.
+        effort: the value of an approximate kind's search parameter; None for an exact kind.
     """
 
     kind: str
@@ -41,24 +41,27 @@ class Index:
 
     @property
     def rows(self) -> int:
-        """How many images it holds."""
+        """The number of images."""
         return len(self.features)
 
     @property
     def dimension(self) -> int:
-        """How many features each has."""
+        """The number of values of a vector."""
         return self.features.shape[1]
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of its kind in messages."""
         label: str = REGISTRY.get_entry(self.kind).LABEL
         return label
 
     def search(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the distances and rows, both (q, k), of the k nearest of each query (q, d); k at most ``rows``.
+        """Return the Euclidean distances and rows, both (q, k), of the k nearest of each query (q, d); k <= ``rows``.
 
-        An approximate kind may miss some of the nearest. The distances are exact all the same, and ties go by row.
+        An approximate kind may miss some of the nearest. The distances that it returns are exact, and ties go by row.
+
+        Raises:
+            InputError: when the index names a row that does not exist, or the features are not finite.
         """
         entry = REGISTRY.get_entry(self.kind)
         if self.effort is None:
@@ -68,9 +71,9 @@ class Index:
         for place, found in enumerate(entry.candidates(self.held, queries, k, self.effort)):
             near = found[found >= 0]
             if near.max(initial=0) >= self.rows:
-                raise InputError("The index names images that there are none of: remove results/index and run again.")
+                raise InputError("The index names images that do not exist: remove results/index and run again.")
             if len(near) < k:
-                # A part of a graph may be cut off from the rest, and few lists may hold few rows.
+                # Some nodes of a graph may be unreachable, and the lists searched may hold fewer than k rows.
                 (distances[place],), (rows[place],) = exact.nearest(queries[place : place + 1], self.features, k)
                 continue
             exactly = exact.euclidean(queries[place], self.features[near])
@@ -108,17 +111,17 @@ def over(features: NDArray[Any], kind: str = "kdtree", **options: Any) -> Index:
 def _index(kind: str, held: Any, features: NDArray[Any]) -> Index:
     if not is_approximate(kind):
         return Index(kind, held, features)
-    # Until it is measured which value suffices, one that misses little.
+    # A value that misses little, until `read` sets the measured one.
     efforts = REGISTRY.get_entry(kind).efforts(held)
     return Index(kind, held, features, efforts[min(_USUAL_STEP, len(efforts) - 1)])
 
 
 def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **options: Any) -> None:
-    """Build the index of a gallery, and say beside it (.json) what it was built from.
+    """Build the index of a gallery, and write it and a side file (.json) that states what it was built from.
 
     Args:
         gallery: the method's train features.
-        path: where the index goes, with any suffix; the kind's own suffix takes its place.
+        path: the file of the index; its suffix is replaced by that of the kind.
         kind: a name in `cbir.retrieval.indexes`.
         options: of this kind.
 
@@ -164,12 +167,12 @@ def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = N
     Args:
         path: the index or its side file.
         gallery: the method's train features.
-        quality: of an approximate kind, the file that says which search parameter suffices, see
-            `cbir.retrieval.quality`; None searches with a usual value.
+        quality: for an approximate kind, the file with the search parameter that reaches the recall asked for, see
+            `cbir.retrieval.quality`; None takes a default value.
 
     Raises:
-        InputError: when a file is missing, was built over other vectors, is not what the side file describes, or cannot
-            be used by this kind.
+        InputError: when a file is missing, was built over other vectors, does not match its side file, or cannot be
+            opened by this kind.
     """
     side = Path(path).with_suffix(".json")
     about = read_json(side)
@@ -201,7 +204,7 @@ def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = N
 
 
 def _effort(quality: Path, stored: Path, about: dict[str, Any]) -> int:
-    """Return the search parameter that was measured to suffice."""
+    """Return the search parameter that reached the recall asked for."""
     measured = read_json(quality, {"effort": int, "index_sha256": str})
     if measured["index_sha256"] != about.get("file_sha256") or not 0 < measured["effort"] < 2**31:
         raise InputError(f"{quality} was not measured with the index {stored}: remove it and run again.")
@@ -210,7 +213,7 @@ def _effort(quality: Path, stored: Path, about: dict[str, Any]) -> int:
 
 
 def _versions() -> dict[str, str]:
-    """Return what an index may depend on beside its vectors."""
+    """Return the versions of the libraries that an index depends on."""
     return {"scipy": scipy.__version__, "numpy": np.__version__, "python": platform.python_version()}
 
 

@@ -1,6 +1,6 @@
-"""Features of images from outside the collection, made as the run made those of its own images.
+"""Encode images from outside the collection with the encoders and transforms of a run.
 
-TensorFlow takes seconds to load; it is imported when the first image is encoded.
+TensorFlow takes seconds to load, so it is imported when the first image is encoded.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 from cbir.results import NETWORK, TRANSFORM, Results
 
-# The batch in which a single image is encoded: the default of the configuration. With the batch size of the workflow a
-# network gives the same features bit for bit on most machines; with another one they differ in the last bits.
+# The batch size for a single image: the workflow's default. With the same batch size a network computes bit-identical
+# features on most machines; with another one they differ in the last bits.
 _BATCH = 2
-# Features of the newest images are kept, because several methods may use one encoder.
+# Features of the last images are cached, because several methods may use one encoder.
 _KEPT = 128
 
-# What a feature store says about the encoder that made it, not about its method or split.
+# Attributes of a feature store that describe its encoder, as opposed to its method or split.
 _OF_THE_ENCODER = {
     *("encoder", "encoder_fingerprint", "weights", "weights_fingerprint", "preprocessing", "preprocessing_fingerprint"),
     *("normalise", "runtime", "precision"),
@@ -38,18 +38,18 @@ _OF_THE_ENCODER = {
 
 
 class OutsideEncoder:
-    """Turns images into a method's features. One thread may use it at a time.
+    """Encodes images into a method's features. It is not thread-safe.
 
     Attributes:
-        stage: what it is doing, as a sentence; empty before the first image.
+        stage: a sentence for the user about the current step; empty before the first image.
     """
 
     def __init__(self, results: Results, methods: Mapping[str, Mapping[str, Any]]) -> None:
-        """Load nothing yet.
+        """Remember the arguments; networks are loaded when they are needed.
 
         Args:
             results: a run's results.
-            methods: what each method's feature store says about itself, by name; see `cbir.features.store.about`.
+            methods: the attributes of each method's feature store, by name; see `cbir.features.store.about`.
         """
         self._results, self._methods = results, methods
         self._networks: dict[str, Embed] = {}
@@ -57,7 +57,7 @@ class OutsideEncoder:
         self.stage = ""
 
     def features(self, method: str, data: bytes) -> NDArray[np.float32]:
-        """Return a method's features of an image: by its encoder, or from those of the method's parts.
+        """Return a method's features of an image. Those of a derived method are computed from its parts' features.
 
         Args:
             method: whose features.
@@ -67,8 +67,8 @@ class OutsideEncoder:
             float32 (d,).
 
         Raises:
-            InputError: when there is no such method, its network or transform is not the one that made the features of
-                the run, or the image cannot be decoded.
+            InputError: when the method does not exist, its network or transform is not the one that made the features
+                of the run, or the image cannot be decoded.
         """
         if method not in self._methods:
             raise InputError(f"The features of the method {method!r} are missing: run the workflow again.")
@@ -105,23 +105,23 @@ class OutsideEncoder:
 
 
 def prepared_as(network: Path) -> Preparation:
-    """Return how images are prepared for a network of a run.
+    """Return how images are resized and cropped for a network of a run.
 
     Raises:
-        InputError: when its side file is missing or does not say so.
+        InputError: when its side file is missing or lacks that.
     """
     side = network.with_suffix(".json")
     return preparation(read_json(side, {"architecture": str}), side)
 
 
 def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Embed:
-    """Return the network that made features, as a function from images to features.
+    """Return the network that made some features as a function from images to features.
 
     Args:
         path: the network of a run.
         fingerprint: the ``encoder_fingerprint`` of the features.
-        batch: images at a time.
-        calls: threads that call the function at the same time.
+        batch: the batch size.
+        calls: how many threads call the function at the same time.
 
     Raises:
         InputError: when the network is not the one that made the features.
@@ -129,7 +129,7 @@ def open_network(path: Path, fingerprint: str, batch: int, calls: int = 1) -> Em
     runtime = made_by(read_json(path.with_suffix(".json")).get("fingerprint"), fingerprint)
     if runtime is None:
         raise InputError(f"The network {path} is not the one that made the features: run the workflow again.")
-    # Here, not above: it imports TensorFlow.
+    # Imported here, because it imports TensorFlow.
     from cbir.encoders import inference, networks
 
     encoder = networks.open_encoder(path)
@@ -146,9 +146,9 @@ def encode_files(
         manifest: columns image_id, path, label and sha256, a row each.
         target: the file to write.
         network: the network of a run.
-        made: what a feature store of this network says about itself.
-        batch: images at a time, in each thread.
-        workers: threads.
+        made: the attributes of a feature store of this network.
+        batch: the batch size of each thread.
+        workers: how many threads encode.
 
     Raises:
         InputError: when the network is not the one that made that store, or an image cannot be read.

@@ -1,4 +1,4 @@
-"""The web application: its addresses, and the values that its templates show."""
+"""The web application: its addresses, and the values of its templates."""
 
 import hashlib
 import logging
@@ -30,25 +30,27 @@ from cbir.web.state import FILTER, IRRELEVANT, MAX_ALSO, MAX_ROUNDS, RELEVANT, S
 
 log = logging.getLogger("cbir")
 
+# Images on a page of the list of queries.
 _PAGE = 60
+# Numbers of results to choose from.
 _KS = (5, 10, 20, 50)
-# Results of each method side by side.
+# Results of each method on the page that shows methods side by side.
 _SIDE_BY_SIDE = 10
-# Groups of images on a page of what is to be reviewed.
+# Groups of images on a page of the review.
 _REVIEWED = 24
 _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
 
 
 def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask:
-    """Return the application, which answers only to its key (see `guard.protect`).
+    """Return the application, which answers only requests with its key (see `guard.protect`).
 
     Args:
         library: a run's results.
-        feedback: the folder that refinements are saved in.
-        run: the command that runs the workflow on these results.
+        feedback: the folder in which refinements are saved.
+        run: the command that runs the workflow on these results, which pages mention.
     """
     app = Flask(__name__)
-    # The form that carries the file takes some bytes more.
+    # A request with a file is a little longer than the file.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
@@ -71,7 +73,7 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
 
 @dataclass(frozen=True)
 class _Query:
-    """What is looked for; ``category`` is None for an image from outside, and empty where images have none."""
+    """The query image; ``category`` is None for an image from outside, and empty if images have no categories."""
 
     name: str
     sha256: str
@@ -80,29 +82,29 @@ class _Query:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is none of the collection's images."""
+        """Whether it is an image from outside the collection."""
         return self.category is None
 
 
 @dataclass(frozen=True)
 class _Card:
-    """A result: what stands below its picture, and its flags."""
+    """A result with the texts below its picture, its flags and links."""
 
     position: int
     image: Image
     right: bool
-    """Whether it shares the query's category; false where that is not known."""
+    """Whether it shares the query's category; False if that is not known."""
     distance: float
     probability: str
-    """That the result is of the query's category, in words; empty where it is not known."""
+    """The probability that it is of the query's category, as text; empty if it is not known."""
     score: float
     copies: int
     verdict: str
     """``relevant``, ``irrelevant`` or empty."""
     earlier: bool
-    """Whether the verdict is an earlier round's."""
+    """Whether the verdict was given in an earlier round."""
     links: dict[str, str]
-    """Where a click on each flag leads."""
+    """The address that a click on each flag leads to."""
     search: str
     look: str
 
@@ -143,7 +145,7 @@ class _Pages:
         self.app.register_error_handler(Exception, self.fault)
 
     def hold(self) -> None:
-        # Style and script look the same whatever the results.
+        # Style and script do not depend on the results.
         if request.endpoint not in ("static", "report_style"):
             g.held = self.current.get()
 
@@ -295,7 +297,7 @@ class _Pages:
         return _Query(image.name, image.sha256, image.category, image.folder)
 
     def further(self, state: State, ref: str) -> tuple[str, str, str, str]:
-        """Return name, SHA-256, verdict and the link without it of an image that the search begins with."""
+        """Return name, SHA-256 and verdict of a further image of the query, and the link that removes it."""
         without = self.link(replace(state, also=tuple(other for other in state.also if other != ref)))
         if len(ref) > 60:
             return self.held.outside.get(ref[1:]).name, ref[1:], _VERDICTS[ref[0]], without
@@ -310,7 +312,7 @@ class _Pages:
         known = self.library.category(state)
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
-        # Learned for queries as they are; later rounds search with another vector.
+        # Probabilities were learned for plain queries; later rounds search with another vector.
         learned = None if state.at else self.library.methods[state.method].calibration
         distances = shown.distances[position : position + 1]
         return _Card(
@@ -332,7 +334,7 @@ class _Pages:
         )
 
     def judged(self, state: State, shown: Shown) -> dict[str, str]:
-        """Return the verdicts of all rounds so far by image_id, those of the round looked at included."""
+        """Return the verdicts of all rounds so far by image_id, including those of the current round."""
         ids, result = self.library.methods[state.method].gallery.image_ids, shown.result
         judged = {ids[row]: RELEVANT for row in result.relevant} | {ids[row]: IRRELEVANT for row in result.irrelevant}
         now = self.held.searches.judgements(state.here)
@@ -398,7 +400,7 @@ class _Pages:
                 round(10 * float(request.args.get(name, ""))) for name in ("left", "top", "width", "height")
             )
         except (ValueError, OverflowError):
-            raise InputError("A part of an image is given by four numbers, in per cent: draw the part again.") from None
+            raise InputError("A part of an image needs four numbers, in per cent: draw the part again.") from None
         box = f"{left},{top},{min(width, 1000 - left)},{min(height, 1000 - top)}"
         image = self.library.pictures.get(sha256)
         which = {"upload": sha256} if image is None else {"query": image.image_id}
@@ -435,10 +437,10 @@ class _Pages:
     def picture(self, kind: str, sha256: str) -> Response:
         return self.pictures.shrunk(self.held, kind, sha256)
 
-    # The collection under review.
+    # The review of the collection.
 
     def reviews(self) -> list[tuple[str, str, int, int]]:
-        """Return of each kind its title, address, how much is to be reviewed, and how much of it was."""
+        """Return the title and address of each kind of review, its number of images, and how many were reviewed."""
         try:
             decided = review.read(self.library)
             found = [(kind, title, review.groups(self.library, kind)) for kind, (title, _) in review.KINDS.items()]
@@ -497,19 +499,19 @@ class _Pages:
         state = parse(request.args, self.library.methods)
         return redirect(self.look_link(state, self.library.images[image_ids[0]].sha256), 303)
 
-    # Writes.
+    # Requests that write.
 
     def upload(self) -> AnyResponse:
         files = [file for file in request.files.getlist("image") if file.filename]
         if not files:
             raise InputError("No file was chosen: choose an image.")
         if len(files) > MAX_ALSO + 1:
-            raise InputError(f"A search begins with {MAX_ALSO + 1} images at most: choose fewer.")
+            raise InputError(f"A search takes at most {MAX_ALSO + 1} images: choose fewer.")
         digests = [self.held.outside.add(file.read(), file.filename or "") for file in files]
         digests = list(dict.fromkeys(digests))
         letter = IRRELEVANT if request.form.get("as") == "irrelevant" else RELEVANT
         if "query" in request.args or "upload" in request.args:
-            # Further images of a search that is there.
+            # Further images for the current search.
             state = parse(request.args, self.library.methods)
             method = state.method
             new = tuple(letter + digest for digest in digests if letter + digest not in state.also)
@@ -520,7 +522,7 @@ class _Pages:
             state = replace(self.start(method, ""), query=None, upload=digests[0], also=also)
         for digest in digests:
             self.held.outside.vector(method, digest, 0)
-        # Read back, so that what no link may hold is refused here.
+        # Parsed once, so that a state that `parse` refuses is refused here and not after the redirect.
         state = parse({key: str(value) for key, value in state.arguments().items()}, self.library.methods)
         return redirect(self.link(state), 303)
 
@@ -548,7 +550,7 @@ class _Pages:
             saving.require_name(name)
             self.require_seen()
             if not self.held.searches.ready(state):
-                raise InputError("The network is still at work: try again in a minute.")
+                raise InputError("The network is still encoding the image: try again in a minute.")
             digest = self.held.searches.digest(state)
             upload = self.held.outside.get(digest) if digest else None
             query = saving.outside_query(digest, upload) if upload else state.query or ""
@@ -557,21 +559,21 @@ class _Pages:
             saving.save(self.feedback, name, refinement, self.library.methods, upload, replace=replaced)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
-        # Flags of the last round are saved, too, so the search page goes on to the round that they lead to.
+        # Flags of the last round are saved, too, so the page shows the round that follows from them.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **replace(shown, name=name).arguments(), saved=name), 303)
 
     def require_seen(self) -> None:
-        """Refuse to save what was judged of other results than there are now.
+        """Check that the judgements to be saved are of the present results.
 
         Raises:
-            InputError: when they were made anew since the page with the form was shown.
+            InputError: when a run has replaced the results since the page with the form was shown, or is doing so.
         """
         if not self.library.is_current():
-            raise InputError("A run is at work on these results: save when it has ended.")
+            raise InputError("A run is changing these results: save when it has ended.")
         if self.held.fresh or request.form.get("version", self.library.version) != self.library.version:
             raise InputError(
-                "The workflow has made the results anew since this page was shown; it shows the new ones now: look at "
+                "A run has replaced the results since this page was loaded; the page shows the new ones now: check "
                 "them, and save again."
             )
 
@@ -589,7 +591,7 @@ class _Pages:
         return self.sentence(str(error), 400)
 
     def http_error(self, error: HTTPException) -> tuple[str, int]:
-        text = error.description or "That did not work."
+        text = error.description or "The request failed."
         if isinstance(error, RequestEntityTooLarge):
             text = f"The file is larger than {MAX_BYTES // 10**6} MB: choose a smaller one."
         return self.sentence(text, error.code or 500)
@@ -597,16 +599,16 @@ class _Pages:
     def fault(self, error: Exception) -> tuple[str, int]:
         log.error("The search page failed; this is a fault of the program, please report it:", exc_info=error)
         return self.sentence(
-            "The search page failed; this is a fault of the program, and the server's terminal tells more.", 500
+            "The search page failed. This is a fault of the program; the terminal of the server shows details.", 500
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
-        # A visitor without access must not see the collection.
+        # Not for status 403: the home page shows the collection, which a visitor without the key must not see.
         if request.endpoint in ("upload", "local") and status != 403 and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 
-    # Parts.
+    # Helpers.
 
     def method(self) -> str:
         asked = request.args.get("method", "")

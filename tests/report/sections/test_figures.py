@@ -19,7 +19,7 @@ def test_one_method_is_not_called_best(run: Run) -> None:
     assert not page.all("details", class_="method")
 
 
-def test_a_gallery_not_trained_on_stands_beside(run: Run) -> None:
+def test_a_gallery_not_trained_on_has_rows_in_the_table(run: Run) -> None:
     unseen = {"gallery": 9, "anmrr": 0.125, "anmrr_train": None}
     run.method("plain", unseen_gallery=unseen)
     *_, one, other = run.section("figures").one("table").cells()

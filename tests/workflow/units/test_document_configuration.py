@@ -33,7 +33,7 @@ def test_a_changed_default_or_a_new_key_changes_the_page() -> None:
     assert "| `report.logo` | text or null |  | A \\| B. |\n" in module.document(PAGE, schema)
 
 
-def test_what_stands_around_the_tables_stays() -> None:
+def test_text_around_the_tables_stays() -> None:
     before, after = "# Title\n", "\n## After\n"
     page = f"{before}{module.BEGIN}stale{module.END}{after}"
     found = module.document(page, SCHEMA)

@@ -21,7 +21,7 @@ COLUMN = "average_precision"
 def per_query(relevance: Relevance, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return the mean, over the NG relevant images, of the precision at their ranks; NaN where NG = 0.
 
-    The whole ranking counts and the denominator is NG, as trec_eval's ``map``. No interpolation.
+    As in trec_eval's ``map``, the whole ranking counts, the denominator is NG, and nothing is interpolated.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.

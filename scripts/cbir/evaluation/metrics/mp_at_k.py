@@ -21,12 +21,11 @@ COLUMN = None
 def per_query(relevance: Relevance, k: int, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return the hits in the first m ranks over m, m = min(k, rank of the last relevant image); NaN where NG = 0.
 
-    A query whose relevant images are all found within fewer than ``k`` ranks is thus no worse for having few of them,
-    unlike with `precision_at_k`. Source: `compute_map` of Radenovic et al., "Revisiting Oxford and Paris: large-scale
-    image retrieval benchmarking", CVPR 2018.
+    So, unlike in `precision_at_k`, a query with fewer than ``k`` relevant images can reach 1. Source: `compute_map` of
+    Radenovic et al., "Revisiting Oxford and Paris: large-scale image retrieval benchmarking", CVPR 2018.
 
     Args:
-        relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; junk is taken out before.
+        relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; the caller has taken junk out.
         k: how many results are looked at, at least 1; it may exceed the gallery.
         relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """

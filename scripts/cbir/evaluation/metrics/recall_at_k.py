@@ -21,8 +21,8 @@ COLUMN = None
 def per_query(relevance: Relevance, k: int, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return the hits in the first ``k`` ranks over NG, as trec_eval's ``recall_k``; NaN where NG = 0.
 
-    This is the recall of information retrieval: the share of the relevant images found. It is not the "recall@k" of the
-    metric learning literature, which is 1 as soon as any of the first ``k`` is relevant.
+    This is the recall of information retrieval: the share of the relevant images that are found. The "recall@k" of the
+    metric learning literature, which is 1 as soon as any of the first ``k`` is relevant, is `hit_at_k`.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.

@@ -14,7 +14,7 @@ INPUTS = ()
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """The metrics, a row a metric and a column a method."""
+    """Return all metrics, a row for each metric and a column for each method."""
     k = results.config["evaluation"]["k"]
     rows = []
     for key, metric in all_metrics().items():
@@ -44,15 +44,15 @@ def _ranked(results: Results) -> dict[str, Any] | None:
 
 
 def _unseen(results: Results) -> list[dict[str, Any]]:
-    """Return the rows of a gallery that no network was trained on, where the evaluation has them."""
+    """Return the rows about a gallery that no network was trained on, if the evaluation measured it."""
     found = [method.summary["unseen_gallery"] for method in results.methods if "unseen_gallery" in method.summary]
     if len(found) < len(results.methods):
         return []
     meanings = {
         "anmrr": f"The gallery is {found[0]['gallery']:,} validation images. No network was trained on them; "
-        "they chose its best epoch.",
+        "they only decided which epoch was best.",
         "anmrr_train": "The gallery is as many train images of each category. A network that was trained on them does "
-        "better here than in the row above, because it has seen them; of one that was not, the two differ by chance.",
+        "better here than in the row above, because it has seen them; for one that was not, the two differ by chance.",
     }
     return [
         {

@@ -1,4 +1,4 @@
-"""What approximate indexes miss, and how long they take."""
+"""The recall and the speed of approximate indexes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ INPUTS = (INDEX_QUALITY,)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """The measured indexes, a row a method; None where no index is approximate."""
+    """Return a row for each method with an approximate index; None if there is none."""
     rows = []
     for name in results.names["approximate"]:
         measured = results.json(INDEX_QUALITY, approximate=name)

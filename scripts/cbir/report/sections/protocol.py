@@ -1,4 +1,4 @@
-"""How the split protocol asks and searches, and what it measures beside the figures: folds and setups."""
+"""The split protocol: which images are queries and gallery, and the figures of its folds and setups."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ INPUTS = ()
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Return the protocol in words, its folds and its setups; None of one whose queries search train by category."""
+    """Return the protocol's explanation, folds and setups; None for the usual protocols, whose gallery is train."""
     name = results.config["split"]["protocol"]
     words = getattr(PROTOCOLS[name], "EXPLANATION", None)
     if words is None:

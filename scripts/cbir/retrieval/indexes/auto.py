@@ -1,4 +1,4 @@
-"""The index by FAISS that fits the size of the gallery and the memory: exact, HNSW or IVF-PQ."""
+"""The FAISS index that suits the size of the gallery and fits the memory: flat, HNSW or IVF-PQ."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.descri
 
 
 def build(features: NDArray[Any], *, memory_mb: int, ef_construction: int, kept: _faiss.Kept | None = None) -> Any:
-    """Return an index that takes ``memory_mb`` megabytes at most, if one can; see `_faiss.choose`."""
+    """Return an index of at most ``memory_mb`` megabytes, if one fits; see `_faiss.choose`."""
     kind, size = _faiss.choose(len(features), features.shape[1], memory_mb * 10**6)
     if kind == "flat":
         return _faiss.flat(features)

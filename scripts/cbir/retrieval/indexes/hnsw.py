@@ -1,4 +1,4 @@
-"""A graph of near neighbours by FAISS: fast, with a known recall, in more memory than the vectors take."""
+"""An HNSW graph by FAISS: fast, with high recall; it takes somewhat more memory than the vectors."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.descri
 
 
 def build(features: NDArray[Any], *, links: int, ef_construction: int, kept: _faiss.Kept | None = None) -> Any:
-    """Return the graph; ``links`` is M, ``ef_construction`` the rows kept in the search for a new one's neighbours."""
+    """Return the graph; see `_faiss.hnsw` for the options."""
     return _faiss.hnsw(features, links, ef_construction, kept)
