@@ -1,4 +1,4 @@
-"""Images from outside the collection: held in memory, turned into features by a thread of its own.
+"""Images from outside the collection, and texts: held in memory, turned into features by a thread of its own.
 
 TensorFlow takes seconds to load. The thread loads it when the first image comes, while the server goes on answering.
 """
@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -75,6 +76,10 @@ class OutsideImages:
     def stage(self) -> str:
         """What the thread is doing, as a sentence."""
         return self._encoder.stage
+
+    def without_texts(self, method: str) -> str:
+        """Return why a method cannot be searched for texts, as a sentence; empty if it can."""
+        return self._encoder.without_texts(method)
 
     def add(self, data: bytes, name: str) -> str:
         """Take an image in.
@@ -202,12 +207,32 @@ class OutsideImages:
         Raises:
             InputError: when they cannot be made; the next call tries again.
         """
-        key = (method, digest)
         upload = self.get(digest)
+        return self._made((method, digest), partial(self._encoder.features, method, upload.data), patience)
+
+    def text_vector(self, method: str, text: str, patience: float = 0.5) -> NDArray[np.float32] | None:
+        """Return a text's features, or None while they are being made.
+
+        Args:
+            method: whose features.
+            text: what to look for.
+            patience: seconds to wait for them.
+
+        Raises:
+            InputError: when they cannot be made; the next call tries again.
+        """
+        if reason := self.without_texts(method):
+            raise InputError(reason)
+        # No digest begins so.
+        return self._made((method, f"text {text}"), partial(self._encoder.text_features, method, text), patience)
+
+    def _made(
+        self, key: tuple[str, str], make: Callable[[], NDArray[np.float32]], patience: float
+    ) -> NDArray[np.float32] | None:
         with self._lock:
             future = self._vectors.get(key)
             if future is None:
-                future = self._vectors[key] = self._worker.submit(self._encoder.features, method, upload.data)
+                future = self._vectors[key] = self._worker.submit(make)
                 while len(self._vectors) > 8 * _HELD:
                     self._vectors.popitem(last=False)
         try:
@@ -219,8 +244,8 @@ class OutsideImages:
             raise
         except Exception:
             self._forget(key)
-            log.exception("The image could not be encoded; this is a fault of the program:")
-            raise InputError("The image could not be encoded: the server's terminal tells why.") from None
+            log.exception("The query could not be encoded; this is a fault of the program:")
+            raise InputError("The query could not be encoded: the server's terminal tells why.") from None
 
     def _forget(self, key: tuple[str, str]) -> None:
         with self._lock:
