@@ -26,7 +26,7 @@ from cbir.files.errors import InputError
 from cbir.retrieval import exact
 from cbir.retrieval.export import export
 from cbir.retrieval.index import Index
-from cbir.retrieval.outside import OutsideEncoder, encode_files
+from cbir.retrieval.outside import OutsideEncoder, by_angle, encode_files
 from cbir.retrieval.searching import searched
 
 log = logging.getLogger("cbir")
@@ -120,10 +120,25 @@ class Results:
             return comparison.methods([evaluated], **settings).set_index("method")
         return self._files.table(results.METHODS, ["method"]).set_index("method")
 
-    def search(self, query: str | os.PathLike[str], method: str, k: int = 5) -> pd.DataFrame:
+    def search(
+        self,
+        query: str | os.PathLike[str] | None = None,
+        method: str | None = None,
+        k: int = 5,
+        *,
+        text: str | None = None,
+    ) -> pd.DataFrame:
         """Return the k images of the gallery that are nearest to a query.
 
         If the index of the method is approximate, it is used, and may miss some of the nearest images.
+
+        Args:
+            query: an image_id of the collection, or an image file. An image of the gallery is not a result of itself.
+            method: the method whose features are compared, a name in ``methods``.
+            k: number of results; a smaller gallery gives all its images.
+            text: words to look for, instead of a query. The method's encoder must be a preset of keras-hub that also
+                takes texts. The vectors of such an encoder are compared at unit length, those of a derived method as
+                its steps made them, see docs/encoders.md.
 
         Args:
             query: an image_id of the collection, or an image file. A query of the gallery is not a result of itself.
@@ -132,17 +147,26 @@ class Results:
 
         Returns:
             A data frame with the columns rank (from 1), image_id, category, distance (Euclidean), probability (that the
-            result is of the query's category, learned from the val images; NaN if unknown) and path; the nearest image
-            is first, and ties are in the order of the gallery.
+            result is of the query's category, learned from the val images; NaN if unknown, as for texts) and
+            path; the nearest image is first, and ties are in the order of the gallery.
 
         Raises:
-            InputError: when there is no such image or method, k is not positive, or the image cannot be encoded.
+            InputError: when there is no such image or method, k is not positive, the image cannot be encoded, the
+                method cannot be searched for texts, or not one of query and text is given.
         """
+        if method is None:
+            raise InputError(f"No method is named to search with: use one of {', '.join(self.methods)}.")
         self._require(method)
+        if (query is None) == (text is None):
+            raise InputError("A search has one query, an image or a text: name one of them.")
         if k < 1:
             raise InputError(f"k is {k}, but a search gives at least 1 image: raise it.")
-        image_ids, distances = self._nearest(os.fspath(query), method, k)
-        learned = calibration.read(self._files, method)
+        learned = None
+        if text is None:
+            image_ids, distances = self._nearest(os.fspath(query or ""), method, k)
+            learned = calibration.read(self._files, method)
+        else:
+            image_ids, distances = self._nearest_to_text(text, method, k)
         known = self.images.set_index("image_id").loc[list(image_ids)]
         return pd.DataFrame(
             {
@@ -268,6 +292,18 @@ class Results:
         distances, rows = index.search(vector, count) if index else exact.nearest(vector, gallery.features, count)
         other = gallery.image_id[rows[0]] != query
         return gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
+
+    def _nearest_to_text(self, text: str, method: str, k: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+        """Return image_ids and distances of the k images of the gallery that are nearest to a text."""
+        vector = self._outside.text_features(method, text)[None]
+        gallery, index = self._searched(method)
+        rows = by_angle(gallery.features, gallery.about)
+        count = min(k, len(rows))
+        # An index holds the vectors as they are.
+        found = (
+            index.search(vector, count) if index and rows is gallery.features else exact.nearest(vector, rows, count)
+        )
+        return gallery.image_id[found[1][0]], found[0][0]
 
     def _encoder(self, encoder: str) -> dict[str, Any]:
         """Return the attributes of a feature store of the encoder."""

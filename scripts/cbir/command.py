@@ -70,8 +70,8 @@ def _search(asked: argparse.Namespace) -> None:
     from cbir.evaluation.calibration import NOTHING
 
     results = Results(asked.results)
-    print(_table(results.search(asked.image, asked.method, asked.k)))
-    novelty = results.novelty(asked.image, asked.method)
+    print(_table(results.search(asked.image, asked.method, asked.k, text=asked.text)))
+    novelty = None if asked.image is None else results.novelty(asked.image, asked.method)
     if novelty is not None and novelty.is_new:
         print(
             f"{NOTHING.capitalize()}: the mean distance to the nearest images is {novelty.score:.4f}, above the "
@@ -130,8 +130,10 @@ def _parser() -> argparse.ArgumentParser:
             )
         return added
 
-    search = add("search", "print the images of the gallery that are nearest to an image")
-    search.add_argument("image", metavar="IMAGE", help="an image_id of the collection, or an image file")
+    search = add("search", "print the images of the gallery that are nearest to an image or a text")
+    query = search.add_mutually_exclusive_group(required=True)
+    query.add_argument("image", metavar="IMAGE", nargs="?", help="an image_id of the collection, or an image file")
+    query.add_argument("--text", help="words to look for, if the method's encoder takes texts, as CLIP and SigLIP do")
     search.add_argument("--method", required=True, help="the method whose features are compared, such as pretrained")
     search.add_argument("-k", type=int, default=5, help="number of results (default: 5)")
     search.set_defaults(do=_search)

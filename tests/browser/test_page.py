@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from browser.conftest import Visit
+from browser.accessibility import faults
+from browser.conftest import WINDOW, Visit, visited
 from workplace import Workplace
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -556,3 +557,34 @@ def test_replaced_results_are_shown_and_announced(visit: Visit, place: Workplace
     else:
         expect(page.get_by_role("note")).to_contain_text("A run replaced the results")
     expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault_of_accessibility(
+    chromium: Browser, address: str, photograph: Path, scheme: str
+) -> None:
+    # axe is put into the page, whose policy admits no script but its own.
+    with visited(chromium, address, WINDOW | {"bypass_csp": True, "color_scheme": scheme}) as visit:
+        page = visit.page
+
+        def look() -> None:
+            page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+            assert faults(page) == [], page.url
+
+        look()
+        pick(page)
+        page.locator("#relevant-0").click()
+        expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+        look()
+        results = page.url
+        page.locator("#look-0").click()
+        expect(page.locator("#whole")).to_be_visible()
+        look()
+        page.goto(results)
+        change(page, "#side-by-side")
+        expect(page.get_by_role("heading", name="Methods side by side")).to_be_visible()
+        look()
+        page.goto(address)
+        choose(page, photograph)
+        expect(page.get_by_role("heading", name="Nearest images")).to_be_visible(timeout=120_000)
+        look()

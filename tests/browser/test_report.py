@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from browser.accessibility import faults
 from report_run import Run
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="420pt" viewBox="0 0 960 560"/>'
@@ -146,6 +147,16 @@ def test_the_map_shows_a_picture_and_leads_to_the_errors(chromium: Browser, repo
         assert [float(groups.nth(n).evaluate(seen)) < 1 for n in range(3)] == [True, True, False]
         wrong.click()
         expect(page.locator('[id="errors.one.0.1"]')).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_has_no_serious_fault_of_accessibility(chromium: Browser, report: Path, width: int, scheme: str) -> None:
+    with opened(chromium, report, width, color_scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('main details').forEach((fold) => (fold.open = true))")
+        assert faults(page) == []
+        # It does find some.
+        page.evaluate("document.querySelector('main').append(document.createElement('button'), new Image())")
+        assert {fault.split()[0] for fault in faults(page)} == {"button-name", "image-alt"}
 
 
 def test_charts_are_dark_where_the_page_is(chromium: Browser, report: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_lead_has_intervals_and_says_which_differences_to_the_first_are_real
     assert one == ["one", "75.0 % 70.0 % to 80.0 %", "0.250 best 0.200 to 0.300", "0.600 0.600 to 0.650", "–"]
     # ANMRR of the second is the higher one, and lower is better.
     assert two[-1] == "one is better in ANMRR; accuracy: may be chance; MAP: too few queries to tell"
-    assert three == ["three", "75.0 %", "0.750", "0.600", "not among comparison.pairs"]
+    assert three == ["three", "75.0 %", "0.750", "0.600", "not tested: add [ one , three ] to comparison.pairs"]
 
 
 def test_methods_that_are_equal_are_named_together_and_none_is_best(run: Run) -> None:

@@ -175,7 +175,7 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
     # On a CPU, LiteRT is faster for depthwise convolutions and TensorFlow for all other networks.
-    if not gpu and any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers):
+    if not gpu and any(_is_depthwise(layer) for layer in model.layers):
         try:
             return _litert(model, batch)
         # The converter raises many types of exception.
@@ -188,6 +188,13 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
 
     # One batch at a time keeps a GPU busy, and its memory holds few batches.
     return _one_at_a_time(forward) if gpu else forward
+
+
+def _is_depthwise(layer: keras.Layer) -> bool:
+    """Tell whether a layer convolves each channel by itself; in ConvNeXt it is a `Conv2D` with a group a channel."""
+    if isinstance(layer, keras.layers.Conv2D):
+        return bool(layer.groups > 1 and layer.groups == layer.filters)
+    return isinstance(layer, keras.layers.DepthwiseConv2D)
 
 
 def _litert(model: keras.Model, batch: int) -> Forward:

@@ -19,6 +19,7 @@ from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
 from cbir.report import filters, rendering
+from cbir.retrieval.outside import LONGEST_TEXT
 from cbir.web import guard, review, saving
 from cbir.web.current import Current, Held
 from cbir.web.library import Image, Library
@@ -64,6 +65,7 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
         megabytes=MAX_BYTES // 10**6,
         bytes=MAX_BYTES,
         formats=FORMATS,
+        longest_text=LONGEST_TEXT,
         thumbnail=lambda sha256: url_for("picture", kind="thumbnails", sha256=sha256),
     )
     guard.protect(app)
@@ -73,7 +75,11 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
 
 @dataclass(frozen=True)
 class _Query:
-    """The query image; ``category`` is None for an image from outside, and empty if images have no categories."""
+    """The query image or text.
+
+    ``category`` is None for an image from outside and for a text, and empty if images have no categories; ``sha256`` is
+    empty for a text.
+    """
 
     name: str
     sha256: str
@@ -175,6 +181,8 @@ class _Pages:
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
         shown = found[(page - 1) * _PAGE : page * _PAGE]
+        with_texts = self.with_texts()
+        of_texts = method if method in with_texts else next(iter(with_texts), "")
 
         def link(**changes: Any) -> str:
             known = {"method": method, "category": chosen, "search": words} | changes
@@ -189,6 +197,7 @@ class _Pages:
             method=method,
             methods=[(name, name, link(method=name), "") for name in library.methods],
             best=library.best,
+            of_texts=self.start(of_texts, "") if of_texts else None,
             categories=[
                 (name, count, library.examples[name], link(category=name, search=""))
                 for name, count in library.categories.items()
@@ -245,7 +254,9 @@ class _Pages:
             view=self.link(state.ranking()),
             query=query,
             also=[self.further(state, ref) for ref in state.also],
-            answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
+            answer=searches.answer(state)
+            if known is None and not state.text and (query.is_unknown or state.also)
+            else None,
             right=None if known is None else sum(card.right for card in cards),
             cards=cards,
             is_new=novelty is not None and novelty.is_new,
@@ -257,7 +268,7 @@ class _Pages:
             forward=self.link(state.step(state.at + 1)) if state.at < state.last else "",
             next=self.link(state.next()) if state.here and state.at == state.last < MAX_ROUNDS else "",
             clear=self.link(replace(state, flags=(*state.flags[: state.at], ""))) if state.here else "",
-            methods=[(name, name, self.link(replace(state, method=name)), "") for name in library.methods],
+            methods=[(name, name, self.link(replace(state, method=name)), "") for name in self.searchable(state)],
             best=library.best,
             strategies=[
                 (name, strategy.LABEL, self.link(replace(state, strategy=name)), _sentence(strategy.EXPLANATION))
@@ -275,7 +286,7 @@ class _Pages:
             copies=self.link(replace(state, copies=not state.copies)),
             folded=sum(card.copies for card in cards),
             side_by_side=url_for("methods", **state.arguments()),
-            look=self.look_link(state, query.sha256),
+            look=self.look_link(state, query.sha256) if query.sha256 else "",
             upload=url_for("upload", **state.arguments()),
             save=url_for("save", **state.arguments()),
             save_error=error,
@@ -289,7 +300,17 @@ class _Pages:
     def is_saved(self, name: str) -> bool:
         return saving.is_name(name) and (self.feedback / f"{name}.json").is_file()
 
+    def with_texts(self) -> list[str]:
+        """Return the methods that can be searched for texts."""
+        return [name for name in self.library.methods if not self.held.outside.without_texts(name)]
+
+    def searchable(self, state: State) -> list[str]:
+        """Return the methods that what is looked for can be searched with."""
+        return self.with_texts() if state.text else list(self.library.methods)
+
     def query(self, state: State) -> _Query:
+        if state.text:
+            return _Query(state.text, "", None, "A text")
         if digest := self.held.searches.digest(state):
             about = "An image of your own" if state.box is None else "A part of the image"
             return _Query(self.held.outside.get(digest).name, digest, None, about)
@@ -313,7 +334,7 @@ class _Pages:
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
         # Probabilities were learned for plain queries; later rounds search with another vector.
-        learned = None if state.at else self.library.methods[state.method].calibration
+        learned = None if state.at or state.text else self.library.methods[state.method].calibration
         distances = shown.distances[position : position + 1]
         return _Card(
             position=position,
@@ -413,7 +434,8 @@ class _Pages:
     def methods(self) -> str:
         state = replace(parse(request.args, self.library.methods), flags=("",), at=0)
         rows = []
-        for name, method in self.library.methods.items():
+        for name in self.searchable(state):
+            method = self.library.methods[name]
             k = min(_SIDE_BY_SIDE, len(method.gallery.image_ids) - 1)
             asked = replace(state, method=name, k=k)
             ready = (asked.query is None or asked.query in method.vectors) and self.held.searches.ready(asked)
@@ -510,7 +532,7 @@ class _Pages:
         digests = [self.held.outside.add(file.read(), file.filename or "") for file in files]
         digests = list(dict.fromkeys(digests))
         letter = IRRELEVANT if request.form.get("as") == "irrelevant" else RELEVANT
-        if "query" in request.args or "upload" in request.args:
+        if request.args.keys() & {"query", "upload", "text"}:
             # Further images for the current search.
             state = parse(request.args, self.library.methods)
             method = state.method

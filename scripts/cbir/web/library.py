@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -38,6 +38,7 @@ from cbir.results import (
     Results,
 )
 from cbir.retrieval import exact
+from cbir.retrieval.outside import by_angle
 from cbir.retrieval.searching import searched
 from cbir.web.state import State, image_key
 
@@ -142,6 +143,17 @@ class Method:
         sample = np.stack([self.vectors[image_id] for image_id in held[::step]])
         k = min(1 if outside else 2, len(self.gallery.image_ids))
         return np.sort(self.nearest(sample, k)[0][:, -1])
+
+    @cached_property
+    def for_texts(self) -> "Method":
+        """The method as texts are compared with it, see `cbir.retrieval.outside.by_angle`.
+
+        What was learned of the distances between images says nothing about those to a text.
+        """
+        features = by_angle(self.gallery.features, self.about)
+        # An index holds the vectors as they are.
+        index = self.gallery.index if features is self.gallery.features else None
+        return replace(self, gallery=replace(self.gallery, features=features, index=index), calibration=None)
 
     def nearest(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return distances and rows of the k nearest gallery images, each (n, k), by the index if there is one."""

@@ -1,4 +1,4 @@
-"""Images from outside the collection: kept in memory, and encoded in a separate thread.
+"""Images from outside the collection, and texts: kept in memory, and encoded in a separate thread.
 
 TensorFlow takes seconds to load. The thread loads it when the first image arrives, and the server keeps answering.
 """
@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -77,6 +78,10 @@ class OutsideImages:
     def stage(self) -> str:
         """A sentence about the current step of the encoder."""
         return self._encoder.stage
+
+    def without_texts(self, method: str) -> str:
+        """Return why a method cannot be searched for texts, as a sentence; empty if it can."""
+        return self._encoder.without_texts(method)
 
     def add(self, data: bytes, name: str) -> str:
         """Add an image.
@@ -204,12 +209,32 @@ class OutsideImages:
         Raises:
             InputError: when the image cannot be encoded; the next call tries again.
         """
-        key = (method, digest)
         upload = self.get(digest)
+        return self._made((method, digest), partial(self._encoder.features, method, upload.data), patience)
+
+    def text_vector(self, method: str, text: str, patience: float = 0.5) -> NDArray[np.float32] | None:
+        """Return a text's features, or None while they are being made.
+
+        Args:
+            method: whose features.
+            text: what to look for.
+            patience: seconds to wait for them.
+
+        Raises:
+            InputError: when they cannot be made; the next call tries again.
+        """
+        if reason := self.without_texts(method):
+            raise InputError(reason)
+        # No digest begins so.
+        return self._made((method, f"text {text}"), partial(self._encoder.text_features, method, text), patience)
+
+    def _made(
+        self, key: tuple[str, str], make: Callable[[], NDArray[np.float32]], patience: float
+    ) -> NDArray[np.float32] | None:
         with self._lock:
             future = self._vectors.get(key)
             if future is None:
-                future = self._vectors[key] = self._worker.submit(self._encoder.features, method, upload.data)
+                future = self._vectors[key] = self._worker.submit(make)
                 while len(self._vectors) > 8 * _HELD:
                     self._vectors.popitem(last=False)
         try:
@@ -221,8 +246,8 @@ class OutsideImages:
             raise
         except Exception:
             self._forget(key)
-            log.exception("The image could not be encoded; this is a fault of the program:")
-            raise InputError("The image could not be encoded: the terminal of the server shows the reason.") from None
+            log.exception("The query could not be encoded; this is a fault of the program:")
+            raise InputError("The query could not be encoded: the terminal of the server shows the reason.") from None
 
     def _forget(self, key: tuple[str, str]) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from cbir.feedback.refinement import Refinement, Round
 from cbir.feedback.rounds import RoundResult, Search
 from cbir.files.errors import InputError
 from cbir.retrieval.exact import Features, Vector, squared_distances
+from cbir.retrieval.outside import by_angle
 from cbir.web.library import Library, Method
 from cbir.web.outside import OutsideImages, Upload
 from cbir.web.state import IRRELEVANT, RELEVANT, State, verdicts
@@ -88,13 +89,15 @@ class Searches:
         digests = [digest for digest in (self.digest(state), *(ref[1:] for ref in state.also)) if len(digest) == 64]
         # A list, not a generator, so that all images are submitted to the encoder at once.
         vectors = [self._outside.vector(state.method, digest) for digest in digests]
+        if state.text:
+            vectors.append(self._outside.text_vector(state.method, state.text))
         return all(vector is not None for vector in vectors)
 
     def digest(self, state: State) -> str:
         """Return the SHA-256 of the query if it is an image from outside or a part of any image.
 
         Returns:
-            "" for a whole image of the collection.
+            "" for a whole image of the collection and for a text.
 
         Raises:
             InputError: when the image of a part is no longer available.
@@ -121,10 +124,15 @@ class Searches:
         query = self._key(state)
         return [self._round(query, state.flags[:number]) for number in range(len(state.flags))]
 
+    def _held(self, state: State) -> Method:
+        """Return the method that a search uses, as what is looked for is compared with it."""
+        held = self._library.methods[state.method]
+        return held.for_texts if state.text else held
+
     def shown(self, state: State) -> Shown:
         """Return the results to show of the current round; errors as in `results`."""
         result = self.results(state)[state.at]
-        held = self._library.methods[state.method]
+        held = self._held(state)
         rows = self._pick(held, result, state)
         features = held.gallery.features[rows]
         counts = np.zeros(len(rows), np.int64) if state.copies else held.copies[rows]
@@ -207,11 +215,12 @@ class Searches:
 
     def _key(self, state: State) -> State:
         """Return the state with only those values that, besides the flags, determine its rankings."""
-        return State(state.method, state.query, state.upload, state.k, state.strategy, box=state.box, also=state.also)
+        asked = state.method, state.query, state.upload, state.k, state.strategy
+        return State(*asked, box=state.box, also=state.also, text=state.text)
 
     # The one place where the gallery is searched.
     def _search(self, asked: State, flags: tuple[str, ...]) -> RoundResult:
-        held = self._library.methods[asked.method]
+        held = self._held(asked)
         category = self._library.category(asked)
         query = asked.query if asked.box is None else None
         vector = self._vector(asked, held)
@@ -229,18 +238,25 @@ class Searches:
         That is the mean of the images that results should resemble, minus gamma times the mean of the others.
         """
         digest = self.digest(asked)
-        first = self._outside_vector(asked.method, digest) if digest else held.vectors[asked.query or ""]
+        first: Features
+        if asked.text:
+            first = self._patiently(self._outside.text_vector(asked.method, asked.text, 60))
+        else:
+            first = self._outside_vector(asked.method, digest) if digest else held.vectors[asked.query or ""]
         if not asked.also:
             return first
         like, unlike = [first], list[Features]()
         for ref in asked.also:
-            (like if ref[0] == RELEVANT else unlike).append(self._also_vector(ref[1:], asked.method, held))
-        vector: Features = np.stack(like).mean(axis=0, dtype=np.float64)
+            vector = self._also_vector(ref[1:], asked.method, held)
+            if asked.text:
+                vector = by_angle(vector[None], held.about)[0]
+            (like if ref[0] == RELEVANT else unlike).append(vector)
+        mean: Features = np.stack(like).mean(axis=0, dtype=np.float64)
         if unlike:
-            vector = vector - self._library.weights.gamma * np.stack(unlike).mean(axis=0, dtype=np.float64)
-        return vector
+            mean = mean - self._library.weights.gamma * np.stack(unlike).mean(axis=0, dtype=np.float64)
+        return mean
 
-    def _also_vector(self, ref: str, method: str, held: Method) -> Features:
+    def _also_vector(self, ref: str, method: str, held: Method) -> NDArray[np.float32]:
         if len(ref) == 64:
             return self._outside_vector(method, ref)
         image_id = self._library.by_key.get(ref, "")
@@ -249,13 +265,17 @@ class Searches:
         return held.vectors[image_id]
 
     def _outside_vector(self, method: str, digest: str) -> NDArray[np.float32]:
-        vector = self._outside.vector(method, digest, 60)
+        return self._patiently(self._outside.vector(method, digest, 60))
+
+    @staticmethod
+    def _patiently(vector: NDArray[np.float32] | None) -> NDArray[np.float32]:
         if vector is None:
             raise InputError("The network is still encoding the image: try again in a minute.")
         return vector
 
     def novelty(self, state: State) -> Novelty | None:
-        """Return whether anything like the query is in the gallery; None if the run has no threshold of novelty.
+        """Return whether anything like the query is in the gallery; None for a text, and if the run has no
+        threshold of novelty.
 
         Raises:
             InputError: when there is no such image, or it cannot be encoded.
@@ -263,7 +283,7 @@ class Searches:
         return self._new(self._key(state))
 
     def _novelty(self, asked: State) -> Novelty | None:
-        held = self._library.methods[asked.method]
+        held = self._held(asked)
         # Only a single whole image can be in the gallery itself and must not be compared with itself.
         own = asked.query if asked.box is None and not asked.also else None
         return held.novelty(self._vector(asked, held), own)
@@ -277,8 +297,11 @@ class Searches:
             source: the refinement's name in messages.
 
         Raises:
-            InputError: when nothing was judged, when there are several query images, or as in `results`.
+            InputError: when nothing was judged, when the search begins with a text or several images, or as in
+                `results`.
         """
+        if state.text:
+            raise InputError("A refinement has a query image: a search for a text cannot be saved.")
         if state.also:
             raise InputError("A refinement has only one query image: leave the others out, or flag them, to save it.")
         given = state.flags if state.flags[-1] else state.flags[:-1]

@@ -15,6 +15,7 @@ from typing import Any
 from cbir.feedback.folder import NAME
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
+from cbir.retrieval.outside import require_text
 
 # The limit of feedback.k and of k in a refinement.
 MAX_K = 1000
@@ -62,7 +63,7 @@ class State:
 
     Attributes:
         method: the method whose features are searched.
-        query: the query's image_id; None for an image from outside.
+        query: the query's image_id, or None for an image from outside or a text.
         upload: the SHA-256 of an image from outside, or None.
         k: the number of results of a round.
         strategy: the strategy of relevance feedback.
@@ -75,6 +76,7 @@ class State:
         filters: columns of images.csv, each with the value that shown results must have.
         within: the largest distance of shown results; None for any.
         copies: whether near-duplicates of a shown result are shown, too.
+        text: words that are looked for, instead of a query image; empty for none.
     """
 
     method: str
@@ -90,6 +92,7 @@ class State:
     filters: tuple[tuple[str, str], ...] = ()
     within: float | None = None
     copies: bool = False
+    text: str = ""
 
     @property
     def last(self) -> int:
@@ -104,7 +107,10 @@ class State:
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the address, which `parse` reads."""
         known: dict[str, Any] = {"method": self.method}
-        known |= {"query": self.query} if self.query is not None else {"upload": self.upload or ""}
+        if self.text:
+            known["text"] = self.text
+        else:
+            known |= {"query": self.query} if self.query is not None else {"upload": self.upload or ""}
         known |= {"k": self.k, "strategy": self.strategy}
         if self.flags != ("",):
             known["rounds"] = "_".join(self.flags)
@@ -165,9 +171,14 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
     method = arguments.get("method", "")
     if method not in methods:
         raise InputError(f"The address names the unknown method {method!r}: choose one of {', '.join(methods)}.")
-    query, upload = arguments.get("query"), arguments.get("upload")
-    if (query is None) == (upload is None) or (upload is not None and not _UPLOAD.fullmatch(upload)):
+    query, upload, text = arguments.get("query"), arguments.get("upload"), arguments.get("text")
+    if text is not None:
+        text = text.strip()
+        require_text(text)
+    if (query, upload, text).count(None) != 2 or (upload is not None and not _UPLOAD.fullmatch(upload)):
         raise InputError("The address names no query image: choose one.")
+    if text is not None and arguments.get("box"):
+        raise InputError("The address has a part of a text, which has none: search for the text again.")
     strategy = arguments.get("strategy", "rocchio")
     if strategy not in STRATEGIES:
         raise InputError(f"The address names the unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
@@ -201,6 +212,7 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
         *(method, query, upload, k, strategy, flags, at, _box(arguments.get("box", "")), also, name, filters),
         within=float(within) if within else None,
         copies=arguments.get("copies") == "1",
+        text=text or "",
     )
 
 

@@ -1,10 +1,10 @@
 """Networks of keras-hub: ``hub:PRESET`` names a preset, whose weights are ``weights: own``.
 
-PRESET is whatever `keras_hub.models.Backbone.from_preset` opens: the name of a published preset
-(``hub:dinov2_small``), an address (``hub:hf://...``, ``hub:kaggle://...``) or a folder (``hub:PATH``). If a network
-takes images and texts, its image encoder is used. No code in a folder or in an archive of the results runs: only
-backbones of keras-hub itself and layers of Keras are built. The network is saved together with its weights, so the
-preset is read only once; see ``fetch`` in `cbir.encoders.architectures`.
+PRESET is whatever `keras_hub.models.Backbone.from_preset` opens: the name of a published preset (``hub:dinov2_small``),
+an address (``hub:hf://...``, ``hub:kaggle://...``) or a folder (``hub:PATH``). If a network takes images and texts, its
+image encoder is used; `cbir.encoders.texts` uses the text encoder. No code in a folder or in an archive of the results
+runs: only backbones of keras-hub itself and layers of Keras are built. The network is saved together with its weights,
+so the preset is read only once; see ``fetch`` in `cbir.encoders.architectures`.
 """
 
 import importlib.metadata
@@ -12,9 +12,13 @@ import importlib.util
 import inspect
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cbir.encoders.architectures import _archived
 from cbir.encoders.options import require_size
@@ -23,6 +27,8 @@ from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 
 _CONFIG = "config.json"
+# Files of every preset that keras-hub saved.
+_FILES = (_CONFIG, "image_converter.json", "model.weights.h5")
 # Backbones whose first token is a class token.
 _CLASS_TOKEN = ("DINOV2Backbone", "DINOV3Backbone", "DeiTBackbone")
 
@@ -72,14 +78,46 @@ class Hub:
         Raises:
             InputError: when keras-hub is missing, the preset cannot be opened, or its network does not take images.
         """
-        _require_keras_hub()
+        with self._in_one_sentence():
+            _, model, where = self._opened()
+        return model, where
+
+    def texts(self) -> tuple[Callable[[str], NDArray[np.float32]], str]:
+        """Return a function from a text to its vector (d,) in the space of the network's vectors of images.
+
+        The second value says where it came from, as that of `fetch`.
+
+        Raises:
+            InputError: when keras-hub is missing, the preset cannot be had, or its network takes no texts.
+        """
+        with self._in_one_sentence():
+            from cbir.encoders.architectures import _texts
+
+            backbone, _, where = self._opened()
+            return _texts.embedder(backbone, self.preset), where
+
+    def _opened(self) -> tuple[Any, Any, str]:
+        """Return the preset's backbone, the part of it that takes images, and where they came from."""
         from cbir.encoders import weights
         from cbir.encoders.architectures._layers import numbered_anew
 
+        with numbered_anew():
+            backbone, converter, config = _read(self.preset)
+            model = _image_network(backbone, converter)
+        version = importlib.metadata.version("keras-hub")
+        return (
+            backbone,
+            model,
+            f"keras-hub {version}, preset {self.preset}, {_CONFIG} sha256 {sha256_file(config)}, weights sha256 "
+            f"{weights.digest(model)}",
+        )
+
+    @contextmanager
+    def _in_one_sentence(self) -> Iterator[None]:
+        """Say what prevents the use of the preset, and how to mend it."""
+        _require_keras_hub()
         try:
-            with numbered_anew():
-                backbone, converter, config = _opened(self.preset)
-                model = _image_network(backbone, converter)
+            yield
         except InputError:
             raise
         # keras-hub and the clients that download presets raise many types of exception.
@@ -87,20 +125,17 @@ class Hub:
             raise InputError(
                 f"The preset {self.preset} cannot be used ({_in_short(error)}): {self._remedy()}"
             ) from error
-        version = importlib.metadata.version("keras-hub")
-        return model, (
-            f"keras-hub {version}, preset {self.preset}, {_CONFIG} sha256 {sha256_file(config)}, weights sha256 "
-            f"{weights.digest(model)}"
-        )
 
     def _remedy(self) -> str:
         if self._is_folder:
             return "save it by keras-hub, or name another."
         from keras_hub.src.utils.preset_utils import BUILTIN_PRESETS
 
-        known = BUILTIN_PRESETS.get(self.preset)
-        where = f" {known['kaggle_handle']}" if known else ""
-        return f"correct its name, or fetch the files of{where or ' it'} by hand and name their folder, hub:FOLDER."
+        where = BUILTIN_PRESETS.get(self.preset, {}).get("kaggle_handle", self.preset)
+        return (
+            f"correct its name, or fetch the files of {where} by hand ({', '.join(_FILES)}, and what else lies there) "
+            "into a folder and name that, hub:FOLDER."
+        )
 
     @staticmethod
     def restore(path: Path, size: tuple[int, int] | None = None) -> Any:
@@ -164,7 +199,10 @@ def _require_keras_hub() -> None:
         )
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
+    # keras-hub says that a file does not exist, also where the hub could not be reached.
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -176,15 +214,16 @@ def _is_backbone(node: dict[str, Any]) -> bool:
 def _backbone_class(node: dict[str, Any]) -> Any:
     from keras_hub.models import Backbone
 
-    found = _registered(node)
-    return found if _is_kind_of(found, Backbone) else None
+    found = registered(node)
+    return found if is_kind_of(found, Backbone) else None
 
 
-def _is_kind_of(found: Any, base: Any) -> bool:
+def is_kind_of(found: Any, base: Any) -> bool:
+    """Tell whether something is a class, and a subclass of another one."""
     return inspect.isclass(found) and issubclass(found, base)
 
 
-def _registered(node: dict[str, Any]) -> Any:
+def registered(node: dict[str, Any]) -> Any:
     """Return the class of keras-hub that a configuration names; None if one of its names disagrees or is foreign."""
     import keras
 
@@ -196,11 +235,13 @@ def _registered(node: dict[str, Any]) -> Any:
     return found if same and ours and str(module).partition(".")[0] in ("keras_hub", "keras_nlp") else None
 
 
-def _opened(preset: str) -> tuple[Any, Any, str]:
+def _read(preset: str) -> tuple[Any, Any, str]:
     """Return the backbone of a preset with its weights, its image converter, and the path of its configuration."""
     from keras_hub.layers import ImageConverter
     from keras_hub.src.utils import preset_utils
 
+    # The loader would not say why it is not there.
+    preset_utils.get_file(preset, _CONFIG)
     loader = preset_utils.get_preset_loader(preset)
     if "registered_name" in loader.config:
         _archived.require_harmless(loader.config, float("inf"), _is_backbone)
@@ -234,8 +275,8 @@ def _converter(config: dict[str, Any]) -> Any:
     """Return the image converter of a configuration."""
     from keras_hub.layers import ImageConverter
 
-    kind = _registered(config)
-    if not _is_kind_of(kind, ImageConverter):
+    kind = registered(config)
+    if not is_kind_of(kind, ImageConverter):
         raise ValueError(f"{config.get('registered_name')} is no image converter of keras-hub")
     _archived.require_harmless(config["config"], float("inf"))
     return kind.from_config(config["config"])
@@ -271,6 +312,9 @@ def _image_network(backbone: Any, converter: Any) -> Any:
     projection = getattr(backbone, "vision_projection", None)
     if projection is not None or (len(tensor.shape) == 3 and _has_class_token(vision)):
         tensor = ClassToken(name="token")(tensor)
+        # MetaCLIP 2 normalises the token outside its encoder.
+        norm = getattr(backbone, "vision_post_layer_norm", None)
+        tensor = tensor if norm is None else norm(tensor)
     if projection is not None:
         tensor = projection(tensor)
     return keras.Model(inputs, tensor, name=type(vision).__name__)
