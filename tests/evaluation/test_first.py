@@ -141,7 +141,7 @@ def test_an_approximate_index_is_not_asked_about_a_small_gallery() -> None:
 
 
 def test_an_index_that_misses_nothing_is_still_compared() -> None:
-    with pytest.raises(InputError, match="gives other neighbours than the exact search"):
+    with pytest.raises(InputError, match="finds other neighbours than the exact search"):
         run(**SMALL, tree=over(store(GALLERY, "train").features[::-1] + 1, leafsize=8))
 
 
