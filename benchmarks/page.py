@@ -7,8 +7,8 @@ by, and 300 groups of near-duplicates. Each request has another query, so that n
 request to response within the server's process, without network and browser. At the end, the script searches with an
 image from outside: from its upload until the page shows results, with MobileNetV2 (random weights) and TensorFlow,
 which this search loads as the first search of a server does. Another process has loaded both before, so that their
-files are in memory: a warm start. The targets are 50 ms at the 95th percentile, and 5 s for the first image from outside.
---images sets the number of images.
+files are in memory: a warm start. The targets are 50 ms at the 95th percentile, and 5 s for the first image from
+outside. --images sets the number of images.
 """
 
 import argparse
