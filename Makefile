@@ -29,7 +29,7 @@ inspect: .venv/run.stamp
 	@PYTHONPATH=scripts $(BIN)/python -m cbir.artifacts "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
 # tests/conftest.py says which tests stay in one process, and in which order they begin.
-PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(ARGS)
