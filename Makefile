@@ -42,13 +42,25 @@ figures: .venv/run.stamp
 check: lint
 	$(PYTEST) -m "not network" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
 
+# Two at a time; that of the types takes longest.
+LINTERS = lint-types lint-rules lint-style lint-layers
+.PHONY: $(LINTERS)
 lint: .venv/dev.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 $(LINTERS)
+
+lint-types:
 	$(BIN)/mypy
-	PYTHONPATH=scripts $(BIN)/lint-imports
+
+lint-rules:
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+lint-style:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lint-layers:
+	PYTHONPATH=scripts $(BIN)/lint-imports
 
 # Not part of the tests: it needs PyPI's record of vulnerabilities, and a new entry there would fail them.
 audit: .venv/dev.stamp
