@@ -1,4 +1,4 @@
-# `make run` sets everything up and runs the main job; `make test` sets everything up and passes the tests.
+# `make run` installs the dependencies and runs the workflow; `make test` installs them and runs the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 .PHONY: run report serve inspect figures audit extras gpu test check lint clean
 
-# All of them take the arguments of the run, ARGS. As they are written, so that make reads no $ in them.
+# ARGS are the arguments of the run. `$(value ARGS)` inserts them unchanged, because make would expand $ in them.
 unexport ARGS
 run: .venv/run.stamp
 	CBIR_SUMMARY_FOLLOWS=1 $(BIN)/snakemake --cores $(CORES) $(value ARGS)
@@ -21,24 +21,24 @@ report: .venv/run.stamp
 serve: .venv/run.stamp
 	@$(BIN)/python scripts/serve.py $(value ARGS)
 
-# The name reaches the shell through the environment, as it was given: neither make nor the shell runs what stands in it.
-# Not PATH=: make would hand it on, and no command would be found any more.
+# FILE is passed through the environment, so that neither make nor the shell executes commands in a file name.
+# It is not called PATH, because make would export that and no command would be found.
 override FILE := $(value FILE)
 export FILE
 inspect: .venv/run.stamp
 	@PYTHONPATH=scripts $(BIN)/python -m cbir.artifacts "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
-# tests/conftest.py says which tests stay in one process, and in which order they begin.
+# tests/conftest.py defines which tests run in one process and in which order they start.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(ARGS)
 
-# The tables of README.md and docs/, all measured here and now; an hour and more, since networks are trained.
+# Measure the tables of README.md and docs/ anew; this takes more than an hour, because networks are trained.
 figures: .venv/run.stamp
 	@$(BIN)/python scripts/document_figures.py $(value ARGS)
 
-# What is quick: all but the tests that run the workflow, a browser or a cluster, or that need a network.
+# Quick tests: without those that run the workflow, a browser or a cluster, or that need internet access.
 check: lint
 	$(PYTEST) -m "not network" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
 
@@ -62,7 +62,7 @@ lint-style:
 lint-layers:
 	PYTHONPATH=scripts $(BIN)/lint-imports
 
-# Not part of the tests: it needs PyPI's record of vulnerabilities, and a new entry there would fail them.
+# Not part of the tests, because it needs PyPI's database of vulnerabilities, and a new entry there would make them fail.
 audit: .venv/dev.stamp
 	$(BIN)/python scripts/audit.py $(wildcard requirements*.lock)
 
@@ -73,9 +73,9 @@ gpu: .venv/gpu.stamp
 clean:
 	rm -rf results .snakemake
 
-# Building a package runs its code, so the locks admit wheels alone (their first lines). The one exception is connection-pool,
-# which snakemake requires and which has no wheel: its source is held to its hash, and it is built without build isolation, for
-# which pip would download a setuptools that no hash covers, by the setuptools of requirements-build.lock.
+# Building a package runs its code, so the first lines of the locks allow only wheels. The exception is connection-pool, which
+# snakemake requires and which has no wheel: its source is checked by hash. It is built without build isolation, with the setuptools
+# of requirements-build.lock, because for an isolated build pip would download a setuptools without a hash.
 define INSTALL
 	$(BIN)/python -m pip install --require-hashes --no-build-isolation -r $<
 	@touch $@
@@ -90,12 +90,12 @@ endef
 .venv/run.stamp: requirements.lock .venv/build.stamp
 	$(INSTALL)
 
-# Test, extras and GPU: what is beside the lock of the run.
+# The groups dev, extras and gpu are installed in addition to the lock of the run.
 .venv/%.stamp: requirements-%.lock .venv/run.stamp
 	$(INSTALL)
 
-# Only those who change pyproject.toml need this. Locked versions stay; to renew one, delete its lines from the lock first.
-# pip reads the first lines in this order alone: `--only-binary :all:` takes back a `--no-binary` that stands before it.
+# Needed after changes of pyproject.toml. Locked versions are kept; to update one, delete its lines from the lock first.
+# The order of the first lines matters: `--only-binary :all:` cancels an earlier `--no-binary`.
 .PHONY: lock
 COMPILE = $(BIN)/uv pip compile --quiet --only-binary :all: --no-binary connection-pool
 FORMATS = sed -i '1i --only-binary :all:\n--no-binary connection-pool\n'

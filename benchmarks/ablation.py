@@ -1,4 +1,4 @@
-"""What each step of a chain brings, on several splits and, with a trained encoder, several trainings.
+"""Measure the effect of each step of a chain, on several splits and, with a trained encoder, several trainings.
 
     python benchmarks/ablation.py FOLDER --directory DIR
     python benchmarks/ablation.py FOLDER --directory DIR --method finetuned

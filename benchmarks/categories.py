@@ -1,4 +1,4 @@
-"""Memory and time of the pictures of an evaluation with few and with many categories.
+"""Measure memory and time of drawing an evaluation's pictures with few and with many categories.
 
     python benchmarks/categories.py
 

@@ -1,4 +1,4 @@
-"""How many made copies the search for near-duplicates finds, and how many different pictures it takes for copies.
+"""Measure the search for near-duplicates: how many copies it finds, and how many different pictures it confuses.
 
     python benchmarks/copies.py FOLDER [COUNT]
 
@@ -89,7 +89,7 @@ def grouped(pictures: dict[str, Image.Image], confirmed: bool) -> list[set[str]]
 
 
 def wrong(pictures: dict[str, Image.Image], confirmed: bool) -> str:
-    """Return the share of pairs of different pictures that stand in one group."""
+    """Return the share of pairs of different pictures that are in one group."""
     together = sum(len(group) * (len(group) - 1) // 2 for group in grouped(pictures, confirmed))
     return f"{together / (len(pictures) * (len(pictures) - 1) // 2):.2%}"
 

@@ -1,10 +1,10 @@
-"""What a run would cost in jobs, time and storage: arithmetic on rates, printed with the arithmetic.
+"""Estimate the jobs, time and storage of a run from given rates, and print the arithmetic.
 
     .venv/bin/python benchmarks/cost.py                                # the study's size
     .venv/bin/python benchmarks/cost.py --images 1000000 --shards 100
 
-Rates are arguments; their defaults were measured on 2 CPU cores and are no promise for a GPU. Searching grows with
-queries x gallery and is left to `results/benchmarks` of a smaller run.
+Rates are arguments; their defaults were measured on 2 CPU cores and do not apply to a GPU. The time of searching, which
+grows with queries x gallery, is not estimated: `results/benchmarks` of a smaller run has a rate.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def report(run: argparse.Namespace) -> list[str]:
 
 
 def hours(seconds: float) -> str:
-    """Return a duration as a person says it."""
+    """Return a duration as text in a suitable unit."""
     return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
 
 

@@ -1,4 +1,4 @@
-"""Images to features, from files to a file: this workflow against Keras's `predict` and against OpenVINO.
+"""Compare the speed of encoding, from image files to features, of this workflow, Keras's `predict` and OpenVINO.
 
     python benchmarks/encoding.py [--photographs FOLDER] [--images N]
 
@@ -51,7 +51,7 @@ def network(name: str) -> Any:
 
 
 def keras_predict(folder: Path, name: str = "mobilenetv2") -> Work:
-    """What Keras's documentation shows: a data set from a folder, and `predict`."""
+    """Encode as in Keras's documentation: a data set from a folder, and `predict`."""
     import keras
 
     model = network(name)
@@ -66,7 +66,7 @@ def keras_predict(folder: Path, name: str = "mobilenetv2") -> Work:
 
 
 def openvino_float32(folder: Path) -> Work:
-    """Threads that decode, and a queue of asynchronous requests, as OpenVINO's documentation has it."""
+    """Encode as in OpenVINO's documentation: decoding threads, and a queue of asynchronous requests."""
     import openvino
     import tensorflow as tf
     from PIL import Image
@@ -99,7 +99,7 @@ def openvino_float32(folder: Path) -> Work:
 
 
 def workflow(folder: Path, *runtime: str, name: str = "mobilenetv2") -> Work:
-    """How the rule `encode` works in a runtime."""
+    """Encode as the rule `encode` does, in a runtime."""
     import pandas as pd
 
     from cbir.encoders import devices, inference
@@ -112,7 +112,7 @@ def workflow(folder: Path, *runtime: str, name: str = "mobilenetv2") -> Work:
     values = model.output_shape[-1]
     embed = inference.embedder(model, BATCH, False, Runtime(*runtime), THREADS)
 
-    # The rule is given it.
+    # In the workflow this is an argument of the rule.
     rows = [
         {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.rglob("*.jpg"))
@@ -128,7 +128,7 @@ def workflow(folder: Path, *runtime: str, name: str = "mobilenetv2") -> Work:
 
 
 def larger_workflow(folder: Path, name: str) -> Work:
-    """How the rule `encode` works with one of the larger networks."""
+    """Encode as the rule `encode` does, with one of the larger networks."""
     return workflow(folder, name=name)
 
 

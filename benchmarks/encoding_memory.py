@@ -1,4 +1,4 @@
-"""Peak memory of encoding as the collection grows, without a network: what the pipeline itself holds.
+"""Measure the peak memory of encoding as the collection grows, without a network: the memory of the pipeline itself.
 
     python benchmarks/encoding_memory.py
 

@@ -1,10 +1,10 @@
-"""Evaluation side by side with trec_eval (pytrec-eval-terrier) and with a plain loop over queries.
+"""Compare the speed of the evaluation with trec_eval (pytrec-eval-terrier) and with a plain loop over queries.
 
     python benchmarks/evaluation.py
 
 Every query ranks a gallery of 8,250 images of 1,280 values, and its average precision, R-precision, precision@3 and
-recall@3 are taken; this project's takes ANMRR, MAP@R and NMRR@3 besides. The slow ones answer a part of the queries,
-and times are per query. pytrec-eval-terrier comes with the development environment: `make .venv/dev.stamp`.
+recall@3 are computed; this project also computes ANMRR, MAP@R and NMRR@3. The slow candidates run only a part of the
+queries, and times are per query. pytrec-eval-terrier comes with the development environment: `make .venv/dev.stamp`.
 """
 
 import sys
@@ -29,7 +29,7 @@ def data(queries: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def figures(relevance: np.ndarray, gtm: int) -> list[np.ndarray]:
-    """Return all that this project's evaluation takes of rankings."""
+    """Return all metrics of rankings that this project's evaluation computes."""
     return [per_query(metric, relevance, k=K, gtm=gtm) for metric in all_metrics().values() if is_of_rankings(metric)]
 
 
@@ -52,7 +52,7 @@ def ranked(queries: int) -> np.ndarray:
 
 
 def loop(queries: int) -> Work:
-    """A query at a time, as one would write it down: distances by differences, a sort, the definitions."""
+    """Evaluate one query at a time in the straightforward way: distances by differences, a sort, the definitions."""
     x, own, y, labels = data(queries)
 
     def work() -> list[tuple[float, ...]]:
@@ -109,7 +109,7 @@ def compare(peers: dict[str, tuple]) -> None:
 
 def main() -> None:
     """Print the tables."""
-    # The figures are the same.
+    # All candidates must compute the same values.
     few = ranked(20)
     taken = figures(few, int(few.sum(axis=1).max()))
     told = trec_eval_figures(20)()

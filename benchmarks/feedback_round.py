@@ -1,4 +1,4 @@
-"""How long a round of relevance feedback takes, against a fresh query of a SciPy KD-tree.
+"""Measure the time of a round of relevance feedback, compared with a query of a SciPy KD-tree.
 
     python benchmarks/feedback_round.py
 
@@ -27,7 +27,7 @@ JUDGED = Round(relevant=tuple(range(20)), irrelevant=tuple(range(20, 50)))
 
 
 def median_ms(work: Callable[[], object]) -> tuple[float, float]:
-    """Return the median of several runs in milliseconds, by the clock and of all processors together."""
+    """Return the median wall time and processor time of several runs, in milliseconds."""
     work()
     by_clock, by_processor = [], []
     for _ in range(REPEATS):

@@ -1,4 +1,4 @@
-"""What index, evaluation and search cost as a collection grows: time and peak memory, beside what the arrays take.
+"""Measure time and peak memory of index, evaluation and search as a collection grows, beside the size of the arrays.
 
     python benchmarks/growth.py [IMAGES ...]
 
@@ -58,7 +58,7 @@ def find(folder: Path) -> None:
 
 
 def nothing(folder: Path) -> None:
-    """What a process takes before it reads anything."""
+    """Do nothing: the memory of a process before it reads anything."""
 
 
 # Copies of the gallery's values, in bytes a value, that the stage cannot do without: the store's float32, the tree's
@@ -67,7 +67,7 @@ STAGES = {"nothing": (nothing, 0), "index": (build, 4 + 8 + 8), "evaluate": (ran
 
 
 def stage(name: str, folder: Path) -> tuple[float, float]:
-    """Run a stage in a process of its own; return its seconds, imports left out, and its most memory in MB."""
+    """Run a stage in a new process; return its seconds without imports, and its peak memory in MB."""
     done = subprocess.run([sys.executable, __file__, name, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
     seconds, peak = json.loads(done.stdout)
     return seconds, peak

@@ -1,11 +1,11 @@
-"""What a run costs when little or nothing changed: nothing at all, then one image more.
+"""Measure the time of a run when nothing has changed, and when one image was added.
 
     python benchmarks/incremental.py [--images N | --photographs FOLDER]
 
-The whole workflow on N small generated images (2,000 unless told otherwise) in 20 categories, or on the photographs in
-FOLDER, with one method: MobileNetV2 with random weights, whose features cost what trained ones do. The first run makes
-everything; each other run is a new process, timed from outside; each repetition adds another image. The second table is
-where the time of the last such run went, by Snakemake's log.
+The whole workflow runs on N small generated images (2,000 by default) in 20 categories, or on the photographs in
+FOLDER, with one method: MobileNetV2 with random weights, which is as fast as with trained ones. The first run makes
+everything; each other run is a new process, timed from outside; each repetition adds another image. The second table
+shows the time of each job of the last such run, from Snakemake's log.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What the jobs of a large evaluation take, each as the workflow runs it: index, evaluate and report.
+"""Measure time and memory of the jobs of a large evaluation, run as by the workflow: index, evaluate and report.
 
     python benchmarks/large.py [GALLERY QUERIES]
 
-By default 50,000 gallery images and 10,000 queries of 1,280 values, one method. The images themselves are not there, so
-the report shows none.
+By default 50,000 gallery images and 10,000 queries of 1,280 values, one method. There are no image files, so the report
+shows no pictures.
 """
 
 import json
@@ -56,7 +56,7 @@ SETTINGS = configuration.check(
 
 
 def make(counts: dict[str, int]) -> None:
-    """Write what comes before the index: the collection's tables, the splits and their feature stores."""
+    """Write the inputs of the rule `index`: the collection's tables, the splits and their feature stores."""
     splits = {}
     for seed, (split, count) in enumerate(counts.items()):
         features, label = vectors(count, seed)
@@ -75,7 +75,7 @@ def make(counts: dict[str, int]) -> None:
 
 
 def nothing_found(folder: str) -> None:
-    """Write tables of a collection in which nothing is rejected, odd, doubtful or a copy."""
+    """Write the tables of a collection without rejected files, notes, doubtful labels and near-duplicates."""
     for name, columns in {
         "rejected": REJECTED_COLUMNS,
         "notes": NOTE_COLUMNS,
@@ -87,12 +87,12 @@ def nothing_found(folder: str) -> None:
 
 
 def blank_picture(path: str) -> None:
-    """Write a picture that the report takes, in place of one that a job would draw."""
+    """Write an empty picture in place of one that a job would draw for the report."""
     write_text(path, '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>')
 
 
 def jobs() -> dict[str, dict]:
-    """Return each job's inputs, outputs and parameters by its rule, as Snakemake would hand them over."""
+    """Return each job's inputs, outputs and parameters by its rule, as Snakemake would pass them."""
     index = {"stored": f"index/{METHOD}.pkl", "about": f"index/{METHOD}.json"}
     train, val, test = (f"features/{METHOD}/{split}.h5" for split in ("train", "val", "test"))
     none = ("trained", "simulated", "pair", "comparison", "query", "refinement", "source", "approximate")
@@ -125,7 +125,7 @@ def jobs() -> dict[str, dict]:
 
 
 class Files(SimpleNamespace):
-    """Named files, as a job has them: by name, by key, and one after the other."""
+    """Named files as in a Snakemake job: accessible by attribute, by key and by iteration."""
 
     def __iter__(self):
         return iter(vars(self).values())

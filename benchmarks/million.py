@@ -1,13 +1,18 @@
-"""What the kinds of index cost on a large gallery: seconds to build, memory, recall and milliseconds a query.
+"""Compare index kinds on a large gallery: seconds to build, memory, recall and milliseconds a query.
 
-    python benchmarks/million.py [--images N] [--values D] [--queries Q] [--directory DIR] [KIND ...]
+    python benchmarks/million.py [--images N] [--values D] [--queries Q] [--directory DIR] [--killed] [KIND ...]
 
 By default 1,000,000 clustered vectors of 128 values, and the kinds auto and ivf-pq with 2,000 MB. Each step runs in a
-process of its own, as a job does, from files to files. `faiss` is FAISS by hand with the parameters that auto chose.
-With --directory, vectors and indexes that are there are not made again.
+new process, as a job does, from files to files. `faiss` is FAISS used directly, with the parameters that auto chose;
+where they are installed, rows of hnswlib and usearch with 32 links follow. "One row more" is the time that FAISS takes
+to read an index, append a row and write it again; the workflow builds the index again, see docs/index.md.
+With --directory, existing vectors and indexes are used again. With --killed, each build is also killed half way and
+started again, and continues where a part was kept: the files must then equal those of the first build.
 """
 
 import argparse
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,8 +29,9 @@ from numpy.typing import NDArray
 from peers import THREADS, peak_mb, table
 
 from cbir.features import store
+from cbir.files.hashes import sha256_file
 from cbir.files.tables import read_json, write_json
-from cbir.retrieval import index, quality
+from cbir.retrieval import exact, index, quality
 from cbir.retrieval.indexes import _faiss
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -65,7 +71,7 @@ def build(folder: Path, kind: str) -> None:
 
 
 def measure(folder: Path, kind: str) -> None:
-    """Write what is measured of an index."""
+    """Measure an index, and write its recall and times."""
     gallery = store.read(folder / "train.h5", mapped=True)
     held = index.read(folder / f"{kind}.json", gallery)
     queries = store.read(folder / "test.h5")
@@ -74,14 +80,14 @@ def measure(folder: Path, kind: str) -> None:
 
 
 def search(folder: Path, kind: str) -> None:
-    """Answer one query, as the search page does when it has started."""
+    """Search with one query, as the search page does after its start."""
     gallery = store.read(folder / "train.h5", mapped=True)
     held = index.read(folder / f"{kind}.json", gallery, folder / f"{kind}.quality.json")
     held.search(store.read(folder / "test.h5").features[:1], K)
 
 
 def faiss(folder: Path, kind: str) -> None:
-    """Build what an index holds by FAISS alone, from vectors in memory; print the seconds of that."""
+    """Build the same index by FAISS alone, from vectors in memory, and print the seconds."""
     features = store.read(folder / "train.h5").features
     library = _faiss.library()
     began = time.perf_counter()
@@ -94,47 +100,147 @@ def faiss(folder: Path, kind: str) -> None:
     print(time.perf_counter() - began)
 
 
+def append(folder: Path, kind: str) -> None:
+    """Append a row to an index by FAISS, from file to file; print the seconds of that."""
+    library, row = _faiss.library(), store.read(folder / "test.h5").features[:1]
+    began = time.perf_counter()
+    held = library.read_index(str(folder / f"{kind}.faiss"))
+    held.add(np.ascontiguousarray(row))
+    library.write_index(held, str(folder / "appended.faiss"))
+    print(time.perf_counter() - began)
+    (folder / "appended.faiss").unlink()
+
+
+def peer(folder: Path, name: str) -> None:
+    """Build and search by another library; print seconds to build, recall@10 and milliseconds a query."""
+    features, queries = (store.read(folder / f"{split}.h5").features for split in ("train", "test"))
+    effort, built = read_json(folder / "auto.quality.json")["effort"], OPTIONS["hnsw"]
+    began = time.perf_counter()
+    if name == "hnswlib":
+        import hnswlib
+
+        held = hnswlib.Index(space="l2", dim=features.shape[1])
+        held.init_index(len(features), ef_construction=built["ef_construction"], M=built["links"], random_seed=1)
+        held.set_num_threads(THREADS)
+        held.add_items(features)
+        seconds = time.perf_counter() - began
+        held.set_ef(max(effort, K))
+
+        def ask(rows: NDArray[np.float32]) -> NDArray[Any]:
+            return held.knn_query(rows, K, num_threads=1)[0]
+    else:
+        from usearch.index import Index
+
+        expansions = {"expansion_add": built["ef_construction"], "expansion_search": max(effort, K)}
+        held = Index(ndim=features.shape[1], metric="l2sq", dtype="f32", connectivity=built["links"], **expansions)
+        held.add(np.arange(len(features)), features, threads=THREADS)
+        seconds = time.perf_counter() - began
+
+        def ask(rows: NDArray[np.float32]) -> NDArray[Any]:
+            return held.search(rows, K, threads=1).keys.reshape(len(rows), K)
+
+    nearest = exact.nearest(queries, features, K)[1]
+    taken, share = [], []
+    for row in range(len(queries)):
+        began = time.perf_counter()
+        found = ask(queries[row : row + 1])
+        taken.append(1000 * (time.perf_counter() - began))
+        share.append(len(np.intersect1d(found, nearest[row])) / K)
+    print(seconds, np.mean(share), np.median(taken), np.quantile(taken, 0.95))
+
+
+def killed(folder: Path, kind: str, seconds: float) -> str:
+    """Kill a build half way, start it again, and say whether the file is that of the first build."""
+    own = folder / "killed"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir()
+    (own / "train.h5").symlink_to((folder / "train.h5").absolute())
+    with subprocess.Popen(_command("build", own, kind), stdout=subprocess.PIPE) as process:
+        try:
+            process.wait(seconds / 2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    left = "a part" if (own / f"{kind}.part").exists() else "nothing"
+    assert not (own / f"{kind}.faiss").exists()
+    again = _run("build", own, kind)[0]
+    same = sha256_file(own / f"{kind}.faiss") == sha256_file(folder / f"{kind}.faiss")
+    shutil.rmtree(own)
+    equal = "the same bytes" if same else "OTHER BYTES"
+    return f"{kind}: killed half way, {left} was left; the next build took {again:,.0f} s, {equal}"
+
+
 def main(asked: argparse.Namespace) -> None:
     """Print the table."""
-    rows = []
+    rows, lines = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.directory or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         make(folder, asked)
         for kind in asked.kinds or ["auto", "ivf-pq"]:
             if not (folder / f"{kind}.json").exists():
-                seconds, mb = _run("build", folder, kind)
-                write_json(folder / f"{kind}.built.json", {"seconds": seconds, "mb": mb})
+                seconds, processor, mb = _run("build", folder, kind)
+                write_json(folder / f"{kind}.built.json", {"seconds": seconds, "processor": processor, "mb": mb})
             made = read_json(folder / f"{kind}.built.json")
-            by_hand = float(_output("faiss", folder, kind)[0])
+            by_hand, more = (float(_output(step, folder, kind)[0]) for step in ("faiss", "append"))
+            if asked.killed:
+                lines.append(killed(folder, kind, made["seconds"]))
             _run("measure", folder, kind)
-            seconds, mb = _run("search", folder, kind)
+            seconds, _, mb = _run("search", folder, kind)
             found = read_json(folder / f"{kind}.quality.json")
             rows.append(
                 [
                     f"{kind}: {found['factory']}, {found['parameter']} {found['effort']}",
-                    *(f"{value:,.0f}" for value in (made["seconds"], by_hand, made["mb"])),
+                    *(f"{value:,.0f}" for value in (made["seconds"], made["processor"], by_hand)),
+                    f"{more:.1f}",
+                    f"{made['mb']:,.0f}",
                     f"{(folder / f'{kind}.faiss').stat().st_size / 1e6:,.0f}",
                     f"{found['recall_at_10']:.3f}",
                     *(f"{found['times'][name]:.2f}" for name in ("median_ms", "p95_ms")),
                     *(f"{value:,.1f}" for value in (seconds, mb)),
                 ]
             )
-        print(f"{asked.images:,} vectors of {asked.values} values, {asked.queries:,} queries; {THREADS} threads\n")
-    built = ["seconds to build", "FAISS by hand", "peak MB", "file MB"]
+        rows += _peers(folder) if (folder / "auto.quality.json").exists() else []
+        size = f"{4 * asked.images * asked.values / 1e6:,.0f} MB"
+    print(f"{asked.images:,} vectors of {asked.values} values ({size}), {asked.queries:,} queries; {THREADS} threads\n")
+    built = ["seconds to build", "of processors", "FAISS by hand", "one row more", "peak MB", "file MB"]
     table(["index", *built, "recall@10", "ms a query", "95 % within", "seconds to first answer", "peak MB then"], rows)
+    print("", *lines, sep="\n")
+
+
+def _peers(folder: Path) -> Iterator[list[str]]:
+    for name in ("hnswlib", "usearch"):
+        if importlib.util.find_spec(name) is not None:
+            *figures, processor, mb = map(float, _output("peer", folder, name))
+            seconds, recall, median, most = figures
+            times = [f"{median:.2f}", f"{most:.2f}"]
+            yield [
+                name,
+                f"{seconds:,.0f}",
+                f"{processor:,.0f}",
+                "",
+                "",
+                f"{mb:,.0f}",
+                "",
+                f"{recall:.3f}",
+                *times,
+                "",
+                "",
+            ]
+
+
+def _command(step: str, folder: Path, kind: str) -> list[str]:
+    return [sys.executable, str(Path(__file__).absolute()), "--step", step, "--directory", str(folder), kind]
 
 
 def _output(step: str, folder: Path, kind: str) -> list[str]:
-    command = [sys.executable, str(Path(__file__).absolute()), "--step", step, "--directory", str(folder), kind]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return subprocess.run(_command(step, folder, kind), stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
-def _run(step: str, folder: Path, kind: str) -> tuple[float, float]:
-    """Run a step in a process of its own; return its seconds, start included, and its peak of memory in MB."""
+def _run(step: str, folder: Path, kind: str) -> tuple[float, float, float]:
+    """Run a step in a new process; return its seconds, its processor seconds, and its peak memory in MB."""
     began = time.perf_counter()
-    mb = float(_output(step, folder, kind)[-1])
-    return time.perf_counter() - began, mb
+    processor, mb = map(float, _output(step, folder, kind)[-2:])
+    return time.perf_counter() - began, processor, mb
 
 
 if __name__ == "__main__":
@@ -144,10 +250,13 @@ if __name__ == "__main__":
     parser.add_argument("--values", type=int, default=128)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--directory", type=Path)
-    parser.add_argument("--step", choices=["build", "measure", "search", "faiss"], help=argparse.SUPPRESS)
+    parser.add_argument("--killed", action="store_true")
+    parser.add_argument(
+        "--step", choices=["build", "measure", "search", "faiss", "append", "peer"], help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.step:
         globals()[arguments.step](arguments.directory, arguments.kinds[0])
-        print(peak_mb())
+        print(time.process_time(), peak_mb())
     else:
         main(arguments)

@@ -1,4 +1,4 @@
-"""How long it takes to find near-duplicates among hashes, against FAISS's exact search of binary vectors.
+"""Measure the time of finding near-duplicates among hashes, compared with FAISS's exact search of binary vectors.
 
     python benchmarks/near_duplicate_search.py [COUNT ...]
 

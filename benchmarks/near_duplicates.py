@@ -1,4 +1,4 @@
-"""How much the figures change when near-duplicates stand in one split, against a split without regard to them.
+"""Compare the metrics of splits that keep near-duplicates together with those of splits that ignore them.
 
     python benchmarks/near_duplicates.py RESULTS [--encoder pretrained] [--seeds 5]
 

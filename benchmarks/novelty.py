@@ -1,4 +1,4 @@
-"""How sure results are, and how well queries of unknown categories are told, with categories hidden from the gallery.
+"""Measure calibration, and the detection of queries of unknown categories, with categories hidden from the gallery.
 
     python benchmarks/novelty.py FOLDER --directory DIR [--method pretrained] [--hidden 5] [--splits 5]
 
@@ -43,7 +43,7 @@ def part(store: FeatureStore, rows: np.ndarray) -> FeatureStore:
 
 
 def derived(steps: list[Any], held: dict[str, FeatureStore], *others: FeatureStore) -> list[FeatureStore]:
-    """Return train, val, test and others after steps that were fitted on train."""
+    """Return train, val, test and the others, transformed by steps that were fitted on train."""
     train, val = held["train"], held["val"]
     found = choose({"of": "x", "steps": steps}, [train.features], train.label, [val.features], val.label, 3).fitted
 
@@ -55,7 +55,7 @@ def derived(steps: list[Any], held: dict[str, FeatureStore], *others: FeatureSto
 
 
 def figures(steps: list[Any], held: dict[str, FeatureStore], hidden: np.ndarray) -> list[float]:
-    """Return calibration error, AUROC, false alarms, detections, and the AUROC that `calibrate` states of all."""
+    """Return calibration error, AUROC, false alarms, detections, and the AUROC by `calibrate` with all categories."""
     known = {name: part(store, ~np.isin(store.label, hidden)) for name, store in held.items()}
     unknown = part(held["test"], np.isin(held["test"].label, hidden))
     train, val, test, new = derived(steps, known, unknown)

@@ -1,6 +1,6 @@
-"""What the benchmarks share: vectors like a network's, and peers that take turns, each in a process of its own.
+"""Shared code of the benchmarks: vectors like a network's, and candidates that take turns in separate processes.
 
-In one process, the threads of one library go on spinning while the next one is measured.
+In a shared process, the threads of one library would keep spinning while the next one is measured.
 """
 
 import multiprocessing
@@ -24,10 +24,10 @@ Work = Callable[[], object]
 def vectors(
     images: int, seed: int, values: int = VALUES, block: int = 10_000
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return features (images, values) and labels (images,), the same categories whatever the seed.
+    """Return features (images, values) and labels (images,); the categories do not depend on the seed.
 
-    As MobileNetV2's on photographs they are not negative, a third of them is 0, and an image's nearest neighbour is
-    about half as far away as most images are.
+    Like MobileNetV2's features of photographs, they are not negative, a third of them is 0, and an image's nearest
+    neighbour is about half as far away as most images are.
     """
     centres = np.random.default_rng(99).gamma(0.6, 0.7, (CATEGORIES, values)).astype(np.float32)
     random = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def vectors(
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians of a peer's turns: seconds by the clock and of all processors; most memory in MB, start included."""
+    """Medians over a candidate's turns: wall and processor time in seconds, peak memory in MB including the start."""
 
     seconds: float
     processor: float
@@ -54,8 +54,9 @@ def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repea
     """Let peers take turns and return their medians.
 
     Args:
-        peers: for each name a function and its arguments, that gets everything ready and returns the work to measure.
-        repeats: turns of each, after one that does not count.
+        peers: for each name a function and its arguments. The function prepares everything and returns the work to
+            measure.
+        repeats: how many turns each has, after a first one that does not count.
     """
     # What libraries read when they load; all have the same number of threads.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS))
@@ -65,11 +66,11 @@ def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repea
     try:
         for name, (prepare, arguments) in peers.items():
             here, there = spawn.Pipe()
-            # No daemon: scikit-learn keeps to one thread in one.
+            # Not a daemon process, in which scikit-learn uses only one thread.
             running[name] = spawn.Process(target=_serve, args=(there, prepare, arguments)), here
             running[name][0].start()
             there.close()
-            # Ready before the next one starts: getting ready takes all processors.
+            # Waits until it is ready before the next one starts, because the preparation uses all processors.
             here.recv()
         for _ in range(repeats):
             for name, (_, pipe) in running.items():
@@ -94,13 +95,13 @@ def _serve(pipe: Any, prepare: Callable[..., Work], arguments: tuple[Any, ...]) 
 
 
 def peak_mb() -> float:
-    """Return the most memory this process had, in MB; `resource.getrusage` would count what its parent had."""
+    """Return the peak memory of this process in MB; `resource.getrusage` would include that of its parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def _asked(pipe: Any) -> bool:
-    """Wait for the next turn; a pipe that was closed means that there is none."""
+    """Wait for the next turn; return False if the pipe was closed because there is none."""
     try:
         return bool(pipe.recv())
     except EOFError:

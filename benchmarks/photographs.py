@@ -1,4 +1,4 @@
-"""JPEG files of a given size for benchmarks, made from photographs or from noise that is as smooth as they are."""
+"""Make JPEG files of a given size for benchmarks, from photographs or from noise that is as smooth as photographs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -12,11 +12,11 @@ def write(folder: Path, count: int, size: tuple[int, int], photographs: Path | N
     """Write ``count`` different JPEG files.
 
     Args:
-        folder: where they go, in one sub-folder.
-        count: how many.
+        folder: the folder to write to, into one sub-folder.
+        count: the number of files.
         size: (width, height) in pixels.
-        photographs: a folder of images to fit into that size; none for generated ones.
-        workers: threads.
+        photographs: a folder of images to resize; None generates images.
+        workers: the number of threads.
     """
     (folder / "all").mkdir(parents=True)
     sources: list[Path] = []
@@ -28,7 +28,7 @@ def write(folder: Path, count: int, size: tuple[int, int], photographs: Path | N
     def make(number: int) -> None:
         image = Image.open(sources[number]).convert("RGB") if sources else _noise(number)
         image = ImageOps.fit(image, size)
-        # Pictures taken twice differ in one pixel, so that no content comes twice.
+        # Pictures that are used twice differ in one pixel, so that no content occurs twice.
         image.putpixel((0, 0), (number % 256, number // 256 % 256, number // 65536))
         image.save(folder / "all" / f"{number:06d}.jpg", quality=90)
 
@@ -37,7 +37,7 @@ def write(folder: Path, count: int, size: tuple[int, int], photographs: Path | N
 
 
 def _noise(number: int) -> Image.Image:
-    """A picture whose detail falls off with its fineness as that of photographs does."""
+    """Return a picture of noise with about the power spectrum of photographs."""
     random = np.random.default_rng(number)
     total = np.zeros((256, 256, 3))
     for side in (4, 8, 16, 32, 64, 128, 256):

@@ -1,4 +1,4 @@
-"""What another split and another training change: the workflow over several seeds, with mean, spread and a paired test.
+"""Run the workflow with several seeds of split and training, and print mean, spread and a paired test.
 
     python benchmarks/repeated.py --directory DIR [--repetitions 10] [--configfile FILE ...] [--config KEY=VALUE ...]
 
@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def seeds(configuration: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return what a repetition changes of a run's configuration: the seeds of all that is drawn."""
+    """Return the configuration that a repetition changes: all seeds."""
     encoders = {
         name: ({"seed": seed} if row["weights"] == "random" else {})
         | ({"training": {"seed": seed}} if row["training"] is not None else {})
@@ -45,7 +45,7 @@ def seeds(configuration: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 def read(results: Path, configuration: dict[str, Any], seed: int) -> pd.DataFrame:
-    """Return a row a method: seed, method, the numbers of queries and of other images, and the metrics."""
+    """Return a row for each method: seed, method, the numbers of queries and of other images, and the metrics."""
     others = sum(len(pd.read_csv(results / f"splits/{name}.csv")) for name in ("train", "val"))
     rows = []
     for method in sorted(configuration["methods"]):
@@ -56,7 +56,7 @@ def read(results: Path, configuration: dict[str, Any], seed: int) -> pd.DataFram
 
 
 def spread(found: pd.DataFrame, keys: Sequence[str]) -> list[list[str]]:
-    """Return a row a method: each figure's mean, standard deviation, and lowest and highest repetition."""
+    """Return a row for each method: mean, standard deviation, minimum and maximum of each metric."""
     rows = []
     for method, of_method in found.groupby("method"):
         cells = [f"`{method}`", str(len(of_method))]
@@ -73,7 +73,7 @@ def spread(found: pd.DataFrame, keys: Sequence[str]) -> list[list[str]]:
 def differences(
     found: pd.DataFrame, pairs: Sequence[Sequence[str]], keys: Sequence[str], confidence: float
 ) -> pd.DataFrame:
-    """Return a row a pair and figure: a, b, figure, repetitions, difference, low, high, p_value, p_corrected.
+    """Return a row for each pair and metric: a, b, figure, repetitions, difference, low, high, p_value, p_corrected.
 
     Args:
         found: as `read` returns it, of several seeds.

@@ -1,4 +1,4 @@
-"""How long the report of 2,000 photographs takes to write and to open, with four methods.
+"""Measure the time of writing and of opening the report of 2,000 photographs with four methods.
 
     python benchmarks/report.py [IMAGES [FOLDER]]
 
@@ -67,7 +67,7 @@ def photographs(images: int, folder: str) -> pd.DataFrame:
 
 
 def make(images: int, folder: str) -> None:
-    """Write what the report reads, but for what `evaluate` writes."""
+    """Write the inputs of the report, except those that `evaluate` writes."""
     rows = photographs(images, folder).sample(frac=1, random_state=0).sort_values("category", kind="stable")
     names = sorted(set(rows["category"]))
     rows["label"] = rows["category"].map({name: number for number, name in enumerate(names)})

@@ -1,10 +1,10 @@
-"""What OpenVINO's features differ from TensorFlow's, and what that does to the results.
+"""Measure how OpenVINO's features differ from TensorFlow's, and how that changes the results.
 
     make extras
     python benchmarks/runtimes.py [--results results] [--encoder pretrained]
 
-The train and test images of a finished run of the workflow are encoded anew in each runtime, as the rule `encode` does,
-and the test images are looked for among the train images, k = 3. A rank is another where the images at it differ.
+The train and test images of a finished run of the workflow are encoded again in each runtime, as by the rule `encode`,
+and the train images are searched with the test images, k = 3. A rank counts as changed if another image is at it.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Exact search side by side with FAISS, scikit-learn and the plain SciPy KD-tree, and what the KD-tree's leaves do.
+"""Compare the speed of exact search with FAISS, scikit-learn and a SciPy KD-tree, and of different leaf sizes.
 
     python benchmarks/search.py
 
-The 10 nearest of 8,250 images of 1,280 values for 2,750 queries, then whole rankings of all; all on the same threads.
-Trees answer a part of the queries, and times are per query. FAISS is an extra: `make extras`.
+Each finds the 10 nearest of 8,250 images of 1,280 values for 2,750 queries, then whole rankings, on equally many
+threads. Trees run only a part of the queries, and times are per query. FAISS is an extra: `make extras`.
 """
 
 import statistics
@@ -61,7 +61,7 @@ def this_projects_rankings(queries: int) -> Work:
 
 
 def show(peers: dict[str, tuple[int, Measured]]) -> None:
-    """Print milliseconds a query and how many times this project's that is; the first peer is this project."""
+    """Print milliseconds a query, and their ratio to this project's; the first peer is this project."""
     times = {name: 1000 * found.seconds / queries for name, (queries, found) in peers.items()}
     base = next(iter(times.values()))
     table(
@@ -102,7 +102,7 @@ def leaves() -> None:
 
 def main() -> None:
     """Print the tables."""
-    # The answers are the same.
+    # All candidates must return the same results.
     x, y = data(50)
     distances, rows = exact.nearest(x, y, K)
     tree_distances, tree_rows = KDTree(y).query(x, k=K)

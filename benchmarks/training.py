@@ -1,9 +1,9 @@
-"""What fine-tuning gains by each of its choices: the trained method against variants that differ in one setting.
+"""Measure the effect of each choice of fine-tuning: the trained method against variants that differ in one setting.
 
     python benchmarks/training.py FOLDER --directory DIR
 
-FOLDER holds one sub-folder a category. The workflow runs with configs/cpu.yaml and one more method a variant; its
-results stay in DIR, where a later call goes on. The figures are those of the test images.
+FOLDER has a sub-folder for each category. The workflow runs with configs/cpu.yaml and a further method a variant. Its
+results stay in DIR, and a later call continues there. The metrics are those of the test images.
 """
 
 import argparse
@@ -30,7 +30,7 @@ METHODS = [
 
 
 def configuration(folder: Path) -> dict:
-    """Return what is changed of configs/cpu.yaml: a row for each variant."""
+    """Return the changes of configs/cpu.yaml: a row for each variant."""
     plain, quick = (
         yaml.safe_load((REPOSITORY / path).read_text())["encoders"]["finetuned"]
         for path in ("config.yaml", "configs/cpu.yaml")

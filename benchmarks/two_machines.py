@@ -1,10 +1,11 @@
-"""Whether the sample's results are the same from two machines' point of view.
+"""Check that the sample's results are the same under conditions that differ as between two machines.
 
     python benchmarks/two_machines.py [--configfile FILE]
 
-The workflow runs twice on the sample's photographs: once on one core, in C.UTF-8 and UTC, as the package has them; once
-in a folder elsewhere, on all cores, in another locale, time zone and hash seed, from files written in opposite order.
-Everything below results/ is compared bit for bit but what tells times. Both runs' folders are removed afterwards.
+The workflow runs twice on the sample's photographs: once on one core, in C.UTF-8 and UTC, with the files as the package
+has them; once in another folder, on all cores, with another locale, time zone and hash seed, and with files written in
+the opposite order. Everything below results/ except times is compared bit for bit. Both runs' folders are removed at
+the end.
 """
 
 import argparse

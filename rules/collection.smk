@@ -1,4 +1,4 @@
-# From a source of photographs to the table of usable images.
+# The collection: fetch images, list the usable ones, find near-duplicates and doubtful labels, split.
 
 
 rule fetch:
@@ -18,7 +18,7 @@ rule fetch:
         runtime=grows(120),
     params:
         code=code("fetch.py", entries=[("collection/sources", config["collection"]["source"])]),
-        # A function, because a text in braces would be taken for a wildcard.
+        # A function, because Snakemake would interpret braces in a string as wildcards.
         settings=lambda wildcards: settings({key: config["collection"][key] for key in SOURCE.SETTINGS}),
     script:
         "../scripts/fetch.py"
@@ -35,7 +35,7 @@ rule collect:
         shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
     log:
         "results/logs/collect.log",
-        # What Snakemake keeps if the job fails: it says why.
+        # A log and not an output, because Snakemake keeps logs when the job fails.
         rejected="results/collection/rejected.csv",
     benchmark:
         "results/benchmarks/collect.tsv"
@@ -46,9 +46,9 @@ rule collect:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        # The sentences of errors are data here: they are the reasons for which a file is rejected.
+        # Error messages are data here, because rejected.csv lists them as reasons.
         code=code("collect.py", entries=[("files", "errors"), *COLLECT_ENTRIES]),
-        # Functions, because a text in braces would be taken for a wildcard.
+        # Functions, because Snakemake would interpret braces in a string as wildcards.
         folder=lambda wildcards: "" if FETCHED else config["collection"]["path"],
         contents=collection_contents,
         settings=lambda wildcards: settings(COLLECTED),
@@ -56,7 +56,7 @@ rule collect:
         "../scripts/collect.py"
 
 
-# From a path of the rule, because a module may put a prefix in front of it.
+# Taken from a path of a rule, because Snakemake adds the prefix of a module to it.
 RESULTS = Path(rules.collect.output.images).parents[1]
 if workflow.is_main_process:
     date_back(RESULTS)
@@ -105,6 +105,7 @@ rule suspects:
         runtime=grows(60, per_mb=0.2),
     params:
         code=code("suspects.py", entries=[("features/steps", "l2")]),
+        most=config["evaluation"]["exact_rows"],
         runtime=runtime_of(UNTRAINED),
     script:
         "../scripts/suspects.py"
@@ -134,7 +135,7 @@ rule split:
         "../scripts/split.py"
 
 
-# Only where the protocol takes a person's list; the split puts its images where they belong.
+# Used only by protocols with a user's list of relevant images.
 rule relevance:
     output:
         "results/collection/relevance.csv",

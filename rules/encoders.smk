@@ -1,7 +1,7 @@
-# Networks, ready to encode.
+# Encoders that are not trained, and published weights.
 
 
-# Here and not on a cluster's node, which often reaches no registry.
+# A local rule, because nodes of a cluster often have no internet access.
 rule weights:
     output:
         weights="results/weights/{architecture}-{source}.keras",

@@ -1,22 +1,22 @@
-# Every test image as a query, and methods side by side.
+# Evaluate each method with the test images as queries, and compare methods.
 
 METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 
 
-# What tells right images from wrong ones beside their categories, or a second gallery to look at.
+# Inputs and settings that depend on the protocol: a list of relevant images, folds, or the val images as a second gallery.
 if RELEVANCE_FILE:
     JUDGED_BY, JUDGED_HOW = RELEVANCE_FILE, {"setup": config["split"]["setup"]}
 elif GALLERY == ASKING:
     JUDGED_BY = {"manifest": f"results/splits/{ASKING}.csv"}
     JUDGED_HOW = {"confidence": config["comparison"]["confidence"]} if FOLDS_FILE else {}
 else:
-    # A gallery that no network was trained on.
+    # The val images are a gallery that no network was trained on.
     JUDGED_BY, JUDGED_HOW = {"val": "results/features/{method}/val.h5"}, {}
 
 
 rule evaluate:
     input:
-        unpack(compared_index),
+        unpack(index_files),
         **JUDGED_BY,
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         asking=f"results/features/{{method}}/{ASKING}.h5",
@@ -42,10 +42,10 @@ rule evaluate:
         mem_mb=grows(3000, per_mb=4),
         runtime=grows(60, per_mb=0.2),
     params:
-        code=lambda wildcards: code(
-            "evaluate.py", entries=METRICS + (index_kind(wildcards) if compared_index(wildcards) else [])
-        ),
+        code=lambda wildcards: code("evaluate.py", entries=METRICS + index_kind(wildcards)),
         settings=settings(config["evaluation"] | JUDGED_HOW),
+        approximate=lambda wildcards: wildcards.method in APPROXIMATE,
+        recall=lambda wildcards: INDEXES[wildcards.method][2],
     script:
         "../scripts/evaluate.py"
 
@@ -61,7 +61,7 @@ CALIBRATION_PICTURE = {
 }
 
 
-# A rule of its own, so that a changed picture evaluates nothing again.
+# A separate rule, so that changes of the plots do not rerun the evaluation.
 rule plot_evaluation:
     input:
         **CALIBRATION_FILE,

@@ -1,4 +1,4 @@
-# Images to feature stores: encode once, by content; gather rows into any split; derive methods from methods.
+# Features: encode images by content into shards, assemble feature stores of splits, derive methods from other methods.
 
 
 rule encode:
@@ -7,7 +7,7 @@ rule encode:
         network="results/encoders/{encoder}.keras",
         about="results/encoders/{encoder}.json",
     output:
-        # Snakemake does not remove the old file (`update`), because the job reuses its rows.
+        # With `update` Snakemake does not remove the existing file, whose rows the job reuses.
         update("results/encoded/{encoder}/{runtime}/{shard}.h5"),
     log:
         "results/logs/encode/{encoder}/{runtime}/{shard}.log",
@@ -71,7 +71,7 @@ rule fit:
         "../scripts/fit.py"
 
 
-# In place of `fit` where values of a method's steps are chosen by the val images.
+# Used instead of `fit` for methods whose values are chosen with the val images.
 rule choose:
     input:
         train=parts_features("train"),

@@ -1,4 +1,4 @@
-# Relevance feedback: refinements that somebody wrote, and a simulated user.
+# Relevance feedback: refinements by persons, and a simulated user.
 
 
 rule refine:
@@ -26,7 +26,7 @@ rule refine:
         runtime=grows(20, per_mb=0.1),
     params:
         code=refine_code,
-        # A file that cannot be used fails in its own job, and the other refinements are made.
+        # An invalid file makes its own job fail, so that the other refinements are still made.
         problem=lambda wildcards: REFINEMENTS[wildcards.refinement].problem,
         chosen=refine_settings,
         refinement=lambda wildcards: REFINEMENTS[wildcards.refinement].path,
@@ -51,7 +51,7 @@ rule simulate:
         "results/logs/simulate/{method}.log",
     benchmark:
         "results/benchmarks/simulate/{method}.tsv"
-    # Started first among the jobs that need an evaluation, because it takes longest.
+    # Started before other jobs that need an evaluation, because it takes longest.
     priority: 1
     conda:
         "../envs/workflow.yaml"
@@ -70,7 +70,7 @@ rule simulate:
         "../scripts/simulate.py"
 
 
-# A rule of its own, so that a changed picture simulates nothing again.
+# A separate rule, so that changes of the plots do not rerun the simulation.
 rule plot_simulation:
     input:
         gain="results/feedback/simulated/{method}/gain.csv",

@@ -1,23 +1,23 @@
-# One HTML file that shows everything.
+# The HTML report, and the configuration of the run.
 
 
 report: "../report/workflow.rst"
 
 
-# The configuration that the results were made with, for the search page, `cbir.open` and people.
+# The checked configuration of the results, for users, the search page and `cbir.open`.
 rule configuration:
     output:
         "results/configuration.json",
     log:
         "results/logs/configuration.log",
-    # Before all others, so that an unfinished run has it, too.
+    # The first job, so that an unfinished run has this file, too.
     priority: 100
     localrule: True
     conda:
         "../envs/workflow.yaml"
     params:
         code=code("configuration.py"),
-        # A function, because a text in braces would be taken for a wildcard.
+        # A function, because Snakemake would interpret braces in a string as wildcards.
         config=lambda wildcards: settings(config),
     script:
         "../scripts/configuration.py"
@@ -51,7 +51,7 @@ rule report:
                 ("collection/sources", config["collection"]["source"]),
             ],
         ),
-        # A function, because a text in braces would be taken for a wildcard.
+        # A function, because Snakemake would interpret braces in a string as wildcards.
         config=lambda wildcards: settings(config),
         names=settings(REPORT_NAMES),
         asked=settings(ASKED),

@@ -1,4 +1,4 @@
-# The index over a method's gallery, and example queries: their nearest neighbours as data and as a picture.
+# The index over the gallery of a method, and example queries with their nearest neighbours.
 
 
 rule index:
@@ -26,7 +26,7 @@ rule index:
         "../scripts/index.py"
 
 
-# Methods whose index has a file of another format, or none. Kinds of the project have three formats: none, pkl and faiss.
+# Rules for methods whose index file has another suffix. The kinds of the project have three: none, .pkl and .faiss.
 if len(INDEX_GROUPS) > 1:
 
     use rule index as index_2 with:
@@ -50,7 +50,7 @@ rule index_quality:
         about="results/index/{method}.json",
         stored=lambda wildcards: f"results/index/{wildcards.method}.{INDEX_ENDINGS[wildcards.method]}",
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
-        # Without categories, no image is set apart to ask.
+        # Without labels there are no test images, so gallery images are the queries.
         asking=f"results/features/{{method}}/{ASKING if LABELLED else GALLERY}.h5",
     output:
         "results/index/{method}.quality.json",

@@ -1,6 +1,6 @@
-# Networks that are trained on the collection.
+# Train encoders on the collection.
 
-# Trained networks that are kept are made by no rule, like files of a person's own.
+# Frozen encoders are outputs of no rule, so Snakemake treats them as source files.
 try:
     FROZEN = cbir_frozen.frozen(RESULTS / "encoders", config["encoders"])
 except InputError as error:
@@ -40,7 +40,7 @@ rule train:
         "../scripts/train.py"
 
 
-# A rule of its own, so that a changed picture trains nothing again.
+# A separate rule, so that changes of the plot do not rerun the training.
 rule plot_training:
     input:
         history="results/encoders/{encoder}/history.csv",

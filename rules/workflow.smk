@@ -1,4 +1,4 @@
-# Shared by all stages: the checked configuration, content hashes of the scripts, and the functions that name files.
+# Shared by all stages: the checked configuration, code hashes of the rules, and functions for inputs, parameters and resources.
 import math
 import os
 import re
@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
 
-# Of this file: `workflow.basedir` is the folder of whatever workflow imports this one.
+# The folder of this workflow. `workflow.basedir` is that of the main workflow, which may import this one as a module.
 BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
 IS_MAIN = Path(workflow.main_snakefile) == BASE / "Snakefile"
 
@@ -45,28 +45,28 @@ from cbir.files.hashes import sha256_file, sha256_json
 from cbir.files.registry import path as entry_file
 from cbir.encoders.runtimes import RUNTIMES, Runtime
 
-# On one machine no more GPU jobs run at once than there are GPUs; where there is none they are given none.
+# In a local run, the number of parallel GPU jobs is limited to the number of GPUs. Without a GPU they use the CPU.
 if workflow.local_exec:
     workflow.global_resources.setdefault("gpu", len(cbir_devices.visible()))
 
 
 def require_encoders():
-    """Refuse an encoder whose weights, or whose network of a person's own, are not there."""
+    """Check that the weights of each encoder, and a user's own network, exist."""
     named = {row["architecture"] for row in config["encoders"].values()}
     entries = {name: cbir_architectures.REGISTRY.get_entry(name) for name in {*cbir_architectures.REGISTRY, *named}}
     own = {name: ["own"] if hasattr(entry, "FILE") else [] for name, entry in entries.items()}
     cbir_config.require_weights(config, {name: [*entry.SOURCES, *own[name]] for name, entry in entries.items()})
     for name, row in config["encoders"].items():
         try:
-            # Of a file, it is read there.
+            # For a user's network, this reads the file and thus checks it.
             Options.from_row(row).size or entries[row["architecture"]].SIZE
         except InputError as error:
             raise InputError(f"config: encoders.{name}: {error}")
 
 
 try:
-    # Not by `configfile:`, which passes over the file in a module with a configuration of its own, and overrules the
-    # configuration of a workflow that includes this one.
+    # `configfile:` is not used, because it ignores the file if this workflow is a module with its own configuration, and
+    # overrides the configuration of a workflow that includes this one.
     given, config = config, {}
     if not workflow.config_settings.replace_workflow_config:
         update_config(config, yaml.safe_load((BASE / "config.yaml").read_text(encoding="utf-8")))
@@ -78,7 +78,7 @@ try:
         tell=logger.info if workflow.is_main_process else lambda sentence: None,
     )
     SOURCE = SOURCES.get_entry(config["collection"]["source"])
-    # Images of a person's own are read where they lie.
+    # Whether the source downloads images. A user's own images are read in their folder.
     FETCHED = hasattr(SOURCE, "fetch")
     if not FETCHED:
         SOURCE.require(config["collection"])
@@ -87,7 +87,7 @@ try:
     )
     config["methods"] = cbir_options.check_steps(config["methods"], STEPS)
     config["encoders"] = cbir_options.check_losses(config["encoders"], cbir_losses.REGISTRY)
-    # The kind of index of each method, its options, and the recall that is asked of it.
+    # For each method the kind of its index, the options, and the recall that a search must have.
     INDEXES = cbir_indexes.of_methods(config["index"], given.get("index") or {}, sorted(config["methods"]))
     require_encoders()
     cbir_roles.require_fitting(
@@ -96,7 +96,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# A job's own Snakemake on another machine is no second run. Jobs of an importing workflow do not hold the folder.
+# Only in the main process, because a job on another machine starts Snakemake again. Not as a module, because jobs of the importing
+# workflow do not hold the lock.
 if workflow.is_main_process and IS_MAIN:
     try:
         if cbir_lock.release_abandoned():
@@ -109,30 +110,30 @@ if workflow.is_main_process and IS_MAIN:
 SPLITS = ["train", "val", "test"]
 # Whether images have categories.
 LABELLED = config["collection"]["labels"] != "none"
-# The splits that are searched and that ask, and what else the protocol brings.
+# The splits of the gallery and of the queries, and the files that depend on the protocol.
 GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
 PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
 RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
-# Without the keys that this protocol does not read, so that they rerun nothing.
+# Without the keys that the protocol does not use, so that changing them reruns nothing.
 SPLIT_SETTINGS = {
     key: value
     for key, value in config["split"].items()
     if key not in ("folds", "relevance", "setup") or key in getattr(PROTOCOL, "SETTINGS", ())
 }
 FOLDS_FILE = {"folds": "results/evaluation/{method}/folds.csv"} if hasattr(PROTOCOL, "FOLDS") else {}
-# Learned from the val images, where they search the gallery as the queries do.
+# The calibration is learned from the val images as queries, which requires that they are not in the gallery.
 HAS_CALIBRATION = LABELLED and cbir_roles.has_unseen_gallery(config["split"]["protocol"])
 CALIBRATION_FILE = {"calibration": "results/evaluation/{method}/calibration.json"} if HAS_CALIBRATION else {}
 METHODS = sorted(config["methods"])
 SHARDS = range(config["collection"]["shards"])
-# How the collection is read, and what of the split decides whether it can be used.
+# The settings of reading the collection, with those of the split that decide which categories are too small.
 COLLECTED = {
     "source": config["collection"]["source"],
     "exclude": config["collection"]["exclude"],
     "layout": ("parts" if config["split"]["from"] == "folders" else "categories") if LABELLED else "none",
     **{key: config["split"][key] for key in ("protocol", "small")},
     "val": math.ceil(config["split"]["val"]),
-    # What a person looked at and left as it is changes nothing. Without corrections nothing is made again.
+    # Only corrections that change something; without any, the key is missing, so that nothing is rerun.
     **{"corrections": made for made in [cbir_corrections.effective(CORRECTIONS)] if made},
 }
 COLLECT_ENTRIES = [
@@ -144,13 +145,13 @@ PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
-# The ending of the file beside `index/{method}.json` for each method, "" if there is none. A rule writes the same files
-# for all of its methods, so the methods of each ending have one.
+# The suffix of the index file of each method, "" if there is none. All jobs of a rule have the same outputs, so there is a rule for
+# each suffix.
 INDEX_ENDINGS = {name: cbir_indexes.REGISTRY[row[0]].SUFFIX.removeprefix(".") for name, row in INDEXES.items()}
 INDEX_GROUPS = sorted(set(INDEX_ENDINGS.values()))
 APPROXIMATE = sorted(name for name, (kind, *_) in INDEXES.items() if cbir_indexes.is_approximate(kind))
-# The encoder whose features find doubtful labels: if possible one that is not trained on this collection, because
-# training moves even mislabelled images towards the others of their category.
+# The encoder whose features are used to find doubtful labels, preferably one that is not trained on this collection: training moves
+# even mislabelled images towards their category.
 UNTRAINED = min(
     (config["methods"][method]["encoder"] for method in ENCODED),
     key=lambda encoder: (encoder in TRAINED, config["encoders"][encoder]["weights"] == "random", encoder),
@@ -158,15 +159,15 @@ UNTRAINED = min(
 
 
 def code(script, *data, entries=()):
-    """Content hash of what can change a rule's output: its script, the library modules it uses and data files beside them.
+    """Return the hash of a rule's script, of the library modules that it imports, and of its data files.
 
-    As a parameter it does not depend on when or where the files were checked out, as an input would.
+    It is a parameter and not an input, because inputs are compared by their time and path, which depend on the checkout.
 
     Args:
         script: a file name in scripts/.
         data: further files, relative to the repository.
         entries: the entries of registries that the configuration names for this rule, as pairs such as
-            ("training/losses", "triplet"). Data files beside an entry that are named as it is count, too.
+            ("training/losses", "triplet"). Data files with the stem of an entry are covered, too.
     """
     files = tuple(entry_file(BASE / "scripts/cbir" / registry, name) for registry, name in entries)
     own = cbir_code.fingerprint(BASE / "scripts" / script, BASE / "scripts", files)
@@ -178,17 +179,17 @@ def code(script, *data, entries=()):
 
 
 def settings(value):
-    """Plain data as one string that reordered keys do not change."""
+    """Return plain data as a string that does not depend on the order of keys."""
     return cbir_config.canonical(value)
 
 
 def one_of(names):
-    """A wildcard constraint that admits these names alone."""
+    """Return a wildcard constraint that matches only these names."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 def grows(base, per_mb=0):
-    """Resource function: ``base``, and ``per_mb`` for each megabyte of the inputs that are there; more with each attempt."""
+    """Resource function: ``base`` plus ``per_mb`` for each megabyte of existing inputs, times the number of the attempt."""
 
     def amount(wildcards, input, attempt):
         size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
@@ -198,12 +199,12 @@ def grows(base, per_mb=0):
 
 
 def threads_for(parts):
-    """A thread for each part of the work, 16 at most: jobs of little work run side by side."""
+    """Return a number of threads for a number of parts of the work, from 1 to 16, so that small jobs run in parallel."""
     return min(max(1, math.ceil(parts)), 16)
 
 
 def spread(megabytes):
-    """Threads function: one for each so many megabytes of inputs."""
+    """Threads function: one thread for each ``megabytes`` MB of inputs, at most 16."""
 
     def count(wildcards, input):
         size = sum(Path(path).stat().st_size for path in input if Path(path).is_file())
@@ -213,8 +214,8 @@ def spread(megabytes):
 
 
 def encode_threads(wildcards, input):
-    """Threads function: one for each batch of images that the shard does not hold yet."""
-    # Here, so that a run that encodes nothing waits for no import.
+    """Threads function: one thread for each batch of images to encode, at most 16."""
+    # Imported here, because a run that encodes nothing does not need it.
     from cbir.features.shards import count_missing
 
     encoded = Path(input.network).parents[1] / "encoded"
@@ -224,9 +225,12 @@ def encode_threads(wildcards, input):
 
 
 def grows_with_images(base, per_thousand, manifest):
-    """Resource function: ``base``, and ``per_thousand`` for each thousand rows of an input; more with each attempt.
+    """Resource function: ``base`` plus ``per_thousand`` for each 1,000 rows of an input, times the number of the attempt.
 
-    ``per_thousand`` is a number or a function of the wildcards.
+    Args:
+        base: the constant part.
+        per_thousand: a number, or a function of the wildcards.
+        manifest: the name of the input, a CSV file.
     """
 
     def amount(wildcards, input, attempt):
@@ -239,7 +243,7 @@ def grows_with_images(base, per_thousand, manifest):
 
 
 def collection_contents(wildcards):
-    """Hash of all names and contents of a person's own images; what other sources hold is an input of the rule."""
+    """Return the hash of all names and contents of a user's own images; fetched images are an input of the rule."""
     if FETCHED:
         return config["collection"]["source"]
     try:
@@ -249,28 +253,29 @@ def collection_contents(wildcards):
 
 
 def collection_credits(wildcards):
-    """Where the pictures of a source come from; a person's own folder has no such list."""
+    """Input function: the list of credits of a fetched source; a user's own folder has none."""
     return [f"results/sources/{config['collection']['source']}/credits.csv"] if FETCHED else []
 
 
 def content_of(path):
-    """The hash of a person's own file, "" if it cannot be read; the job says why.
+    """Return the hash of a user's own file, "" if it cannot be read; the job then reports the error.
 
-    Such a file is a parameter, its path and this hash, and no input: Snakemake takes braces in an input's path for
-    wildcards, puts the prefix of a module in front of it, and looks at its time, which a copied file keeps.
+    The path and the hash of such a file are parameters, and the file is not an input. In the path of an input,
+    Snakemake would interpret braces as wildcards and add the prefix of a module. It would also compare the file's time,
+    which a copy may preserve.
     """
     try:
-        # Some files of /proc and /sys have the size 0 and never end.
+        # Files of size 0 are not read, because some files in /proc and /sys have this size and never end.
         return sha256_file(path) if Path(path).is_file() and Path(path).stat().st_size else ""
     except OSError:
         return ""
 
 
 def encoder_row(wildcards):
-    """What decides an encoder's weights. How it is run does not."""
+    """Parameter: the keys of an encoder's row that affect its weights, without those of encoding."""
     row = config["encoders"][wildcards.encoder]
     row = {key: value for key, value in row.items() if key not in ("batch", "runtime", "precision", "freeze")}
-    # Options that are not used are left out, so that a new one reruns nothing.
+    # Options with default values are left out, so that the introduction of an option reruns nothing.
     row = {key: value for key, value in row.items() if key not in vars(Options())} | Options.from_row(row).given()
     if row["training"] is not None:
         unused = {key for key in ("freeze_below", "most_images") if row["training"][key] is None}
@@ -279,12 +284,12 @@ def encoder_row(wildcards):
 
 
 def architecture_entry(wildcards):
-    """The entry of an encoder's architecture."""
+    """Return the registry entry of an encoder's architecture."""
     return [("encoders/architectures", config["encoders"][wildcards.encoder]["architecture"])]
 
 
 def training_entries(wildcards):
-    """The entries of registries that decide the weights: the architecture, losses, and the metric whose best epoch is the result."""
+    """Return the registry entries of a training: the architecture, the losses, and the metric that chooses the best epoch."""
     training = config["encoders"][wildcards.encoder]["training"]
     return [
         *architecture_entry(wildcards),
@@ -294,55 +299,55 @@ def training_entries(wildcards):
 
 
 def runtime_of(encoder):
-    """What runs an encoder, and in which precision."""
+    """Return the runtime of an encoder with its precision, as in paths."""
     row = config["encoders"][encoder]
     return str(Runtime(row["runtime"], row["precision"]))
 
 
 def validation_k(wildcards):
-    """How many results a validation looks at; None where the monitor does not depend on it."""
+    """Parameter: the k of the validation's metric; None if the metric does not depend on k."""
     return k_of(("evaluation/metrics", config["encoders"][wildcards.encoder]["training"]["monitor"]))
 
 
 def k_of(entry):
-    """How many results a metric looks at; None where it does not depend on it."""
+    """Return the k of a metric; None if the metric does not depend on k."""
     return config["evaluation"]["k"] if cbir_measure.depends_on_k(cbir_metrics.REGISTRY[entry[1]]) else None
 
 
 def monitor_entry(wildcards):
-    """The metric by which a method's values are chosen."""
+    """Return the registry entry of the metric by which the values of a method are chosen."""
     return ("evaluation/metrics", cbir_chains.monitor_of(config["methods"][wildcards.method]))
 
 
 def shown_metrics(wildcards):
-    """The metrics that a history shows."""
+    """Return the registry entries of the metrics in the history of a training."""
     names = [*SHOWN, config["encoders"][wildcards.encoder]["training"]["monitor"]]
     return [("evaluation/metrics", name) for name in dict.fromkeys(names)]
 
 
 def train_minutes(wildcards):
-    """Minutes that a training may take for each thousand images of the train split: one for each epoch, at most."""
+    """Return the time limit of a training in minutes per 1,000 train images: one minute per epoch."""
     return config["encoders"][wildcards.encoder]["training"]["epochs"]
 
 
 def weights_file(wildcards):
-    """The file of an encoder's first weights, if they are published ones, which are fetched."""
+    """Input function: the file of an encoder's initial weights, if they are published ones."""
     row = config["encoders"][wildcards.encoder]
     entry, source = cbir_architectures.REGISTRY[row["architecture"]], row["weights"]
-    # The network of a preset is in the file of its weights, whatever weights it gets.
+    # The network of a preset is in the file of its weights, so the file is needed for any weights.
     source = "own" if hasattr(entry, "fetch") else source
     name = architecture_name(row["architecture"])
     return {"fetched": f"results/weights/{name}-{source}.keras"} if source in entry.SOURCES else {}
 
 
 def preset_content(wildcards):
-    """The contents of the files of a preset on this machine; those of a published one do not change."""
+    """Parameter: the hashes of a preset's files in a folder; published presets do not change."""
     entry = cbir_architectures.REGISTRY[ARCHITECTURES[wildcards.architecture]]
     return [content_of(path) for path in getattr(entry, "FILES", [])]
 
 
 def weights_content(wildcards):
-    """The contents of the weights file and of the network that a person named; "" where there are none."""
+    """Parameter: the hashes of the network and of the weights in a user's files; "" if there are none."""
     row = config["encoders"][wildcards.encoder]
     own = getattr(cbir_architectures.REGISTRY[row["architecture"]], "FILE", None)
     published = cbir_architectures.REGISTRY[row["architecture"]].SOURCES
@@ -351,37 +356,37 @@ def weights_content(wildcards):
 
 
 def shard_manifest(wildcards):
-    """The images of a shard; an image from outside the collection is one of its own."""
+    """Input function: the images of a shard; each outside query is a shard of its own."""
     if wildcards.shard in OUTSIDE:
         return f"results/splits/{wildcards.shard}.csv"
     return f"results/collection/shards/{wildcards.shard}.csv"
 
 
 def encoder_about(wildcards):
-    """The side file of a method's encoder."""
+    """Input function: the side file of a method's encoder."""
     return f"results/encoders/{config['methods'][wildcards.method]['encoder']}.json"
 
 
 def encoded_shards(wildcards):
-    """The shards that hold a split's rows."""
+    """Input function: the encoded shards with the images of a split."""
     encoder = config["methods"][wildcards.method]["encoder"]
     shards = [wildcards.split] if wildcards.split in OUTSIDE else SHARDS
     return shards_of(encoder, shards)
 
 
 def shards_of(encoder, shards):
-    """The files of an encoder's shards."""
+    """Return the files of some encoded shards of an encoder."""
     rows = "results/encoded/{encoder}/{runtime}/{shard}.h5"
     return expand(rows, encoder=encoder, runtime=runtime_of(encoder), shard=shards)
 
 
 def steps_of(method):
-    """The registry's entries of the steps of a derived method."""
+    """Return the registry entries of the steps of a derived method."""
     return [("features/steps", name) for name in cbir_chains.steps(config["methods"][method])]
 
 
 def parts_features(split):
-    """Input function: the feature stores of a derived method's parts, for one split."""
+    """Return an input function: the feature stores of a derived method's parts for a split, None for the wildcard's."""
 
     def paths(wildcards):
         parts = cbir_config.parts(config["methods"][wildcards.method])
@@ -391,52 +396,47 @@ def parts_features(split):
 
 
 def index_outputs(group):
-    """The files that the rule of a group of methods writes."""
+    """Return the output files of the index rule of a group of methods."""
     files = {"about": "results/index/{method}.json"}
     return files | ({"stored": f"results/index/{{method}}.{INDEX_GROUPS[group]}"} if INDEX_GROUPS[group] else {})
 
 
 def indexed_by(group):
-    """A wildcard constraint that admits the methods of a group."""
+    """Return a wildcard constraint that matches the methods of a group."""
     return one_of(name for name in METHODS if INDEX_ENDINGS[name] == INDEX_GROUPS[group])
 
 
 def index_kind(wildcards):
-    """The entry of a method's kind of index."""
+    """Return the registry entry of a method's kind of index."""
     return [("retrieval/indexes", INDEXES[wildcards.method][0])]
 
 
 def index_files(wildcards):
-    """The files of a method's index, and of an approximate one what was measured of it."""
+    """Input function: the files of a method's index; for an approximate one, also its measured quality."""
     group = INDEX_GROUPS.index(INDEX_ENDINGS[wildcards.method])
     files = {name: path.replace("{method}", wildcards.method) for name, path in index_outputs(group).items()}
     measured = {"quality": f"results/index/{wildcards.method}.quality.json"}
     return files | (measured if wildcards.method in APPROXIMATE else {})
 
 
-def compared_index(wildcards):
-    """The files of an index that the evaluation compares with the exact search; none of an approximate one."""
-    return {} if wildcards.method in APPROXIMATE else index_files(wildcards)
-
-
 def query_name(image):
-    """A file name for a query image, or another path: what can be read of its name, and a hash that keeps it unique."""
+    """Return a file name for a query image or another path: a readable part of its name, and a hash of the path."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(image).stem).strip("._-")[:60] or "image"
     return f"{stem}-{sha256_json(image)[:8]}"
 
 
 def architecture_name(architecture):
-    """What an architecture is called in the name of a file; that of a preset is an address or a path."""
+    """Return the name of an architecture for file names; the name of a preset may be an address or a path."""
     return architecture if architecture in list(cbir_architectures.REGISTRY) else query_name(architecture)
 
 
 def outside_name(image):
-    """The split that an image from outside the collection is, alone, so that it depends on no other."""
+    """Return the name of the split that consists of an outside query, so that it does not depend on other queries."""
     return f"outside-{sha256_json(image)[:8]}"
 
 
 def read_refinements():
-    """The refinements in the configured folder, by name."""
+    """Return the path of the folder of refinements, and the refinements by name."""
     asked = config["feedback"]
     path = asked["folder"].replace("{source}", config["collection"]["source"])
     weights = Weights(asked["alpha"], asked["beta"], asked["gamma"])
@@ -446,26 +446,26 @@ def read_refinements():
         raise WorkflowError(str(error))
 
 
-# A person's own file, whose content counts like a setting.
+# The hash of a user's list of relevant images is a parameter, see `content_of`.
 RELEVANCE_CONTENT = {"relevance": content_of(config["split"]["relevance"])} if RELEVANCE_FILE else {}
 ARCHITECTURES = {
     architecture_name(name): name
     for name in [*cbir_architectures.REGISTRY, *(row["architecture"] for row in config["encoders"].values())]
 }
 QUERY_IMAGES = {query_name(image): image for image in config["queries"]["images"]}
-# Of images without categories there is no evaluation to choose from.
+# Without labels there is no evaluation by which queries could be chosen, so they are drawn.
 DRAWN = [] if LABELLED else [f"drawn-{number}" for number in range(1, config["queries"]["draw"] + 1)]
 QUERIES = config["queries"]["choose"] + DRAWN + sorted(QUERY_IMAGES)
 FEEDBACK_FOLDER, REFINEMENTS = read_refinements()
-# Without the methods, so that one more method reruns no other simulation.
+# Without the methods, so that adding a method does not rerun the simulations of others.
 SIMULATION = {key: value for key, value in config["feedback"]["simulation"].items() if key != "methods"}
 SIMULATION |= {key: config["feedback"][key] for key in ("alpha", "beta", "gamma")}
 SIMULATED = config["feedback"]["simulation"]["methods"]
 SIMULATED = METHODS if SIMULATED is None else sorted(SIMULATED)
-# An entry that is the path of a file comes from outside the collection.
+# Query images that are paths of files are outside queries.
 OUTSIDE = {outside_name(image): image for image in QUERY_IMAGES.values() if Path(image).is_file()}
 OUTSIDE |= {outside_name(entry.image): entry.image for entry in REFINEMENTS.values() if entry.image is not None}
-# What the results may hold; the rest is removed, see `cbir.report.leftovers`.
+# The files that the results may contain; others are removed, see `cbir.report.leftovers`.
 ASKED = {
     "split": SPLITS + sorted(OUTSIDE),
     "protocol": [*RELEVANCE_FILE, *FOLDS_FILE, *CALIBRATION_FILE],
@@ -484,14 +484,14 @@ ASKED = {
 
 
 def query_evaluation(wildcards):
-    """What example queries are chosen from and how sure results are; nothing where images have no categories."""
+    """Input function: the evaluation by which a query is chosen, and the calibration; empty without labels."""
     folder = "results/evaluation/{method}"
     files = {"categories": f"{folder}/categories.csv", "queries": f"{folder}/queries.csv"} if LABELLED else {}
     return {name: file.format(method=wildcards.method) for name, file in (files | CALIBRATION_FILE).items()}
 
 
 def query_stores(wildcards):
-    """The feature stores that may hold the query."""
+    """Input function: the feature stores that may contain the query."""
     if wildcards.query in DRAWN:
         return [f"results/features/{wildcards.method}/train.h5"]
     image = QUERY_IMAGES.get(wildcards.query)
@@ -500,22 +500,22 @@ def query_stores(wildcards):
 
 
 def other_pairs(wildcards):
-    """The pairs that are compared beside this one; their tests are corrected together with its."""
+    """Return the other compared pairs; the tests of all pairs are corrected for multiple comparisons together."""
     return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
 
 
 def methods_of_pairs(wildcards):
-    """The methods of this pair and of the others, each once."""
+    """Return the methods of this pair and of the others, each once."""
     return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
 
 
 def evaluations(file):
-    """Input function: a file of the evaluation of each of `methods_of_pairs`."""
+    """Return an input function: a file of the evaluation of each method in `methods_of_pairs`."""
     return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
 
 
 def refine_input(wildcards):
-    """What a refinement needs; nothing at all if its file cannot be used."""
+    """Input function: the inputs of a refinement; empty if its file is invalid."""
     entry = REFINEMENTS[wildcards.refinement]
     if entry.refinement is None:
         return {}
@@ -531,7 +531,7 @@ def refine_input(wildcards):
 
 
 def refined_index(method):
-    """The files of an approximate index, which answers the first round."""
+    """Return the files of an approximate index, which is searched in the first round."""
     found = {"stored": INDEX_ENDINGS[method], "about": "json", "quality": "quality.json"}
     return {name: f"results/index/{method}.{ending}" for name, ending in found.items()} if method in APPROXIMATE else {}
 
@@ -544,12 +544,12 @@ REPORTED = {
 
 
 def strategies_of(*names):
-    """The registry's entries of some strategies of feedback."""
+    """Return the registry entries of some strategies of feedback."""
     return [("feedback/strategies", name) for name in sorted(set(names))]
 
 
 def refine_code(wildcards):
-    """Content hash of what can change a refinement's results, its strategy among it."""
+    """Parameter: the code hash of a refinement, with its strategy."""
     asked = REFINEMENTS[wildcards.refinement].refinement
     schema = "scripts/cbir/feedback/refinement.schema.json"
     kind = [("retrieval/indexes", INDEXES[asked.method][0])] if asked and asked.method in APPROXIMATE else []
@@ -557,12 +557,12 @@ def refine_code(wildcards):
 
 
 def refine_settings(wildcards):
-    """What the configuration decides in a refinement, and nothing that the refinement itself decides."""
+    """Parameter: the settings of the configuration that a refinement uses, without those that it sets itself."""
     asked = REFINEMENTS[wildcards.refinement].refinement
     return settings({"method": asked.method, "k": asked.k, **vars(asked.weights)} if asked else {})
 
 
-# What the wildcards of the report's inputs stand for; see `cbir.report.sections`.
+# Values of the wildcards in the inputs of the report, see `cbir.report.sections`.
 REPORT_NAMES = {
     "split": SPLITS,
     "gallery": [GALLERY],
@@ -580,20 +580,20 @@ REPORT_NAMES = {
 
 
 def report_input(wildcards):
-    """Everything that the report shows, and the images of all splits, which the search page offers as queries."""
-    # Here, so that only the process that builds the DAG imports the sections.
+    """Input function: the files that the report shows, and the features of all splits, which the search page needs."""
+    # Imported here, so that only the process that builds the DAG imports the sections.
     from cbir.report.build import inputs
     from cbir.results import OF_LABELS, OF_PROTOCOLS
 
     missing = [] if LABELLED else list(OF_LABELS)
     missing += [file for name, files in OF_PROTOCOLS.items() if name not in ASKED["protocol"] for file in files]
     files = inputs(REPORT_NAMES, missing) + expand("features/{method}/{split}.h5", method=METHODS, split=SPLITS)
-    # What a person and the search page open, and the report does not.
+    # Files for users and the search page that the report does not show.
     files += ["configuration.json", *expand("evaluation/{method}/confusion.svg", method=METHODS if LABELLED else [])]
     return [f"results/{file}" for file in files]
 
 
-# Data of the report, like code: as inputs, their paths would rerun the rule in a moved checkout.
+# Data files of the report. They are covered by the code hash and are not inputs, so that moving the checkout reruns nothing.
 TEMPLATES = sorted(
     str(path.relative_to(BASE))
     for path in (BASE / "scripts/cbir/report").rglob("*")

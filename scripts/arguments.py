@@ -1,6 +1,6 @@
-"""Read the arguments that a person gives to Snakemake; all targets of the Makefile take the same ones.
+"""Parse the arguments of Snakemake, which all targets of the Makefile accept.
 
-As a command it prints the folder that holds the results of the run with these arguments.
+As a command it prints the folder of the results of a run with these arguments.
 """
 
 import argparse
@@ -12,20 +12,20 @@ from snakemake.cli import get_argument_parser
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Read Snakemake's arguments, those in a ``--profile`` included; a wrong one ends the process with a sentence."""
+    """Parse Snakemake's arguments, including those of a ``--profile``; an invalid one ends the process."""
     found = get_argument_parser().parse_args(arguments)
     return get_argument_parser(profiles=found.profile).parse_args(arguments) if found.profile else found
 
 
 def results(arguments: list[str]) -> Path:
-    """Return the folder of the results of a run with these arguments."""
+    """Return the folder of the results of a run with these arguments, relative to the working folder."""
     return (parse(arguments).directory or Path()) / "results"
 
 
 def make(target: str, arguments: list[str]) -> str:
-    """Return the command that makes a target of the Makefile on the run with these arguments.
+    """Return the ``make`` command of a target for the run with these arguments.
 
-    Only those are kept that say what is run and where: profiles, configuration and folder.
+    It keeps the arguments that identify the run: profiles, configuration and folder.
     """
     found = parse(arguments)
     kept = [
@@ -38,9 +38,9 @@ def make(target: str, arguments: list[str]) -> str:
 
 
 def quoted(arguments: list[str]) -> str:
-    """Return arguments as ``ARGS`` of a make command, quoted for a shell."""
+    """Return ``ARGS=...`` for a make command, quoted for a shell."""
     text = shlex.join(arguments)
-    # In double quotes most are easiest to read.
+    # Double quotes are the most readable, but do not protect these characters.
     return shlex.quote(f"ARGS={text}") if set('"$`\\!') & set(text) else f'ARGS="{text}"'
 
 

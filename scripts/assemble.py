@@ -1,4 +1,4 @@
-"""Gather the encoded rows of one split into a method's feature store."""
+"""Write the feature store of a method for one split from encoded shards."""
 
 from pathlib import Path
 from typing import Any

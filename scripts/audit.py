@@ -1,6 +1,6 @@
-"""Look the locked dependencies up in PyPI's record of known vulnerabilities, by pip-audit.
+"""Search the locked dependencies for known vulnerabilities in PyPI's database, with pip-audit.
 
-Exit status 0 when none is known, 1 when one is, 2 when the record cannot be reached.
+Exit status: 0 if none is known, 1 if one is known, 2 if the database cannot be reached.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def audit(lock: Path) -> int:
-    """Print the verdict on one lock file; return the exit status."""
+    """Print the verdict on a lock file, and return the exit status."""
     command = [sys.executable, "-m", "pip_audit", "--require-hashes", "--disable-pip", "--requirement", str(lock)]
     done = subprocess.run(
         [*command, "--progress-spinner", "off", "--format", "json"], capture_output=True, text=True, check=False
@@ -21,12 +21,12 @@ def audit(lock: Path) -> int:
 
 
 def verdict(name: str, output: str) -> tuple[int, str]:
-    """Return the exit status and the sentences for what pip-audit printed as JSON; it prints none when it fails."""
+    """Return the exit status and the verdict for the output of pip-audit, JSON or nothing if it failed."""
     try:
         packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
         packages = []
-    # pip-audit skips packages for which the record gives no answer, and reports success.
+    # pip-audit skips packages for which the database does not answer, and still reports success.
     answered = [package for package in packages if "skip_reason" not in package]
     if not packages or len(answered) < len(packages):
         return 2, (

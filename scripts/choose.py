@@ -1,4 +1,4 @@
-"""Fit a derived method with those values of its steps that are best on val."""
+"""Choose the values of a derived method's steps that are best on val, and fit the method with them."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ def work(job: Any) -> None:
         "val": [part.about["features_sha256"] for part in val],
     }
     about = transforms.about(job.wildcards.method, row, [part.about for part in gallery], chosen)
-    # What is chosen by train and val is fitted on what is searched.
+    # Values are chosen with train and val, but the method is fitted on the gallery.
     fitted = transforms.fit(choice.row, [part.features for part in gallery]) if fitted_again else choice.fitted
     transforms.save(job.output[0], fitted, about)
 

@@ -1,4 +1,4 @@
-"""Read the collection: which files are usable images, of which category, in which shard."""
+"""Read the collection: list its usable images with categories and shards, and its rejected files."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    # A source keeps its images beside its list of credits.
+    # The images of a fetched source are in a folder next to its list of credits.
     folder = job.params.folder or Path(job.input[0]).parent / "images"
     memory = Path(job.output.images).parent / "memory"
     settings = json.loads(job.params.settings)
@@ -27,7 +27,7 @@ def work(job: Any) -> None:
     if hasattr(source, "read"):
         how["rows"], folder = source.read(folder, settings["layout"] != "none"), Path(folder).parent
     found = collect(folder, memory, workers=job.threads, **how)
-    # A log: Snakemake keeps it if the job fails, and it says why.
+    # Snakemake keeps this file when the job fails, because it is a log.
     write_csv(job.log.rejected, found.rejected)
     reasons = ", ".join(count_reasons(found.rejected["reason"]))
     log.info(

@@ -1,4 +1,4 @@
-"""Compare all methods: their figures with intervals, and the F1 of each category."""
+"""Compare all methods: their metrics with confidence intervals, and the F1 of each category."""
 
 import json
 import logging
@@ -18,14 +18,15 @@ def work(job: Any) -> None:
     comparison.require_same_queries(evaluated)
     settings = json.loads(job.params.settings)
     methods = comparison.methods(evaluated, **settings)
-    # One order everywhere: the best ranking method first.
+    # All outputs list the methods in the same order, the best ranking first.
     places = {method: place for place, method in enumerate(methods["method"])}
     evaluated.sort(key=lambda item: places[item.method])
     categories = comparison.categories(evaluated)
     write_csv(job.output.methods, methods)
     write_csv(job.output.categories, categories)
     write_csv(job.output.best_worst, comparison.best_worst(evaluated))
-    plots.method_figures(methods, settings["confidence"], job.output.methods_picture)
+    cut = evaluated[0].summary.get("cut", [])
+    plots.method_figures(methods, settings["confidence"], job.output.methods_picture, cut)
     plots.method_categories(categories, job.output.categories_picture)
     log.info(
         "on these queries, lowest ANMRR: %s, highest accuracy: %s",

@@ -1,4 +1,4 @@
-"""Compare two methods: the F1 delta of each category, and which differences are real."""
+"""Compare two methods: the difference in F1 of each category, and which differences are significant."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Write the checked configuration of the run, before anything else."""
+"""Write the checked configuration of the run."""
 
 import json
 from typing import Any

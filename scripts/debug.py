@@ -1,8 +1,8 @@
-"""Run the work of one job in this process, for a debugger: `python -m pdb scripts/debug.py evaluate method=pretrained`.
+"""Run the script of a job under a debugger: `python -m pdb scripts/debug.py evaluate method=pretrained`.
 
-Takes a rule, its wildcards and Snakemake's arguments that say what is run and where (`--directory`, `--configfile`,
-`--config`). The job gets the inputs, parameters and wildcards that Snakemake would give it. Inputs must be there: run
-the workflow first. Outputs go to a temporary folder, so that the results of the run stay as they are.
+Arguments are a rule, its wildcards, and Snakemake's arguments that identify the run (`--directory`, `--configfile`,
+`--config`). The job has the same inputs, parameters and wildcards as in Snakemake. Its inputs must exist, so run the
+workflow first. Outputs go to a temporary folder, so the results of the run are not changed.
 
 From a notebook or a test::
 
@@ -34,22 +34,22 @@ ROOT = Path(__file__).resolve().parents[1]
 def mock(
     rule: str, *, arguments: Sequence[str] = (), folder: str | Path | None = None, **wildcards: str
 ) -> SimpleNamespace:
-    """Return a job as Snakemake would hand it to the rule's script, without running anything.
+    """Return the object ``snakemake`` of a job's script, without running anything.
 
-    The working folder becomes that of the run, because the paths of a job start there.
+    This changes the working folder to that of the run, because the paths of a job are relative to it.
 
     Args:
-        rule: its name.
-        arguments: Snakemake's, as on its command line.
-        folder: where the outputs go; a new temporary folder where it is not given.
-        wildcards: those that tell the job from others of its rule.
+        rule: name of the rule.
+        arguments: arguments of Snakemake, as on its command line.
+        folder: folder of the outputs; None for a new temporary folder.
+        wildcards: wildcards that identify the job among those of its rule.
 
     Returns:
-        What scripts use of a job: ``input``, ``output``, ``params``, ``wildcards``, ``threads``, ``resources``, ``log``
-        and ``rule``.
+        An object with the attributes that scripts use: ``input``, ``output``, ``params``, ``wildcards``, ``threads``,
+        ``resources``, ``log`` and ``rule``.
 
     Raises:
-        InputError: when the run that the arguments describe has no such job, or several.
+        InputError: when the run has no such job, or several.
     """
     asked = snakemake_arguments.parse(list(arguments))
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
@@ -62,7 +62,7 @@ def mock(
             workdir=asked.directory,
         )
         workflow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
-        # Snakemake's public interface plans and runs workflows, but gives no access to their jobs.
+        # Snakemake's public API plans and runs workflows, but does not give access to the jobs.
         jobs = [job for job in workflow._workflow.dag.jobs if job.rule.name == rule]
     found = [job for job in jobs if wildcards.items() <= job.wildcards_dict.items()]
     if len(found) != 1:

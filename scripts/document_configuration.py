@@ -1,6 +1,6 @@
-"""Write the table of all configuration keys in docs/configuration.md, from the schema.
+"""Write the tables of configuration keys in docs/configuration.md from the schema.
 
-Takes no arguments; run it after each change of scripts/cbir/workflow/config.schema.yaml.
+It takes no arguments. Run it after each change of scripts/cbir/workflow/config.schema.yaml or of an entry's OPTIONS.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cbir.files.registry import options, words
+from cbir.files.registry import options, path, words
 from cbir.files.tables import write_text
 from cbir.workflow.configuration import with_words
 
@@ -23,10 +23,10 @@ END = "<!-- End of what scripts/document_configuration.py writes. -->\n"
 
 
 def document(page: str, schema: dict[str, Any]) -> str:
-    """Return the page with the tables between its two marks written anew.
+    """Return the page with new tables between its two marks.
 
     Args:
-        page: its text, in which `BEGIN` and `END` stand once each.
+        page: the text of the page, which contains `BEGIN` and `END` once each.
         schema: the schema of the configuration.
     """
     before, _, rest = page.partition(BEGIN)
@@ -35,7 +35,7 @@ def document(page: str, schema: dict[str, Any]) -> str:
 
 
 def tables(schema: dict[str, Any]) -> str:
-    """Return a table a section, with a row a key: type and bounds, default, description."""
+    """Return a table for each section with a row for each key: type and bounds, default, description."""
     text = ""
     for section, part in with_words(schema)["properties"].items():
         text += f"\n### {section}\n\n{part['description']}\n\n{_HEAD}"
@@ -47,7 +47,7 @@ def tables(schema: dict[str, Any]) -> str:
 
 
 def _keys(part: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the full name of each key below a part of the schema, and its part; NAME stands for the name of a row."""
+    """Yield the full name and the schema of each key below a part of the schema; NAME is the name of a row."""
     row = part.get("additionalProperties")
     if isinstance(row, dict):
         yield from _keys(row, f"{above}.NAME")
@@ -59,10 +59,10 @@ def _keys(part: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any
 
 
 def _options(folder: str, above: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the options of each entry of a registry, as the entry itself states them."""
+    """Yield the full name and the schema of each option of each entry of a registry."""
     place = ROOT / "scripts/cbir" / folder
     for word in words(place):
-        for name, option in (options(place / f"{word.replace('-', '_')}.py") or {}).items():
+        for name, option in (options(path(place, word)) or {}).items():
             yield f"{above}: {word}: {name}", option
 
 
@@ -74,7 +74,7 @@ def _code(text: str) -> str:
 
 
 def _value(key: dict[str, Any]) -> str:
-    """Return in words which values a key admits."""
+    """Return the values that a key accepts as text."""
     if "enum" in key:
         return ", ".join(_code(json.dumps(word) if word is None else str(word)) for word in key["enum"])
     if "prefixes" in key:

@@ -1,11 +1,11 @@
-"""Run the workflow on one machine at one commit and write its figures into the tables of README.md and docs/.
+"""Run the workflow and write its metrics into the tables of README.md and docs/.
 
     python scripts/document_figures.py --directory DIR [--animals FOLDER]
 
-The runs stay in DIR: ``sample`` is that of `make run`; ``animals`` is configs/cpu.yaml on FOLDER, one sub-folder a
-category. What they give is written between two marks in the documents, ``<!-- figures: RUN KIND -->`` and
-``<!-- end of figures -->``, with `KINDS` as the kinds. Tables of a run that is not asked for stay as they are, and the
-names of their machine and commit beside them.
+The runs are kept in DIR: ``sample`` is the run of `make run`; ``animals`` is configs/cpu.yaml on FOLDER, which has a
+sub-folder for each category. Results are written between two marks in the documents, ``<!-- figures: RUN KIND -->`` and
+``<!-- end of figures -->``; `KINDS` lists the kinds. They include the machine and the commit. Tables of a run that is
+not selected are not changed.
 """
 
 import argparse
@@ -26,19 +26,19 @@ from cbir.files.tables import read_csv, write_text
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUNS = {"sample": [], "animals": ["--configfile", "configs/cpu.yaml"]}
-"""What Snakemake is given for each run, beside the folder of the animals."""
+"""Arguments of Snakemake for each run, without the folder of the animals."""
 BLOCK = re.compile(r"(<!-- figures: (\S+) (\S+) -->\n).*?(<!-- end of figures -->\n)", re.S)
 
 
 def rewrite(text: str, blocks: Mapping[tuple[str, str], Callable[[], str]]) -> str:
-    """Return a document with its blocks written anew.
+    """Return a document with new blocks.
 
     Args:
         text: the document.
-        blocks: what makes the text of a block, by run and kind; a block of another run stays as it is.
+        blocks: a function that returns the text of a block, by run and kind. Blocks of other runs are kept.
 
     Raises:
-        ValueError: when a block of one of the runs is of a kind that there is not.
+        ValueError: when the document has a block of an unknown kind.
     """
 
     def block(found: re.Match[str]) -> str:
@@ -53,13 +53,13 @@ def rewrite(text: str, blocks: Mapping[tuple[str, str], Callable[[], str]]) -> s
 
 
 def table(rows: list[list[str]]) -> str:
-    """Return rows, the first the heads, as a table."""
+    """Return rows, of which the first is the header, as a Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "| --- " * len(rows[0]) + "|", *lines[1:]])
 
 
 def methods(results: Path) -> str:
-    """The compared figures of each method, with the interval for new images and, below, that for new categories."""
+    """Return a table of the metrics of each method, with their intervals for new images and for new categories."""
     found = _numbers(results / "comparison/methods.csv", ["method"])
     metrics = compared_metrics()
     rows = [["method", *(metric.NAME for metric in metrics.values())]]
@@ -75,13 +75,13 @@ def methods(results: Path) -> str:
 
 
 def findings(results: Path) -> str:
-    """What the comparison says of each pair."""
+    """Return the finding of each comparison of two methods, as a list."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((results / "comparison").glob("*.json"))]
     return "\n".join(f"- `{pair['a']}` and `{pair['b']}`. {pair['words']}" for pair in found)
 
 
 def unseen(results: Path) -> str:
-    """ANMRR over images that no network was trained on, and over as many train images."""
+    """Return a table of the ANMRR over images that no network was trained on, and over as many train images."""
     rows = [["method", "images in the gallery", "ANMRR, not trained on", "ANMRR, train images"]]
     for path in sorted((results / "evaluation").glob("*/summary.json")):
         found = json.loads(path.read_text(encoding="utf-8"))["unseen_gallery"]
@@ -91,7 +91,7 @@ def unseen(results: Path) -> str:
 
 
 def lowest(results: Path) -> str:
-    """The category with the lowest F1 of each method, and how often it is the lowest when queries are drawn again."""
+    """Return a table of the category with the lowest F1 of each method, on the queries and in bootstrap samples."""
     rows = [["method", "lowest F1 on these queries", "lowest F1 in bootstrap samples of the queries"]]
     for path in sorted((results / "evaluation").glob("*/worst.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def lowest(results: Path) -> str:
 
 
 def feedback(results: Path) -> str:
-    """What the simulated user's judgements gain over the sample of all queries, with every strategy."""
+    """Return a table of the gain by the judgements of the simulated user on the sample of queries, by strategy."""
     rows = []
     for path in sorted((results / "feedback/simulated").glob("*/gain.csv")):
         gain = _numbers(path, ["strategy", "scope", "category"])
@@ -127,10 +127,10 @@ def _beside_plain(rounds: pd.DataFrame, figure: str, number: int) -> str:
 
 
 def measured(results: Path) -> str:
-    """What was run, and on which machine at which commit."""
+    """Return a sentence about the sizes of the run, the machine and the commit."""
     sizes = {name: len(read_csv(results / f"splits/{name}.csv", ["category"])) for name in ("train", "test")}
     count = read_csv(results / "collection/images.csv", ["category"])["category"].agg(["size", "nunique"])
-    # "-dirty" behind it says that there were changes.
+    # The suffix "-dirty" marks uncommitted changes.
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     cores = len(os.sched_getaffinity(0))

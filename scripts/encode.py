@@ -19,7 +19,7 @@ def work(job: Any) -> None:
     runtime = Runtime.parse(job.wildcards.runtime)
 
     def make_embed() -> Embed:
-        # Imported here, so that a shard with nothing new loads no network.
+        # Imported here, because it takes seconds and is not needed if all images are already encoded.
         with loading.quickly():
             from cbir.encoders import devices, inference, networks
 

@@ -1,4 +1,4 @@
-"""Build an encoder that needs no training."""
+"""Build an encoder that is not trained."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    # Here, so that what TensorFlow says as it loads goes to the log file.
+    # Imported here, so that the messages of TensorFlow's import go to the log file.
     with loading.quickly():
         from cbir.encoders import networks
 

@@ -1,4 +1,4 @@
-"""Evaluate a method: its figures and tables."""
+"""Evaluate a method: its metrics and tables."""
 
 import json
 import logging
@@ -24,7 +24,9 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     settings = json.loads(job.params.settings)
     names = read_categories(job.input.categories)
-    gallery = store.read(job.input.gallery, job.wildcards.method)
+    # What is too large to be ranked as a whole stays in its file.
+    gallery = store.read_large(job.input.gallery, job.wildcards.method, settings["exact_rows"])
+    large = len(gallery.features) > settings["exact_rows"]
     asks_itself = job.input.asking == job.input.gallery
     queries = gallery if asks_itself else store.read(job.input.asking, job.wildcards.method)
     relevant = Relevant(names)
@@ -33,13 +35,16 @@ def work(job: Any) -> None:
         gallery,
         queries,
         names,
-        index.read(job.input.about, gallery) if getattr(job.input, "about", None) else None,
+        # An approximate index ranks nothing of a gallery that is ranked as a whole.
+        index.read(job.input.about, gallery) if large or not job.params.approximate else None,
         k=settings["k"],
         neighbours=settings["neighbours"],
         worst_images=settings["worst"]["images"],
         worst_retrieved=settings["worst"]["retrieved"],
         seed=settings["seed"],
         block_bytes=settings["block_mb"] * 10**6,
+        exact_rows=settings["exact_rows"],
+        recall=job.params.recall,
         **judged,
     )
     write_json(job.output.summary, found.summary)
@@ -60,13 +65,13 @@ def work(job: Any) -> None:
 def _judged(
     job: Any, settings: dict[str, Any], gallery: FeatureStore, queries: FeatureStore, relevant: Relevant
 ) -> dict[str, Any]:
-    """Return what the protocol decides: what is right, what is passed over, and what is measured beside."""
+    """Return the arguments of `evaluate` that depend on the protocol: judgements of images, folds, or val images."""
     if job.input.get("relevance"):
         table = read_csv(job.input.relevance, RELEVANCE_COLUMNS)
         setups = {
             name: judgements.by_list(table, queries.image_id, gallery.image_id, name) for name in judgements.SETUPS
         }
-        # The setups of a list that has no grades are the same.
+        # Without grades all setups are equal.
         graded = table["grade"].isin(["easy", "hard"]).any()
         return {"judgements": setups[settings["setup"]], "setups": setups if graded else None}
     if job.input.get("manifest"):

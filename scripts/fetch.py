@@ -1,4 +1,4 @@
-"""Obtain a source's images as a folder with one sub-folder a category, and their credits as CSV."""
+"""Fetch the images of a source into a folder with a sub-folder for each category, and their credits as CSV."""
 
 import json
 from pathlib import Path

@@ -9,7 +9,7 @@ from cbir.workflow.job import run
 
 
 def work(job: Any) -> None:
-    gallery = store.read(job.input.features, job.wildcards.method)
+    gallery = store.read_large(job.input.features, job.wildcards.method)
     index.build(gallery, job.output.about, job.params.kind, **json.loads(job.params.options))
 
 

@@ -1,4 +1,4 @@
-"""Group near-duplicates: copies of one picture."""
+"""Find groups of near-duplicates, which are copies of one picture."""
 
 import logging
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""After a run: say what came out of it, and open its report in the browser where there is one.
+"""Print the summary of a run, and open its report in a browser.
 
-Takes the arguments that Snakemake was given. A dry run, or one of single targets, makes no report.
+The arguments are those of Snakemake. After a dry run, or a run of single targets, there is no report.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 import webbrowser
 
 import arguments
-from cbir.evaluation import measure
+from cbir.evaluation import cut
 from cbir.report import summary
 from cbir.results import REPORT
 
@@ -18,8 +18,8 @@ def main(given: list[str]) -> None:
     if asked.dryrun or asked.targets:
         return
     results = arguments.results(given)
-    print(summary.outcome(results, arguments.make("serve", given), measure.as_text))
-    # Without a display a text browser would take over the terminal.
+    print(summary.outcome(results, arguments.make("serve", given), cut.as_text))
+    # Without a display `webbrowser` may start a text browser, which blocks the terminal.
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open((results / REPORT).resolve().as_uri())
 

@@ -1,4 +1,4 @@
-"""List a query image from outside the collection in a manifest like those of the splits."""
+"""Write the manifest of a query image from outside the collection, in the format of a split."""
 
 import hashlib
 from typing import Any
@@ -19,7 +19,7 @@ def work(job: Any) -> None:
         images.inspect(data)
     except images.ImageError as error:
         raise InputError(f"The query image {path} cannot be used: {error}; replace it.") from None
-    # No category is known: label -1.
+    # The label -1 means that the category is unknown.
     row = {"image_id": path, "path": path, "category": "", "label": -1, "sha256": hashlib.sha256(data).hexdigest()}
     write_csv(job.output[0], pd.DataFrame([row], columns=SPLIT_COLUMNS))
 

@@ -1,4 +1,4 @@
-"""Draw the confusion matrix and the categories of an evaluation, and how sure a result is."""
+"""Draw the confusion matrix, the metrics of the categories and the calibration curve of an evaluation."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def work(job: Any) -> None:
     plots.confusion(read_csv(job.input.confusion, ["category"]), job.output.confusion, f"Confusion matrix of {method}")
     figures = ["precision", "recall", "f1"]
     categories = read_csv(job.input.categories, ["category", *figures])
-    # A figure that is not defined is an empty cell.
+    # Undefined values are empty cells.
     categories[figures] = categories[figures].apply(pd.to_numeric, errors="coerce")
     plots.categories(categories, job.output.categories, f"Categories with {method}")
     if path := job.input.get("calibration"):

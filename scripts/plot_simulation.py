@@ -1,4 +1,4 @@
-"""Draw what a simulated user's judgements gain, and the rounds of the example."""
+"""Draw the gain by the judgements of a simulated user, and the rounds of an example."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from cbir.workflow.job import run
 def work(job: Any) -> None:
     record = read_json(job.input.example)
     gain = read_csv(job.input.gain, GAIN_COLUMNS)
-    # A figure that is not defined is an empty cell.
+    # Undefined values are empty cells.
     figures = gain.columns.drop(["strategy", "scope", "category"])
     gain[figures] = gain[figures].apply(pd.to_numeric, errors="coerce")
     asked = record["refinement"]

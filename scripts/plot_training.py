@@ -1,4 +1,4 @@
-"""Draw the history of a training."""
+"""Draw the training curve of an encoder."""
 
 from typing import Any
 

@@ -21,8 +21,8 @@ def work(job: Any) -> None:
     method = job.wildcards.method
     images = read_csv(job.input.images, IMAGE_COLUMNS).set_index("image_id")
     categories = list(category_labels(images["category"]))
-    stores = [store.read(path, method) for path in job.input.stores]
     quality = job.input.get("quality")
+    stores = [store.read(path, method, mapped=quality is not None) for path in job.input.stores]
     gallery = store.read(job.input.gallery, method, mapped=quality is not None)
     if job.params.image:
         image = job.params.image
@@ -71,7 +71,7 @@ def work(job: Any) -> None:
 
 
 def _lines(item: dict[str, Any]) -> list[str]:
-    """Return what stands below a result: category, name, distance, and how likely it is right where that is known."""
+    """Return the lines below the picture of a result: category, file name, distance and, if known, probability."""
     probability = calibration.shown(item["probability"])
     measured = f"distance {item['distance']:.3f}" + (f" · {probability}" if probability else "")
     lines = (item["category"], PurePosixPath(item["image_id"]).name, measured)

@@ -1,4 +1,4 @@
-"""Refine one query by the judgements of its file."""
+"""Refine a query with the judgements of a refinement file."""
 
 import json
 from typing import Any

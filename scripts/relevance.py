@@ -1,4 +1,4 @@
-"""Write what a person's file says is relevant to which query as one table."""
+"""Convert a user's list of relevant images into one table."""
 
 import json
 from typing import Any

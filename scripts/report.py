@@ -16,7 +16,7 @@ log = logging.getLogger("cbir")
 def work(job: Any) -> None:
     config, names, asked = (json.loads(job.params[name]) for name in ("config", "names", "asked"))
     folder = Path(job.output.report).parent
-    # This is the last job, so no other one needs these files; the table of timings below must not list them.
+    # This is the last job, so no other job needs these files. They are removed first, so that the report omits them.
     endings = {"json", *(kind.SUFFIX.removeprefix(".") for kind in INDEXES.values())}
     for name in leftovers.remove(folder, asked, endings):
         log.info("removed %s, which the configuration no longer asks for", name)

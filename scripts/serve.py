@@ -1,4 +1,4 @@
-"""Serve the search page on the results of a run: `cbir serve` that also takes the arguments of the run."""
+"""Serve the search page for the results of a run: `cbir serve` with the arguments of the run."""
 
 import argparse
 import sys

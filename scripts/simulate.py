@@ -1,4 +1,4 @@
-"""Let a simulated user judge results by their category, and measure what each round gains."""
+"""Simulate a user who judges results by their category, and measure the gain of each round."""
 
 import json
 import logging
@@ -26,20 +26,20 @@ def work(job: Any) -> None:
     names = read_categories(job.input.categories)
     searched, test = store.read(job.input.gallery, method), store.read(job.input.asking, method)
     gallery = records.gallery(searched, names)
-    # An image that asks is no result of itself.
+    # If queries are in the gallery, a query is not a result of itself.
     own = int(job.input.gallery == job.input.asking)
     categories = np.array([names[label] for label in test.label])
-    # Best F1 first.
+    # Sorted by F1, the best first.
     evaluated = list(read_csv(job.input.evaluated, ["category", "f1"])["category"])
     worst = evaluated[: -settings["worst_categories"] - 1 : -1]
-    # Of a query with several categories, the one that it counts as.
+    # A query with several categories counts for one of them.
     counted = read_csv(job.input.queries, ["image_id", "category"]).set_index("image_id")["category"]
     counted_as = counted.loc[[str(name) for name in test.image_id]].to_numpy(str)
     scopes = {("category", category): counted_as == category for category in worst}
     scopes["worst", ""] = np.isin(counted_as, worst)
     scopes["sample", ""] = choose(list(test.sha256), settings["queries"], settings["seed"])
     asked = np.flatnonzero(np.logical_or.reduce(list(scopes.values())))
-    # As everywhere, a smaller gallery gives all its images.
+    # A smaller gallery gives all its images.
     k = min(settings["k"], len(searched.features) - own)
     gtm = max(np.count_nonzero(gallery.of_category(category)) for category in {*map(str, categories)}) - own
     gains = {}

@@ -1,4 +1,4 @@
-"""Split the collection into train, validation and test images."""
+"""Split the collection into train, val and test images."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ def work(job: Any) -> None:
     groups = read_csv(job.input.groups, GROUP_COLUMNS)
     together = settings["near_duplicates"]["together"]
     believed = groups[groups["doubted"] == 0]
-    # Each category is divided; an image with several is divided with the rarest of them.
+    # An image with several categories is split with the rarest of them.
     tables = PROTOCOLS.get_entry(settings["protocol"]).split(
         images.assign(category=rarest(images["category"])),
         settings,

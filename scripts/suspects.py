@@ -1,4 +1,4 @@
-"""List images that are likely mislabelled."""
+"""List images whose labels are doubtful."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,8 @@ import numpy as np
 
 from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS
 from cbir.encoders.runtimes import Runtime, fingerprint
-from cbir.evaluation.suspects import suspects
+from cbir.evaluation.suspects import scaled, suspects
+from cbir.features.blocks import space
 from cbir.features.shards import read_rows
 from cbir.files.tables import read_csv, read_json, write_csv
 from cbir.workflow.job import run
@@ -22,7 +23,16 @@ def work(job: Any) -> None:
     groups = groups[groups["doubted"] == 0]
     made = fingerprint(read_json(job.input.about)["fingerprint"], Runtime.parse(job.params.runtime))
     rows = read_rows([Path(shard) for shard in job.input.shards], list(images["sha256"]), made)
-    found = suspects(images, np.concatenate(list(rows)), dict(zip(groups["sha256"], groups["group"], strict=True)))
+    unit, start = None, 0
+    for block in rows:
+        if unit is None:
+            unit = space(len(images), block.shape[1], np.float32)
+        unit[start : start + len(block)] = scaled(block)
+        start += len(block)
+    assert unit is not None
+    found = suspects(images, unit, dict(zip(groups["sha256"], groups["group"], strict=True)), most=job.params.most)
+    if len(images) > job.params.most:
+        log.info("each image was compared with %d pictures at most (evaluation.exact_rows)", job.params.most)
     log.info("%d of %d images have no neighbour of their own category", len(found), len(images))
     write_csv(job.output[0], found)
 

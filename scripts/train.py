@@ -18,7 +18,7 @@ from cbir.workflow.job import run
 log = logging.getLogger("cbir")
 
 
-# The code that finished the training whose checkpoint lies there.
+# The code hash of a finished training, in the folder of its checkpoint.
 FINISHED = "checkpoint.code"
 
 
@@ -33,7 +33,7 @@ def _work(job: Any) -> None:
         "%s is trained on %d images and validated on %d; TensorFlow is loaded first",
         *(job.wildcards.encoder, len(train_split), len(val_split)),
     )
-    # Here, because it takes seconds.
+    # Imported here, because it takes seconds.
     with loading.quickly():
         from cbir.encoders import networks
     from cbir.training.settings import TrainingSettings
@@ -57,12 +57,12 @@ def _work(job: Any) -> None:
         architecture=architecture,
         options=options,
     )
-    # The checkpoint stays, because Snakemake may be killed before it notes that this job ended, and then run it again.
+    # The checkpoint is kept: if Snakemake is killed before it records the end of this job, it runs the job again.
     write_text(folder / FINISHED, job.params.code)
 
 
 def _forget_what_other_code_finished(checkpoint: Path, code: str) -> None:
-    """Remove the checkpoint of a training that other code finished; an unfinished one is resumed whatever the code."""
+    """Remove the checkpoint of a training that other code finished; an unfinished training is always resumed."""
     finished = checkpoint.with_name(FINISHED)
     if finished.is_file() and finished.read_text(encoding="utf-8") != code:
         checkpoint.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Obtain published weights of an architecture, once for all encoders."""
+"""Fetch the published weights of an architecture, once for all encoders."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
-    # Here, so that what TensorFlow says as it loads goes to the log file.
+    # Imported here, so that the messages of TensorFlow's import go to the log file.
     with loading.quickly():
         from cbir.encoders import weights
 

@@ -42,7 +42,7 @@ class StoppedError(Exception):
 
 
 def asked_for(function: str) -> dict[str, Any]:
-    """Return what Keras asks its `get_file` for when a network is to have ImageNet weights."""
+    """Return the download that Keras requests by `get_file` for a network with ImageNet weights."""
     from keras.src.utils import file_utils
 
     got: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def theirs(row: dict[str, str], size: tuple[int, int]) -> Any:
 
 
 def check(word: str, row: dict[str, str], collection: pd.DataFrame, folder: Path) -> dict[str, Any]:
-    """Raise AssertionError where something is wrong; return the printed row."""
+    """Raise AssertionError if a check fails; return the row to print."""
     start = time.monotonic()
     entry = REGISTRY[word]
     model, source = networks.build(word, "random", 0)
@@ -78,7 +78,7 @@ def check(word: str, row: dict[str, str], collection: pd.DataFrame, folder: Path
     assert {name: row[name] for name in ("file", "url", "hash")} == asked_for(row["function"])
     own = theirs(row, entry.SIZE)
     values = model.get_weights()
-    # Keras's EfficientNet normalises by weights, which are ImageNet's in its file.
+    # Keras's EfficientNet normalises by weights, whose ImageNet values are in its file.
     scaled = row["pixels"] == "torch-instead"
     assert [value.shape for value in own.get_weights()[3 * scaled :]] == [value.shape for value in values]
     module = sys.modules[getattr(keras.applications, row["function"]).__module__]
@@ -141,7 +141,7 @@ def dozen(folder: Path) -> pd.DataFrame:
 def main() -> None:
     """Check all, or those named."""
     logging.basicConfig(level=logging.WARNING)
-    # The network's own report of what it cannot convert.
+    # The network's warnings about what it cannot convert.
     logging.getLogger("cbir").setLevel(logging.INFO)
     rows = {row["word"]: row for row in table(applications.__file__)}
     failed = []

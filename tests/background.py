@@ -1,4 +1,4 @@
-"""Processes that run beside a test and hold what they have taken until their standard input closes."""
+"""Processes that run beside a test and keep their locks until their standard input closes."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ _SCRIPTS = str(Path(cbir.__file__).parents[1])
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Run Python code with the library at hand."""
+    """Run Python code that can import the library."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": _SCRIPTS},

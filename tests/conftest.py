@@ -1,4 +1,4 @@
-"""What several tests share: small collections of pictures with known content."""
+"""Shared fixtures: small collections of pictures with known content."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def picture(category: int, number: int) -> Image.Image:
-    """A noisy picture whose colour tells its category; every (category, number) has other pixels."""
+    """A noisy picture whose colour depends on its category; every (category, number) has different pixels."""
     random = np.random.default_rng([category, number])
     base = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220], [220, 220, 60]][category % 4])
     noise = random.integers(-40, 40, (SIDE, SIDE, 3))

@@ -1,4 +1,4 @@
-"""A copy of the project with one more entry in a registry, to see that a new file is all that it takes."""
+"""A copy of the project with one more entry in a registry, to test that a new file suffices."""
 
 import os
 import subprocess

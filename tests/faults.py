@@ -133,9 +133,9 @@ def _watched(place: Workplace, *arguments: str, **environment: str) -> Run:
     return place.run(*arguments, PYTHONPATH=str(SABOTAGE), SABOTAGE_FOLDER=str(place.folder), **environment)
 
 
-# What tells times, and what is remembered of the files as they lie on this disk.
+# Files with times, and caches of the modification times of files on this disk.
 def compare(place: Workplace, expected: dict[str, str | bytes]) -> list[str]:
-    """Name the files that are not as they should be, missing or left over."""
+    """Name the files that differ, are missing or are superfluous."""
     found = contents(place.folder / "results")
     return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
 

@@ -252,7 +252,7 @@ class Server:
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            # TensorFlow speaks when it is imported.
+            # TensorFlow logs when it is imported.
             stderr=subprocess.DEVNULL,
             env=os.environ | self._environment,
         )

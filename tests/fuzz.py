@@ -198,7 +198,7 @@ def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
 
 
 def _agree(path: Path) -> None:
-    """Let the file beside an index or a network describe it as it is now, as whoever hands in both would."""
+    """Rewrite the file beside an index or a network so that it fits, as an attacker would who makes both."""
     side = path.with_suffix(".json")
     if not side.is_file():
         return
@@ -269,7 +269,7 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
-    # What would take all memory is stopped in time to be told.
+    # The limit stops a process in time, before it takes all memory.
     most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 4 * MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     # The peak begins again at what is held now, of which all is the parent's.
@@ -393,7 +393,7 @@ def main(cases: int, first: int = 0, finished: Path | None = None) -> None:
             place = faults.prepare(Path(folder) / "place")
             faults.unbroken(place)
         jobs = jobs_of(place)
-        # Interrupted, it prints what it came to.
+        # If it is interrupted, it prints the cases so far.
         with contextlib.suppress(KeyboardInterrupt):
             for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
                 counts.setdefault(what, Counter())[found if found in (READ, TOLD) else "failed"] += 1

@@ -1,4 +1,4 @@
-"""What may be in the place of a file that is written to."""
+"""Things that are not regular files, in the place of a file that is to be written."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ KINDS = ("link", "dangling link", "pipe", "folder")
 
 
 class Odd:
-    """No regular file at a path.
+    """Make something that is not a regular file at a path.
 
     Args:
         path: where.

@@ -1,4 +1,4 @@
-"""Random rankings to hold metrics to: ties in distance, categories of one image or none, galleries of one image."""
+"""Random rankings to test metrics: ties in distance, categories of one image or none, galleries of one image."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -196,7 +196,7 @@ class Run:
         return f"{self.categories[label]}/{number}.png"
 
     def methods(self, **anmrr: float) -> None:
-        """Give the run these methods instead of ``plain``."""
+        """Replace ``plain`` by these methods."""
         self.names["method"], self.config["methods"] = [], {}
         for name, value in anmrr.items():
             self.method(name, anmrr=value)
@@ -354,7 +354,7 @@ class Run:
         self.json("feedback/simulated/plain/example.json", self.rounds())
 
     def forget_labels(self) -> None:
-        """Make it a run over images without categories, which evaluated nothing."""
+        """Turn it into a run over images without categories, which has no evaluation."""
         self.images = self.images.assign(category="", label=-1)
         self.csv("collection/images.csv", self.images)
         self.csv("splits/train.csv", self.images)

@@ -1,4 +1,4 @@
-"""Pictures with the structure of photographs, drawings of one layout, and copies of them, for near-duplicates."""
+"""Pictures with the structure of photographs, drawings of one layout, and copies of both, to test near-duplicates."""
 
 import io
 from collections.abc import Callable

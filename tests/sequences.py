@@ -79,7 +79,7 @@ _FIRST, _FEWEST = 6, 5
 
 
 def _picture(number: int) -> Image.Image:
-    """A picture whose colours hardly tell anything, so that figures are no round numbers; another for each number."""
+    """A picture whose colours hardly depend on the category, so that metrics are not round numbers."""
     pixels = np.random.default_rng(number).integers(0, 255, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(pixels).resize((40, 40))
 
@@ -110,7 +110,7 @@ class Folder:
         (self.path / "my.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
 
     def write(self, path: Path) -> None:
-        """Write a picture that was never there before, sometimes with an old date, as a copied file has."""
+        """Write a new picture, sometimes with an old date, as a copied file has."""
         self.count += 1
         path.parent.mkdir(parents=True, exist_ok=True)
         _picture(self.count).save(path)
@@ -118,7 +118,7 @@ class Folder:
             os.utime(path, (1_000_000_000 + self.count,) * 2)
 
     def images(self) -> list[Path]:
-        """The images of the collection that no query or refinement names, and that their category can spare."""
+        """The images that no query or refinement names, and without which their category is large enough."""
         named = {json.loads(path.read_text())["query"] for path in (self.path / "feedback").glob("*.json")}
         named |= set(self.config["queries"]["images"])
         found = []
@@ -322,7 +322,7 @@ def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | byt
         return run(checkout, fresh), contents(fresh / "results")
 
 
-# What tells times, and what is remembered of the files as they lie on this disk.
+# Files with times, and caches of the modification times of files on this disk.
 @dataclass
 class Outcome:
     """What a sequence showed.
@@ -393,7 +393,7 @@ def _change(folder: Folder) -> str:
 
 
 def _compare(checkout: Path, folder: Path) -> list[str]:
-    """Run, and say what is wrong."""
+    """Run, and return the problems."""
     once = run(checkout, folder)
     if once.status:
         return [f"the run ended with {once.status}\n{once.output}"]

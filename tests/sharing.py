@@ -1,4 +1,4 @@
-"""What is made once for all test processes: pytest-xdist runs several, and a session's fixture is one of each."""
+"""Folders that are made once for all test processes: with pytest-xdist, each process has its own session fixtures."""
 
 import fcntl
 import os

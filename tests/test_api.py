@@ -42,7 +42,7 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-# What `embed` gives for the photo.
+# The value of `embed` for the photo.
 PHOTO = np.array([200, 30, 90, 170, 1], np.float32)
 
 
@@ -81,11 +81,11 @@ def test_a_derived_method_takes_the_features_of_its_parts(results: Results, phot
     np.testing.assert_allclose(found["distance"], distances[:2], rtol=1e-5)
 
 
-def test_an_image_of_the_gallery_is_no_result_of_itself(results: Results) -> None:
+def test_an_image_of_the_gallery_is_not_its_own_result(results: Results) -> None:
     found = results.search("sea/2.png", "tiny", k=17)
     assert len(found) == 17
     assert "sea/2.png" not in set(found["image_id"])
-    # A smaller gallery gives all that it has.
+    # Of a smaller gallery all images are returned.
     assert len(results.search("sea/2.png", "tiny", k=100)) == 17
 
 
@@ -115,7 +115,7 @@ def test_an_image_of_the_gallery_is_not_compared_with_itself(results: Results, f
     assert cbir.open(folder).novelty("sea/2.png", "tiny").score == pytest.approx(sum(distances[1:4]) / 3, rel=1e-12)
 
 
-def test_a_damaged_calibration_is_told(folder: Path) -> None:
+def test_a_damaged_calibration_is_reported(folder: Path) -> None:
     learn(folder, "tiny", 1)
     path = folder / "evaluation/tiny/calibration.json"
     write_json(path, {"probability": 1})
@@ -196,7 +196,7 @@ def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pyte
         ("results", "tiny", 5, "cannot be used: not a regular file"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_are_reported_in_one_sentence(
     results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, told: str
 ) -> None:
     monkeypatch.chdir(folder.parent)

@@ -14,7 +14,7 @@ SAMPLE = ["--configfile", "configs/cpu.yaml", "--config", "collection={path: /da
 
 
 @pytest.mark.parametrize("folder", [["--directory", "../birds"], ["-d", "../birds"], ["--directory=../birds"]])
-def test_the_results_lie_in_the_folder_of_the_run(folder: list[str]) -> None:
+def test_the_results_are_in_the_folder_of_the_run(folder: list[str]) -> None:
     assert arguments.results([*folder, *SAMPLE, "--cores", "2"]) == Path("../birds/results")
     assert arguments.results(SAMPLE) == Path("results")
 
@@ -66,7 +66,7 @@ ARGS = "ARGS=--config collection='{path: /a$b}' --directory '../two words'"
 WORDS = "<--config>\n<collection={path: /a$b}>\n<--directory>\n<../two words>\n"
 
 
-def test_each_target_hands_the_same_arguments_on(checkout: Path) -> None:
+def test_each_target_passes_on_the_same_arguments(checkout: Path) -> None:
     assert make(checkout, "run", ARGS) == (
         f"<snakemake>\n<--cores>\n<all>\n{WORDS}<python>\n<scripts/open_report.py>\n{WORDS}"
     )
@@ -79,6 +79,6 @@ def test_each_target_hands_the_same_arguments_on(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x$(shell touch made)", "it's; touch made", "`touch made`", "a $HOME b"])
-def test_a_file_to_inspect_is_a_name_and_nothing_more(checkout: Path, name: str) -> None:
+def test_the_file_to_inspect_is_passed_as_a_plain_name(checkout: Path, name: str) -> None:
     assert make(checkout, "inspect", f"FILE={name}") == f"<python>\n<-m>\n<cbir.artifacts>\n<{name}>\n"
     assert not (checkout / "made").exists()

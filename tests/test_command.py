@@ -98,7 +98,7 @@ def test_what_tensorflow_says_is_not_shown(
         (["serve", "--port", "70000"], "cbir serve: The search page cannot listen on 127.0.0.1, port 70000"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_are_reported_in_one_sentence(
     results: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1

@@ -1,4 +1,4 @@
-"""What is installed for a rule is what its script can import, in the versions of pyproject.toml."""
+"""A rule's environment has exactly the packages that its script can import, in the versions of pyproject.toml."""
 
 import ast
 import importlib.metadata
@@ -132,7 +132,7 @@ def test_a_conda_environment_has_the_versions_of_the_project(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_conda_environment_names_what_its_rules_can_import(name: str) -> None:
-    """And nothing else."""
+    """The environment must contain nothing else."""
     scripts = {
         script
         for path in (REPOSITORY / "rules").glob("*.smk")

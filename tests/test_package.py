@@ -1,4 +1,4 @@
-"""The package that `pip install .` installs: it holds the library and its data, nothing else, and works elsewhere."""
+"""The package that `pip install .` installs: it has the library and its data, nothing else, and works elsewhere."""
 
 import re
 import shutil

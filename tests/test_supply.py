@@ -1,4 +1,4 @@
-"""What comes from elsewhere: locked, checked by checksum, and never loaded in a way that would run code in it."""
+"""Files from outside: locked, checked by checksum, and never loaded in a way that could run code in them."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ from workplace import REPOSITORY
 
 SCRIPTS = sorted((REPOSITORY / "scripts").rglob("*.py"))
 
-# Loaders that run what a file says, however they are called.
+# Functions that run code in a file, by any name under which they can be called.
 FORBIDDEN = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "cPickle.load", "dill.load", "cloudpickle.load", "joblib.load",
     "torch.load", "pandas.read_pickle", "pd.read_pickle", "shelve.open", "marshal.load", "marshal.loads",
@@ -131,8 +131,8 @@ def test_every_picture_of_the_sample_has_a_checksum() -> None:
 @pytest.mark.parametrize(
     "name", ["x$(shell touch y)", "x`touch y`", "$(touch y)", "a' b; touch y #", '"; touch y', "${shell touch y}"]
 )
-def test_a_name_that_make_inspect_is_given_runs_nothing(tmp_path: Path, name: str) -> None:
-    # In Python's place stands what prints its last argument.
+def test_a_file_name_given_to_make_inspect_runs_no_command(tmp_path: Path, name: str) -> None:
+    # Python is replaced by a program that prints its last argument.
     (tmp_path / "python").write_text("#!/bin/sh\nprintf '<%s>' \"$3\"\n")
     (tmp_path / "python").chmod(0o700)
     made = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/run.stamp", f"BIN={tmp_path}", "inspect"]

@@ -35,7 +35,7 @@ CONFIG = {
 
 @dataclass
 class Run:
-    """What a run of the workflow did."""
+    """The outcome of a run of the workflow."""
 
     status: int
     output: str
@@ -82,7 +82,7 @@ class Workplace:
         return Run(process.returncode, output)
 
     def run_anew(self, *arguments: str) -> Run:
-        """Run as a person does, with a new interpreter for the run and for each job."""
+        """Run as a user does, with a new interpreter for the run and for each job."""
         return _run(self.command(*arguments), self.checkout)
 
     def copy(self, root: Path) -> "Workplace":
@@ -149,7 +149,7 @@ _TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
 
 
 def contents(results: Path) -> dict[str, str | bytes]:
-    """Every file below results/, without the times that it tells."""
+    """Every file below results/, with times removed from its content."""
     found: dict[str, str | bytes] = {}
     for path in sorted(results.rglob("*")):
         name = str(path.relative_to(results))

@@ -1,6 +1,6 @@
-"""Content-based image retrieval: the library behind the workflow. It imports no Snakemake.
+"""Content-based image retrieval: the library of the workflow, which does not import Snakemake.
 
-`cbir.open` gives the results of a run to a notebook or a script; the command `cbir` searches and serves them.
+`cbir.open` reads the results of a run in a notebook or a script; the command `cbir` searches and serves them.
 """
 
 import os
@@ -12,13 +12,13 @@ def open(results: str | os.PathLike[str] = "results") -> Any:
     """Open the results of a run.
 
     Args:
-        results: their folder.
+        results: the folder of the results.
 
     Returns:
         A `cbir.api.Results`.
 
     Raises:
-        InputError: when there is no such folder, or no method's features are in it.
+        InputError: when the folder does not exist, or contains no features of a method.
     """
-    # By name, so that neither the code hash nor the environment of a rule covers what only notebooks use.
+    # Imported dynamically to keep `cbir.api` out of the code hash and the environment of rules.
     return pkgutil.resolve_name("cbir.api:Results")(results)

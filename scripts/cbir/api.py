@@ -1,4 +1,4 @@
-"""A run's results as arrays and frames, for notebooks and scripts: what `cbir.open` returns."""
+"""The results of a run as arrays and data frames, for notebooks and scripts; `cbir.open` returns `Results`."""
 
 import hashlib
 import logging
@@ -26,20 +26,20 @@ from cbir.files.errors import InputError
 from cbir.retrieval import exact
 from cbir.retrieval.export import export
 from cbir.retrieval.index import Index
-from cbir.retrieval.outside import OutsideEncoder, encode_files
+from cbir.retrieval.outside import OutsideEncoder, by_angle, encode_files
 from cbir.retrieval.searching import searched
 
 log = logging.getLogger("cbir")
 
-# Test images first, because most queries are among them.
+# The order in which an image is searched for; most queries are test images.
 _SPLITS = ("test", "train", "val")
 
 
 class Results:
     """The results of a run.
 
-    Files are read when they are asked for, and TensorFlow is loaded when an image must be encoded. What was read is
-    kept: after another run, open the results again.
+    Files are read when they are needed, and TensorFlow is imported when an image must be encoded. Files are cached, so
+    open the results again after another run.
 
     Attributes:
         folder: the folder of the results.
@@ -55,7 +55,7 @@ class Results:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """The usable images of the collection, a row each.
+        """The usable images of the collection, one per row.
 
         Columns: image_id, path (absolute), category, label, sha256, width, height (pixels) and bytes.
         """
@@ -67,8 +67,8 @@ class Results:
 
         Args:
             method: a name in ``methods``.
-            split: ``train``, ``test`` (the queries) or ``val``; None for the gallery: ``train``, unless the run's split
-                protocol searches test.
+            split: ``train``, ``test`` (the queries) or ``val``; None for the gallery, which is ``train`` except for
+                split protocols whose gallery is ``test``.
 
         Raises:
             InputError: when there is no such method or split, or the file is damaged.
@@ -83,7 +83,7 @@ class Results:
 
         Returns:
             ``summary`` and ``worst`` as dictionaries; ``categories``, ``queries``, ``neighbours``, ``confusion`` and
-            ``cmc`` as frames with the columns of the files; ``folds`` likewise, None without folds.
+            ``cmc`` as data frames with the columns of the files; ``folds``, too, or None without folds.
 
         Raises:
             InputError: when there is no such method, or a file is missing or damaged.
@@ -105,14 +105,14 @@ class Results:
         )
 
     def comparison(self) -> pd.DataFrame:
-        """Return the metrics of all methods, a row each, indexed by method.
+        """Return the metrics of all methods, one method per row, indexed by method.
 
         Raises:
             InputError: when the file is missing or damaged.
         """
         self._require_labels()
         if len(self.methods) == 1:
-            # The workflow compares nothing then and writes no such file.
+            # The workflow writes no comparison of a single method.
             [method] = self.methods
             files = (results.SUMMARY, results.METHOD_CATEGORIES, results.METHOD_QUERIES)
             evaluated = comparison.read(method, *(str(self._files.path(file, method=method)) for file in files))
@@ -120,29 +120,53 @@ class Results:
             return comparison.methods([evaluated], **settings).set_index("method")
         return self._files.table(results.METHODS, ["method"]).set_index("method")
 
-    def search(self, query: str | os.PathLike[str], method: str, k: int = 5) -> pd.DataFrame:
+    def search(
+        self,
+        query: str | os.PathLike[str] | None = None,
+        method: str | None = None,
+        k: int = 5,
+        *,
+        text: str | None = None,
+    ) -> pd.DataFrame:
         """Return the k images of the gallery that are nearest to a query.
 
-        Args:
-            query: an image_id of the collection, or else an image file. An image of the gallery is no result of itself.
-            method: whose features are compared, a name in ``methods``.
-            k: how many results; a smaller gallery gives all its images.
+        If the index of the method is approximate, it is used, and may miss some of the nearest images.
 
-        Where the method's index is an approximate one, it is used, and may miss some of the nearest.
+        Args:
+            query: an image_id of the collection, or an image file. An image of the gallery is not a result of itself.
+            method: the method whose features are compared, a name in ``methods``.
+            k: number of results; a smaller gallery gives all its images.
+            text: words to look for, instead of a query. The method's encoder must be a preset of keras-hub that also
+                takes texts. The vectors of such an encoder are compared at unit length, those of a derived method as
+                its steps made them, see docs/encoders.md.
+
+        Args:
+            query: an image_id of the collection, or an image file. A query of the gallery is not a result of itself.
+            method: the method whose features are compared, a name in ``methods``.
+            k: number of results; a smaller gallery gives all its images.
 
         Returns:
-            Columns rank (from 1), image_id, category, distance (Euclidean, in the feature space), probability (that the
-            result is of the query's category, learned from the validation images; NaN where it is not known) and path;
-            nearest first, images at the same distance in the order of the gallery.
+            A data frame with the columns rank (from 1), image_id, category, distance (Euclidean), probability (that the
+            result is of the query's category, learned from the val images; NaN if unknown, as for texts) and
+            path; the nearest image is first, and ties are in the order of the gallery.
 
         Raises:
-            InputError: when there is no such image or method, k is not positive, or the image cannot be encoded.
+            InputError: when there is no such image or method, k is not positive, the image cannot be encoded, the
+                method cannot be searched for texts, or not one of query and text is given.
         """
+        if method is None:
+            raise InputError(f"No method is named to search with: use one of {', '.join(self.methods)}.")
         self._require(method)
+        if (query is None) == (text is None):
+            raise InputError("A search has one query, an image or a text: name one of them.")
         if k < 1:
             raise InputError(f"k is {k}, but a search gives at least 1 image: raise it.")
-        image_ids, distances = self._nearest(os.fspath(query), method, k)
-        learned = calibration.read(self._files, method)
+        learned = None
+        if text is None:
+            image_ids, distances = self._nearest(os.fspath(query or ""), method, k)
+            learned = calibration.read(self._files, method)
+        else:
+            image_ids, distances = self._nearest_to_text(text, method, k)
         known = self.images.set_index("image_id").loc[list(image_ids)]
         return pd.DataFrame(
             {
@@ -156,15 +180,15 @@ class Results:
         )
 
     def novelty(self, query: str | os.PathLike[str], method: str) -> Novelty | None:
-        """Tell whether anything like a query is in the gallery.
+        """Return whether a query is new, that is, whether its category is probably not in the gallery.
 
         Args:
-            query: an image_id of the collection, or else an image file.
-            method: whose features are compared, a name in ``methods``.
+            query: an image_id of the collection, or an image file.
+            method: the method whose features are compared, a name in ``methods``.
 
         Returns:
-            The mean distance to the nearest images, the threshold above which a query is new, and whether it is new;
-            None where the run has learned no threshold.
+            The mean distance to the nearest images, the threshold above which a query is called new, and whether this
+            query is; None if the run has no threshold.
 
         Raises:
             InputError: when there is no such image or method, or the image cannot be encoded.
@@ -176,22 +200,23 @@ class Results:
         return learned.novelty(self._nearest(os.fspath(query), method, learned.neighbours)[1])
 
     def encode(self, paths: Iterable[str | os.PathLike[str]], encoder: str, output: str | os.PathLike[str]) -> int:
-        """Write the features of image files into an HDF5 file in the format of a feature store.
+        """Write the features of image files to an HDF5 file in the format of a feature store.
 
-        Its datasets are ``features`` (n, d) float32, ``image_id`` (the path as it was found), ``label`` (-1) and
+        Its datasets are ``features`` (n, d) float32, ``image_id`` (the path of the file), ``label`` (-1) and
         ``sha256``.
 
         Args:
-            paths: image files, and folders whose image files are taken, those of sub-folders too. In a folder, a file
-                that is no usable image is left out with a warning in the log; hidden files are passed over.
-            encoder: one of the run's encoders.
+            paths: image files, and folders, which are searched recursively. A file in a folder that is not a usable
+                image is skipped with a warning; hidden files are skipped silently.
+            encoder: an encoder of the run.
             output: the file to write.
 
         Returns:
             The number of images.
 
         Raises:
-            InputError: when a named file cannot be used, no image is found, or no method uses the encoder.
+            InputError: when a file in ``paths`` is not a usable image, no image is found, or no method uses the
+                encoder.
         """
         about = self._encoder(encoder)
         rows = [row for path in map(Path, paths) for row in _found(path)]
@@ -206,14 +231,14 @@ class Results:
     def export(
         self, method: str, output: str | os.PathLike[str], splits: Iterable[str] = ("train", "val", "test")
     ) -> int:
-        """Write the vectors of a method into a Parquet file, for another search engine.
+        """Write the feature vectors of a method to a Parquet file, for another search engine.
 
-        Its columns are ``image_id``, ``category``, ``split`` and ``vector``, a list of as many float32 in each row.
+        Its columns are ``image_id``, ``category``, ``split`` and ``vector``, a list of d float32.
 
         Args:
             method: a name in ``methods``.
             output: the file to write.
-            splits: those whose images are written, in this order; of splits whose features the run did not make, none.
+            splits: the splits to write, in this order; splits without features in the results are skipped.
 
         Returns:
             The number of images.
@@ -261,15 +286,27 @@ class Results:
         return OutsideEncoder(self._files, self._about)
 
     def _nearest(self, query: str, method: str, k: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
-        """Return image_ids and distances of the k nearest images of the gallery that are not the query."""
+        """Return image_ids and distances of the k nearest images of the gallery, without the query itself."""
         gallery, index = self._searched(method)
         vector, count = self._vector(query, method)[None], min(k + 1, len(gallery.features))
         distances, rows = index.search(vector, count) if index else exact.nearest(vector, gallery.features, count)
         other = gallery.image_id[rows[0]] != query
         return gallery.image_id[rows[0]][other][:k], distances[0][other][:k]
 
+    def _nearest_to_text(self, text: str, method: str, k: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+        """Return image_ids and distances of the k images of the gallery that are nearest to a text."""
+        vector = self._outside.text_features(method, text)[None]
+        gallery, index = self._searched(method)
+        rows = by_angle(gallery.features, gallery.about)
+        count = min(k, len(rows))
+        # An index holds the vectors as they are.
+        found = (
+            index.search(vector, count) if index and rows is gallery.features else exact.nearest(vector, rows, count)
+        )
+        return gallery.image_id[found[1][0]], found[0][0]
+
     def _encoder(self, encoder: str) -> dict[str, Any]:
-        """Return what a feature store of the encoder says about itself."""
+        """Return the attributes of a feature store of the encoder."""
         known = {str(about["encoder"]): about for about in self._about.values() if "encoder" in about}
         if encoder not in known:
             raise InputError(f"No method of the results uses an encoder {encoder!r}: use one of {', '.join(known)}.")
@@ -282,7 +319,7 @@ class Results:
             raise InputError(f"{query!r} is neither an image_id of the collection nor an image file: correct it.")
         if not row.empty:
             for split in _SPLITS:
-                # A run makes the validation features of those methods alone that need them.
+                # The val features of a method exist only if the run needed them.
                 if self._files.path(results.FEATURES, method=method, split=split).exists():
                     held = self.features(method, split)
                     if query in held.image_id:
@@ -295,7 +332,7 @@ class Results:
 
 
 def _found(path: Path) -> list[tuple[str, str]]:
-    """Return path and SHA-256 of an image file, or of all usable ones below a folder, sorted by path."""
+    """Return path and SHA-256 of an image file, or of all usable images below a folder, sorted by path."""
     if not path.is_dir():
         try:
             return [(str(path), _inspected(path))]

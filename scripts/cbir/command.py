@@ -1,6 +1,6 @@
 """The command `cbir`: search, serve, inspect, encode and export with the results of a run.
 
-Exit status: 0, or 1 with a sentence on standard error, or 2 for arguments that cannot be understood.
+Exit status: 0, or 1 with an error message of one sentence, or 2 for invalid arguments.
 """
 
 import argparse
@@ -18,14 +18,14 @@ RESULTS = Path("results")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit status.
+    """Run the command, and return its exit status.
 
     Args:
-        arguments: those of the command line if none are given.
+        arguments: the arguments; None for those of the command line.
     """
     asked = _parser().parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # The server shows other threads' lines, and needs TensorFlow for images of visitors alone.
+    # Not for the server, whose threads log, and which imports TensorFlow only for uploaded images.
     with logs.without_compiled_code() if asked.command in ("search", "encode") else nullcontext():
         logs.to_console("%(message)s")
         try:
@@ -36,22 +36,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `cbir serve` but for ``--results``; `make serve` takes the same ones."""
+    """Add the arguments of `cbir serve` except ``--results``, which `make serve` has, too."""
     parser.add_argument(
-        "--feedback", type=Path, help="where refinements are saved (default: the run's feedback.folder)"
+        "--feedback", type=Path, help="the folder of saved refinements (default: the run's feedback.folder)"
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="the address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 takes all)",
+        help="the address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 for all interfaces)",
     )
     parser.add_argument(
-        "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 takes a free one)"
+        "--port", type=int, default=8000, help="the port to listen on (default: 8000; 0 for any free port)"
     )
 
 
 def _serve(asked: argparse.Namespace) -> None:
-    # Here, like other imports below, so that a search does not wait for what only the server needs.
+    # Imported in the functions of this module, so that each command imports only what it needs.
     from cbir.web.serving import serve
 
     folder = asked.results.parent
@@ -70,8 +70,8 @@ def _search(asked: argparse.Namespace) -> None:
     from cbir.evaluation.calibration import NOTHING
 
     results = Results(asked.results)
-    print(_table(results.search(asked.image, asked.method, asked.k)))
-    novelty = results.novelty(asked.image, asked.method)
+    print(_table(results.search(asked.image, asked.method, asked.k, text=asked.text)))
+    novelty = None if asked.image is None else results.novelty(asked.image, asked.method)
     if novelty is not None and novelty.is_new:
         print(
             f"{NOTHING.capitalize()}: the mean distance to the nearest images is {novelty.score:.4f}, above the "
@@ -80,7 +80,7 @@ def _search(asked: argparse.Namespace) -> None:
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Return the results of a search as text: rank, distance, probability and category where known, and image_id."""
+    """Return the results of a search as a text table, without columns that are empty."""
     from cbir.evaluation.calibration import shown
 
     columns: list[tuple[str, list[str]]] = [
@@ -130,9 +130,11 @@ def _parser() -> argparse.ArgumentParser:
             )
         return added
 
-    search = add("search", "print the images of the gallery that are nearest to an image")
-    search.add_argument("image", metavar="IMAGE", help="an image_id of the collection, or an image file")
-    search.add_argument("--method", required=True, help="whose features are compared, such as pretrained")
+    search = add("search", "print the images of the gallery that are nearest to an image or a text")
+    query = search.add_mutually_exclusive_group(required=True)
+    query.add_argument("image", metavar="IMAGE", nargs="?", help="an image_id of the collection, or an image file")
+    query.add_argument("--text", help="words to look for, if the method's encoder takes texts, as CLIP and SigLIP do")
+    search.add_argument("--method", required=True, help="the method whose features are compared, such as pretrained")
     search.add_argument("-k", type=int, default=5, help="number of results (default: 5)")
     search.set_defaults(do=_search)
 
@@ -140,20 +142,22 @@ def _parser() -> argparse.ArgumentParser:
     add_serve_arguments(served)
     served.set_defaults(do=_serve)
 
-    inspected = add("inspect", "say what files of the results are, and whether they belong to each other", False)
+    inspected = add("inspect", "describe files of the results, and check that they belong together", False)
     inspected.add_argument("path", metavar="PATH", nargs="*", help="a file or folder of the results (default: results)")
     inspected.set_defaults(do=_inspect)
 
-    encoded = add("encode", "write the features of images into an HDF5 file")
+    encoded = add("encode", "write the features of images to an HDF5 file")
     encoded.add_argument("path", metavar="PATH", nargs="+", help="an image file, or a folder of images")
     encoded.add_argument("--encoder", required=True, help="an encoder of the run, such as pretrained")
     encoded.add_argument("--output", required=True, metavar="FILE", help="the HDF5 file to write")
     encoded.set_defaults(do=_encode)
 
-    exported = add("export", "write the vectors of a method into a Parquet file, for another search engine")
-    exported.add_argument("--method", required=True, help="whose vectors, such as pretrained")
+    exported = add("export", "write the feature vectors of a method to a Parquet file, for another search engine")
+    exported.add_argument("--method", required=True, help="the method whose vectors are written, such as pretrained")
     exported.add_argument("--output", required=True, metavar="FILE", help="the Parquet file to write")
-    exported.add_argument("--split", choices=["train", "val", "test"], help="of one split alone (default: of all)")
+    exported.add_argument(
+        "--split", choices=["train", "val", "test"], help="write this split alone (default: all splits)"
+    )
     exported.set_defaults(do=_export)
     return parser
 

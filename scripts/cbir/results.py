@@ -1,8 +1,8 @@
-"""What a run holds: the name of every file below ``results/``, once, and `Results`, which reads them.
+"""The name of every file below ``results/``, and `Results`, which reads them.
 
-A name is a pattern relative to ``results/``. A wildcard in braces stands for one part of a path, and one with an
-asterisk for any number of parts. The rules spell the same paths out, as is usual in Snakemake; `tests/test_results.py`
-compares the two.
+A name is a pattern relative to ``results/``. A wildcard in braces matches one part of a path, and a wildcard with an
+asterisk any number of parts. The rules repeat the paths, as is usual in Snakemake; `tests/test_results.py` compares
+both.
 """
 
 import re
@@ -100,16 +100,16 @@ LOG = "logs/{log*}"
 BENCHMARK = "benchmarks/{job*}.tsv"
 
 FILES = tuple(value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str))
-"""All of the above."""
+"""All files."""
 OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST)
-"""Those that a run with a single method does not make."""
+"""Files that a run with a single method does not write."""
 OF_LABELS = (
     *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),
     *(CONFUSION_PICTURE, WORST, CMC, FOLDS, CALIBRATION, CALIBRATION_PICTURE, *OF_SEVERAL_METHODS),
 )
-"""Those that a run without labels (``collection.labels`` none) does not make."""
+"""Files that a run without labels (``collection.labels: none``) does not write."""
 OF_PROTOCOLS = {"relevance": (RELEVANCE,), "folds": (FOLDS,), "calibration": (CALIBRATION, CALIBRATION_PICTURE)}
-"""Those that only some split protocols make, by short names."""
+"""Files that only some split protocols write, by short names."""
 JOBS = (
     *("configuration", "collect", "near_duplicates", "suspects", "split", "relevance", "compare_methods", "report"),
     *("fetch/{source}", "weights/{weights}", "encoder/{encoder}", "train/{trained}", "plot_training/{trained}"),
@@ -119,14 +119,14 @@ JOBS = (
     *("evaluate/{method}", "plot_evaluation/{method}", "compare_pair/{pair}", "query/{method}/{query}"),
     *("refine/{refinement}", "simulate/{simulated}", "plot_simulation/{simulated}"),
 )
-"""The rules, each with the wildcards that tell its jobs apart, as in the names of their logs and benchmarks."""
+"""The rules with the wildcards that identify their jobs, as in the paths of logs and benchmarks."""
 
-# The name of a method has no dot, which tells index/NAME.json from index/NAME.quality.json.
+# The name of a method has no dot, so index/NAME.json does not match index/NAME.quality.json.
 _PARTS = {"outside": "outside-[0-9a-f]{8}", "pair": ".+_vs_.+", "method": "[^/.]+"}
 
 
 def match(pattern: str, name: str) -> dict[str, str] | None:
-    """Return what the wildcards of a pattern stand for in a path relative to ``results/``, None if it does not fit."""
+    """Return the values of a pattern's wildcards in a path relative to ``results/``, None if it does not match."""
     found = _expression(pattern).fullmatch(name)
     return found.groupdict() if found else None
 
@@ -146,12 +146,12 @@ def _expression(pattern: str) -> re.Pattern[str]:
 class Results:
     """The folder of a run's results.
 
-    Every reader takes a pattern of this module and what its wildcards stand for. It raises `InputError`, naming the
-    file, when that is missing or damaged. What was read is kept: do not change it.
+    Methods that read a file take a pattern of this module and the values of its wildcards. They raise an `InputError`
+    that names the file when it is missing or damaged. Results are cached, so callers must not change them.
 
     Attributes:
-        folder: the folder.
-        home: the folder that the workflow ran in, to which the paths of images are relative.
+        folder: the folder of the results.
+        home: the working folder of the run, to which the paths of images are relative.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -164,7 +164,7 @@ class Results:
         return self.folder / pattern.format(**names)
 
     def find(self, pattern: str, **names: str) -> list[tuple[Path, dict[str, str]]]:
-        """Return the files of a pattern, sorted, each with what the wildcards that are not in ``names`` stand for."""
+        """Return the files that match a pattern, sorted, each with the values of the wildcards not in ``names``."""
         wanted = re.sub(r"\{(\w+)\}", lambda wildcard: names.get(wildcard[1], wildcard[0]), pattern)
         glob = re.sub(r"\{\w+\}", "*", re.sub(r"\{\w+\*\}", "**/*", wanted))
         paths = sorted(path for path in self.folder.glob(glob) if path.is_file())
@@ -172,10 +172,10 @@ class Results:
         return [(path, values) for path, values in found if values is not None]
 
     def require_methods(self) -> list[str]:
-        """Return the names of the methods that have features of the gallery, in alphabetical order.
+        """Return the names of the methods with features of the gallery, in alphabetical order.
 
         Raises:
-            InputError: when there is none.
+            InputError: when the folder does not exist or has no such method.
         """
         if not self.folder.is_dir():
             raise InputError(
@@ -190,22 +190,22 @@ class Results:
         """Read a CSV file.
 
         Args:
-            pattern: its name.
-            columns: names of columns that must be there.
-            numbers: names of columns of numbers, in which an empty cell is an undefined figure: NaN.
-            names: what the wildcards stand for.
+            pattern: the pattern of the file.
+            columns: names of required columns.
+            numbers: names of columns of numbers, in which empty cells become NaN.
+            names: values of the wildcards.
         """
         path = self.path(pattern, **names)
         table: pd.DataFrame = self._once((path, *columns), lambda: read_csv(path, columns))
         return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
 
     def json(self, pattern: str, **names: str) -> dict[str, Any]:
-        """Read a JSON file, which holds an object."""
+        """Read a JSON file that contains an object."""
         path = self.path(pattern, **names)
         return self._once(path, lambda: read_object(path))
 
     def setting(self, *keys: str) -> Any:
-        """Return a value of the run's configuration, by the keys that lead to it."""
+        """Return a value of the run's configuration, by the path of its key."""
         value: Any = self.json(CONFIGURATION)
         for key in keys:
             if not isinstance(value, dict) or key not in value:
@@ -215,8 +215,8 @@ class Results:
 
     @cached_property
     def gallery(self) -> str:
-        """The split that is searched: as the run's split protocol says, ``train`` where there is no word of it."""
-        # Here, because it imports what a split needs.
+        """The split that is the gallery of the run's split protocol; ``train`` if the protocol is unknown."""
+        # Imported here, because it imports the split protocols.
         from cbir.collection.roles import gallery_of
 
         split = self.json(CONFIGURATION).get("split") if self.path(CONFIGURATION).is_file() else None
@@ -249,15 +249,15 @@ class Results:
         return [str(name) for name in table.iloc[:, 0]], table.iloc[:, 1:].to_numpy(np.int64)
 
     def store(self, method: str, split: str, mapped: bool = False) -> "FeatureStore":
-        """Return a method's features of a split; ``mapped`` leaves the vectors in the file."""
-        # Here, like another import below: Snakemake itself uses this module, and need not wait for h5py.
+        """Return the features of a method for a split; with ``mapped`` the vectors are memory-mapped."""
+        # Imported here and below, because Snakemake's main process uses this module and does not need h5py.
         from cbir.features import store
 
         path = self.path(FEATURES, method=method, split=split)
         return self._once((path, mapped), lambda: store.read(path, method, mapped))
 
     def transform(self, method: str) -> "tuple[Transform, dict[str, str]]":
-        """Return a derived method's fitted steps and what they were fitted to."""
+        """Return the fitted steps of a derived method and the attributes of their file."""
         from cbir.features import transforms
 
         path = self.path(TRANSFORM, derived=method)
@@ -270,10 +270,10 @@ class Results:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+    """Read a JSON file that contains an object.
 
     Raises:
-        InputError: when it is missing, damaged or holds anything else.
+        InputError: when it is missing, damaged or contains anything else.
     """
     value = read_json(path)
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Artifacts that only some split protocols make; `tests/workflow/test_inspect.py` looks at those of a whole run."""
+"""Artifacts that only some split protocols make; `tests/workflow/test_inspect.py` inspects those of a whole run."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from workplace import CONFIG, REPOSITORY, Workplace, make
 
-# Nothing in the background that would ask another host.
+# No background requests to other hosts.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,7 +26,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A name of somebody else's that leads to this machine, as in DNS rebinding.
+    # A foreign host name that resolves to this machine, as in DNS rebinding.
     "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A run of an encoder's method and of one derived from it, as far as the search page needs it."""
+    """A run with an encoder's method and a derived one, with all results that the search page needs."""
     place = make(tmp_path_factory.mktemp("browser") / "place")
     place.configure(CONFIG | {"methods": CONFIG["methods"] | {"compact": COMPACT}})
     splits = [
@@ -61,7 +61,7 @@ COMPACT = {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False}
 
 @pytest.fixture(scope="session")
 def address(place: Workplace) -> Iterator[str]:
-    """Where the search page is, served as a person serves it."""
+    """The address of the search page, which is started as a user starts it."""
     command = [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), "--port", "0"]
     log = place.folder / "serve.log"
     with (
@@ -78,14 +78,14 @@ def address(place: Workplace) -> Iterator[str]:
 
 @dataclass
 class Visit:
-    """A page, and what went wrong on it."""
+    """A page, and the errors on it."""
 
     page: Page
     errors: list[str]
     scripts: bool
 
     def expect_refusal(self) -> None:
-        """Forget one refused request, which the browser reports as an error of its own."""
+        """Forget one refused request, which the browser also reports as an error."""
         assert len(self.errors) == 1, self.errors
         assert "status of 4" in self.errors.pop()
 
@@ -95,7 +95,7 @@ WINDOW = {"viewport": {"width": 1280, "height": 900}}
 
 @pytest.fixture(params=[{}, {"java_script_enabled": False}], ids=["scripts", "no-scripts"])
 def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A fresh tab on the first page, with scripts and without; at the end nothing went wrong."""
+    """A new tab on the first page, with scripts and without; afterwards the page must have no errors."""
     options = WINDOW | getattr(request.node.get_closest_marker("window"), "kwargs", {}) | request.param
     with visited(chromium, address, options) as visit:
         yield visit
@@ -103,14 +103,14 @@ def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture
 def scripted(chromium: Browser, address: str) -> Iterator[Visit]:
-    """The same for what only scripts can do."""
+    """The same for tests that need scripts."""
     with visited(chromium, address, WINDOW) as visit:
         yield visit
 
 
 @contextmanager
 def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterator[Visit]:
-    """Open the printed address in a fresh browser; at the end nothing went wrong and no other host was asked."""
+    """Open the printed address in a new browser; afterwards there must be no errors and no requests to other hosts."""
     with chromium.new_context(**options) as context:
         page = context.new_page()
         visit = Visit(page, [], options.get("java_script_enabled", True))
@@ -127,7 +127,7 @@ def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterato
 
 @pytest.fixture
 def photograph(place: Workplace, tmp_path: Path) -> Path:
-    """A picture that is not in the collection."""
+    """A picture from outside the collection."""
     from workplace import photograph
 
     photograph(2, 77).save(tmp_path / "from elsewhere.png")

@@ -1,4 +1,4 @@
-"""Who gets in, and what a page on another site can do, in a real browser."""
+"""Access with and without the key, and attacks by a page on another site, in a real browser."""
 
 import re
 import threading
@@ -17,7 +17,7 @@ from workplace import Workplace
 
 @pytest.fixture(params=["localhost", "127.0.0.1"], ids=["cross-site", "same-site"])
 def other_site(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str]]]:
-    """Another server of this machine: its address, and its pages by path, to be filled. Ports do not part sites."""
+    """Another server of this machine: its address, and its pages by path. Another port is the same site."""
     pages: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,7 +52,7 @@ def test_the_key_leaves_the_address_and_stays_through_reloads_and_tabs(visit: Vi
     tab = page.context.new_page()
     tab.goto(home)
     expect(tab.get_by_role("heading", name="Image search")).to_be_visible()
-    # No script of the page could read it.
+    # The cookie is HttpOnly, so no script can read it.
     assert page.evaluate("document.cookie") == ""
 
 
@@ -66,7 +66,7 @@ def test_without_the_key_one_sentence_tells_the_way_in(context: BrowserContext, 
 def test_a_link_on_another_site_opens_the_page(
     context: BrowserContext, address: str, other_site: tuple[str, dict[str, str]]
 ) -> None:
-    # As in a terminal that is itself a page.
+    # As from a terminal that is itself a web page.
     site, pages = other_site
     pages["/"] = f'<a href="{address}">the printed address</a>'
     page = context.new_page()
@@ -92,7 +92,7 @@ def test_another_site_gets_nothing_and_saves_nothing(
         <form method="post" action="{escape(saving)}"><input name="name" value="stolen"><button>Win</button></form>
     """
     with page.context.new_page() as tab:
-        # The browser itself withholds the answers; what the server answered is told to its developers' tools alone.
+        # The browser hides the responses from the page; only its developer tools show what the server answered.
         tools, urls, answers = page.context.new_cdp_session(tab), {}, {}
         tools.on("Network.requestWillBeSent", lambda event: urls.update({event["requestId"]: event["request"]["url"]}))
         tools.on(
@@ -103,18 +103,18 @@ def test_another_site_gets_nothing_and_saves_nothing(
         tab.goto(site)
         expect(tab.get_by_role("button")).to_be_visible()
         tab.wait_for_load_state("load")
-        # A script is not asked for where none may run, nor a picture that the browser still holds and withholds.
+        # The browser requests no script where none may run, and no picture that it has in its cache.
         answered = {urls[one]: status for one, status in answers.items() if urls[one] in attacked}
         assert answered.keys() >= {f"{home}report.css", home} and set(answered.values()) == {403}
         tab.get_by_role("button").click()
         expect(tab.get_by_role("alert")).to_be_visible()
         assert {urls[one]: status for one, status in answers.items()}[saving] == 403
     assert not (place.folder / "feedback" / "folder" / "stolen.json").exists()
-    # The picture can be had by the page itself.
+    # The page itself can load the picture.
     assert page.request.get(picture).status == 200
 
 
-def test_a_name_that_is_pointed_here_gets_nothing(visit: Visit, address: str) -> None:
+def test_dns_rebinding_gets_nothing(visit: Visit, address: str) -> None:
     # DNS rebinding: the browser takes the page for one of that name, and lets its scripts read the answers.
     port = urlsplit(address).port
     with visit.page.context.new_page() as tab:

@@ -1,4 +1,4 @@
-"""What a person does on the search page, in a real browser, and what the workflow then makes of it."""
+"""The search page in a real browser, and the workflow's results of refinements that are saved there."""
 
 import json
 import re
@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from browser.conftest import Visit
+from browser.accessibility import faults
+from browser.conftest import WINDOW, Visit, visited
 from workplace import Workplace
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -35,7 +36,7 @@ def choose_method(page: Page, name: str) -> None:
 
 
 def change(page: Page, control: str) -> None:
-    """Click a control, which is folded after the first round."""
+    """Click a control; the controls are folded after the first round."""
     if not page.locator(control).is_visible():
         page.locator("#controls > summary").click()
     page.locator(control).click()
@@ -102,7 +103,7 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
         page.get_by_role("link", name="Next round").click()
     expect(page.get_by_role("heading", name="Round 2")).to_be_visible()
     rounds.append(shown(page))
-    # Back and forward show what was there.
+    # Back and forward show the earlier pages.
     page.get_by_role("link", name="Back").click()
     expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
     assert shown(page) == rounds[1]
@@ -155,12 +156,12 @@ def test_another_ranking_keeps_the_flags(visit: Visit, control: str, rounds: int
         expect(page.locator("#k-10")).to_have_attribute("aria-current", "true")
     kept = sorted(flagged.evaluate_all("found => found.map((one) => one.title)"))
     if kept != names:
-        # One may rank so low now that it is not among the results; it is counted, and the page says so.
+        # A judged image may now rank below the results; the page states the number of such images.
         assert set(kept) < set(names)
         expect(page.locator(".tally")).to_contain_text(f"{len(names) - len(kept)} of them not among these results")
 
 
-def test_an_image_of_ones_own_by_choosing_and_by_dropping(visit: Visit, place: Workplace, photograph: Path) -> None:
+def test_uploading_an_image_by_choosing_and_by_dropping(visit: Visit, place: Workplace, photograph: Path) -> None:
     page = visit.page
     choose_method(page, "siamese")
     choose(page, photograph)
@@ -218,7 +219,7 @@ def drop(page: Page, path: Path) -> None:
         ("<img src=x onerror=alert(1)>.png", b"\x89PNG\r\n\x1a\n", "cannot be used"),
     ],
 )
-def test_a_bad_upload_is_told_beside_the_field(visit: Visit, name: str, data: bytes, told: str) -> None:
+def test_the_error_of_a_bad_upload_is_shown_beside_the_field(visit: Visit, name: str, data: bytes, told: str) -> None:
     page = visit.page
     page.set_input_files("#image", {"name": name, "mimeType": "image/png", "buffer": data})
     page.get_by_role("button", name="Search with it").click()
@@ -250,7 +251,7 @@ def test_flags_come_without_a_new_page_and_are_announced(scripted: Visit) -> Non
     expect(page.get_by_role("status").first).to_contain_text("relevant. 1 relevant, 0 irrelevant.")
     page.keyboard.press("Enter")
     expect(flag).to_have_attribute("aria-pressed", "false")
-    # Neither the page nor its pictures came anew.
+    # Neither the page nor its pictures were loaded again.
     assert page.evaluate("window.picture.isConnected")
 
 
@@ -320,7 +321,7 @@ def test_two_tabs_do_not_disturb_each_other(visit: Visit) -> None:
     expect(page.locator("#irrelevant-1")).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_taken_or_bad_name_is_told_and_the_flags_stay(visit: Visit, place: Workplace) -> None:
+def test_a_taken_or_invalid_name_is_reported_and_the_flags_stay(visit: Visit, place: Workplace) -> None:
     page = visit.page
     pick(page)
     page.locator("#relevant-0").click()
@@ -351,7 +352,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Visit) -> None:
     for number in range(3):
         page.locator(f"#relevant-{number}").tap()
     expect(page.locator("#relevant-2")).to_have_attribute("aria-pressed", "true")
-    # Large enough for a finger.
+    # Large enough for touch.
     assert page.locator("#relevant-2").bounding_box()["height"] >= 44
     page.get_by_role("link", name="Next round").tap()
     expect(page.get_by_role("heading", name="Round 1")).to_be_visible()
@@ -361,7 +362,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Visit) -> None:
 @pytest.mark.parametrize(
     "scheme", [pytest.param(scheme, marks=pytest.mark.window(color_scheme=scheme)) for scheme in ("light", "dark")]
 )
-def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
+def test_text_has_enough_contrast(visit: Visit, scheme: str) -> None:
     page = visit.page
     pick(page)
     page.locator("#relevant-0").click()
@@ -393,7 +394,7 @@ def test_text_stands_out_from_its_ground(visit: Visit, scheme: str) -> None:
     assert weak == []
 
 
-def test_a_server_that_is_gone_is_told(scripted: Visit) -> None:
+def test_a_server_that_does_not_answer_is_reported(scripted: Visit) -> None:
     page = scripted.page
     pick(page)
     page.route(re.compile("/search"), lambda route: route.abort())
@@ -410,7 +411,7 @@ def test_a_picture_opens_large_and_leads_on(visit: Visit) -> None:
     expect(page.get_by_role("heading", name=first)).to_be_visible()
     expect(page.get_by_role("link", name="Open original")).to_be_visible()
     if visit.scripts:
-        # In place, by keys: another result, a flag, and back to where it came from.
+        # In the dialog, by keys: another result, a flag, and back to the result.
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(
@@ -523,13 +524,13 @@ def test_a_label_is_corrected_and_taken_back(visit: Visit, place: Workplace) -> 
 
 
 def visible_height(page: Page, part: str) -> float:
-    """How much of the height of a part is on the screen and above the bar at its lower end."""
+    """The share of an element's height that is visible above the bar at the bottom."""
     box, bar = (page.locator(one).bounding_box() for one in (part, "#bar"))
     return min(box["y"] + box["height"], bar["y"]) - max(box["y"], 0)
 
 
 @pytest.mark.window(viewport={"width": 640, "height": 400}, device_scale_factor=2)
-def test_at_twice_the_size_results_are_seen_at_once(visit: Visit) -> None:
+def test_at_twice_the_size_results_are_visible_without_scrolling(visit: Visit) -> None:
     page = visit.page
     pick(page)
     assert page.evaluate("scrollY") == 0
@@ -546,13 +547,44 @@ def test_a_wide_screen_is_filled(visit: Visit) -> None:
     assert boxes[columns - 1]["x"] + boxes[columns - 1]["width"] > 0.95 * 2560
 
 
-def test_results_made_anew_are_shown_with_a_word(visit: Visit, place: Workplace) -> None:
+def test_replaced_results_are_shown_and_announced(visit: Visit, place: Workplace) -> None:
     page = visit.page
     pick(page)
     (place.folder / "results" / "features" / "siamese" / "train.h5").touch()
     page.locator("#relevant-0").click()
     if visit.scripts:
-        expect(page.get_by_role("status").first).to_contain_text("The results were made anew")
+        expect(page.get_by_role("status").first).to_contain_text("A run replaced the results")
     else:
-        expect(page.get_by_role("note")).to_contain_text("The results were made anew")
+        expect(page.get_by_role("note")).to_contain_text("A run replaced the results")
     expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault_of_accessibility(
+    chromium: Browser, address: str, photograph: Path, scheme: str
+) -> None:
+    # axe is put into the page, whose policy admits no script but its own.
+    with visited(chromium, address, WINDOW | {"bypass_csp": True, "color_scheme": scheme}) as visit:
+        page = visit.page
+
+        def look() -> None:
+            page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+            assert faults(page) == [], page.url
+
+        look()
+        pick(page)
+        page.locator("#relevant-0").click()
+        expect(page.locator("#relevant-0")).to_have_attribute("aria-pressed", "true")
+        look()
+        results = page.url
+        page.locator("#look-0").click()
+        expect(page.locator("#whole")).to_be_visible()
+        look()
+        page.goto(results)
+        change(page, "#side-by-side")
+        expect(page.get_by_role("heading", name="Methods side by side")).to_be_visible()
+        look()
+        page.goto(address)
+        choose(page, photograph)
+        expect(page.get_by_role("heading", name="Nearest images")).to_be_visible(timeout=120_000)
+        look()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from browser.accessibility import faults
 from report_run import Run
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="420pt" viewBox="0 0 960 560"/>'
@@ -28,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def opened(chromium: Browser, report: Path, width: int = 1280, **options: object) -> Iterator[Page]:
-    """Open the report; at the end nothing went wrong and nothing else was asked for."""
+    """Open the report; afterwards there must be no errors and no other requests."""
     with chromium.new_context(viewport={"width": width, "height": 800}, **options) as context:
         page = context.new_page()
         wrong: list[str] = []
@@ -43,12 +44,12 @@ def opened(chromium: Browser, report: Path, width: int = 1280, **options: object
 @pytest.mark.parametrize("width", [390, 1280, 2560])
 def test_it_does_not_scroll_sideways(chromium: Browser, report: Path, width: int) -> None:
     with opened(chromium, report, width) as page:
-        # What is folded would not be seen to be too wide.
+        # Unfolded, because folded parts have no width.
         page.evaluate("document.querySelectorAll('main details').forEach((fold) => (fold.open = true))")
         # Charts are wider than a phone: they scroll by themselves.
         assert page.locator(".curve").count() > 0
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        # What is wider than its frame scrolls there, so nothing is cut off.
+        # Content wider than its frame scrolls in it, so nothing is cut off.
         cut = """[...document.querySelectorAll("main :is(table, .curve, .map, .strip, .gallery, p)")].filter((part) =>
             part.getBoundingClientRect().right > innerWidth && !part.closest(".scroll"))"""
         assert page.evaluate(f"{cut}.map((part) => part.outerHTML.slice(0, 200))") == []
@@ -76,7 +77,7 @@ def test_on_a_phone_the_contents_are_a_menu(chromium: Browser, report: Path) -> 
         link.click()
         expect(link).to_be_hidden()
         expect(page.locator("#confusion h2")).to_be_in_viewport()
-        # It stays at hand.
+        # It stays visible while scrolling.
         expect(contents.locator("summary")).to_be_in_viewport()
 
 
@@ -119,7 +120,7 @@ def test_errors_are_filtered(chromium: Browser, report: Path) -> None:
         errors.get_by_label("Category").select_option("dog")
         expect(shown).to_have_text("2 shown")
         expect(errors.locator(".error:visible")).to_have_count(2)
-        # Nothing stands where the others are.
+        # The other methods take no room.
         assert errors.locator('[id="errors.one.0"]').evaluate("one => one.offsetHeight") == 0
         errors.get_by_label("taken for").select_option("dog")
         expect(shown).to_have_text("0 shown")
@@ -146,6 +147,16 @@ def test_the_map_shows_a_picture_and_leads_to_the_errors(chromium: Browser, repo
         assert [float(groups.nth(n).evaluate(seen)) < 1 for n in range(3)] == [True, True, False]
         wrong.click()
         expect(page.locator('[id="errors.one.0.1"]')).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_has_no_serious_fault_of_accessibility(chromium: Browser, report: Path, width: int, scheme: str) -> None:
+    with opened(chromium, report, width, color_scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('main details').forEach((fold) => (fold.open = true))")
+        assert faults(page) == []
+        # It does find some.
+        page.evaluate("document.querySelector('main').append(document.createElement('button'), new Image())")
+        assert {fault.split()[0] for fault in faults(page)} == {"button-name", "image-alt"}
 
 
 def test_charts_are_dark_where_the_page_is(chromium: Browser, report: Path) -> None:

@@ -11,7 +11,7 @@ SCRIPT = "tests/cluster/slurm.sh"
 
 @pytest.fixture(scope="session")
 def slurm() -> None:
-    """The SLURM that slurm.sh started; without it the tests are left out, but not in CI."""
+    """The SLURM that slurm.sh started; without it the tests are skipped, except in CI, where they fail."""
     # As slurm.sh has it.
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("CBIR_SLURM") or Path(cache, "cbir-slurm"))

@@ -1,4 +1,4 @@
-"""Jobs that are killed, a submitting process that is killed, a full disk: the next run goes on, to the same bits."""
+"""Killed jobs, a killed submitting process, a full disk: the next run continues and gives bit-identical results."""
 
 import os
 import re
@@ -73,7 +73,7 @@ PARTS, CHECKPOINT = "*.parts/*.h5 1", "checkpoint.npz 2"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A place where everything was made here, in peace; its jobs save unfinished work often, and can be held."""
+    """A workplace with a finished run without faults; its jobs save unfinished work often, and can be paused."""
     place = Workplace(tmp_path_factory.mktemp("undisturbed") / "place")
     workplace.check_out(place.checkout)
     encoding, files = (place.checkout / f"scripts/cbir/{name}.py" for name in ("features/shards", "files/atomic"))
@@ -91,7 +91,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
-    """A copy of it without what takes long to make."""
+    """A copy of it without the results that take long."""
     place = undisturbed.copy(tmp_path / "place")
     for made in ("encoded", "features"):
         shutil.rmtree(place.folder / "results" / made)
@@ -100,9 +100,9 @@ def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
 
 @pytest.fixture
 def start(slurm: None, place: Workplace) -> Iterator[Callable[..., Started]]:
-    """Starts runs on SLURM that are not waited for, each in a process group of its own; after the test none is left.
+    """Starts runs on SLURM in the background, each in its own process group; after the test all are ended.
 
-    SLURM starts their jobs with interpreters of their own, so that it can end them and hold them to their memory.
+    SLURM starts new interpreters for their jobs, so that it can cancel them and limit their memory.
     """
     started = []
 
@@ -122,7 +122,7 @@ def start(slurm: None, place: Workplace) -> Iterator[Callable[..., Started]]:
 
 
 def until(condition: Callable[[], object], process: Started) -> None:
-    """Wait for something that a run does."""
+    """Wait for a condition while a run is active."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, "the run ended before it came so far"
@@ -157,7 +157,7 @@ def same_results(place: Workplace, undisturbed: Workplace) -> None:
 
 
 def encoded(place: Workplace) -> list[tuple[int, int]]:
-    """Of each shard, how many images its last job encoded and knew."""
+    """For each shard, how many images its last job encoded and how many it reused."""
     logs = [path.read_text() for path in sorted((place.folder / "results/logs/encode/plain").glob("*/*.log"))]
     assert len(logs) == SHARDS
     found = [re.search(r"(\d+) to encode, (\d+) known", log) for log in logs]
@@ -190,10 +190,10 @@ def test_cancelled_jobs_and_one_over_its_memory(
     assert (small["MinMemoryNode"], enough["MinMemoryNode"]) == ("100M", "3200M")
     assert (small["JobState"], enough["JobState"]) == ("FAILED", "COMPLETED")
 
-    # What was finished was not done again.
+    # Finished jobs did not run again.
     assert sum(known for _, known in encoded(place)) >= BATCH
     assert "training goes on after epoch" in (place.folder / "results/logs/train/trained.log").read_text()
-    # The message says which job, where it was, and where its log and SLURM's are.
+    # The message names the job, its node, its log and SLURM's log.
     output = (place.root / "output.txt").read_text()
     assert re.search(r"Error in rule train:.*?log: results/logs/train/trained.log", output, re.DOTALL)
     assert re.search(r"results/encoded/plain/[\w.-]+/\d\.h5: images 1 to 8 of \d+, from collection/", output)
@@ -221,7 +221,7 @@ def test_a_killed_submitter_whose_jobs_go_on(
     same_results(place, undisturbed)
     first, second = (job for job in jobs(place) if rule(job) == "encode_plain_encode")
     assert (first["JobState"], second["JobState"]) == ("COMPLETED", "COMPLETED")
-    # The second waited for the first, or came after it, and found the shard done.
+    # The second job waited for the first, or came after it, and found the shard finished.
     assert encoded(place)[held][0] == 0
 
 

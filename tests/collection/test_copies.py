@@ -60,7 +60,7 @@ def test_only_what_is_mirrored_is_a_mirror_image() -> None:
     assert not are_copies(one, one, mirrored=True)
 
 
-def test_plain_images_are_no_copies() -> None:
+def test_plain_images_are_not_copies() -> None:
     plain = thumbnail(Image.new("RGB", (200, 200), "navy"))
     assert not are_copies(plain, plain, mirrored=False)
 

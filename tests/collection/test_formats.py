@@ -126,7 +126,7 @@ def test_what_is_seen_on_white_stays_on_white(colour: tuple[int, int, int]) -> N
     assert decoded.info["notes"] == []
 
 
-def test_flat_images_are_told() -> None:
+def test_flat_images_are_noted() -> None:
     assert images.is_flat(images.decode(encoded(Image.new("RGB", (50, 50), "navy"), "JPEG")))
     assert images.is_flat(images.decode(encoded(Image.new("RGBA", (50, 50), (255, 255, 255, 0)), "PNG")))
     assert not images.is_flat(images.decode(encoded(transparent((0, 0, 0)), "PNG")))

@@ -58,7 +58,7 @@ def test_a_plain_collection(collection: Path, memory: Path) -> None:
     assert row["sha256"] == hashes.sha256_file(collection / "leaf" / "1.png")
 
 
-def test_what_cannot_be_used_is_told_and_the_rest_is_kept(collection: Path, memory: Path) -> None:
+def test_unusable_files_are_listed_and_the_rest_is_kept(collection: Path, memory: Path) -> None:
     (collection / "top.png").write_bytes((collection / "sea" / "0.png").read_bytes())
     (collection / "sea" / "notes.jpg").write_text("Dear Sir")
     (collection / "sea" / "empty.png").touch()
@@ -227,7 +227,7 @@ def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypat
     assert set(first["sha256"]) < set(again["sha256"])
 
 
-def test_an_interrupted_run_goes_on(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_continues(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SAVE_EVERY", 5)
     seen = counted(monkeypatch)
     decode = images.decode

@@ -140,7 +140,7 @@ def test_nothing_to_compare() -> None:
     assert groups(hashed({"a": scene(0)}), DISTANCE).empty
 
 
-def test_damaged_hashes_are_told() -> None:
+def test_damaged_hashes_are_reported() -> None:
     with pytest.raises(InputError, match=r"damaged: remove results/collection/hashes\.csv"):
         groups(hashed({"a": scene(0)}).assign(phash="xyz"), DISTANCE)
 

@@ -100,7 +100,7 @@ def test_a_lock_that_exists_keeps_its_content(locks: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["link", "dangling link", "file", "group may write", "of another user"])
-def test_a_folder_of_locks_that_is_not_ones_own_is_refused(
+def test_a_folder_of_locks_of_another_user_is_refused(
     locks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -139,7 +139,9 @@ def test_a_job_that_was_given_none_sees_none(monkeypatch: pytest.MonkeyPatch, ca
     assert caplog.messages == ["no GPU: runs on the CPU"]
 
 
-def test_a_gpu_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_gpu_that_cannot_be_used_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     monkeypatch.setattr(devices, "_set_up", list)
     with caplog.at_level("INFO", "cbir"):

@@ -30,7 +30,7 @@ def test_trained_networks_are_kept_if_they_are_frozen(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["a.keras", "a.json", "a/history.csv", "a/checkpoint.code"])
-def test_a_training_that_has_not_ended_goes_on(folder: Path, file: str) -> None:
+def test_an_unfinished_training_continues(folder: Path, file: str) -> None:
     (folder / file).unlink()
     assert frozen(folder, {"a": ROW, "b": ROW}) == ["b"]
 

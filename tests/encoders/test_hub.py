@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import kagglehub
 import keras
 import numpy as np
 import pytest
+import requests
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from keras_hub import models
 from PIL import Image
 
@@ -228,14 +231,8 @@ def test_an_archive_that_names_other_code_is_refused(name: str, saved: Presets, 
 
 
 def test_what_cannot_be_had_is_one_sentence(saved: Presets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"correct its name, or fetch the files of it by hand and name their folder"):
+    with pytest.raises(InputError, match=r"correct its name, or fetch the files of no_such_preset by hand \(config"):
         REGISTRY["hub:no_such_preset"].fetch()
-    monkeypatch.setattr(kagglehub, "model_download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
-    with pytest.raises(
-        InputError,
-        match=r"dinov2_small cannot be used \(no network\): .* kaggle://keras/dinov2/keras/dinov2_small/1 by",
-    ):
-        REGISTRY["hub:dinov2_small"].fetch()
     folder = changed(saved, tmp_path / "p", "metadata.json", lambda node: None)
     (folder / "image_converter.json").unlink()
     with pytest.raises(InputError, match=r"`image_converter\.json` doesn't exist .*: save it by keras-hub"):
@@ -247,3 +244,51 @@ def test_what_cannot_be_had_is_one_sentence(saved: Presets, tmp_path: Path, monk
     for use in (REGISTRY["hub:x"].fetch, lambda: REGISTRY["hub:x"].restore(tmp_path)):
         with pytest.raises(InputError, match=r"a preset of keras-hub, which is not installed: run `make extras`, or"):
             use()
+
+
+KAGGLE = "kaggle://keras/dinov2/keras/dinov2_small/1"
+
+
+@pytest.mark.parametrize(
+    ("preset", "where"),
+    [("dinov2_small", KAGGLE), (KAGGLE, KAGGLE), ("hf://google/siglip", "hf://google/siglip")],
+    ids=["name", "kaggle", "hf"],
+)
+@pytest.mark.parametrize("file", ["config.json", "image_converter.json", "model.weights.h5"])
+def test_a_network_that_is_missing_is_one_sentence(
+    preset: str, where: str, file: str, saved: Presets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved["ViT"][0]
+
+    def download(asked: str) -> str:
+        # Large weights are in several files, beside a model.weights.json.
+        if asked.startswith(file.removesuffix(".h5")):
+            kinds = {"hf": LocalEntryNotFoundError, "kaggle": requests.exceptions.ConnectionError}
+            raise kinds[where.partition(":")[0]]("no\nway to the hub")
+        return str(folder / asked)
+
+    monkeypatch.setattr(kagglehub, "model_download", lambda handle, path: download(path))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo_id, filename: download(filename))
+    with pytest.raises(InputError) as caught:
+        REGISTRY[f"hub:{preset}"].fetch()
+    files = "config.json, image_converter.json, model.weights.h5, and what else lies there"
+    assert str(caught.value) == (
+        f"The preset {preset} cannot be used (no way to the hub): correct its name, or fetch the files of {where} by "
+        f"hand ({files}) into a folder and name that, hub:FOLDER."
+    )
+
+
+def test_a_preset_of_a_hub_is_that_of_its_files(saved: Presets, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = saved["ViT"][0]
+    asked = []
+
+    def download(repo_id: str, filename: str) -> str:
+        asked.append(repo_id)
+        if not (folder / filename).exists():
+            raise EntryNotFoundError(filename)
+        return str(folder / filename)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    model, where = REGISTRY["hub:hf://somebody/tiny"].fetch()
+    assert set(asked) == {"somebody/tiny"} and "preset hf://somebody/tiny, config.json sha256 " in where
+    assert weights.digest(model) == weights.digest(saved.build("ViT")[0])

@@ -31,7 +31,7 @@ except KeyError:
 """
 
 
-def test_keras_comes_without_what_it_can_do_without() -> None:
+def test_keras_is_imported_without_modules_that_it_does_not_need() -> None:
     scripts = Path(__file__).parents[2] / "scripts"
     command = [sys.executable, "-c", PROGRAM, str(scripts)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -368,7 +368,9 @@ def test_planted_weights_of_an_earlier_job_are_not_used_either(tmp_path: Path) -
         weights.load_fetched(mobilenetv2.build(mobilenetv2.SIZE), path, mobilenetv2.SOURCES["imagenet"])
 
 
-def test_without_any_network_the_remedy_is_told(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_connection_the_error_names_the_remedy(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mobilenetv2, "build", lambda size: network)
     offline(monkeypatch)
     monkeypatch.setattr(

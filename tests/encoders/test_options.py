@@ -135,6 +135,31 @@ def test_a_network_that_cannot_be_folded_or_converted_is_run_by_tensorflow(
     assert "because OpenVINO cannot" in "".join(record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (layers.DepthwiseConv2D(3), "litert"),
+        # As ConvNeXt has it.
+        (layers.Conv2D(3, 3, groups=3), "litert"),
+        (layers.Conv2D(6, 3, groups=3), "tensorflow"),
+        (layers.Conv2D(1, 3), "tensorflow"),
+    ],
+    ids=["depthwise", "a group for each channel", "groups", "plain"],
+)
+def test_litert_runs_convolutions_of_single_channels(
+    layer: Any, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    litert = inference._litert
+    monkeypatch.setattr(inference, "_litert", lambda *given: (runs.append("litert"), litert(*given))[1])
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layer(inputs)))
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    found = embedder(model, 2, False)(images)
+    np.testing.assert_allclose(found, model(images.astype(np.float32)), rtol=1e-4, atol=1e-4)
+    assert (runs or ["tensorflow"]) == [expected]
+
+
 def test_every_architecture_says_what_the_configuration_is_checked_by() -> None:
     for name in REGISTRY:
         entry = REGISTRY[name]

@@ -6,7 +6,7 @@ def test_tensorflow_in_float32_is_the_default_and_leaves_an_encoder_its_fingerpr
     assert fingerprint("f", Runtime()) == "f"
 
 
-def test_rows_of_different_runtimes_and_encoders_are_told_apart() -> None:
+def test_rows_of_different_runtimes_and_encoders_are_kept_apart() -> None:
     made = [fingerprint(encoder, runtime) for encoder in "fg" for runtime in RUNTIMES]
     assert len(set(made)) == 2 * len(RUNTIMES) == 8
 

@@ -1,4 +1,4 @@
-"""What is learned from val images, told of results, and measured on test images."""
+"""Calibration: learned from val images, applied to results, and measured on test images."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def test_probability_is_learned_from_val_and_measured_on_test() -> None:
     assert [(row["results"], row["share_right"]) for row in reliability["bins"]] == [(10, 1), (2, 1), (8, 6 / 8)]
 
 
-def test_new_queries_are_told_from_known_ones() -> None:
+def test_new_queries_are_distinguished_from_known_ones() -> None:
     found = edited()["novelty"]
     assert found["too_few"] is None
     # Without its category a query finds the strangers at the end of its row, 4.5 away at least; with it, 0.5.
@@ -73,7 +73,7 @@ def test_it_is_plain_data_and_reads_back() -> None:
 
 
 @pytest.mark.parametrize("rows", [range(0), range(19), range(20)])
-def test_too_few_results_are_told(rows: range) -> None:
+def test_too_few_results_are_reported(rows: range) -> None:
     few = FeatureStore(VAL.features[rows], VAL.image_id[rows], VAL.label[rows], VAL.sha256[rows], {})
     data = calibrate(GALLERY, few, TEST)
     right = 10 * len(rows)
@@ -129,7 +129,7 @@ def test_categories_that_the_gallery_does_not_have_are_unknown() -> None:
         edited(novelty__threshold=math.nan),
     ],
 )
-def test_a_damaged_file_is_told(damaged: dict[str, Any]) -> None:
+def test_a_damaged_file_is_reported(damaged: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"^a/b\.json is damaged \(.*\): remove it and run again\.$"):
         from_data(damaged, "a/b.json")
 

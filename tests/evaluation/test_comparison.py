@@ -82,14 +82,14 @@ class TestRead:
     def test_a_figure_that_is_no_number(self, tmp_path: Path) -> None:
         paths = write(evaluated("a"), tmp_path)
         Path(paths[2]).write_text(Path(paths[2]).read_text().replace("0.6", "much"))
-        with pytest.raises(InputError, match=r"queries\.csv has a figure that is no number \(.*much"):
+        with pytest.raises(InputError, match=r"queries\.csv has a figure that is not a number \(.*much"):
             comparison.read("a", *paths)
 
     def test_answers_that_are_neither_true_nor_false(self, tmp_path: Path) -> None:
         paths = write(evaluated("a"), tmp_path)
         text = Path(paths[2]).read_text().replace("False", "perhaps")
         Path(paths[2]).write_text(text)
-        with pytest.raises(InputError, match=r"queries\.csv has something else than True and False"):
+        with pytest.raises(InputError, match=r"queries\.csv has values other than True and False"):
             comparison.read("a", *paths)
 
 
@@ -372,11 +372,11 @@ class TestCompare:
         found = comparison.compare(a, b, **SETTINGS)
         json.dumps(found, allow_nan=False)
         assert found["anmrr"]["p_value"] is found["anmrr"]["verdict"] is found["anmrr"]["difference"] is None
-        # Nor are they tests to correct for.
+        # They do not count in the correction either.
         assert (found["accuracy"]["difference"], found["tests"]) == (0.0, 1)
         # A single category says nothing about spread.
         assert found["accuracy"]["categories"]["low"] is None
-        assert "No query has what ANMRR and MAP would need" in found["words"]
+        assert "ANMRR and MAP cannot be computed: no query has images" in found["words"]
 
     def test_the_seed_decides(self) -> None:
         random = np.random.default_rng(0)

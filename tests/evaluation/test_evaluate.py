@@ -186,7 +186,7 @@ def test_small_blocks_give_the_same() -> None:
 def test_a_kd_tree_that_disagrees_is_refused() -> None:
     moved = store(GALLERY, "train").features
     moved[3, 0] += 0.01
-    with pytest.raises(InputError, match="KD-tree gives other neighbours than the exact search: remove results/index"):
+    with pytest.raises(InputError, match="KD-tree finds other neighbours than the exact search: remove results/index"):
         run(tree=over(moved, leafsize=8))
 
 
@@ -210,7 +210,7 @@ def test_nothing_to_evaluate_is_one_sentence() -> None:
 
 def test_labels_without_a_category_are_refused() -> None:
     gallery, queries = store(GALLERY, "train"), store(QUERIES, "test")
-    with pytest.raises(InputError, match="labels that are no category's"):
+    with pytest.raises(InputError, match="labels without a category"):
         evaluate(
             gallery,
             queries,
@@ -271,7 +271,7 @@ def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
     )
 
 
-def test_a_list_decides_what_is_right_and_its_setups_stand_side_by_side() -> None:
+def test_a_list_decides_which_images_are_relevant_and_all_its_setups_are_measured() -> None:
     rows = [("t/e", "c2", "junk"), ("t/e", "f0", "easy"), ("t/e", "t0", "hard"), ("c/a", "c1", "easy")]
     table = pd.DataFrame(rows, columns=["query", "image_id", "grade"])
     gallery, queries = store(GALLERY, "train"), store({"c/a": 0.1, "t/e": 5}, "test")
@@ -298,7 +298,7 @@ def test_a_list_decides_what_is_right_and_its_setups_stand_side_by_side() -> Non
 
 def test_nothing_to_find_is_one_sentence() -> None:
     labels = store(ITSELF, "test").label
-    with pytest.raises(InputError, match="The gallery holds no image that 'c0' may find"):
+    with pytest.raises(InputError, match="The gallery holds no image to find for 'c0'"):
         ask_itself(across_folds(labels, np.zeros(4, int), TWO))
     with pytest.raises(InputError, match="No query has a right image in the gallery"):
         ask_itself(across_folds(labels, labels, TWO))

@@ -1,4 +1,4 @@
-"""What is passed over, held to independent software: see golden/revisited.py and golden/disjoint.py."""
+"""Rankings with images left out, against independent software: see golden/revisited.py and disjoint.py."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_images_of_the_own_fold_are_in_no_ranking(seed: int) -> None:
         assert judged.relevant[query] == sum(labels[image] == labels[query] for image in kept)
 
 
-def test_by_category_nothing_is_passed_over() -> None:
+def test_by_category_no_image_is_left_out() -> None:
     judged: Judgements = by_category(np.array([0, 1, 0]), np.array([0, 2]), Relevant(["a", "b", "c"]))
     order = np.array([[2, 1, 0], [1, 0, 2]])
     ranked, relevance = judged.judge(slice(0, 2), order)
@@ -103,7 +103,7 @@ def test_by_category_nothing_is_passed_over() -> None:
     assert judged.ranked.tolist() == [3, 3]
 
 
-def test_each_setup_passes_over_what_the_others_look_for() -> None:
+def test_each_setup_leaves_out_images_that_others_count_as_relevant() -> None:
     table, queries, gallery = listed([["easy", "hard", "junk", "", "relevant"]], 5)
     order = np.array([[0, 1, 2, 3, 4]])
     found = {name: by_list(table, queries, gallery, name).judge(slice(0, 1), order) for name in SETUPS}
@@ -125,4 +125,10 @@ def test_categories_that_are_shared_within_a_fold() -> None:
     judged = across_folds(labels, folds, Relevant(["a", "a / b", "b", "c"]))
     assert judged.relevant.tolist() == [0, 1, 1, 0]
     assert judged.ranked.tolist() == [2, 2, 3, 3]
-    assert judged.right(slice(0, 4)).astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    order = np.tile(np.arange(4), (4, 1))
+    assert judged.right(slice(0, 4), order).astype(int).tolist() == [
+        [1, 1, 0, 0],
+        [1, 1, 1, 0],
+        [0, 1, 1, 0],
+        [0, 0, 0, 1],
+    ]

@@ -18,7 +18,10 @@ def test_the_mean_distance_to_the_nearest() -> None:
     assert novelty.scores(distances[:0], [1, 2]).shape == (2, 0)
 
 
-def test_a_query_is_searched_without_its_category() -> None:
+@pytest.mark.parametrize("copied", [1, 2, 65_536])
+def test_a_query_is_searched_without_its_category(copied: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However many rows of the gallery are copied at once.
+    monkeypatch.setattr(novelty, "_COPIED", copied)
     found = novelty.hidden_scores(GALLERY, LABELS, QUERIES, ASKED, [1, 2])
     # 0.5 without 0: 5, then 9. 9.25 without 2: 5, then 1. 7, of no category: 5 and 9 of the whole gallery.
     assert found.tolist() == [[4.5, 4.25, 2], [6.5, 6.25, 2]]

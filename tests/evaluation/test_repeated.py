@@ -1,4 +1,4 @@
-"""What benchmarks/repeated.py makes of several runs' figures, by hand."""
+"""The statistics of benchmarks/repeated.py, against values worked out by hand."""
 
 import importlib
 import math

@@ -213,7 +213,7 @@ class TestMcNemar:
     def test_wrong_arguments_are_refused(self) -> None:
         with pytest.raises(ValueError, match="must be bool"):
             mcnemar(np.array([1, 0]), np.array([1, 1]))
-        with pytest.raises(ValueError, match="one value a query"):
+        with pytest.raises(ValueError, match="one value for each query"):
             mcnemar(np.array([True]), np.array([True, False]))
 
 
@@ -330,9 +330,9 @@ class TestPairedPermutationTest:
         assert peak < 40e6
 
     def test_wrong_arguments_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="one value a query"):
+        with pytest.raises(ValueError, match="one value for each query"):
             paired_permutation_test(np.zeros(3), np.zeros(4), seed=0)
-        with pytest.raises(ValueError, match="one value a query"):
+        with pytest.raises(ValueError, match="one value for each query"):
             paired_permutation_test(np.zeros((2, 2)), np.zeros((2, 2)), seed=0)
         with pytest.raises(ValueError, match="resamples must be at least 1"):
             paired_permutation_test(np.zeros(3), np.zeros(3), seed=0, resamples=0)

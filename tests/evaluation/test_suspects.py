@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cbir.evaluation.suspects import SUSPECT_COLUMNS, suspects
+from cbir.evaluation.suspects import SUSPECT_COLUMNS, scaled, suspects
 
 
 def at(*degrees: float) -> np.ndarray:
     """Vectors of different lengths in these directions."""
     angles = np.radians(degrees)
     lengths = 1 + np.arange(len(angles)) % 5
-    return (np.stack([np.cos(angles), np.sin(angles)], axis=1) * lengths[:, None]).astype(np.float32)
+    return scaled((np.stack([np.cos(angles), np.sin(angles)], axis=1) * lengths[:, None]).astype(np.float32))
 
 
 def table(categories: str) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def test_one_own_neighbour_clears_an_image() -> None:
 
 
 def test_near_duplicates_are_one_picture() -> None:
-    # A wrongly labelled image and its copy: each is the other's nearest, and both are told.
+    # A wrongly labelled image and its copy: each is the other's nearest, and both are listed.
     images = table("aaaaabbbb")
     features = at(0, 1, 2, 90.5, 90.6, 89, 90, 92, 91)
     copies = {images["sha256"][3]: "x", images["sha256"][4]: "x"}
@@ -79,3 +79,13 @@ def test_small_categories_and_vectors_of_zeros() -> None:
     # A category of one image has no neighbours of its own to miss.
     assert suspects(table("abb"), at(0, 10, 11), {}).empty
     assert len(suspects(table("aabb"), np.zeros((4, 3), np.float32), {})) <= 4
+
+
+def test_of_many_pictures_the_first_by_content_are_searched() -> None:
+    # Contents 0 to 3 are searched: c and b, b, b at 0 to 3 degrees; the last c is among the b, and the first c its only
+    # other of c, at 90 degrees. Those of a are not searched, so that an a has no own picture to miss.
+    images = table("cbbbaac")
+    found = suspects(images, at(90, 1, 2, 3, 4, 5, 0), {}, k=2, most=4)
+    assert found["image_id"].tolist() == ["c/6"]
+    assert found[["neighbours", "suggested", "nearest"]].to_numpy().tolist() == [[1, "b", "b/1"]]
+    assert found["own_distance"].tolist() == pytest.approx([np.sqrt(2)], rel=1e-6)

@@ -24,7 +24,7 @@ BATCH = 4
 
 
 class Network:
-    """Stands for a network: three colour means as features; counts what it is given, and fails when told."""
+    """A stand-in for a network: its features are three colour means. It counts its images, and fails on request."""
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.fail_at = fail_at
@@ -87,7 +87,7 @@ def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("fail_at", [0, 1, 2, 3, 5])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(images: pd.DataFrame, tmp_path: Path, fail_at: int) -> None:
+def test_an_interrupted_run_continues_to_the_same_bytes(images: pd.DataFrame, tmp_path: Path, fail_at: int) -> None:
     encode(images, tmp_path / "unbroken.h5", Network())
     with pytest.raises(KeyboardInterrupt):
         encode(images, tmp_path / "0.h5", Network(fail_at))
@@ -134,7 +134,7 @@ def test_a_new_image_is_encoded_alone_and_a_removed_one_goes(images: pd.DataFram
     assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
 
 
-def test_how_many_images_are_missing_is_told_beforehand(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_number_of_images_to_encode_is_logged_beforehand(images: pd.DataFrame, tmp_path: Path) -> None:
     manifest, shard, about = (tmp_path / name for name in ("0.csv", "0.h5", "f.json"))
     assert count_missing(manifest, shard, about, TENSORFLOW) > 10**6
     write_csv(manifest, pd.concat([images[2:], images[:4]]))
@@ -250,7 +250,7 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "text", "bit", "attribute", "group", "missing", "short", "link"])
-def test_a_damaged_shard_is_told_by_its_reader_and_made_anew_by_its_writer(
+def test_a_damaged_shard_is_refused_by_its_reader_and_replaced_by_its_writer(
     images: pd.DataFrame, tmp_path: Path, kind: str
 ) -> None:
     encode(images, tmp_path / "0.h5", Network())

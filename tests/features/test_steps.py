@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cbir.features import chains, transforms
-from cbir.features.steps import REGISTRY, expand, pca, power
+from cbir.features.chains import Written
+from cbir.features.steps import REGISTRY, Arrays, expand, pca, power
 from cbir.files.errors import InputError
 
 RANDOM = np.random.default_rng(0)
@@ -16,6 +17,11 @@ TEST = RANDOM.normal(size=(9, 6)).astype(np.float32) + 0.5
 
 def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def fit(step: Written, rows: np.ndarray) -> Arrays:
+    """Return the arrays of a fitted step."""
+    return transforms.fit_step(step, rows).arrays
 
 
 def expected_sum(row: np.ndarray, gallery: np.ndarray, neighbours: int, exponent: float) -> np.ndarray:
@@ -42,10 +48,10 @@ def test_expansion_of_gallery_and_queries_by_plain_loops(neighbours: int, expone
 
 def test_only_the_gallery_or_only_queries_are_expanded() -> None:
     gallery, queries = unit(TRAIN.astype(float)), unit(TEST.astype(float))
-    both = expand.fit(TRAIN, neighbours=3)
+    both = fit({"expand": {"neighbours": 3}}, TRAIN)
     of_gallery, of_queries = (
-        expand.fit(TRAIN, neighbours=3, which="gallery"),
-        expand.fit(TRAIN, neighbours=3, which="query"),
+        fit({"expand": {"neighbours": 3, "which": "gallery"}}, TRAIN),
+        fit({"expand": {"neighbours": 3, "which": "query"}}, TRAIN),
     )
     assert np.array_equal(expand.apply(of_gallery, TRAIN, True), expand.apply(both, TRAIN, True))
     assert np.allclose(expand.apply(of_gallery, TEST, False), queries, atol=1e-6)
@@ -56,7 +62,7 @@ def test_only_the_gallery_or_only_queries_are_expanded() -> None:
 
 def test_neighbours_behind_and_zero_vectors_weigh_nothing() -> None:
     gallery = np.array([[1.0, 0], [-1, 0], [0, 0]])
-    fitted = expand.fit(gallery, neighbours=3, power=0)
+    fitted = fit({"expand": {"neighbours": 3, "power": 0}}, gallery)
     # Each has itself alone: the other one is behind it, and the zero vector has no direction.
     assert np.allclose(expand.apply(fitted, gallery, True), gallery)
     assert np.allclose(expand.apply(fitted, np.array([[0, 2.0], [0, 0]]), False), [[0, 1], [0, 0]])
@@ -65,37 +71,39 @@ def test_neighbours_behind_and_zero_vectors_weigh_nothing() -> None:
 def test_queries_do_not_see_one_another_and_get_the_same_digits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gallery = np.random.default_rng(1).normal(size=(300, 70))
     queries = np.random.default_rng(2).normal(size=(50, 70))
-    fitted = expand.fit(gallery, neighbours=7)
+    fitted = fit({"expand": {"neighbours": 7}}, gallery)
     together = expand.apply(fitted, queries, False)
     alone = np.concatenate([expand.apply(fitted, query[None], False) for query in queries])
     assert np.array_equal(together, alone)
     # Blocks of 3 rows.
     monkeypatch.setattr(expand, "_BYTES", 3 * 4 * 300)
-    assert np.array_equal(expand.fit(gallery, neighbours=7)["gallery"], fitted["gallery"])
+    assert np.array_equal(fit({"expand": {"neighbours": 7}}, gallery)["gallery"], fitted["gallery"])
     assert np.array_equal(expand.apply(fitted, queries, False), together)
 
 
 def test_of_equally_near_images_the_first_counts() -> None:
     # Three at 60 degrees from the query, two of which are the same.
     gallery = np.array([[0.5, np.sqrt(0.75), 0], [0.5, 0, np.sqrt(0.75)], [0.5, np.sqrt(0.75), 0]])
-    fitted = expand.fit(gallery, neighbours=1, power=0, which="query")
+    fitted = fit({"expand": {"neighbours": 1, "power": 0, "which": "query"}}, gallery)
     assert np.allclose(expand.apply(fitted, np.array([[1.0, 0, 0]]), False), unit(np.array([[1.5, np.sqrt(0.75), 0]])))
 
 
 def test_an_expansion_of_another_gallery_is_one_sentence() -> None:
     with pytest.raises(InputError, match="fitted on 40 gallery images, not 9: run"):
-        expand.apply(expand.fit(TRAIN), TEST, True)
+        expand.apply(fit("expand", TRAIN), TEST, True)
 
 
 def test_power_keeps_the_sign() -> None:
     rows = np.array([[-4.0, 9, 0]])
-    assert np.allclose(power.apply(power.fit(rows), rows, False), [[-2, 3, 0]])
-    assert np.allclose(power.apply(power.fit(rows, exponent=2), rows, False), [[-16, 81, 0]])
+    assert np.allclose(power.apply(fit("power", rows), rows, False), [[-2, 3, 0]])
+    assert np.allclose(power.apply(fit({"power": 2}, rows), rows, False), [[-16, 81, 0]])
 
 
 def test_half_whitening_divides_by_the_fourth_root_of_the_variance() -> None:
     train = TRAIN.astype(float) * [9, 5, 3, 2, 1, 0.5]
-    plain, half, full = (pca.apply(pca.fit(train, dimension=4, whiten=power), train, True) for power in (0, 0.5, 1))
+    plain, half, full = (
+        pca.apply(fit({"pca": {"dimension": 4, "whiten": power}}, train), train, True) for power in (0, 0.5, 1)
+    )
     deviation = plain.std(axis=0, ddof=1)
     assert np.allclose(half, plain / np.sqrt(deviation))
     assert np.allclose(full.std(axis=0, ddof=1), 1)
@@ -107,9 +115,16 @@ def test_the_options_that_an_entry_states_are_the_arguments_of_its_fit() -> None
         stated = REGISTRY.options(name)
         assert stated is not None
         assert list(stated) == [parameter.name for parameter in parameters]
-        for parameter in parameters:
-            assert stated[parameter.name].get("default", inspect.Parameter.empty) == parameter.default
-            assert stated[parameter.name]["description"].endswith(".")
+        # A default is in OPTIONS alone.
+        assert all(parameter.default is parameter.empty for parameter in parameters)
+        assert all(schema["description"].endswith(".") for schema in stated.values())
+
+
+def test_an_option_that_is_not_set_has_the_default_that_the_entry_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fit("power", TRAIN)["exponent"] == 0.5
+    monkeypatch.setitem(power.OPTIONS["exponent"], "default", 3)
+    assert fit("power", TRAIN)["exponent"] == 3
+    assert fit({"power": 2}, TRAIN)["exponent"] == 2
 
 
 def test_steps_of_a_combination_follow_its_normalisation() -> None:

@@ -51,6 +51,21 @@ def test_the_same_features_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
+def test_of_many_rows_the_vectors_stay_in_the_file_and_are_checked(tmp_path: Path) -> None:
+    path = written(tmp_path / "train.h5")
+    assert store.count(path, "m") == 3
+    few, many = store.read_large(path, "m", most=3), store.read_large(path, "m", most=2)
+    assert not isinstance(few.features, np.memmap) and isinstance(many.features, np.memmap)
+    assert np.array_equal(few.features, FEATURES) and np.array_equal(many.features, FEATURES)
+    assert many.rows(np.array([2, 0])).image_id.tolist() == ["a/1.png", "b/new\nline.png"]
+    with h5py.File(path, "r+") as file:
+        file["features"][1, 0] = 7
+    assert store.read(path, mapped=True).features[1, 0] == 7
+    for most in (2, 3):
+        with pytest.raises(InputError, match="not those it was written with"):
+            store.read_large(path, most=most)
+
+
 def test_a_row_is_found_by_its_image(tmp_path: Path) -> None:
     found = store.read(written(tmp_path / "train.h5"))
     assert found.row("a/1.png") == 2
@@ -210,7 +225,7 @@ def test_an_attribute_that_no_reader_would_look_for_is_not_written(tmp_path: Pat
         store.write(tmp_path / "train.h5", MANIFEST, [FEATURES], 2, {"method": "m", "colour": "red"})
 
 
-def test_what_a_store_says_about_itself_is_told_without_its_vectors(tmp_path: Path) -> None:
+def test_the_attributes_of_a_store_are_read_without_its_vectors(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     assert store.about(path, "m") == store.read(path).about
     with h5py.File(path, "a") as file:

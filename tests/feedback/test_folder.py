@@ -72,7 +72,7 @@ def test_a_bad_file_is_an_entry_with_its_problem_beside_the_others(folder: Path)
 
 
 @pytest.mark.parametrize("name", ["my file", "ä", "-x", "simulated", "x" * 101, "{a}", "a\nb", "\udcff"])
-def test_a_name_that_cannot_name_a_folder_is_a_problem_of_its_own(folder: Path, name: str) -> None:
+def test_a_name_that_cannot_name_a_folder_is_the_problem_of_that_file_alone(folder: Path, name: str) -> None:
     write(folder / f"{name}.json")
     [(key, entry)] = found(folder).items()
     assert key.startswith("refinement-") and key.isascii() and key.replace("-", "").isalnum()

@@ -1,4 +1,4 @@
-"""Orders told by bounds are those of the exact scores, also where many scores are equal or nearly so."""
+"""Orders by bounds equal those by exact scores, also if many scores are equal or nearly equal."""
 
 from dataclasses import dataclass
 
@@ -65,7 +65,7 @@ def test_orders_are_those_of_the_rankings(gallery, name: str, monkeypatch: pytes
     asked = [*rankings(features, random, name), Near(features, features[3].astype(np.float64))]
     expected = [ranking.order.tolist() for ranking in asked]
     assert [order.tolist() for order in orders(asked)] == expected
-    # A few queries at a time, and a block of gallery rows after the other.
+    # A few queries at a time, and one block of gallery rows after another.
     monkeypatch.setattr(REGISTRY["nearest"], "_BYTES", 8 * ROWS * 70)
     monkeypatch.setattr(exact, "_PROJECTED_ROWS", 64)
     with threadpool_limits(1):
@@ -95,7 +95,7 @@ def test_scores_lie_within_their_bounds(gallery, name: str) -> None:  # type: ig
 
 @dataclass(frozen=True, eq=False)
 class FarFromTheMiddle(Near):
-    """A ranking that a person adds: scores of its own, no bounds, and the library's search where it likes."""
+    """A ranking that a user might add: with its own scores, without bounds, using the library's search."""
 
     def score(self, rows: Rows | slice) -> np.ndarray:
         middle = self.features.mean(axis=0, dtype=np.float64)

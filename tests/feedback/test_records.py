@@ -82,7 +82,7 @@ def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -
     for image_id in ("cat/0", *STORE.image_id):
         paths[image_id] = str(tmp_path / f"{image_id.replace('/', '-')}.png")
         Image.new("RGB", (20, 20), "navy").save(paths[image_id])
-    # As text, an SVG tells what it shows.
+    # The text in an SVG shows what it contains.
     refinement_pictures.rounds(record, paths, tmp_path / "r.svg")
     text = (tmp_path / "r.svg").read_text()
     assert text.count("+ relevant") == 1 and text.count("− irrelevant") == 1

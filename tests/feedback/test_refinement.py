@@ -61,7 +61,7 @@ def test_every_key_is_read() -> None:
     )
 
 
-def test_what_is_left_out_comes_from_the_configuration() -> None:
+def test_missing_keys_come_from_the_configuration() -> None:
     short = {key: GOOD[key] for key in ("query", "method", "k", "rounds")} | {"beta": 0}
     refinement = parse(json.dumps(short).encode(), "mine.json", METHODS, Weights(7, 8, 9))
     assert refinement.weights == Weights(7, 0, 9)
@@ -81,7 +81,7 @@ def test_what_is_written_is_read_back_the_same() -> None:
     assert parsed(as_json(refinement)) == refinement
 
 
-def test_a_byte_order_mark_is_no_mistake() -> None:
+def test_a_byte_order_mark_is_accepted() -> None:
     data = b"\xef\xbb\xbf" + json.dumps(GOOD).encode()
     assert parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15)) == parsed(GOOD)
 
@@ -142,14 +142,14 @@ def test_anything_but_an_object_is_refused(value: Any) -> None:
         (b"[" * 100_000, "not valid JSON"),
         (b"[" * 500 + b"]" * 500, "deeper than a refinement"),
         (b'{"k": ' + b"9" * 5000 + b"}", "not valid JSON"),
-        (b'{"alpha": NaN}', "NaN is not a number that JSON knows"),
-        (b'{"alpha": -Infinity}', "-Infinity is not a number that JSON knows"),
-        (b'{"k": 1, "k": 2}', 'the key "k" is there twice'),
-        (b'{"rounds": [{"relevant": [], "relevant": [1]}]}', 'the key "relevant" is there twice'),
+        (b'{"alpha": NaN}', "NaN is not a valid JSON number"),
+        (b'{"alpha": -Infinity}', "-Infinity is not a valid JSON number"),
+        (b'{"k": 1, "k": 2}', 'the key "k" is repeated'),
+        (b'{"rounds": [{"relevant": [], "relevant": [1]}]}', 'the key "relevant" is repeated'),
         (b" " * (MAX_BYTES + 1), "is larger than"),
     ],
 )
-def test_what_is_no_sound_json_is_refused(data: bytes, words: str) -> None:
+def test_invalid_json_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(InputError) as caught:
         parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15))
     assert words in one_sentence(str(caught.value))
@@ -224,7 +224,7 @@ def located(query: str, folder: Path) -> str | Path:
     return locate_query(parsed(changed(["query"], query)), {"cat/a.jpg"}, folder)
 
 
-def test_an_image_id_goes_before_a_file_of_the_same_name(tmp_path: Path) -> None:
+def test_an_image_id_takes_precedence_over_a_file_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "a.jpg").touch()
     (tmp_path / "cat" / "b.jpg").touch()
@@ -246,7 +246,7 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
         assert one_sentence(str(caught.value)).startswith("mine.json: query ")
 
 
-def test_a_query_that_is_no_image_is_refused(tmp_path: Path) -> None:
+def test_a_query_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")

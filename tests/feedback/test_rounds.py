@@ -139,7 +139,7 @@ def test_an_empty_round_follows_the_formula(gallery: Gallery) -> None:
     assert one.judge(one.start(), Round()).vector.tolist() == [6.0]
 
 
-def test_a_query_of_the_gallery_is_no_result_of_itself(gallery: Gallery) -> None:
+def test_a_query_of_the_gallery_is_not_its_own_result(gallery: Gallery) -> None:
     one = search(gallery, vector=np.array([3.0]), query="cat/3")
     result = one.start()
     assert result.image_ids == ["dog/2", "dog/4", "cat/1"]
@@ -253,7 +253,7 @@ def test_fewer_results_than_k_may_be_left(gallery: Gallery) -> None:
         first.judge(result, Round(relevant=(3,)))
 
 
-def test_a_refinement_says_what_becomes_of_judged_images(gallery: Gallery) -> None:
+def test_a_refinement_decides_where_judged_images_are_ranked(gallery: Gallery) -> None:
     asked = replace(refinement(Round(irrelevant=(0,))), judged_first=True)
     assert "cat/1" not in refine(gallery, asked, np.zeros(1), None, "cat")[1].image_ids
     assert parse(json.dumps(as_json(asked)).encode(), "mine.json", ["m"], Weights(9, 9, 9)) == asked

@@ -53,7 +53,7 @@ def test_gains_by_hand() -> None:
     np.testing.assert_allclose(gain.residual_nmrr_plain, [[8 / 33, 1 / 6, 0]])
 
 
-def test_means_leave_out_a_query_with_nothing_left_to_find() -> None:
+def test_means_leave_out_a_query_without_unjudged_relevant_images() -> None:
     # With k = 6 everything is judged in round 1; nothing is left for either query.
     one = measure([search(), search(k=6)], 1, gtm=3)
     assert np.isnan(one.residual_nmrr[1, 1])

@@ -84,7 +84,7 @@ def test_a_json_file_that_holds_something_else_is_named(tmp_path: Path, content:
         tables.read_json(path, {"rows": int})
 
 
-def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path, state in (
         (tmp_path / "fifo", "is not a file"),
@@ -214,7 +214,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == "old"
 
 
-def test_room_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_missing_disk_space_is_reported_before_anything_is_written(tmp_path: Path) -> None:
     entered = []
     with (
         pytest.raises(InputError, match=r"x\.h5 cannot be written \(No space left.* MB are free\): free space on"),

@@ -1,4 +1,4 @@
-"""Write disjoint.csv: what pytorch-metric-learning says of collections whose images ask each other.
+"""Write disjoint.csv: metrics by pytorch-metric-learning of collections that are searched by their own images.
 
 It is no dependency of the tests (see metrics.py). Its figures were written down once, by:
 

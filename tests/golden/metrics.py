@@ -1,4 +1,4 @@
-"""Write metrics.csv: what ranx and pytorch-metric-learning say of the random rankings of tests/rankings.py.
+"""Write metrics.csv: metrics by ranx and pytorch-metric-learning of the random rankings of tests/rankings.py.
 
 They are no dependencies of the tests: with what they need, ranx takes 0.5 GB and 40 s to compile itself on every new
 machine, pytorch-metric-learning 5 GB. Their figures are written down once instead, by:

@@ -18,6 +18,6 @@ def test_both_ends_of_a_table() -> None:
     assert excerpts.both_ends(table, 10)["a"].tolist() == list(range(10))
 
 
-def test_what_is_cut_is_said() -> None:
+def test_an_excerpt_says_that_it_is_one() -> None:
     assert excerpts.cut(60, 2000, "The 60 worst", "x.csv") == "The 60 worst of 2,000 categories; x.csv has all"
     assert excerpts.cut(7, 7, "The 7 worst", "x.csv") == ""

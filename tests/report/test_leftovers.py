@@ -1,4 +1,4 @@
-"""What the configuration no longer asks for is removed, and nothing else."""
+"""Results that the configuration no longer asks for are removed, and nothing else."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def test_a_confusion_matrix_shows_its_counts_and_escapes_names(tmp_path: Path) -
     assert "<b&c" not in text
 
 
-def test_right_and_wrong_are_told_by_mark_and_by_colour(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
+def test_right_and_wrong_differ_in_mark_and_in_colour(rows: list[list[plots.Picture]], tmp_path: Path) -> None:
     plots.strips(rows, tmp_path / "s.svg", "title\nwith a break")
     text = (tmp_path / "s.svg").read_text(encoding="utf-8")
     assert (text.count("✓"), text.count("✗")) == (2 + text.count("<!-- ✓"), 1 + text.count("<!-- ✗"))
@@ -127,12 +127,12 @@ def test_all_categories_are_drawn_where_they_fit(tmp_path: Path, monkeypatch: py
     assert "most confused" not in text
 
 
-def test_how_sure_a_result_is_is_drawn_and_told_if_it_is_not_known(tmp_path: Path) -> None:
+def test_calibration_is_drawn_and_a_missing_one_is_explained(tmp_path: Path) -> None:
     for number in (1, 2):
         plots.calibration(calibrated(), tmp_path / f"{number}.svg")
     text = (tmp_path / "1.svg").read_text(encoding="utf-8")
     assert (tmp_path / "2.svg").read_text(encoding="utf-8") == text
-    for shown in ("expected calibration error 0.150", "stated probability", ">8<", ">4<"):
+    for shown in ("expected calibration error 0.150", "predicted probability", ">8<", ">4<"):
         assert shown in text, shown
     plots.calibration(calibrated(probability={"too_few": "There are too few."}), tmp_path / "few.svg")
     assert "There are too few." in (tmp_path / "few.svg").read_text(encoding="utf-8")

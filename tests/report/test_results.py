@@ -3,7 +3,7 @@ import pytest
 from cbir.report.results import expand
 
 
-def test_patterns_stand_for_every_combination_of_names_once() -> None:
+def test_patterns_expand_to_every_combination_of_names_once() -> None:
     names = {"method": ["one", "two"], "query": ["best", "{worst}"], "source": []}
     patterns = ["a.csv", "q/{method}/{query}.json", "s/{source}.csv", "{method}/{method}.json", "a.csv"]
     assert expand(patterns, names) == [

@@ -22,7 +22,7 @@ def test_the_same_history_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_text().count('<g id="axes_') == 4
 
 
-def test_another_history_gives_another_picture(tmp_path: Path) -> None:
+def test_a_different_history_gives_a_different_picture(tmp_path: Path) -> None:
     for name, text in (("a", HISTORY), ("b", HISTORY.replace("0.45,0.45", "0.5,0.3"))):
         (tmp_path / f"{name}.csv").write_text(text)
         plot_history(tmp_path / f"{name}.csv", tmp_path / f"{name}.svg")
@@ -43,7 +43,7 @@ def test_no_point_is_at_the_border(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert low == 0 and high == pytest.approx(1.08 * highest)
 
 
-def test_a_history_without_a_column_is_told(tmp_path: Path) -> None:
+def test_a_history_without_a_column_is_reported(tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5\n")
     with pytest.raises(InputError, match="lacks the column"):
         plot_history(tmp_path / "history.csv", tmp_path / "a.svg")

@@ -1,4 +1,4 @@
-"""The kinds of index by FAISS: files, search, what is refused, and what is measured."""
+"""The index kinds by FAISS: files, search, refused files, and measured quality."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
+from cbir.evaluation import first
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
@@ -46,7 +47,7 @@ def built(path: Path, kind: str, gallery: FeatureStore = GALLERY, **given: Any) 
 
 
 def agree(path: Path) -> None:
-    """Make the side file describe the index as it is now."""
+    """Rewrite the side file so that it describes the present index."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
@@ -85,6 +86,45 @@ def test_equal_vectors_give_equal_files_on_any_number_of_threads(
         monkeypatch.setattr(_faiss.threads, "count", lambda threads=threads: threads)
         files.append(built(tmp_path, kind).read_bytes())
     assert files[0] == files[1]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("damage", ["", "vectors", "bytes", "half"])
+def test_a_killed_build_goes_on_to_the_same_file(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_faiss, "_BLOCK", 400)
+    monkeypatch.setattr(_faiss, "_EVERY", 0)
+    whole = _faiss.hnsw(GALLERY.features, 8, 40)
+    _faiss.save(whole, tmp_path / "whole.faiss")
+    save = _faiss.Kept.save
+
+    def save_twice(kept: _faiss.Kept, graph: Any) -> None:
+        save(kept, graph)
+        if graph.ntotal == 800:
+            raise Killed
+
+    monkeypatch.setattr(_faiss.Kept, "save", save_twice)
+    with pytest.raises(Killed):
+        built(tmp_path, "hnsw")
+    part = tmp_path / "m.part"
+    assert part.exists() and not (tmp_path / "m.faiss").exists()
+    if damage == "vectors":
+        said = json.loads((tmp_path / "m.part.json").read_text())
+        said["made_from"]["features_sha256"] = "of others"
+        (tmp_path / "m.part.json").write_text(json.dumps(said))
+    if damage == "bytes":
+        part.write_bytes(part.read_bytes()[:-1] + b"x")
+    if damage == "half":
+        (tmp_path / "m.part.json").unlink()
+    monkeypatch.setattr(_faiss.Kept, "save", save)
+    caplog.set_level("INFO", "cbir")
+    assert built(tmp_path, "hnsw").read_bytes() == (tmp_path / "whole.faiss").read_bytes()
+    assert ("goes on after 800 rows" in caplog.text) == (damage == "")
+    assert not list(tmp_path.glob("*.part*"))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 40, 255, 256])
@@ -160,7 +200,7 @@ def test_damage_is_seen_before_faiss_reads_the_file(tmp_path: Path, monkeypatch:
     refused(path, "built over other vectors", store(1500, seed=3))
 
 
-def test_what_is_no_index_of_this_gallery_is_refused(tmp_path: Path) -> None:
+def test_an_index_of_another_gallery_is_refused(tmp_path: Path) -> None:
     path = built(tmp_path, "hnsw")
     faiss.write_index(faiss.IndexFlatL2(8), str(path))
     agree(path)
@@ -212,6 +252,20 @@ def test_the_search_parameter_is_raised_until_the_recall_is_reached(tmp_path: Pa
     measured.write_text(json.dumps(found | {"index_sha256": "of another"}))
     with pytest.raises(InputError, match=r"m\.quality\.json was not measured with the index .*m\.faiss"):
         index.read(path, GALLERY, measured)
+
+
+def test_many_results_need_a_higher_parameter_than_few() -> None:
+    # A list holds 50 of 1,500 rows: 4 of them hold no 200 candidates, and to compare all images would find every one.
+    held = index.over(GALLERY.features, "ivf-pq", lists=30, code_bytes=8)
+    assert held.with_effort(1).share_compared_with_all(QUERIES.features, 200) > 0.9
+    found, reached = first.searcher(held, GALLERY, QUERIES, 200, 0.9, seed=0)
+    assert found.effort is not None and found.effort >= 4
+    assert found.share_compared_with_all(QUERIES.features, 200) <= 0.05
+    exactly = nearest(200)[1]
+    shares = [
+        len(np.intersect1d(*pair)) / 200 for pair in zip(found.search(QUERIES.features, 200)[1], exactly, strict=True)
+    ]
+    assert reached == pytest.approx(np.mean(shares), abs=1e-3) and reached >= 0.9
 
 
 def test_a_recall_out_of_reach_takes_the_highest_parameter(tmp_path: Path) -> None:

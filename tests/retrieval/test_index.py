@@ -13,7 +13,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.retrieval import index
-from cbir.retrieval.indexes import REGISTRY, options
+from cbir.retrieval.indexes import REGISTRY, of_methods, options
 
 
 def gallery(rows: int = 60, columns: int = 3, seed: int = 0) -> FeatureStore:
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def agree(path: Path) -> None:
-    """Make the side file describe the pickle as it is now, as whoever hands in both would."""
+    """Rewrite the side file so that it describes the present pickle, as an attacker would who makes both."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
@@ -56,11 +56,12 @@ def test_the_side_file_says_what_it_was_built_from(path: Path) -> None:
 
 
 def test_an_option_that_the_kind_does_not_take_is_refused_if_a_person_set_it() -> None:
-    settings = {"kind": "exact", "leafsize": 32}
-    assert options("exact", settings, given=["kind"]) == {}
+    settings = {"kind": "exact", "leafsize": 32, "recall": 0.95}
+    assert of_methods(settings, {"kind": "exact"}, ["m"]) == {"m": ("exact", {}, 1.0)}
     with pytest.raises(InputError, match=r"index\.leafsize is set, but index\.kind exact does not take it"):
-        options("exact", settings, given=["kind", "leafsize"])
-    assert options("kdtree", settings, given=["leafsize"]) == {"leafsize": 32}
+        of_methods(settings, settings, ["m"])
+    tree = settings | {"kind": "kdtree"}
+    assert of_methods(tree, {"leafsize": 32}, ["m"]) == {"m": ("kdtree", {"leafsize": 32}, 1.0)}
 
 
 def test_a_notebook_opens_it_without_this_project(path: Path) -> None:
@@ -115,7 +116,7 @@ def test_a_pickle_that_would_run_something_does_not(path: Path, tmp_path: Path) 
     agree(path)
     refused(path, r"is not the KD-tree of the vectors in its feature store: remove it and run again")
     assert not (tmp_path / "touched").exists()
-    # It would have, otherwise.
+    # Unpickling it would have run the code.
     pickle.loads(path.read_bytes())
     assert (tmp_path / "touched").exists()
 
@@ -148,7 +149,7 @@ def test_a_tree_with_any_part_changed_is_refused(path: Path, place: int) -> None
 
 def test_an_index_of_other_vectors_is_refused(path: Path, tmp_path: Path) -> None:
     refused(path, "built over other vectors", gallery(seed=1))
-    # The side file alone cannot make it fit.
+    # A matching side file is not enough.
     other = gallery(seed=1)
     index.build(other, tmp_path / "other.pkl", leafsize=4)
     path.write_bytes((tmp_path / "other.pkl").read_bytes())
@@ -174,11 +175,11 @@ def test_an_index_of_another_leafsize_than_it_says_is_refused(path: Path) -> Non
 
 
 @pytest.mark.parametrize("library", ["scipy", "numpy", "python"])
-def test_an_index_by_another_version_is_told_as_such(path: Path, library: str) -> None:
+def test_an_index_by_another_version_is_reported_as_such(path: Path, library: str) -> None:
     side = path.with_suffix(".json")
     about = json.loads(side.read_text())
     side.write_text(json.dumps(about | {library: "0.1"}))
-    # The same bytes do, whatever made them.
+    # Equal bytes are accepted, whoever wrote them.
     assert index.read(path, GALLERY).rows == 60
     path.write_bytes(path.read_bytes().replace(b"KDTree", b"KDTres"))
     agree(path)

@@ -25,7 +25,7 @@ ONLY = [3, 7, 8, 15, 17]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run whose method ``tiny`` has an index that finds some rows alone."""
+    """A run whose method ``tiny`` has an index that finds only some rows."""
     results = write_results(tmp_path)
     gallery = store.read(results / "features/tiny/train.h5")
     index.build(gallery, results / "index/tiny.json", "hnsw", links=4, ef_construction=8)

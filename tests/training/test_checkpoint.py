@@ -18,7 +18,7 @@ def state() -> State:
     return State("abc", history, 1, 7, weights, [np.array(5), *weights], [weights[1]])
 
 
-def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_state_is_restored_unchanged(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "checkpoint.npz", state())
     read = checkpoint.load(tmp_path / "checkpoint.npz", "abc")
     assert read is not None

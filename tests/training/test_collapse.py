@@ -42,6 +42,6 @@ def test_many_stuck_steps_end_with_what_to_change(mining: str, remedy: str) -> N
         check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, 0.01, loss)
 
 
-def test_a_loss_that_is_no_number_is_told() -> None:
+def test_a_loss_that_is_not_a_number_is_reported() -> None:
     with pytest.raises(InputError, match=r"loss became nan in epoch 1: lower training\.learning_rate"):
         check(math.nan, 0.5, 0, 5, 1, 0.01, LOSS)

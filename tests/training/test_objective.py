@@ -86,9 +86,17 @@ def test_the_options_that_an_entry_states_are_the_arguments_of_its_build() -> No
         parameters = list(inspect.signature(losses.REGISTRY[name].build).parameters.values())[3:]
         stated = losses.REGISTRY.options(name)
         assert stated is not None
-        assert {option: schema["default"] for option, schema in stated.items()} == {
-            parameter.name: parameter.default for parameter in parameters
-        }
+        assert list(stated) == [parameter.name for parameter in parameters]
+        # A default is in OPTIONS alone.
+        assert all("default" in schema for schema in stated.values())
+        assert all(parameter.default is parameter.empty for parameter in parameters)
+
+
+def test_an_option_that_is_not_set_has_the_default_that_the_entry_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build("supcon").temperature == 0.1
+    monkeypatch.setitem(losses.REGISTRY["supcon"].OPTIONS["temperature"], "default", 0.3)
+    assert build("supcon").temperature == 0.3
+    assert build({"supcon": {"temperature": 0.2}}).temperature == 0.2
 
 
 @pytest.mark.parametrize("name", sorted(set(losses.REGISTRY)))

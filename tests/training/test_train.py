@@ -285,7 +285,9 @@ def test_an_image_that_cannot_be_read_is_named(photographs: tuple[ImageSet, Imag
             train(tiny_encoder(), train_set, val_set, settings(), tmp_path, workers)
 
 
-def test_too_few_categories_or_no_validation_is_told(photographs: tuple[ImageSet, ImageSet], tmp_path: Path) -> None:
+def test_too_few_categories_or_no_validation_is_reported(
+    photographs: tuple[ImageSet, ImageSet], tmp_path: Path
+) -> None:
     train_set, val_set = photographs
     one = ImageSet(train_set.paths[:5], train_set.labels[:5], train_set.sha256[:5])
     with pytest.raises(InputError, match="fewer than 2 categories"):

@@ -15,7 +15,7 @@ from cbir.files.tables import write_csv, write_json
 
 CATEGORIES = ("apple", "leaf", "sea")
 COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
-# As a name it may not break out of the page, nor turn the text around it.
+# As a name it must not break out of the page, nor reverse the text around it.
 HOSTILE = 'leaf/<b>&"\u202eleaf.png'
 WIDTH = 5
 # Of the run's configuration, what the library reads.
@@ -32,7 +32,7 @@ def configure(results: Path, **feedback: object) -> None:
 
 
 def embed(images: np.ndarray) -> np.ndarray:
-    """Stands for a network: mean red, green and blue, a difference and a constant."""
+    """A stand-in for a network: mean red, green and blue, a difference and a constant."""
     mean = images.reshape(len(images), -1, 3).mean(axis=1)
     return np.column_stack([mean, mean[:, 0] - mean[:, 1], np.ones(len(images))]).astype(np.float32)
 
@@ -67,7 +67,7 @@ def forget_labels(results: Path) -> None:
 
 
 def learn(results: Path, method: str, threshold: float) -> None:
-    """Write what was learned of a method: 0.9 up to the distance 1, 0.1 from 9 on; the 3 nearest tell what is new."""
+    """Write a method's calibration: probability 0.9 up to the distance 1, 0.1 from 9 on; 3 neighbours for novelty."""
     learned = {"too_few": None, "distances": [1, 9], "probabilities": [0.9, 0.1]}
     novelty = {"too_few": None, "neighbours": 3, "threshold": threshold}
     write_json(results / "evaluation" / method / "calibration.json", {"probability": learned, "novelty": novelty})

@@ -1,4 +1,4 @@
-"""What the search page shows and does."""
+"""The pages and actions of the search page."""
 
 import html
 import io
@@ -72,7 +72,7 @@ def png(side: int = 30) -> bytes:
 
 
 def redo(library: Library, folder: Path, name: str):
-    """What the workflow makes of a saved refinement of the collection's own query."""
+    """The workflow's results of a saved refinement whose query is in the collection."""
     asked = read(folder / f"{name}.json", library.methods, Weights(9, 9, 9))
     query = locate_query(asked, library.images.keys(), folder)
     method = library.methods[asked.method]
@@ -321,15 +321,15 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("/search", "names the method"),
-        ("/search?method=tiny&query=sea/7.png", "No features of the image &#39;sea/7.png&#39;"),
-        ("/search?method=tiny&query=../../etc/passwd", "No features of the image"),
+        ("/search", "names the unknown method"),
+        ("/search?method=tiny&query=sea/7.png", "no features of the image &#39;sea/7.png&#39;"),
+        ("/search?method=tiny&query=../../etc/passwd", "no features of the image"),
         ("/search?method=tiny&query=sea/6.png&k=50", "the gallery has 18 images"),
         (f"/search?method=tiny&upload={'0' * 64}", "drop it again"),
-        ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that no link"),
+        ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that are not valid"),
     ],
 )
-def test_a_bad_address_is_told_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
+def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
     response = client.get(address)
     assert response.status_code == 400
     assert told in response.text
@@ -342,7 +342,7 @@ def test_other_addresses_are_pages_too(client: FlaskClient, path: str, status: i
     assert "That did not work" in response.text
 
 
-def test_a_fault_shows_nothing_of_its_inside(app: Flask, library: Library, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_shows_no_internal_details(app: Flask, library: Library, caplog: pytest.LogCaptureFixture) -> None:
     library.methods.clear()
     response = visitor(app).get("/")
     assert response.status_code == 500
@@ -408,7 +408,7 @@ def test_a_saved_refinement_gives_what_the_page_showed(
     shown = [distances(client.get(re.sub("&at=2", f"&at={at}", address)).text) for at in range(3)]
     response = save(client, address, "my-first_1")
     assert response.status_code == 303
-    # The last flags were not acted upon yet: they are saved, so the page goes on to what they make.
+    # The last flags were not used for a ranking yet: they are saved, and the page shows the round that follows.
     after = client.get(response.location)
     assert "Round 3" in after.text and "my-first_1.json" in after.text
     shown.append(distances(after.text))
@@ -422,7 +422,7 @@ def test_a_saved_refinement_gives_what_the_page_showed(
 def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_path: Path) -> None:
     client = visitor(create_app(library, tmp_path / "feedback", "make run ARGS=\"--directory '../two words'\""))
     page = html.unescape(client.get(save(client, walk(client, SEARCH, "r"), "mine").location).text)
-    assert "<code>make run ARGS=\"--directory '../two words'\"</code> makes" in page
+    assert "<code>make run ARGS=\"--directory '../two words'\"</code> writes" in page
     assert f"<code>{library.files.folder}/feedback/mine</code>" in page
 
 
@@ -482,39 +482,39 @@ def test_of_many_that_save_at_once_under_one_name_one_succeeds(app: Flask, tmp_p
     assert [path.name for path in (tmp_path / "feedback").iterdir()] == ["x.json"]
 
 
-def test_a_disk_that_refuses_is_told_and_leaves_nothing(client: FlaskClient, tmp_path: Path) -> None:
-    (tmp_path / "feedback").write_text("a file stands where the folder should")
+def test_a_failed_write_is_reported_and_leaves_nothing(client: FlaskClient, tmp_path: Path) -> None:
+    (tmp_path / "feedback").write_text("a file in the place of the folder")
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400
     assert "cannot be written" in response.text
 
 
-def test_results_made_anew_are_not_mixed_with_what_was_shown(
+def test_replaced_results_are_not_mixed_with_those_that_were_shown(
     client: FlaskClient, results: Path, tmp_path: Path
 ) -> None:
     address = walk(client, SEARCH, "r")
     (results / "features" / "tiny" / "train.h5").touch()
     response = save(client, address, "x")
     assert response.status_code == 400
-    assert "made the results anew since this page was shown" in response.text
+    assert "replaced the results since this page was loaded" in response.text
     assert not (tmp_path / "feedback").exists()
     # The page has read them, and what is judged of them is saved.
     assert save(client, address, "x").status_code == 303
 
 
-def test_results_made_anew_are_read_again_with_a_word(client: FlaskClient, results: Path) -> None:
+def test_replaced_results_are_read_again_and_the_page_says_so(client: FlaskClient, results: Path) -> None:
     before = client.get(SEARCH).text
     assert 'class="notice"' not in before
     configure(results, k=3)
     after = client.get("/?category=sea").text
-    assert "The results were made anew a short time ago" in after
+    assert "A run replaced the results a short time ago" in after
     assert "k=3&amp;" in after
     assert re.search('data-version="([^"]+)"', before).group(1) not in after
-    # While a run is at work, they are shown as they were.
+    # While a run changes the results, the page shows the old ones.
     (results / "features" / "tiny" / "train.h5").unlink()
     (results / "features" / "unit" / "train.h5").unlink()
     page = client.get(SEARCH)
-    assert page.status_code == 200 and "A run is at work on these results" in page.text
+    assert page.status_code == 200 and "A run is changing these results" in page.text
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400 and "save when it has ended" in response.text
 
@@ -562,7 +562,7 @@ def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
     ("data", "told"),
     [(b"", "empty"), (b"hello", "not an image in a supported format"), (png()[:60], "damaged or truncated")],
 )
-def test_a_bad_upload_is_told_where_it_was_chosen(client: FlaskClient, data: bytes, told: str) -> None:
+def test_a_bad_upload_is_reported_where_it_was_chosen(client: FlaskClient, data: bytes, told: str) -> None:
     response = upload(client, data, "<script>alert(1)</script>")
     assert response.status_code == 400
     assert told in response.text
@@ -613,7 +613,7 @@ print([name for name in ("tensorflow", "keras") if name in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
-# For everybody.
+# Accessibility.
 
 
 @pytest.mark.parametrize("address", ["/", "/?category=sea", SEARCH, "/nowhere"])
@@ -631,7 +631,7 @@ def test_every_page_can_be_read_without_its_pictures_and_without_scripts(client:
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert not re.search(r"\son\w+=|style=|javascript:", page)
-    # Nothing comes from elsewhere.
+    # Nothing is loaded from elsewhere.
     assert not re.search(r'(?:href|src|action)="(?:https?:)?//', page)
 
 

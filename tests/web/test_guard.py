@@ -1,4 +1,4 @@
-"""Only who has the key gets in, and other web sites are kept away."""
+"""Only browsers with the key have access, and requests from other web sites are refused."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_without_the_key_nothing_is_answered(app: Flask, held: str, method: str)
 
 
 @pytest.mark.parametrize("key", ["", "guess", "ü", "\ud800", "x" * 100_000])
-def test_a_wrong_key_is_no_key(app: Flask, key: str) -> None:
+def test_a_wrong_key_is_refused(app: Flask, key: str) -> None:
     client = app.test_client(use_cookies=False)
     query = {"key": key.encode("utf-8", "surrogatepass")}
     assert client.get("/", query_string=query).status_code == 403
@@ -98,7 +98,7 @@ def test_servers_on_two_ports_of_one_host_do_not_take_each_others_cookie(app: Fl
 # Other sites.
 
 
-def test_a_foreign_name_comes_without_the_cookie(app: Flask, client: FlaskClient, held: str) -> None:
+def test_a_request_to_another_host_name_has_no_cookie(app: Flask, client: FlaskClient, held: str) -> None:
     # What a browser does after DNS rebinding: it sends the cookies of the name that it was given.
     for path in PATHS:
         response = client.get(path.format(held), base_url="http://evil.example")

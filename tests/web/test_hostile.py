@@ -1,4 +1,4 @@
-"""Requests that no page makes: each is answered with a page, none is a fault, and nothing is written elsewhere."""
+"""Requests that no page makes: each gets a page as response, none causes a fault, and nothing is written elsewhere."""
 
 import io
 import os

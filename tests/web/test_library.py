@@ -71,7 +71,7 @@ def test_weights_and_k_are_those_of_the_runs_configuration(results: Path, librar
     assert (changed.weights, changed.k) == (Weights(2, 0.5, 0), 7)
 
 
-def test_features_made_anew_are_noticed(library: Library, results: Path) -> None:
+def test_replaced_features_are_noticed(library: Library, results: Path) -> None:
     assert library.is_current()
     (results / "features" / "unit" / "test.h5").touch()
     assert not library.is_current()
@@ -129,7 +129,7 @@ def _other_images(results: Path) -> None:
         (_other_images, "'sea/6.png', which is not in"),
     ],
 )
-def test_unusable_results_are_told_in_one_sentence(results: Path, spoil, told: str) -> None:
+def test_unusable_results_are_reported_in_one_sentence(results: Path, spoil, told: str) -> None:
     spoil(results)
     with pytest.raises(InputError, match=told):
         Library(results)

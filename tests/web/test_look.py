@@ -27,7 +27,7 @@ def test_a_picture_leads_to_itself_large_and_on_to_what_is_similar(client: Flask
     assert SEARCH.split("?")[1].split("&")[1] in page
 
 
-def test_an_image_of_ones_own_is_shown_large_too(client: FlaskClient) -> None:
+def test_an_uploaded_image_is_shown_large_too(client: FlaskClient) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (2000, 30), "red").save(stream, "TIFF")
     page = client.get(upload(client, stream.getvalue(), "scan <1>.tif").location).text
@@ -118,5 +118,5 @@ def test_no_file_elsewhere_is_looked_at(client: FlaskClient, tmp_path: Path, pat
     (tmp_path / "link.png").symlink_to("/etc/passwd")
     response = local(client, path)
     assert response.status_code == 400
-    assert "lies not in" in response.text or "cannot be read" in response.text
+    assert "is not in" in response.text or "cannot be read" in response.text
     assert "root:" not in response.text

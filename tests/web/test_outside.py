@@ -48,7 +48,7 @@ def test_an_image_is_known_by_its_content(held: OutsideImages) -> None:
         (png()[:60], "damaged or truncated"),
     ],
 )
-def test_what_is_no_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, told: str) -> None:
+def test_what_is_not_an_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, told: str) -> None:
     with pytest.raises(InputError, match=told):
         held.add(data, "x.png")
 
@@ -137,12 +137,12 @@ def test_a_transform_other_than_the_features_is_refused(held: OutsideImages, res
         held.vector("unit", held.add(png(), "x.png"), 60)
 
 
-def test_a_fault_is_told_without_its_inside(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_reported_without_internal_details(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: Path, fingerprint: str, batch: int) -> None:
         raise RuntimeError("/secret")
 
     monkeypatch.setattr(outside, "open_network", fail)
     held = OutsideImages(library)
-    with pytest.raises(InputError, match="the server's terminal tells why") as caught:
+    with pytest.raises(InputError, match="the terminal of the server shows the reason") as caught:
         held.vector("tiny", held.add(png(), "x.png"), 60)
     assert "secret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Reviewing the collection: what is doubted is decided on, and saved as corrections that the next run applies."""
+"""Reviewing the collection: decisions on doubtful images are saved as corrections that the next run applies."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client
     ):
         assert re.search(f'>{title}</a> <span class="note">{count}<', page)
     decide(doubted, "labels", "sea/0.png", "right")
-    assert "2 images, 1 looked at" in doubted.get("/").text
+    assert "2 images, 1 reviewed" in doubted.get("/").text
 
 
 def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskClient, results: Path) -> None:
@@ -61,7 +61,7 @@ def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskC
     path = results / "collection" / "near_duplicates.csv"
     write_csv(path, pd.read_csv(path).assign(across_categories=0, across_splits=1, mirrored=1, doubted=1))
     page = doubted.get("/review/copies").text
-    assert "Group 1: 2 images, in several splits, likely no copies" in page
+    assert "Group 1: 2 images, in several splits, probably not copies" in page
     assert page.count("3 of 256 bits from the nearest, mirrored.") == 2
 
 
@@ -75,7 +75,7 @@ def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path
     page = doubted.get(after.location).text
     assert "To be moved to <bdi>apple</bdi>" in page and "8 of its 10" not in page and "1 of 2 images" in page
     decide(doubted, "labels", "leaf/1.png", "right")
-    assert "Nothing is left to look at" in doubted.get("/review/labels").text
+    assert "There is nothing left to review" in doubted.get("/review/labels").text
     decide(doubted, "copies", ["apple/1.png", "apple/2.png"], "right")
     decide(doubted, "copies", "apple/2.png", "exclude")
     decide(doubted, "rejected", "sea/twice.png", "move", "apple")
@@ -86,7 +86,7 @@ def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path
         "sea/0.png": {"verdict": "move", "category": "apple"},
         "sea/twice.png": {"verdict": "move", "category": "apple"},
     }
-    # Taken back.
+    # The decision is removed.
     decide(doubted, "labels", "sea/0.png", "clear")
     assert "sea/0.png" not in corrections.read(path)
     assert "8 of its 10" in doubted.get("/review/labels").text
@@ -118,7 +118,7 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
     [
         ("sea/99.png", "right", "", "not in the collection"),
         ("../../etc/passwd", "exclude", "", "not in the collection"),
-        ("sea/0.png", "gone", "", "no such decision"),
+        ("sea/0.png", "gone", "", "an unknown decision"),
         ("sea/0.png", "move", "a/b", "cannot name a category"),
         ("sea/0.png", "move", "", "the category is empty"),
         ([], "right", "", "not in the collection"),
@@ -145,7 +145,7 @@ def test_corrections_are_written_below_the_folder_of_the_run_alone(results: Path
     assert response.status_code == 400 and "set collection.corrections to one" in response.text
 
 
-def test_a_file_that_a_person_spoilt_is_told_and_kept(doubted: FlaskClient, tmp_path: Path) -> None:
+def test_a_damaged_file_of_corrections_is_reported_and_kept(doubted: FlaskClient, tmp_path: Path) -> None:
     path = tmp_path / "corrections" / "folder.csv"
     path.parent.mkdir()
     path.write_text("image_id,verdict,category\nsea/0.png,perhaps,\n")

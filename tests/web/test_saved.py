@@ -1,4 +1,4 @@
-"""Saved refinements: listed, opened, gone on with, replaced on purpose, deleted."""
+"""Saved refinements: listed, opened, continued, replaced on request, deleted."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_it_is_replaced_on_purpose_only(client: FlaskClient, tmp_path: Path) -> 
     assert refused.status_code == 400
     assert 'name="replace" value="mine"' in refused.text
     assert (tmp_path / "feedback" / "mine.json").read_text() == before
-    # A tick for another name does not count.
+    # A tick for another name has no effect.
     form = {"name": "mine", "replace": "other"}
     assert client.post(longer.replace("/search", "/save"), headers=OWN, data=form).status_code == 400
     form["replace"] = "mine"
@@ -45,7 +45,7 @@ def test_it_is_replaced_on_purpose_only(client: FlaskClient, tmp_path: Path) -> 
     assert len(json.loads((tmp_path / "feedback" / "mine.json").read_text())["rounds"][0]["relevant"]) == 2
 
 
-def test_an_image_of_ones_own_is_kept_by_its_name_and_opens_again(client: FlaskClient, tmp_path: Path) -> None:
+def test_an_uploaded_image_is_saved_by_its_name_and_opens_again(client: FlaskClient, tmp_path: Path) -> None:
     page = client.get(upload(client, png(), "my holiday.png").location).text
     shown = client.get(save(client, link(page, "relevant-0"), "own").location).text
     [image] = (tmp_path / "feedback" / "images").iterdir()

@@ -29,7 +29,7 @@ def start(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def refusal(folder: Path, *arguments: str) -> str:
-    """The one sentence that a start ends with."""
+    """The error sentence of a failed start."""
     with start(folder, *arguments) as server:
         _, errors = server.communicate(timeout=60)
         assert server.returncode == 1
@@ -54,7 +54,7 @@ def test_it_tells_its_address_and_where_refinements_go(results: Path) -> None:
         address = re.search(r"http://127\.0\.0\.1:\d+/\?key=\S+", line).group(0)
         assert "feedback/folder" in line
         assert "Image search" in visit(address)
-        # Without the key the way in is told, in one sentence.
+        # Without the key, one sentence explains how to get access.
         with pytest.raises(HTTPError) as refused:
             urlopen(address.split("?")[0], timeout=30)
         assert refused.value.code == 403
@@ -102,7 +102,7 @@ def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_p
     run = ["--config", "collection={path: /data/birds}", "--directory", str(results.parent), "--cores", "2"]
     with start(tmp_path, *run, "--port", "0") as server:
         assert f"Refinements go to {results.parent}/mine/folder." in server.stdout.readline()
-    # An argument that neither knows is a slip.
+    # An argument that neither command knows is an error.
     with start(tmp_path, *run, "--prot", "0") as server:
         _, errors = server.communicate(timeout=60)
     assert server.returncode == 2

@@ -1,4 +1,4 @@
-"""What the server takes in before the application sees it."""
+"""The server's handling of requests before they reach the application."""
 
 import pytest
 from flask import Flask
@@ -11,7 +11,7 @@ BODY = bytes(range(256)) * 8000
 
 
 def receive(app: Flask, headers: str, body: bytes = BODY, length: str = f"Content-Length: {len(BODY)}\r\n"):
-    """Hand a request to the server in the pieces in which it comes from a socket."""
+    """Pass a request to the server in pieces, as they come from a socket."""
     parser = _channel(app.config["KEY"]).parser_class(Adjustments(max_request_body_size=40_000_000))
     head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n{length}{headers}\r\n".encode()
     assert parser.received(head) == len(head)

@@ -1,4 +1,4 @@
-"""Which results are shown: filters, a cut-off, near-duplicates once, and the answer for an unknown image."""
+"""Which results are shown: filters, a largest distance, near-duplicates once, and the answer for an unknown image."""
 
 import html
 import re
@@ -31,7 +31,7 @@ def detailed(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
     copies = table[table["image_id"].isin(["sea/0.png", "sea/1.png", "sea/2.png"])]
     known = {"group": "1", "nearest": "", "distance": 3, "mirrored": False}
     rows = pd.DataFrame([{"sha256": sha256, **known} for sha256 in copies["sha256"]])
-    # A group that is likely none of copies.
+    # A doubted group.
     apples = table["sha256"][table["category"] == "apple"]
     chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": 1})
     rows = pd.concat([rows.assign(doubted=0), chained])
@@ -58,7 +58,7 @@ def test_a_category_and_a_column_of_the_list_filter_the_results(detailed: FlaskC
     both = shown_images(detailed.get(f"{ALL}&in-category=apple&in-camera=old").text)
     assert sorted(both) == ["apple/1.png", "apple/3.png", "apple/5.png"]
     # A value that no image has, and a column that no filter is for.
-    assert "Nothing fits" in detailed.get(f"{SEARCH}&in-category=moon").text
+    assert "No image matches" in detailed.get(f"{SEARCH}&in-category=moon").text
     assert detailed.get(f"{SEARCH}&in-sha256=1").status_code == 400
 
 
@@ -89,7 +89,7 @@ def test_results_end_at_the_largest_distance(detailed: FlaskClient) -> None:
     far = distances(detailed.get(ALL).text)
     near = distances(detailed.get(f"{ALL}&within={far[3] + 1e-9:.9f}").text)
     assert near == far[:4]
-    assert "Nothing fits" in detailed.get(f"{ALL}&within=0").text
+    assert "No image matches" in detailed.get(f"{ALL}&within=0").text
     assert detailed.get(f"{ALL}&within=x").status_code == 400
 
 
@@ -132,7 +132,7 @@ def test_near_duplicates_are_one_result_with_a_count(detailed: FlaskClient, libr
     everything = detailed.get(link(detailed.get(ALL).text, "copies")).text
     assert shown_images(everything) == order[:17]
     assert "copies</span>" not in everything
-    # The query is no copy of its own copies.
+    # The query is not counted among the copies.
     assert "+1 copy" in detailed.get(ALL.replace("sea/6.png", "sea/1.png")).text
 
 
@@ -165,7 +165,7 @@ def test_what_is_usual_are_distances_of_images_that_the_gallery_lacks(library: L
     np.testing.assert_allclose(method.usual, np.sort(gaps), rtol=1e-6)
 
 
-def test_a_part_of_an_image_is_searched_with_and_saved_as_an_image_of_its_own(
+def test_a_search_with_a_part_of_an_image_saves_the_part_as_an_image(
     client: FlaskClient, library: Library, tmp_path: Path
 ) -> None:
     sea = library.images["sea/6.png"]
@@ -210,7 +210,7 @@ def test_several_images_are_searched_with_at_once(client: FlaskClient, library: 
     assert refused.status_code == 400 and "one query image" in refused.text
 
 
-def test_methods_stand_side_by_side(client: FlaskClient, library: Library) -> None:
+def test_methods_are_shown_side_by_side(client: FlaskClient, library: Library) -> None:
     page = client.get(link(client.get(SEARCH).text, "side-by-side")).text
     lanes = page.split('class="lane"')[1:]
     assert [re.search("<bdi>(.*?)</bdi>", lane).group(1) for lane in lanes] == ["tiny", "unit"]

@@ -1,4 +1,4 @@
-"""Finished runs that the tests of the workflow look at and copy."""
+"""Finished runs that the tests of the workflow read and copy."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from workplace import CONFIG, Workplace, make
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A workplace after a whole run; tests copy it and leave it as it is."""
+    """A workplace after a whole run; tests must copy it and not change it."""
 
     def fill(root: Path) -> None:
         done = make(root).run_anew()
@@ -81,7 +81,7 @@ def _write_everything(place: Workplace) -> None:
 
 
 def _hard_picture(number: int) -> Image.Image:
-    """Patches whose colours hardly tell the category, so that figures are no round numbers."""
+    """Patches whose colours hardly depend on the category, so that metrics are not round numbers."""
     random = np.random.default_rng(number)
     colour = 100 + 20 * np.eye(3)[number // 6]
     patches = np.clip(colour + random.normal(0, 50, (4, 4, 3)), 0, 255).astype(np.uint8)
@@ -90,7 +90,7 @@ def _hard_picture(number: int) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workplace]:
-    """Two whole runs on the same images, as on two machines that have little in common."""
+    """Two whole runs on the same images, under conditions as different as on two machines."""
 
     def fill(folder: Path) -> None:
         one = make(folder / ONE)

@@ -1,4 +1,4 @@
-"""The work of one job, run by itself for a debugger."""
+"""The work of one job, run in a single process for a debugger."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""New entries of registries, a file each, used by the words of the configuration in a run of the whole workflow.
+"""New entries of registries, a file each, named in the configuration and used in a run of the whole workflow.
 
 The same run has an encoder of a preset of keras-hub in a folder.
 """
@@ -113,8 +113,12 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     results = place.folder / "results"
     tables = [results / f"evaluation/{method}/neighbours.csv" for method in ("near", "siamese")]
     before = [path.read_bytes() for path in tables]
-    # One method has an index of another kind, an approximate one, which is measured.
-    place.configure(SETTINGS | {"index": {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}})
+    whole = {path.parent.name: json.loads(path.read_text()) for path in results.glob("evaluation/*/summary.json")}
+    assert "from exact rankings of the whole gallery" in " ".join((results / "report.html").read_text().split())
+    # One method has an index of another kind, an approximate one, which is measured. The gallery is called large, so
+    # that it ranks the first results, which are all here.
+    index = {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}
+    place.configure(SETTINGS | {"index": index, "evaluation": {"exact_rows": 3}})
     done = place.run()
     assert done.status == 0, done.output
     assert (done.rules["index"], done.rules["index_2"], done.rules["index_quality"]) == (2, 1, 1)
@@ -123,4 +127,12 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
         *("dinov2.json", "near.faiss", "near.json", "near.quality.json", "siamese.json")
     ]
     assert json.loads((results / "index/near.quality.json").read_text())["recall_at_10"] == 1
+    for method, kind in {"near": "hnsw", "siamese": "exact", "dinov2": "exact"}.items():
+        summary = json.loads((results / f"evaluation/{method}/summary.json").read_text())
+        assert (summary["ranked_by"]["kind"], summary["ranked_by"]["recall"]) == (kind, 1)
+        assert summary["ranked"] == summary["gallery"] and "map" in summary["cut"] and "accuracy" not in summary["cut"]
+        assert {name: summary[name] for name in whole[method]} == whole[method]
+    report = " ".join((results / "report.html").read_text().split())
+    assert "by its index (hnsw), which found 100.0 % of the nearest" in report
+    assert f"MAP@{summary['ranked']}" in report and "exact rankings" not in report
     extension.python(place.checkout, INSPECT, str(results))

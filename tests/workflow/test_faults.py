@@ -1,4 +1,4 @@
-"""What may befall a run from outside: it is killed, another one works beside it, its files change under its hands."""
+"""Faults from outside a run: it is killed, another run is active at the same time, its files change while it runs."""
 
 import os
 import random
@@ -27,7 +27,7 @@ def test_killed_in_every_rule_it_ends_as_if_unbroken(unbroken: Workplace, tmp_pa
     assert not place.run().rules
 
 
-def test_killed_while_it_encodes_new_images_it_goes_on_to_the_end(workplace: Workplace) -> None:
+def test_a_run_killed_while_it_encodes_new_images_continues_to_the_end(workplace: Workplace) -> None:
     for label, category in enumerate(("apple", "leaf", "sea")):
         photograph(label, 50).save(workplace.folder / "collection" / category / "new.png")
     assert workplace.run("results/splits/train.csv").status == 0
@@ -44,7 +44,7 @@ def test_two_runs_at_once_in_one_folder(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
     first = workplace.start()
     assert first.stdout is not None
-    # From here on it holds the folder.
+    # From here on it has locked the folder.
     for line in first.stdout:
         if line.startswith("Select jobs"):
             break

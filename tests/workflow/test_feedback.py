@@ -81,7 +81,7 @@ def test_refinements(workplace: Workplace) -> None:
         np.testing.assert_array_equal(file["vectors"][:], [result.vector for result in expected])
     assert (results / "feedback/good/refinement.png").stat().st_size > 10_000
 
-    # A query that stands in the gallery is no result of itself; without judgements nothing moves.
+    # A query of the gallery is not its own result; without judgements the ranking stays the same.
     table = pd.read_csv(results / "feedback/gallery/results.csv")
     assert str(gallery.image_id[0]) not in set(table["image_id"])
     assert table["image_id"].tolist()[:2] == table["image_id"].tolist()[2:]

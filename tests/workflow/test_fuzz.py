@@ -1,4 +1,4 @@
-"""Every job on damaged files; `fuzz` tells what it may not do then. More cases: ``python tests/fuzz.py CASES``."""
+"""Every job on damaged files; `fuzz` states what it must not do then. More cases: ``python tests/fuzz.py CASES``."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from workplace import REPOSITORY, Workplace
 CASES = 40
 
 
-def test_damaged_files_are_read_or_told_in_a_sentence(unbroken: Workplace) -> None:
+def test_damaged_files_are_read_or_reported_in_a_sentence(unbroken: Workplace) -> None:
     # By itself: a process that already calculated with TensorFlow cannot be forked.
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES), "0", str(unbroken.root)],

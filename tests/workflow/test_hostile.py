@@ -1,4 +1,4 @@
-"""The whole workflow on a folder that somebody filled to do harm: it uses what is an image and tells the rest."""
+"""The whole workflow on a folder with hostile files: it uses the images and lists the rest."""
 
 import os
 import socket
@@ -106,7 +106,7 @@ def test_a_hostile_collection(tmp_path: Path) -> None:
     run = place.run()
     assert run.status == 0, run.output
     assert "Traceback" not in run.output
-    # Nothing in a name reaches the terminal as a command to it.
+    # No name reaches the terminal as a control sequence.
     assert "\x1b[31m" not in run.output and "\u202e" not in run.output
 
     results = place.folder / "results"

@@ -1,4 +1,4 @@
-"""`python -m cbir.artifacts` on a whole run's results, untouched and tampered with in every way that is known."""
+"""`python -m cbir.artifacts` on a whole run's results, unchanged and with many kinds of changes."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_what_is_printed_of_a_feature_store(whole: Path, capsys: pytest.CaptureF
     assert re.search("12 images, [34] values each", text)
     assert re.search(r"parts +siamese: [0-9a-f]{64}", text)
     assert re.search(r"\n  apple/\d.png +0 +-?\d", text)
-    assert "... 7 rows more" in text
+    assert "... 7 more rows" in text
     assert "transforms/small.h5 (fingerprint)" in text
 
 
@@ -192,7 +192,7 @@ def rebuilt_index(results: Path) -> None:
 
 SMALL = "evaluation/small"
 PAIR = "comparison/siamese_vs_combined.json"
-# What was done, which file is then looked at, and a part of the reason that must be told.
+# The change, the file to inspect, and a part of the expected reason.
 ROWS = "encoded/{}/tensorflow-float32/{}.h5".format
 TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_line("collection/images.csv", 1, cell(4, "0" * 64)), "collection/images.csv", "has changed since"),
@@ -207,7 +207,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_json("encoders/trained.json", "normalise", False), "encoders/trained.json", "edited"),
     (swap("encoders/trained.keras", "encoders/siamese.keras"), "encoders/trained.keras", "is not the one"),
     (swap("encoders/trained.keras", "encoders/siamese.keras"), "encoders/trained.json", "is not the one"),
-    (remove("encoders/trained/checkpoint.npz"), "encoders/trained/checkpoint.code", "without a checkpoint"),
+    (remove("encoders/trained/checkpoint.npz"), "encoders/trained/checkpoint.code", "no checkpoint beside it"),
     (edit_line("encoders/trained/history.csv", 2, cell(0, "5")), "encoders/trained/history.csv", "lacks epochs"),
     (swap(ROWS("trained", 0), ROWS("siamese", 0)), ROWS("trained", 0), "of another encoder"),
     (swap(ROWS("siamese", 0), ROWS("siamese", 1)), ROWS("siamese", 0), "collection/shards/0.csv"),
@@ -239,10 +239,10 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (edit_json(f"{SMALL}/worst.json", "retrieved", 2), f"{SMALL}/worst.json", "does not list 2 results"),
     (edit_json(f"{SMALL}/worst.json", "taken_for", []), f"{SMALL}/worst.json", "other predictions"),
     (edit_json(f"{SMALL}/worst.json", "lowest_in", []), f"{SMALL}/worst.json", "that may have the lowest F1"),
-    (edit_json(f"{SMALL}/calibration.json", "probability.val_right", 9), f"{SMALL}/calibration.json", "something else"),
+    (edit_json(f"{SMALL}/calibration.json", "probability.val_right", 9), f"{SMALL}/calibration.json", "other values"),
     (edit_json(f"{SMALL}/calibration.json", "novelty.too_few", None), f"{SMALL}/calibration.json", "damaged"),
     (edit_json(f"{SMALL}/calibration.json", "method", "m"), f"{SMALL}/calibration.json", "of the method"),
-    (edit_json(f"{SMALL}/summary.json", "unseen_gallery.anmrr", 2), f"{SMALL}/summary.json", "else of unseen_gallery"),
+    (edit_json(f"{SMALL}/summary.json", "unseen_gallery.anmrr", 2), f"{SMALL}/summary.json", "another unseen_gallery"),
     (edit_json(f"{SMALL}/summary.json", "map_at_r", 1.5), f"{SMALL}/summary.json", "map_at_r 1.5"),
     (edit_line("comparison/methods.csv", 1, cell(3, "0.25")), "comparison/methods.csv", "accuracy 0.25"),
     (edit_line("comparison/categories.csv", 1, cell(2, "0.25")), "comparison/categories.csv", "F1 of"),
@@ -252,8 +252,8 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     *(
         (edit_json(PAIR, key, value), PAIR, reason)
         for key, value, reason in (
-            ("map.categories.p_value", 0.01, "else of map"),
-            ("words", "All is well.", "else of words"),
+            ("map.categories.p_value", 0.01, "another value of map"),
+            ("words", "All is well.", "another value of words"),
             ("others", [["../../siamese", "small"]], "'../../siamese'"),
             ("resamples", 10**12, "resamples"),
         )
@@ -281,7 +281,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
 @pytest.mark.parametrize(
     ("tamper", "name", "reason"), TAMPERED, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_what_does_not_belong_is_told(
+def test_a_file_that_does_not_fit_is_reported(
     tamper: Callable[[Path], None],
     name: str,
     reason: str,
@@ -347,10 +347,10 @@ def test_missing_files_pipes_and_folders(results: Path, tmp_path: Path, capsys: 
     (tmp_path / "loop").symlink_to("loop")
     for path, reason in (
         (results / "index/none.pkl", "does not exist"),
-        (results / "index/pipe.pkl", "no regular file"),
+        (results / "index/pipe.pkl", "not a regular file"),
         (tmp_path / "empty", "holds no file"),
-        (tmp_path / "loop", "no artifact"),
-        (results.parent / "photo.png", "no artifact"),
+        (tmp_path / "loop", "not an artifact"),
+        (results.parent / "photo.png", "not an artifact"),
         (tmp_path / "a\nb\u202e", r"a\nb\u202e does not exist"),
     ):
         assert main([str(path)]) == 1

@@ -1,4 +1,4 @@
-"""What a metric that is added or changed reruns."""
+"""The jobs that run again after a metric was added or changed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a person can do wrong is told in one sentence, and the rest of the work goes on."""
+"""A user's mistakes are reported in one sentence, and the other jobs continue."""
 
 import pickle
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_category_too_small_to_split(workplace: Workplace) -> None:
     told(workplace.run(), "'leaf'", "2 usable images", "add images, or set split.small")
 
 
-def test_a_broken_image_is_rejected_and_the_run_goes_on(workplace: Workplace) -> None:
+def test_a_broken_image_is_rejected_and_the_run_continues(workplace: Workplace) -> None:
     path = workplace.folder / "collection/sea/broken.png"
     path.write_bytes((workplace.folder / "collection/sea/0.png").read_bytes()[:200])
     (workplace.folder / "collection/sea/empty.jpg").touch()
@@ -90,7 +90,7 @@ def test_a_pickle_that_would_run_code(workplace: Workplace) -> None:
     assert not target.exists()
 
 
-def test_a_query_that_is_no_image(workplace: Workplace) -> None:
+def test_a_query_that_is_not_an_image(workplace: Workplace) -> None:
     (workplace.folder / "note.txt").write_text("not an image")
     workplace.configure(CONFIG | {"queries": {"images": ["apple/none.png"]}})
     told(workplace.run(), "queries.images", "'apple/none.png'")

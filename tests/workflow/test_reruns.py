@@ -1,4 +1,4 @@
-"""What reruns after what: all that depends on a changed input; encoding and training go by content."""
+"""Which jobs run again after a change: those that depend on it; encoding and training depend on contents."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> No
         expected.append(f"evaluation/siamese/{name}")
     expected += [f"queries/siamese/{name}" for name in ("best.json", "best.png", "worst.json", "middling.png")]
     assert [name for name in expected if not (results / name).is_file()] == []
-    # A picture says what it is of, also where it is opened by itself.
+    # A picture has a title, because it may be opened alone.
     for name, words in (("confusion", "Confusion matrix of"), ("categories", "Categories with")):
         assert f">{words} siamese<" in (results / f"evaluation/siamese/{name}.svg").read_text(encoding="utf-8")
     gain = (results / "feedback/simulated/siamese/gain.svg").read_text(encoding="utf-8")
@@ -276,7 +276,7 @@ def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results
     os.utime(folder / "red.json", (1_000_000_000, 1_000_000_000))
     assert workplace.run().rules == {"refine": 1, "report": 1}
 
-    # What is no longer asked for does not stay.
+    # Results that are no longer asked for are removed.
     (folder / "red.json").unlink()
     workplace.configure(settings | {"queries": {"images": []}})
     assert workplace.run().rules == {"configuration": 1, "report": 1}

@@ -21,7 +21,7 @@ Machines = tuple[Workplace, Workplace]
 # Features of length 1, after two steps. Float32 has 6e-8 to 1.
 TOLERANCE = 1e-5
 TRAINED = ("trained", "combined")
-# Figures, which no last bit of a distance changes.
+# Files of metrics, which do not depend on the last bits of distances.
 FIGURES = ("evaluation/", "comparison/", "encoders/trained/history.csv")
 # These name the vectors they were made from, or hold distances.
 NO_FIGURES = ("summary.json", "neighbours.csv", "calibration.json")

@@ -1,4 +1,4 @@
-"""A run ends with what came out of it, or with the sentence of each job that failed."""
+"""A run ends with a summary of its results, or with the error of each failed job."""
 
 import re
 import subprocess
@@ -42,8 +42,8 @@ def test_a_failed_run_ends_with_the_sentence_of_the_failed_job(workplace: Workpl
     lines = last_words(run.output)
     assert lines[-3] == "1 job failed:"
     assert re.fullmatch(r"  query siamese none-\w+: config: queries\.images names 'apple/none\.png', .*", lines[-2])
-    assert lines[-1] == "What was finished is kept: the same command goes on from there."
-    # Once as it happened, once at the end.
+    assert lines[-1] == "Finished results are kept: repeat the command to continue from there."
+    # Once when it happened, once at the end.
     assert run.output.count("names 'apple/none.png'") == 2
 
 
@@ -67,7 +67,7 @@ def test_nothing_more_is_begun_after_a_failure(workplace: Workplace) -> None:
     assert "rule encoder" not in run.stderr
 
 
-def test_a_job_that_is_killed_is_told(workplace: Workplace) -> None:
+def test_a_killed_job_is_reported(workplace: Workplace) -> None:
     folder = workplace.root / "sabotage"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
@@ -76,7 +76,7 @@ def test_a_job_that_is_killed_is_told(workplace: Workplace) -> None:
     run = workplace.run("--forcerun", "index", PYTHONPATH=str(folder))
     assert run.status == 1
     assert last_words(run.output)[-2] == (
-        "  index siamese: it ended without a word, as when it is killed or out of memory; "
+        "  index siamese: it ended without an error message; it may have been killed or out of memory; "
         "see results/logs/index/siamese.log."
     )
 

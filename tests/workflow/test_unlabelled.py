@@ -1,4 +1,4 @@
-"""A collection without categories, in the folder of a run that had some: what needs them stays away and goes away."""
+"""A collection without categories, in the folder of a run with some: results that need them are removed."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""Print artifacts of a run's results, and say whether each belongs to what stands beside it.
+"""Print artifacts of a run's results, and check whether each one fits the files that it was made from.
 
-Exit status 0 when all do, 1 when one does not, is damaged or is none of the workflow's.
+Exit status: 0 if all fit, 1 if one does not fit, is damaged or was not made by the workflow.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def _inspect(path: Path) -> int:
 
 
 def is_artifact(path: Path) -> bool:
-    """Tell whether a file or folder is one of the workflow's."""
+    """Return whether a file or folder is an artifact of the workflow."""
     try:
         locate(path)
     except InputError:
@@ -64,18 +64,18 @@ def _folder(path: Path) -> int:
     if not files:
         raise InputError(f"{path} holds no file: run the workflow first.")
     known: dict[Path, Results] = {}
-    strange = 0
+    misfits = 0
     for file in files:
         _, found, reason = look(file, known)
-        strange += bool(reason)
+        misfits += bool(reason)
         name = printable(file.relative_to(path).as_posix())
         print(f"NO  {name}: {reason}" if reason else f"ok  {name}: {printable(found.count)}"[:WIDTH])
-    print(f"{len(files):,} artifacts, {len(files) - strange:,} fit, {strange:,} do not")
-    return int(bool(strange))
+    print(f"{len(files):,} artifacts, {len(files) - misfits:,} fit, {misfits:,} do not")
+    return int(bool(misfits))
 
 
 def _artifacts(folder: Path) -> list[Path]:
-    """Return the artifacts below a folder, sorted; hidden files are no artifacts, links to folders are not followed."""
+    """Return the files below a folder, sorted, without hidden ones; links to folders are not followed."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}): allow reading it.") from error
@@ -89,14 +89,14 @@ def _artifacts(folder: Path) -> list[Path]:
 
 
 def look(path: Path, known: dict[Path, Results]) -> tuple[str, Found, str]:
-    """Look at one artifact.
+    """Inspect one artifact.
 
     Args:
         path: the file.
-        known: the results that were met before, by folder, so that nothing is read twice; filled.
+        known: a cache of results by folder, so that no file is read twice; the function adds to it.
 
     Returns:
-        What it is, what was found, and the sentence why it does not belong; that is empty when it does.
+        The description of its kind, the findings, and a sentence that says why it does not fit, or "" if it fits.
     """
     what, found = "unknown", Found()
     try:
@@ -105,11 +105,11 @@ def look(path: Path, known: dict[Path, Results]) -> tuple[str, Found, str]:
         root, kind, names = locate(path)
         what = kind.what
         if not kind.folder and not path.is_file():
-            raise InputError(f"{path} is no regular file: remove it and run again.")
+            raise InputError(f"{path} is not a regular file: remove it and run again.")
         kind.look(known.setdefault(root, Results(root)), path, names, found)
     except InputError as error:
         return what, found, str(error)
-    # A file that was edited or comes from elsewhere may be of any form, and so raise any type of exception.
+    # A file that was edited or comes from elsewhere may have any content, so a check may raise any exception.
     except Exception as error:
         reason = f"{path} is not as the workflow writes it ({type(error).__name__}: {error}): remove it and run again."
         return what, found, str(InputError(reason))

@@ -22,7 +22,7 @@ from cbir.retrieval import queries as querying
 
 
 def query(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare the images with the collection and each distance with the vectors."""
+    """Compare the images with the collection, and each distance with the vectors."""
     data = read_object(path)
     found.count = f"{len(data['neighbours'])} neighbours"
     found.source = {"query": data["query"], "category": data["category"], "method": data["method"]}
@@ -47,7 +47,7 @@ def query(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         *(data["query"], category, names["method"], again, results.categories()),
         *([item["probability"] for item in data["neighbours"]], data["novelty"]),
     ):
-        raise InputError(f"{path} has other ranks or categories than its images have: remove it and run again.")
+        raise InputError(f"{path} has ranks or categories that are not those of its images: remove it and run again.")
     _require_sureness(results, names["method"], path, data, vector, gallery, found)
     fits = np.allclose(stated, measured, rtol=1e-9, atol=1e-9) and bool(np.all(np.diff(measured) >= -1e-9))
     found.require(
@@ -77,7 +77,7 @@ def _require_sureness(
 
 
 def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarray:
-    """Return the query's features from the store that holds them."""
+    """Return the query's features from the feature store that contains them."""
     for _, names in results.find(FEATURES, method=method):
         if (names["split"] in SPLITS) == inside:
             held = results.store(method, names["split"])
@@ -88,7 +88,7 @@ def _vector(results: Results, method: str, image: str, inside: bool) -> np.ndarr
 
 
 def rounds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the gallery's vectors and images."""
+    """Compare with the gallery's features and images."""
     data = read_object(path)
     asked = data["refinement"]
     found.count = f"{len(data['rounds']) - 1} judged rounds, {asked['k']} results each"
@@ -118,7 +118,7 @@ def rounds(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 
 def _require_rounds(data: dict[str, Any], labels: dict[str, int], categories: list[str], path: Path) -> None:
-    """Compute what follows from the images and flags of each round again, and compare it with the record."""
+    """Recompute everything that follows from the images and flags of each round, and compare it with the record."""
     category = data["category"]
     judged: dict[str, str] = {}
     for number, round in enumerate(data["rounds"]):
@@ -155,7 +155,7 @@ def _require_gallery(results: Results, method: str, digest: Any, path: Path, fou
 
 
 def round_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare row by row with the record beside it."""
+    """Compare with rounds.json beside it, row by row."""
     table = read_csv(path, ["round", "position", "image_id", "distance", "score"])
     found.count = f"{table['round'].nunique()} rounds, {len(table):,} rows"
     found.rows = table
@@ -169,7 +169,7 @@ _ABOUT = ("method", "query", "features_sha256")
 
 
 def vectors(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the record beside it and with the gallery."""
+    """Compare with rounds.json beside it, and with the gallery."""
     try:
         with opened(path) as file:
             held = dataset(file, "vectors", np.float64, 2)[:]

@@ -20,7 +20,7 @@ from cbir.results import CATEGORIES, CONFIGURATION, NOTES, SHARD_MANIFEST, SPLIT
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the image files (by content), the categories and the order that the workflow keeps."""
+    """Compare with the image files (by content) and the categories, and check the order of the rows."""
     table = read_csv(path, IMAGE_COLUMNS)
     known = category_labels(table["category"])
     found.count = f"{len(table):,} images in {len(known)} categories, {table['bytes'].sum():,} bytes"
@@ -28,10 +28,11 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.require(
         list(table["image_id"]) == sorted(set(table["image_id"])),
         "its order",
-        f"{path} is not sorted by image_id, or has one twice",
+        f"{path} is not sorted by image_id, or repeats one",
     )
     found.require(table["sha256"].is_unique, "contents once each", f"{path} has the same content twice")
-    # The folders of a given split stand above those of the categories; a list may say anything.
+    # With given splits, the folders train, val and test contain those of the categories. A manifest need not follow
+    # the folders.
     if known and _source(results) != "manifest":
         level = 1 if "split" in table.columns else 0
         corrected = _corrected(results)
@@ -47,7 +48,7 @@ def images(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.require(
         labels == list(table["label"]),
         "its labels",
-        f"{path} has labels that do not count its categories in alphabetical order",
+        f"{path} has labels that do not number its categories in alphabetical order",
     )
     _require_categories(results, table, path, found)
     progress = Progress("images read", len(table))
@@ -62,7 +63,7 @@ def _source(results: Results) -> str:
 
 
 def _corrected(results: Results) -> set[str]:
-    """Return the paths of the images whose category a person corrected."""
+    """Return the paths of the images whose category was corrected."""
     if not results.path(NOTES).exists():
         return set()
     table = results.table(NOTES, NOTE_COLUMNS)
@@ -87,7 +88,7 @@ def _require_content(home: Path, name: str, sha256: str) -> None:
 
 
 def rejected(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the images: no file is both."""
+    """Compare with the images: no file may be in both tables."""
     table = read_csv(path, REJECTED_COLUMNS)
     reasons = Counter(str(reason).split(":")[0].split(" of ")[0] for reason in table["reason"])
     found.count = f"{len(table):,} files" + "".join(f", {count} {reason}" for reason, count in reasons.most_common(3))
@@ -97,7 +98,7 @@ def rejected(results: Results, path: Path, names: dict[str, str], found: Found) 
 
 
 def notes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the images: each one is used."""
+    """Compare with the images: every file must be used."""
     table = read_csv(path, NOTE_COLUMNS)
     found.count = f"{len(table):,} notes" + "".join(
         f", {count} {note}" for note, count in Counter(table["note"]).most_common(3)
@@ -108,7 +109,7 @@ def notes(results: Results, path: Path, names: dict[str, str], found: Found) -> 
 
 
 def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare the two directions, and with the images."""
+    """Compare the two directions with each other, and with the images."""
     table = read_object(path)
     found.count = f"{len(table['index_to_category'])} categories"
     found.rows = pairs(table["category_to_index"])
@@ -122,18 +123,18 @@ def categories(results: Results, path: Path, names: dict[str, str], found: Found
 
 
 def shard(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the images that fall into this part."""
+    """Compare with the images that belong to this shard."""
     table = read_csv(path, ["path", "sha256"])
     found.count = f"{len(table):,} images"
     found.rows = table
     parts = len(results.find(SHARD_MANIFEST))
     of_all = results.images[["path", "sha256"]]
     here = of_all[[shard_of(digest, parts) == int(names["shard"]) for digest in of_all["sha256"]]]
-    found.source = {"part": f"{names['shard']} of {parts}, by the first digits of the contents' hashes"}
+    found.source = {"shard": f"{names['shard']} of {parts}, by the first digits of the contents' hashes"}
     found.require(
         table[["path", "sha256"]].to_numpy().tolist() == here.to_numpy().tolist(),
         "images.csv",
-        f"{path} does not hold the images of images.csv that fall into it",
+        f"{path} does not hold the images of images.csv that belong to it",
     )
 
 
@@ -192,14 +193,14 @@ def credits(results: Results, path: Path, names: dict[str, str], found: Found) -
 
 
 def source_folder(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Count; images.csv says whether the contents are still those that were read."""
+    """Count the files. Their contents are compared when images.csv is inspected."""
     files = sorted(item for item in path.rglob("*") if item.is_file() and not item.name.startswith("."))
     found.count = f"{len(files):,} files in {len({item.parent for item in files})} folders"
     found.rows = pd.DataFrame({"file": [item.relative_to(path).as_posix() for item in files]})
 
 
 def source_image(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the collection: listed with this content, or rejected."""
+    """Compare the content with images.csv, if it lists the image."""
     data = image_files.read_bytes(path)
     info = image_files.inspect(data)
     found.count = f"{info.width} x {info.height} pixels, {len(data):,} bytes"

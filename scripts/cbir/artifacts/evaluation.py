@@ -11,6 +11,7 @@ from cbir.artifacts.found import Found, alike
 from cbir.collection.categories import Relevant, share, singles
 from cbir.collection.columns import SPLITS
 from cbir.evaluation import calibration, comparison
+from cbir.evaluation.cut import named
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
@@ -23,7 +24,7 @@ from cbir.retrieval.exact import euclidean
 
 
 def summary(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the features, and the means with the tables beside it."""
+    """Compare with the features, and the metrics with the tables beside it."""
     method, figures = names["method"], read_object(path)
     found.count = f"{figures['queries']:,} queries, {figures['gallery']:,} images in the gallery, k = {figures['k']}"
     found.source = {key: value for key, value in figures.items() if key != "features_sha256"}
@@ -53,16 +54,17 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
         elif not is_of_rankings(metric):
             _require_equal(value, overall(metric, None, counts), key, path, "confusion.csv", found)
         else:
-            # No other file holds it.
+            # No other file has its values for each query, so only its range is checked.
             least, most = metric.RANGE
             found.require(math.isnan(value) or least <= value <= most, "itself", f"{path} says {key} {value:.6g}")
     if "val" in figures["features_sha256"]:
         train, val, test = (results.store(method, split) for split in SPLITS)
-        unseen = unseen_gallery(train, val, test, relevant=Relevant(results.categories()))
+        relevant = Relevant(results.categories())
+        unseen = unseen_gallery(train, val, test, relevant=relevant, sampled="ranked" in figures)
         found.require(
             alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
-            f"{path} says something else of unseen_gallery than the vectors of its splits give",
+            f"{path} has another unseen_gallery than the vectors of its splits give",
         )
 
 
@@ -72,7 +74,7 @@ def _require_method(figures: dict[str, Any], path: Path, method: str, found: Fou
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with empty cells as NaN in its columns of figures."""
+    """Return a table with its columns of metrics as numbers, empty cells as NaN."""
     measured = {metric.COLUMN for metric in compared_metrics().values()} - {"correct"}
     return table.assign(
         **{
@@ -88,7 +90,7 @@ def _mean(values: pd.Series) -> float:
 
 
 def _require_equal(value: Any, expected: float, what: str, path: Path, where: str, found: Found) -> None:
-    """Require two figures to be the same up to the rounding of their sums; undefined is the same as undefined."""
+    """Require two values to be equal up to rounding; two undefined ones count as equal."""
     value = math.nan if value is None else float(value)
     same = math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(value) and math.isnan(expected))
     found.require(same, f"{where}", f"{path} says {what} {value:.6g}, which is {expected:.6g} by {where}")
@@ -134,12 +136,12 @@ def queries(results: Results, path: Path, names: dict[str, str], found: Found) -
     found.require(
         list(table["correct"]) == list(table["category"] == table["predicted"]),
         "itself",
-        f"{path} calls a prediction right that is wrong, or the other way about",
+        f"{path} has a prediction as correct that is wrong, or as wrong that is correct",
     )
 
 
 def neighbours(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare the images with the splits and each distance with the vectors."""
+    """Compare the images with the splits, and each distance with the vectors."""
     table = read_csv(path, ["query", "rank", "image_id", "distance"])
     found.count = f"{table['query'].nunique():,} queries, {table['rank'].max()} neighbours each at most"
     found.rows = table
@@ -186,7 +188,7 @@ def confusion(results: Results, path: Path, names: dict[str, str], found: Found)
 
 
 def calibrated(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Learn from the features of the splits again, and compare."""
+    """Calibrate again from the features of the splits, and compare."""
     data = read_object(path)
     calibration.from_data(data, str(path))
     found.count = f"{data['probability']['val_queries']:,} val queries, {data['results']} results of each"
@@ -198,7 +200,7 @@ def calibrated(results: Results, path: Path, names: dict[str, str], found: Found
     found.require(
         alike(data, again),
         f"features/{names['method']} (every figure)",
-        f"{path} says something else than the vectors of its splits give",
+        f"{path} has other values than the vectors of its splits give",
     )
 
 
@@ -216,7 +218,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.require(
         data["category"] == last["category"],
         "categories.csv",
-        f"{path} looks into {data['category']!r}, but the lowest F1 has {last['category']!r}",
+        f"{path} is about {data['category']!r}, but {last['category']!r} has the lowest F1",
     )
     for figure in ("precision", "recall", "f1"):
         _require_equal(_number(data[figure]), last[figure], figure, path, "categories.csv", found)
@@ -244,7 +246,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     shown = [image_id for item in data["images"] for image_id in item["retrieved"]]
     most = min(data["retrieved"], len(results.split(results.gallery)))
     lengths = {len(item["retrieved"]) for item in data["images"]}
-    # Of what a query passes over, there is nothing to list.
+    # Rankings are shorter where images are left out of them.
     shorter = results.gallery == "test" or results.path(RELEVANCE).is_file()
     found.require(
         lengths == {most} or (shorter and len(lengths) == 1 and 0 < min(lengths) < most),
@@ -255,7 +257,7 @@ def worst(results: Results, path: Path, names: dict[str, str], found: Found) -> 
 
 
 def methods(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare each method's figures with its summary."""
+    """Compare each method's metrics with its summary."""
     table = read_csv(path, ["method", *compared_metrics()])
     found.count = f"{len(table)} methods"
     found.rows = table
@@ -287,7 +289,7 @@ def cmc(results: Results, path: Path, names: dict[str, str], found: Found) -> No
 
 
 def folds(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the queries, fold by fold, and with the means of the summary."""
+    """Compare each fold with the queries, and the means and intervals of the summary with the folds."""
     table = read_csv(path, ["fold", "queries"])
     found.count = f"{len(table)} folds, {table['queries'].sum():,} queries"
     found.rows = table
@@ -302,16 +304,16 @@ def folds(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         _require_equal(row["queries"], len(own), f"queries of fold {row['fold']}", path, "splits/test.csv", found)
         for key, column in columns.items():
             _require_equal(row[key], _mean(own[column]), f"{key} of fold {row['fold']}", path, "queries.csv", found)
-    said = results.json(SUMMARY, method=names["method"])["folds"]
+    means = results.json(SUMMARY, method=names["method"])["folds"]
     found.require(
-        alike(said, across(table, said["confidence"])),
+        alike(means, across(table, means["confidence"])),
         SUMMARY.format(method=names["method"]),
         f"summary.json beside {path} has other means or intervals than its folds give",
     )
 
 
 def _number(value: float | None) -> float:
-    """Return a figure of a JSON file, undefined as NaN; a text that looks like a number raises TypeError."""
+    """Return a number of a JSON file, None as NaN; a text raises TypeError."""
     return math.nan if value is None else value + 0.0
 
 
@@ -342,7 +344,7 @@ def best_worst(results: Results, path: Path, names: dict[str, str], found: Found
 
 
 def pair_table(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare each F1 with the methods' own tables, and each difference with them."""
+    """Compare each F1 with the methods' own tables, and each difference with the two F1."""
     table = _numbers(read_csv(path, ["category", "f1_a", "f1_b", "delta"]))
     a, b = _methods(names)
     better, worse = (table["delta"] > 0).sum(), (table["delta"] < 0).sum()
@@ -369,17 +371,17 @@ def _methods(names: dict[str, str]) -> tuple[str, str]:
 
 
 def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare each method's figures with its summary."""
+    """Compare each method's metrics with its summary, run the tests again, and compare their findings."""
     data = read_object(path)
     found.count = f"{data['queries']:,} queries in {data['categories']:,} categories, {data['tests']:,} tests"
     found.source = {"settings": f"{100 * data['confidence']:g} % confidence, {data['resamples']:,} resamples, seed "
                     f"{data['seed']}", "in words": data["words"]}  # fmt: skip
     a, b = _methods(names)
-    k = results.json(SUMMARY, method=a)["k"]
+    figures = results.json(SUMMARY, method=a)
     found.rows = pd.DataFrame(
         [
             {
-                "figure": metric.NAME.format(k=k),
+                "figure": named(key, metric, figures),
                 a: row["a"],
                 b: row["b"],
                 "p": row["p_corrected"],
@@ -401,7 +403,7 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     pairs = [(a, b), *(tuple(map(str, pair)) for pair in data["others"])]
     evaluated = [of["method"] for _, of in results.find(SUMMARY)]
     found.require_known([name for pair in pairs for name in pair], evaluated, path, "evaluation")
-    # More would take for ever; the configuration admits no more either.
+    # The configuration allows no more resamples, and more would take very long.
     found.require(
         len(set(pairs)) == len(pairs) and data["resamples"] <= MAX_RESAMPLES,
         "itself",
@@ -415,7 +417,7 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         found.require(
             alike(data[key], again[key]),
             "queries.csv of all pairs",
-            f"{path} says something else of {key} than the tests of these methods find",
+            f"{path} has another value of {key} than the tests of these methods give",
         )
 
 

@@ -21,7 +21,7 @@ from cbir.retrieval.indexes import REGISTRY as INDEXES
 
 
 def feature_store(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the manifest of the split, row by row, and with the encoder or the parts it was made from."""
+    """Compare with the table of the split, row by row, and with the encoder or the parts that it was made from."""
     method, split = names["method"], names["split"]
     held = store.read(path, method)
     found.fits.append("its own checksum")
@@ -44,7 +44,7 @@ def feature_store(results: Results, path: Path, names: dict[str, str], found: Fo
 
 
 def _readable(value: Any) -> Any:
-    """Return an attribute as a person reads it: JSON objects as ``name: value``."""
+    """Return an attribute in readable form: JSON objects as ``name: value``."""
     try:
         plain = _json(value)
     except ValueError:
@@ -81,7 +81,7 @@ def _require_parts(results: Results, held: FeatureStore, path: Path, split: str,
 
 
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the train stores it was fitted on, and the val stores that its values were chosen on."""
+    """Compare with the train stores that it was fitted on, and the val stores that its options were chosen by."""
     held, fitted = results.transform(names["derived"])
     row, parts, digests = (json.loads(fitted[name]) for name in ("row", "parts", "fitted_on"))
     chosen = json.loads(fitted["chosen"]) if "chosen" in fitted else None
@@ -130,12 +130,12 @@ def _summary(values: np.ndarray) -> str:
 
 
 def index_file(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Open the index as the workflow does, and ask it for the neighbours of a gallery image."""
+    """Open the index as the workflow does, and search the neighbours of a gallery image."""
     gallery = results.store(names["method"], results.gallery)
     side = read_object(path.with_suffix(".json"))
     held = index.read(path, gallery)
     if path.suffix != INDEXES[held.kind].SUFFIX:
-        raise InputError(f"{path} is no part of the index that {path.stem}.json describes: remove it.")
+        raise InputError(f"{path} is not part of the index that {path.stem}.json describes: remove it.")
     found.count = f"{held.label} of {held.rows:,} images, {held.dimension} values each"
     found.source = {key: value for key, value in side.items() if key not in _COUNTS}
     found.fits += [
@@ -167,7 +167,7 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
 
 
 def index_quality(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the index, the stores it was measured with, and its own figures."""
+    """Compare with the index and the stores that it was measured with, and check its own figures."""
     measured = read_object(path)
     method = names["approximate"]
     found.count = f"recall@10 {measured['recall_at_10']:.4f} with {measured['queries']:,} queries"
@@ -175,7 +175,7 @@ def index_quality(results: Results, path: Path, names: dict[str, str], found: Fo
     found.rows = pd.DataFrame(measured["tried"])
     index.read(results.path(INDEX_ABOUT, method=method), results.store(method, results.gallery), path)
     found.fits.append(f"{method}.json (file_sha256)")
-    # Without categories, no image is set apart to ask.
+    # Without categories there are no test images, and the gallery's images are the queries.
     splits = {"gallery": results.gallery, "queries": QUERIES if results.labelled else results.gallery}
     for role, split in splits.items():
         digest = measured["features_sha256"][role]
@@ -191,5 +191,5 @@ def index_quality(results: Results, path: Path, names: dict[str, str], found: Fo
         and measured["tried"][-1] == best
         and all(0 <= value <= 1 for key, value in best.items() if key != "effort"),
         "itself",
-        f"{path} has other figures than it says it tried",
+        f"{path} has figures that are not the last ones it tried",
     )

@@ -13,21 +13,22 @@ from cbir.files.errors import InputError
 from cbir.files.printable import printable
 
 WIDTH = 100
-"""Columns of a line."""
+"""The most characters of a line."""
 ROWS = 5
-"""Rows of a table that are shown."""
+"""How many rows of a table are shown."""
+# The most characters of a cell.
 _CELL = 34
 
 
 @dataclass
 class Found:
-    """The findings about an artifact; filled until the first check fails.
+    """The findings about an artifact, up to the first check that fails.
 
     Attributes:
-        count: how many there are of what, such as ``92 images, 1280 values each``.
-        source: what it was made from, a line each.
-        rows: a table, of which the first rows are shown.
-        fits: what it was compared with and found to fit.
+        count: its size, such as ``92 images, 1280 values each``.
+        source: what it was made from, a line for each key.
+        rows: a table whose first rows are shown.
+        fits: what it was compared with and fits.
     """
 
     count: str = ""
@@ -36,10 +37,10 @@ class Found:
     fits: list[str] = field(default_factory=list)
 
     def require(self, fits: bool | np.bool_, what: str, problem: str, remedy: str = "remove it and run again") -> None:
-        """Note that it fits ``what``, or refuse it.
+        """Record that the artifact fits ``what``, or raise an error.
 
         Raises:
-            InputError: unless ``fits``; its sentence is ``problem`` and ``remedy``.
+            InputError: unless ``fits``, with the sentence ``problem: remedy.``
         """
         if not fits:
             raise InputError(f"{problem}: {remedy}.")
@@ -47,12 +48,12 @@ class Found:
 
     def require_known(self, names: Collection[Any], known: Collection[Any], path: Any, where: str) -> None:
         """Require that every one of ``names`` is among ``known``, the images or categories of the file ``where``."""
-        strange = min(set(map(str, names)) - set(map(str, known)), default=None)
-        self.require(strange is None, where, f"{path} names {strange!r}, which is not in {where}")
+        unknown = min(set(map(str, names)) - set(map(str, known)), default=None)
+        self.require(unknown is None, where, f"{path} names {unknown!r}, which is not in {where}")
 
 
 def alike(value: Any, other: Any) -> bool:
-    """Tell whether plain data are the same, numbers up to rounding."""
+    """Return whether plain data are equal, numbers up to rounding."""
     if isinstance(other, list):
         return isinstance(value, list) and len(value) == len(other) and all(map(alike, value, other))
     if isinstance(other, dict):
@@ -65,7 +66,7 @@ def alike(value: Any, other: Any) -> bool:
 
 
 def describe(what: str, found: Found) -> str:
-    """Return the lines about an artifact: what it is, how many, from what, a few rows; each within ``WIDTH``."""
+    """Return the text about an artifact: its kind, size, sources and first rows, in lines of at most ``WIDTH``."""
     facts = {"what": what, "how many": found.count, **found.source}
     width = max(map(len, facts))
     lines = [_wrapped(name, _plain(value), width) for name, value in facts.items() if value != ""]
@@ -75,9 +76,10 @@ def describe(what: str, found: Found) -> str:
 
 
 def belongs(found: Found, reason: str) -> str:
-    """Return the lines that say what an artifact fits, or the ``reason`` why it does not."""
+    """Return the text that says what an artifact fits, or the ``reason`` why it does not fit."""
     fits = ", ".join(dict.fromkeys(found.fits))
-    return _wrapped("belongs", f"NO: {reason}" if reason else f"yes, it fits {fits}" if fits else "it stands alone")
+    unchecked = "there is nothing to compare it with"
+    return _wrapped("belongs", f"NO: {reason}" if reason else f"yes, it fits {fits}" if fits else unchecked)
 
 
 def table(rows: pd.DataFrame) -> list[str]:
@@ -91,7 +93,7 @@ def table(rows: pd.DataFrame) -> list[str]:
     numbers = [pd.api.types.is_numeric_dtype(kind) and kind != np.bool_ for kind in rows.dtypes]
     widths = [max(map(len, column)) for column in columns]
     kept, used = 0, 2
-    # Leaves room to say how many columns were left out.
+    # Leaves room for the number of omitted columns.
     while kept < len(columns) and used + widths[kept] + 2 <= WIDTH - 20:
         used += widths[kept] + 2
         kept += 1
@@ -104,14 +106,14 @@ def table(rows: pd.DataFrame) -> list[str]:
         ]
         lines.append(("  " + "  ".join(cells)).rstrip())
     if kept < len(columns):
-        lines[0] += f"  and {len(columns) - kept} columns more"
+        lines[0] += f"  and {len(columns) - kept} more columns"
     if len(rows) > len(shown):
-        lines.append(f"  ... {len(rows) - len(shown):,} rows more")
+        lines.append(f"  ... {len(rows) - len(shown):,} more rows")
     return lines
 
 
 def pairs(values: Mapping[str, Any]) -> pd.DataFrame:
-    """Return plain data as a table of names and values, lists and objects by their length."""
+    """Return plain data as a table of keys and values; lists and objects are shown by their length."""
     return pd.DataFrame([{"key": str(key), "value": _plain(value)} for key, value in values.items()])
 
 
@@ -124,7 +126,7 @@ def _plain(value: Any) -> str:
 
 
 def _cell(text: str, most: int) -> str:
-    """Shorten text in the middle: beginning and end tell names and hashes apart."""
+    """Shorten text in the middle, because names and hashes differ most at their ends."""
     line = printable(text)
     return line if len(line) <= most else f"{line[: most // 2]}...{line[len(line) - most // 2 + 3 :]}"
 

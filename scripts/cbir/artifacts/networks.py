@@ -79,7 +79,7 @@ def _require_fetched(path: Path, side: Path, found: Found) -> None:
 
 
 def about(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare the fingerprints with what they are made of, and the network with them."""
+    """Recompute the fingerprint from its parts, and compare the network with it."""
     side = read_object(path)
     found.count = f"{side['parameters']:,} parameters, {side['dimension']} values an image"
     found.source = side
@@ -95,7 +95,7 @@ def about(results: Results, path: Path, names: dict[str, str], found: Found) -> 
 
 
 def history(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare the epochs with each other, and with the network that came out."""
+    """Check that the epochs are complete, and that the network beside it is a trained one."""
     table = read_csv(path, ["epoch", "loss", "map", "anmrr", "best"])
     best = table.loc[table["best"] == 1, "epoch"]
     found.count = f"{len(table) - 1} epochs after the untrained state"
@@ -140,14 +140,12 @@ def finished(results: Results, path: Path, names: dict[str, str], found: Found) 
     code = path.read_text(encoding="utf-8")
     found.count = "one hash"
     found.source = {"code": code}
-    found.require(re.fullmatch("[0-9a-f]{64}", code) is not None, "its form", f"{path} is no hash")
-    found.require(
-        results.path(CHECKPOINT, **names).is_file(), "checkpoint.npz", f"{path} stands without a checkpoint beside it"
-    )
+    found.require(re.fullmatch("[0-9a-f]{64}", code) is not None, "its form", f"{path} is not a SHA-256 hash")
+    found.require(results.path(CHECKPOINT, **names).is_file(), "checkpoint.npz", f"{path} has no checkpoint beside it")
 
 
 def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the encoder and with the images of the shard."""
+    """Compare with the encoder, and with the images of the shard."""
     digests = _look_into(results, path, names, found)
     shard = names["shard"]
     listed = (SPLIT if shard.startswith("outside-") else SHARD_MANIFEST).format(split=shard, shard=shard)
@@ -161,7 +159,7 @@ def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -
 
 
 def part(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the encoder; the next run takes the rows over."""
+    """Compare with the encoder. The next run reuses these rows."""
     _look_into(results, path, names, found)
 
 

@@ -12,7 +12,7 @@ from cbir.results import GROUPS, HASHES, Results
 
 
 def hashes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the images: a row for each content."""
+    """Compare with the images: there must be a row for each content."""
     table = read_csv(path, HASHES_COLUMNS)
     empty = int((table["phash"] == "").sum())
     found.count = f"{len(table):,} images, {empty:,} of them too small or too plain to be compared"
@@ -20,7 +20,7 @@ def hashes(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.require(
         all(is_hashes(row) for row in table[HASH_COLUMNS].to_numpy().tolist()),
         "its form",
-        f"{path} holds what is no perceptual hash",
+        f"{path} has values that are not perceptual hashes",
     )
     found.require(
         table["sha256"].tolist() == sorted(results.images["sha256"]),
@@ -30,7 +30,7 @@ def hashes(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 
 def groups(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the hashes: every image in a group is one that can be compared."""
+    """Compare with the hashes: every image of a group must have hashes."""
     table = read_csv(path, GROUP_COLUMNS)
     found.count = f"{len(table):,} images in {table['group'].nunique():,} groups"
     found.rows = table
@@ -42,7 +42,7 @@ def groups(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 
 def listed(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Compare with the groups and the splits, from which it is made again."""
+    """Make the table again from the groups and the splits, and compare."""
     table = read_csv(path, NEAR_DUPLICATE_COLUMNS)
     across = table.loc[(table["across_splits"] == 1) & (table["doubted"] == 0), "group"].nunique()
     found.count = f"{len(table):,} images in {table['group'].nunique():,} groups, {across:,} of them in several splits"
@@ -55,7 +55,7 @@ def listed(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.require(
         made.astype(str).to_numpy().tolist() == table[NEAR_DUPLICATE_COLUMNS].astype(str).to_numpy().tolist(),
         "groups.csv and the splits",
-        f"{path} does not say what groups.csv and the splits say",
+        f"{path} has other rows than groups.csv and the splits give",
     )
 
 
@@ -70,5 +70,5 @@ def suspects(results: Results, path: Path, names: dict[str, str], found: Found) 
         images[table["image_id"]].tolist() == table["category"].tolist()
         and not (table["category"] == table["suggested"]).any(),
         "their categories",
-        f"{path} has categories that are not those of images.csv, or suggests the one an image has",
+        f"{path} has categories that are not those of images.csv, or suggests the category that an image has",
     )

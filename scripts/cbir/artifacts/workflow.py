@@ -1,4 +1,4 @@
-"""Checks of what the workflow writes about a run: configuration, logs, benchmarks, and remembered hashes of files."""
+"""Checks of files about a run: configuration, logs, benchmarks, and cached hashes of files."""
 
 from importlib import resources
 from pathlib import Path
@@ -40,15 +40,15 @@ def benchmark(results: Results, path: Path, names: dict[str, str], found: Found)
     try:
         table = pd.read_csv(path, sep="\t")[["s", "h:m:s", "max_rss", "cpu_time"]]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no table of time and memory ({error}): remove it and run again.") from None
+        raise InputError(f"{path} is not a table of time and memory ({error}): remove it and run again.") from None
     found.count = f"{len(table)} jobs"
     found.rows = table
 
 
 def memory(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
-    """Count; a run takes from it what is still true and forgets the rest."""
-    remembered = read_object(path)
-    entries = remembered.get("files", remembered.get("images"))
+    """Count the entries. The next run keeps those that are still valid."""
+    cached = read_object(path)
+    entries = cached.get("files", cached.get("images"))
     if not isinstance(entries, dict):
-        raise InputError(f"{path} is not what the workflow remembers: remove it and run again.")
+        raise InputError(f"{path} is not a cache of the workflow: remove it and run again.")
     found.count = f"{len(entries):,} entries"

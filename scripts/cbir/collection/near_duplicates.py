@@ -61,7 +61,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
-    links = _near({name: _bits(table[name]) for name in HASH_COLUMNS}, distance)
+    links = _near({name: _packed(table[name]) for name in HASH_COLUMNS}, distance)
     for rows, others, distances, mirrored in links if confirm is None else _confirmed(links, table["sha256"], confirm):
         keys = (distances * 2 + mirrored) * count
         np.minimum.at(best, rows, keys + others)
@@ -112,7 +112,7 @@ def doubts(found: pd.DataFrame, hashes: pd.DataFrame, categories: Mapping[str, s
                 whole = f"the category {category}" if category else "the collection"
                 reasons[str(name)] = f"{count} of {sizes[category]} images of {whole} are in it"
         if len(digests) > 2 and str(name) not in reasons:
-            bits = {column: _bits(rows.loc[digests, column]) for column in HASH_COLUMNS}
+            bits = {column: _bits(_packed(rows.loc[digests, column])) for column in HASH_COLUMNS}
             if (least := _radius(bits)) > most:
                 reasons[str(name)] = (
                     f"its images are linked by others, and each differs from another in {least} bits or more"
@@ -155,35 +155,41 @@ def _nearest(links: NDArray[np.int64]) -> NDArray[np.int64]:
     return links[:, (near[0] | near[1]).to_numpy()]
 
 
-def _bits(column: pd.Series) -> NDArray[np.float32]:
-    """Return hashes as (n, 256) float32 of 1 and -1, whose inner product is 256 - 2 Hamming distances."""
+def _packed(column: pd.Series) -> NDArray[np.uint8]:
+    """Return hashes as (n, 32) bytes."""
     try:
-        packed = np.frombuffer(bytes.fromhex("".join(column)), np.uint8).reshape(len(column), BITS // 8)
+        return np.frombuffer(bytes.fromhex("".join(column)), np.uint8).reshape(len(column), BITS // 8)
     except ValueError:
         raise InputError(
             "The perceptual hashes are damaged: remove results/collection/hashes.csv and run again."
         ) from None
+
+
+def _bits(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return hashes as (n, 256) float32 of 1 and -1, whose inner product is 256 - 2 Hamming distances."""
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
 
-def _near(bits: dict[str, NDArray[np.float32]], distance: int) -> Iterator[Links]:
+def _near(packed: dict[str, NDArray[np.uint8]], distance: int) -> Iterator[Links]:
     """Yield the links between images whose hashes are near, block by block.
 
-    A pair comes once for each of `_WAYS` in which it is near.
+    A pair comes once for each of `_WAYS` in which it is near. Bits become numbers for two blocks at a time, because
+    they take 32 times the memory of the hashes.
     """
-    count = len(bits["phash"])
+    count = len(packed["phash"])
     progress = Progress("pairs of images compared", count * (count + 1) // 2)
     least = BITS - 2 * distance
     for start in range(0, count, _BLOCK):
+        here = {name: _bits(rows[start : start + _BLOCK]) for name, rows in packed.items()}
         for other in range(start, count, _BLOCK):
-            here, there = slice(start, start + _BLOCK), slice(other, other + _BLOCK)
+            there = {name: _bits(rows[other : other + _BLOCK]) for name, rows in packed.items()}
             for one, other_way, mirrored in _WAYS:
-                inner = bits[f"phash{one}"][here] @ bits[f"phash{other_way}"][there].T
+                inner = here[f"phash{one}"] @ there[f"phash{other_way}"].T
                 if start == other:
                     inner[np.tril_indices(len(inner))] = -BITS
                 # Few blocks hold a pair, so that the second hash costs little.
                 if inner.max() >= least:
-                    second = bits[f"dhash{one}"][here] @ bits[f"dhash{other_way}"][there].T
+                    second = here[f"dhash{one}"] @ there[f"dhash{other_way}"].T
                     np.minimum(inner, second, out=inner)
                     rows, others = np.nonzero(inner >= least)
                     lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)

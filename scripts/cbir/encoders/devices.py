@@ -1,4 +1,4 @@
-"""The GPUs that may be used, the one that a job runs on, and the number of threads."""
+"""Choose the GPU of a job, and set the number of threads."""
 
 import contextlib
 import errno
@@ -17,18 +17,19 @@ from cbir.files.errors import InputError
 
 log = logging.getLogger("cbir")
 
-# Descriptors of locks, open until the process ends: so long it has the GPU for itself.
+# Descriptors of the locks of GPUs, which stay open, and thus locked, until the process ends.
 _claims: list[int] = []
 
 
 def visible() -> list[str]:
     """Return the GPUs that may be used, as CUDA names them.
 
-    Where a scheduler or a person has set CUDA_VISIBLE_DEVICES, those are all there are; else all that nvidia-smi lists.
+    These are the GPUs of CUDA_VISIBLE_DEVICES if a scheduler or a person has set it, otherwise all that nvidia-smi
+    lists.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
-        # CUDA ignores what follows an invalid name, and -1 and NoDevFiles are the usual ways to say none.
+        # CUDA ignores all names after an invalid one. -1 and NoDevFiles are commonly used for "no GPU".
         names = (name.strip() for name in given.split(","))
         return list(itertools.takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))
     if shutil.which("nvidia-smi") is None:
@@ -39,19 +40,19 @@ def visible() -> list[str]:
 
 
 def take(count: int) -> None:
-    """Let this process use ``count`` GPUs (0 or 1) and no other, and tell the log where it runs.
+    """Restrict this process to ``count`` GPUs (0 or 1), and log the device that it runs on.
 
-    Must be called before the first operation of TensorFlow. Among several visible GPUs it takes one that no other job
-    of this user on this machine has taken. The GPU's memory is taken as it is needed, not all at once.
+    Must be called before the first operation of TensorFlow. Of several visible GPUs, one is taken that no other job of
+    this user on this machine uses. GPU memory is allocated as needed instead of all at once.
 
     Raises:
-        InputError: when one must be chosen among several, and the folder of `_open_locks` cannot be used.
+        InputError: when there are several GPUs and the folder of `_lock_folder` cannot be used.
     """
     names = visible()
     chosen = [_claim(names)] if count and names else []
-    # Libraries that are loaded later see no other either.
+    # Also hides the other GPUs from libraries that are loaded later.
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(chosen) if chosen else "-1"
-    # Read when JAX first looks for devices, which is later than its import.
+    # JAX reads it when it first looks for devices, not when it is imported.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     found = _set_up() if chosen else []
     if found:
@@ -63,13 +64,13 @@ def take(count: int) -> None:
 
 
 def limit_threads(threads: int, calls: int = 1) -> None:
-    """Let TensorFlow use so many threads; works only before its first operation runs.
+    """Set the number of TensorFlow's threads, which must be done before its first operation runs.
 
     Args:
-        threads: that share the work of one operation.
-        calls: of a network that run at the same time, called from threads of their own.
+        threads: number of threads that compute one operation.
+        calls: number of calls of a network at the same time.
     """
-    # Here, so that a job that asks for GPUs alone waits for no import.
+    # Imported here, because it takes seconds and `visible` does not need it.
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -80,9 +81,13 @@ def limit_threads(threads: int, calls: int = 1) -> None:
 
 
 def _claim(names: list[str], wait: float = 1.0) -> str:
-    """Return a GPU that is this process's own until it ends; wait for one where all are taken.
+    """Return a GPU that no other job uses until this process ends; wait while all are in use.
 
-    A GPU is taken by a lock (flock) on an empty file named after it, which the kernel releases with the process.
+    A job locks (flock) an empty file named after the GPU. The kernel releases the lock when the process ends.
+
+    Args:
+        names: the visible GPUs, at least one.
+        wait: seconds between two attempts.
     """
     if len(names) == 1:
         return names[0]
@@ -110,18 +115,18 @@ def _claim(names: list[str], wait: float = 1.0) -> str:
 
 
 def _lock_folder() -> Path:
-    """Return the folder of the locks: of this machine, because several may share the home folder."""
+    """Return the folder of the locks, which has the name of the machine because machines may share a home folder."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    # As the XDG specification has it, a relative path is no path.
+    # The XDG Base Directory Specification says that relative paths must be ignored.
     base = Path(cache) if cache.startswith("/") else Path(os.path.expanduser("~"), ".cache")
     return base / f"cbir-gpus-{socket.gethostname()}"
 
 
 def _open_locks(folder: Path) -> int:
-    """Open the folder of the locks, which is made where it is missing, and return its descriptor.
+    """Create the folder of the locks if it is missing, and return its descriptor.
 
     Raises:
-        OSError: when the folder cannot be made or opened, is a link, or others could put files there.
+        OSError: when the folder cannot be created or opened, is a link, or other users can write to it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -135,7 +140,7 @@ def _open_locks(folder: Path) -> int:
 
 
 def _set_up() -> list[str]:
-    """Return what the backend calls the GPU that it may use."""
+    """Prepare Keras's backend for the GPU, and return its name for each GPU that it finds."""
     import keras
 
     backend = keras.backend.backend()
@@ -146,7 +151,7 @@ def _set_up() -> list[str]:
     if backend == "jax":
         try:
             return [str(device) for device in keras.distribution.list_devices("gpu")]
-        # JAX has no empty list for a kind of device that is not there.
+        # JAX raises an error instead of returning an empty list.
         except RuntimeError:
             return []
     import tensorflow as tf

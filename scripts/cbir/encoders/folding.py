@@ -8,18 +8,17 @@ from keras import layers
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """Return a network that computes the same, with the layers around its convolutions folded into them.
+    """Return an equivalent network with fewer layers, which runs faster.
 
-    A batch normalisation behind a convolution becomes part of its kernel and bias (the statistics are constants when a
-    network encodes), and zero padding before it becomes its own where that is the same. The libraries have fast kernels
-    for the layers that remain. The weights are computed in float64 and rounded once, so that features differ in their
-    last digits only.
+    Batch normalisation after a convolution is folded into its kernel and bias, because its statistics are constants
+    during inference. Zero padding before a convolution is replaced by the padding ``same`` where both are equal. The
+    new weights are computed in float64 and rounded once, so that features differ by rounding errors only.
 
     Args:
         model: a functional model whose layers are each called once.
 
     Returns:
-        A new model with its own weights; layers that are gone are left out, the others keep their names.
+        A new model with weights of its own. The layers that are not folded keep their names.
     """
     followers: dict[str, list[Any]] = {}
     for layer in model.layers:
@@ -57,16 +56,16 @@ def fold(model: keras.Model) -> keras.Model:
 
 
 def set_weights(layer: Any, values: list[np.ndarray]) -> None:
-    """Give a layer or a model its weights, and let what Keras computes from them once follow."""
+    """Set the weights of a layer or a model, including what Keras derives from them."""
     layer.set_weights(values)
-    # An adapted `Normalization` computes with copies of its weights.
+    # A `Normalization` computes with copies of its weights, which `set_weights` does not update.
     for part in [layer, *getattr(layer, "layers", [])]:
         if isinstance(part, layers.Normalization):
             part.finalize_state()
 
 
 def inputs_of(layer: Any) -> list[str]:
-    """Return the names of the layers before a layer."""
+    """Return the names of the layers whose outputs are the inputs of a layer."""
     if isinstance(layer, layers.InputLayer):
         return []
     return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
@@ -77,7 +76,7 @@ def _is_linear_convolution(layer: Any) -> bool:
 
 
 def _pads_alike(padding: Any, layer: Any) -> bool:
-    """Tell whether a convolution would itself, with padding "same", pad as the layer before it does."""
+    """Return whether the padding ``same`` of a convolution equals the padding layer before it."""
     if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) or layer.padding != "valid":
         return False
     if set(layer.dilation_rate) != {1}:
@@ -90,13 +89,16 @@ def _pads_alike(padding: Any, layer: Any) -> bool:
 
 
 def _normalised(layer: Any, values: list[np.ndarray], norm: Any) -> list[np.ndarray]:
-    """Return kernel and bias of a convolution that normalises: gamma (x - mean) / sqrt(variance + epsilon) + beta."""
+    """Return kernel and bias of a convolution with its batch normalisation folded in.
+
+    For an output x of the convolution, the result is gamma (x - mean) / sqrt(variance + epsilon) + beta.
+    """
     kernel, bias = values[0].astype(np.float64), values[1].astype(np.float64) if len(values) > 1 else 0.0
     parts = iter([value.astype(np.float64) for value in norm.get_weights()])
     gamma = next(parts) if norm.scale else 1.0
     beta = next(parts) if norm.center else 0.0
     mean, variance = parts
     factor = gamma / np.sqrt(variance + norm.epsilon)
-    # A depthwise kernel has its channels second to last.
+    # The channels are the last axis of a kernel, but the second to last of a depthwise kernel.
     spread = factor[:, None] if isinstance(layer, layers.DepthwiseConv2D) else factor
     return [(kernel * spread).astype(np.float32), ((bias - mean) * factor + beta).astype(np.float32)]

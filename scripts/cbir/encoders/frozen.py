@@ -8,19 +8,19 @@ from cbir.encoders.options import Options
 from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 
-# What a training writes, the last file when it has ended.
+# The files of a finished training; the last one is written at its end.
 _FILES = ("{}.keras", "{}.json", "{}/history.csv", "{}/checkpoint.code")
 
 
 def frozen(folder: Path, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the encoders that are trained already and to be kept, in alphabetical order.
+    """Return the encoders with ``freeze: true`` whose training is finished, in alphabetical order.
 
     Args:
         folder: ``results/encoders`` of the run.
         encoders: the rows of the configuration, complete.
 
     Raises:
-        InputError: when a network to be kept is none that its row describes.
+        InputError: when the network to keep does not match its row.
     """
     asked = [name for name, row in sorted(encoders.items()) if row["freeze"]]
     found = [name for name in asked if all((folder / file.format(name)).is_file() for file in _FILES)]

@@ -31,23 +31,22 @@ def embedder(
 ) -> Embed:
     """Return a function from images (n, height, width, 3) uint8, n <= batch, to features (n, d) float32.
 
-    Short batches are filled up, so that the network always runs at one shape: an image's features then differ by its
-    place in the batch only in the last bits. Batch normalisation is folded into the convolutions, and variables into
-    constants; a network that cannot be folded or converted is run by TensorFlow as it is, and the log says so. The
-    function may be called from several threads at the same time: on a processor that is faster than
-    sharing each operation among them.
+    Short batches are padded, so that the network always runs with the same shape. The features of an image then depend
+    on its position in the batch only by rounding errors. Batch normalisation is folded into the convolutions and
+    variables become constants. A network for which this fails is run unchanged by TensorFlow, and the log says so. The
+    function is thread-safe: on a CPU, one call per thread is faster than several threads per operation.
 
     Args:
         model: the network; it takes pixels from 0 to 255 as float32.
-        batch: images at a time.
-        normalise: scale each feature vector to unit length (a zero vector stays zero).
-        runtime: what runs the network.
-        calls: threads that call the function at the same time, for OpenVINO; TensorFlow is told by
-            `cbir.encoders.devices.limit_threads`.
-        flip: give the mean of the features of an image and of its mirror image, before they are scaled.
+        batch: images per call of the network.
+        normalise: scale each feature vector to length 1 (a zero vector stays zero).
+        runtime: the library that runs the network, and its precision.
+        calls: number of threads that call the function at the same time, for OpenVINO. For TensorFlow,
+            `cbir.encoders.devices.limit_threads` sets it.
+        flip: average the features of an image and of its mirror image, before they are scaled to length 1.
 
     Raises:
-        InputError: when the runtime is not installed or the processor does not compute in its precision.
+        InputError: when the runtime is not installed or the processor does not support the precision.
     """
     if runtime.name == "openvino":
         _require_openvino(runtime.precision)
@@ -78,7 +77,7 @@ def embedder(
 
 
 def _allow_tf32(allowed: bool) -> None:
-    """Let GPUs round the factors of products to TensorFloat-32, or not; each library has another default."""
+    """Allow or forbid TensorFloat-32 in matrix products and convolutions on GPUs; the backends' defaults differ."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -97,7 +96,7 @@ def _allow_tf32(allowed: bool) -> None:
 def _folded(model: keras.Model) -> keras.Model:
     try:
         return fold(model)
-    # A network of a person's own may be of any shape, such as one that uses a layer twice.
+    # A user's network may have a structure that cannot be folded, such as a layer that is used twice.
     except Exception as error:
         log.info("the network %s is run without folding, which is not possible (%s)", model.name, _in_short(error))
         return model
@@ -108,7 +107,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _generic(model: keras.Model) -> Forward:
-    """Return what the other backends of Keras compute: compiled by JAX, without gradients by PyTorch."""
+    """Return the forward pass of a network with the backends JAX, compiled, or PyTorch, without gradients."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -143,7 +142,7 @@ def _one_at_a_time(forward: Forward) -> Forward:
 
 
 def _one_for_each_thread(prepare: Callable[[], Forward]) -> Forward:
-    """Return a function that several threads may call: each call takes an idle function of `prepare`, or a new one."""
+    """Return a thread-safe function: each call uses an idle function that ``prepare`` returned, or a new one."""
     free: deque[Forward] = deque()
 
     def forward(images: NDArray[np.uint8]) -> Features:
@@ -175,11 +174,11 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
-    # On a CPU, LiteRT is faster at depthwise convolutions, and TensorFlow at all others.
-    if not gpu and any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers):
+    # On a CPU, LiteRT is faster for depthwise convolutions and TensorFlow for all other networks.
+    if not gpu and any(_is_depthwise(layer) for layer in model.layers):
         try:
             return _litert(model, batch)
-        # The converter raises many kinds.
+        # The converter raises many types of exception.
         except Exception as error:
             log.info("the network %s is run by TensorFlow, because LiteRT cannot (%s)", model.name, _in_short(error))
     frozen = convert_variables_to_constants_v2(_traced(model, batch).get_concrete_function())
@@ -187,15 +186,22 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     def forward(images: NDArray[np.uint8]) -> Features:
         return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
 
-    # One batch keeps a GPU busy, and its memory holds few of them.
+    # One batch at a time keeps a GPU busy, and its memory holds few batches.
     return _one_at_a_time(forward) if gpu else forward
+
+
+def _is_depthwise(layer: keras.Layer) -> bool:
+    """Tell whether a layer convolves each channel by itself; in ConvNeXt it is a `Conv2D` with a group a channel."""
+    if isinstance(layer, keras.layers.Conv2D):
+        return bool(layer.groups > 1 and layer.groups == layer.filters)
+    return isinstance(layer, keras.layers.DepthwiseConv2D)
 
 
 def _litert(model: keras.Model, batch: int) -> Forward:
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
-    # The converter's log asks for the model as well, but then it leaves the weights as variables, which is slow.
+    # The converter logs that it wants the model, too. But then it keeps the weights as variables, which is slow.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([_traced(model, batch).get_concrete_function()])
     network = converter.convert()
 
@@ -231,14 +237,14 @@ def _openvino(model: keras.Model, batch: int, precision: str, calls: int) -> For
     import openvino
 
     settings = {
-        # Left to itself, OpenVINO takes bfloat16 wherever the processor has it.
+        # By default OpenVINO uses bfloat16 on every processor that supports it.
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         "NUM_STREAMS": calls,
         "INFERENCE_NUM_THREADS": calls,
     }
     try:
         compiled = openvino.Core().compile_model(openvino.convert_model(_traced(model, batch)), "CPU", settings)
-    # OpenVINO raises many kinds.
+    # OpenVINO raises many types of exception.
     except Exception as error:
         if precision != "float32":
             raise InputError(

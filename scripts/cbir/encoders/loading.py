@@ -1,4 +1,4 @@
-"""Load TensorFlow and Keras in half the time: 2.4 instead of 4 to 5 seconds of processor time a job."""
+"""Import TensorFlow and Keras in half the time: 2.4 instead of 4 to 5 seconds of processor time per job."""
 
 import gc
 import json
@@ -8,23 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Keras and TensorFlow import them if they are installed, for plots, wrappers and converters that are not used here.
+# Keras and TensorFlow import these packages, if installed, for functions that this project does not use.
 _OPTIONAL = ("matplotlib", "sklearn")
 _BACKENDS = ("jax", "torch")
 
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Import TensorFlow and Keras within this block: garbage collection is off, and Keras finds no optional packages.
+    """Make imports of TensorFlow and Keras in this block faster.
 
-    The imports make hundreds of thousands of objects. None of them is garbage, so the collector need not look at them,
-    now or later (`gc.freeze`). No other thread may import anything meanwhile, because the optional packages seem not to
-    be installed there either.
+    Garbage collection is off, and the objects that the imports create are excluded from later collections
+    (`gc.freeze`): there are hundreds of thousands, and none of them is garbage. Optional packages cannot be imported in
+    the block, by any thread.
     """
     optional = (*_OPTIONAL, *(name for name in _BACKENDS if name != _backend()))
     hidden = [name for name in optional if name not in sys.modules]
     gc.disable()
-    # Python refuses to import a module that is None here.
+    # Importing a module that is None in `sys.modules` raises ModuleNotFoundError.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
@@ -36,12 +36,12 @@ def quickly() -> Iterator[None]:
 
 
 def _backend() -> str:
-    """Return the backend that Keras will choose as it is imported."""
+    """Return the backend that Keras chooses when it is imported."""
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:
         return str(json.loads(settings.read_text(encoding="utf-8"))["backend"])
-    # Keras takes its default then.
+    # Keras then uses its default.
     except (OSError, ValueError, KeyError, TypeError):
         return "tensorflow"

@@ -1,4 +1,4 @@
-"""Build, save and open encoders: a Keras network and a side file that says what it is."""
+"""Build, save and open encoders: a Keras network and a side file that describes it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,11 @@ _CROPS = {"squash": "squash", "centre": "resize of the largest centred part of t
 
 
 def preprocessing(architecture: str, size: tuple[int, int] | None = None, options: Options = _NONE) -> dict[str, Any]:
-    """Return what happens to an image before and after the network; part of an encoder's fingerprint.
+    """Return how images and features are processed around the network; this is part of an encoder's fingerprint.
 
     Args:
         architecture: an entry of `cbir.encoders.architectures`.
-        size: (width, height) in pixels; None for the architecture's own.
+        size: (width, height) in pixels; None for the default of the architecture.
         options: of the encoder.
     """
     entry = architectures.REGISTRY.get_entry(architecture)
@@ -33,7 +33,7 @@ def preprocessing(architecture: str, size: tuple[int, int] | None = None, option
         "scale": entry.PREPROCESSING,
         "network": "batch normalisation folded into convolutions",
     }
-    # Only where they are used, so that the fingerprints of other encoders stay as they are.
+    # Unused options are left out, so that they do not change the fingerprints of existing encoders.
     if options.pooling not in (None, "average"):
         steps["pooling"] = f"gem {options.gem_p:g}" if options.pooling == "gem" else options.pooling
     if options.flip:
@@ -43,7 +43,7 @@ def preprocessing(architecture: str, size: tuple[int, int] | None = None, option
 
 @dataclass(frozen=True)
 class Encoder:
-    """A network ready to encode: its Keras model and its side file's content."""
+    """A network and the content of its side file."""
 
     model: keras.Model
     about: dict[str, Any]
@@ -58,22 +58,23 @@ class Encoder:
 def build(
     architecture: str, source: str, seed: int, fetched: str | Path | None = None, options: Options = _NONE
 ) -> tuple[keras.Model, str]:
-    """Build a network and give it its first weights.
+    """Build a network and load its initial weights.
 
     Args:
         architecture: an entry of `cbir.encoders.architectures`.
-        source: one of the entry's ``SOURCES``, ``random``, the path of a weights file, or ``own`` where the entry is a
-            file that holds weights.
-        seed: for random weights.
-        fetched: the file that `weights.fetch` wrote, which one of the ``SOURCES`` needs, and an entry that has
-            ``fetch``.
+        source: one of the entry's ``SOURCES``, ``random``, the path of a weights file, or, for an architecture in a
+            file, ``own`` for the weights in that file.
+        seed: of random weights.
+        fetched: the file that `weights.fetch` wrote. It is required for a source of ``SOURCES``, and for an entry with
+            the function ``fetch``.
         options: of the encoder.
 
     Returns:
-        The model and where its weights came from.
+        The model and a text that says where its weights came from.
 
     Raises:
-        InputError: when the weights cannot be had or do not fit.
+        InputError: when the weights cannot be read or do not fit.
+        ValueError: when ``fetched`` is required and missing.
     """
     keras.utils.set_random_seed(seed)
     entry = architectures.REGISTRY.get_entry(architecture)
@@ -101,15 +102,15 @@ def save(
     architecture: str | None = None,
     options: Options = _NONE,
 ) -> None:
-    """Save a network as ``path`` (.keras) and what it is beside it (.json).
+    """Save a network as ``path`` (.keras), and its description in the side file (.json).
 
     Args:
         model: the network.
-        path: where the network goes.
-        encoder: its name.
+        path: the file of the network.
+        encoder: name of the encoder.
         source: where its weights came from.
-        normalise: whether its output is scaled to unit length when it encodes.
-        architecture: its entry in `cbir.encoders.architectures`; None for the one that it is named after.
+        normalise: whether features are scaled to length 1.
+        architecture: the entry of `cbir.encoders.architectures`; None if it is the name of the model.
         options: of the encoder.
     """
     path = Path(path)
@@ -137,9 +138,9 @@ def save(
 def open_encoder(path: str | Path) -> Encoder:
     """Open a network that `save` wrote.
 
-    The network is built by this project's own code, for the architecture that the side file names, and is given the
-    weights in the file. The architecture in the file is only compared with it. A network of a person's own is built
-    from the file, see `cbir.encoders.architectures.file`.
+    The network is built by the code of the architecture that the side file names. The file provides the weights; the
+    architecture in it is only compared. A user's own network is built from the file, see
+    `cbir.encoders.architectures.file`.
 
     Raises:
         InputError: when a file is missing or damaged, or the network is not the one that the side file describes.

@@ -1,4 +1,4 @@
-"""What a row of ``encoders`` decides about features beside the network and its weights. Imports no Keras."""
+"""The options of an encoder that are not its architecture or its weights. This module does not import Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,20 +11,19 @@ from cbir.files.errors import InputError
 Pooling = Literal["average", "max", "gem", "token"]
 
 LARGEST = 2048
-"""The longest side in pixels that a network may ask for."""
+"""The largest side, in pixels, of the images that a network takes."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Choices of an encoder; the defaults leave the features as the architecture alone gives them.
+    """Options of an encoder; the defaults do not change the features of the architecture.
 
     Attributes:
-        size: (width, height) in pixels of the images that the network takes; None for the architecture's own.
-        pooling: what makes a vector of the last feature map, see `cbir.encoders.pooling`; None for the architecture's
-            own.
+        size: (width, height) in pixels of the images that the network takes; None for the default of the architecture.
+        pooling: the pooling of the last feature map, see `cbir.encoders.pooling`; None for that of the architecture.
         gem_p: the exponent of ``pooling: gem``.
         crop: how an image is brought to the size, see `cbir.collection.images.decode`.
-        flip: whether a feature vector is the mean of those of the image and of its mirror image.
+        flip: average the features of the image and of its mirror image.
     """
 
     size: tuple[int, int] | None = None
@@ -35,10 +34,10 @@ class Options:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Options":
-        """Take the options out of a row of ``encoders`` or what `given` returned; what is not there has its default.
+        """Return the options in a row of ``encoders``, or in the result of `given`; missing keys have their defaults.
 
         Raises:
-            InputError: when a value is none that an option can have.
+            InputError: when a value is not allowed.
         """
         values = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         size = values.get("size")
@@ -75,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes what a network takes: (width, height) in pixels and how it is brought there."""
+    """How images are prepared for a network: (width, height) in pixels, and how they are brought to this size."""
 
     size: tuple[int, int]
     crop: Crop = "squash"
@@ -89,20 +88,20 @@ def preparation(about: Mapping[str, Any], where: object) -> Preparation:
         where: the side file, for messages.
 
     Raises:
-        InputError: when it does not say so.
+        InputError: when the side file lacks the size or holds an invalid one.
     """
     try:
         steps = about.get("preprocessing", {})
         size = steps["size"] if "size" in steps else architectures.REGISTRY.get_entry(about["architecture"]).SIZE
         require_size(size, "size")
         return Preparation(tuple(size), Options.from_row(about.get("options", {})).crop)
-    # Of a side file that was edited, anything may have any type.
+    # In an edited side file each value may have any type.
     except (InputError, AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{where} does not say what images its network takes ({error}): run again.") from error
 
 
 def require_size(size: Any, name: str) -> None:
-    """Refuse what is no width and height in pixels.
+    """Raise an error unless ``size`` is a width and a height in pixels, from 1 to `LARGEST`.
 
     Raises:
         InputError: naming the key.

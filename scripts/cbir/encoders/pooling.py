@@ -1,4 +1,4 @@
-"""Make one vector an image of a network's last feature map or of its tokens."""
+"""Pooling of the last feature map, or of the tokens, of a network to one vector per image."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _LEAST = 1e-6
 
 @keras.saving.register_keras_serializable("cbir")
 class GeneralisedMean(layers.Layer):
-    """Generalised-mean pooling (GeM): (mean of max(x, 1e-6) ** p) ** (1 / p) over all places, by channel.
+    """Generalised-mean pooling (GeM): (mean of max(x, 1e-6) ** p) ** (1 / p) over all positions, for each channel.
 
-    Of p = 1 it is the average of positive values; the larger p is, the closer it comes to the maximum. The exponent is
-    a constant and not trained. Source: Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human
+    For p = 1 it is the average of positive values; it approaches the maximum as p grows. The exponent is a constant and
+    not trained. Source: Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human
     Annotation", IEEE TPAMI, 2018, equation 3.
     """
 
@@ -43,7 +43,7 @@ class GeneralisedMean(layers.Layer):
 
 @keras.saving.register_keras_serializable("cbir")
 class ClassToken(layers.Layer):
-    """The first token, which stands for the whole image in a vision transformer that has such a token.
+    """The class token of a vision transformer: its first token, which represents the whole image.
 
     Source: Dosovitskiy and others, "An Image is Worth 16x16 Words", ICLR 2021.
     """
@@ -54,21 +54,21 @@ class ClassToken(layers.Layer):
 
 
 def pooled(model: keras.Model, pooling: Pooling | None, p: float) -> keras.Model:
-    """Return the network with another pooling, or with one where it has none.
+    """Return the network with another pooling layer.
 
-    The last layer that averages over all places of a feature map, or takes the class token, is replaced; what comes
-    after it stays. A network that ends in a feature map or in tokens gets a pooling layer.
+    The last global average pooling or class token is replaced; the layers after it are kept. A pooling layer is
+    appended to a network whose output is a feature map or tokens.
 
     Args:
         model: a functional model.
-        pooling: what makes the vectors; None leaves a network that ends in vectors as it is, and averages otherwise.
-        p: the exponent of gem.
+        pooling: the new pooling; None keeps a network whose output is a vector, and appends an average otherwise.
+        p: exponent of gem.
 
     Returns:
-        A model of the same name and with the same weights, where it has any other layers.
+        The model itself if nothing changes, otherwise a new one of the same name and weights.
 
     Raises:
-        InputError: when the network gives vectors and has no average that could be replaced, or has no tokens.
+        InputError: when the network has no pooling that can be replaced, or has no tokens.
     """
     shape = model.output.shape
     if len(shape) > 2:
@@ -76,7 +76,7 @@ def pooled(model: keras.Model, pooling: Pooling | None, p: float) -> keras.Model
     if pooling is None:
         return model
     last = next((layer for layer in reversed(model.layers) if isinstance(layer, (*_AVERAGES, ClassToken))), None)
-    # Within a network, such as in squeeze and excitation, others use the feature map that is averaged, too.
+    # An average inside a network, such as in squeeze-and-excitation, shares its input with other layers.
     if last is None or sum(inputs_of(last)[0] in inputs_of(layer) for layer in model.operations) > 1:
         raise InputError(
             f"The architecture {model.name} has no average over its feature map that pooling: {pooling} could replace: "

@@ -1,4 +1,4 @@
-"""First weights of networks: published ones, and those in a person's file."""
+"""Initial weights of networks: published ones, and those in a user's file."""
 
 import hashlib
 import tempfile
@@ -22,18 +22,18 @@ from cbir.files.tables import read_json, write_json
 def fetch(architecture: str, source: str, path: str | Path) -> str:
     """Write the published weights of an architecture to a file.
 
-    Where it is known which weights were published, no others are used, wherever they come from.
+    If the hash of the published weights is known, weights with another hash are refused.
 
     Args:
         architecture: an entry of `cbir.encoders.architectures`.
         source: one of its ``SOURCES``.
-        path: the file (.keras); where the weights came from is written beside it (.json).
+        path: the file (.keras); the side file (.json) says where the weights came from.
 
     Returns:
-        Where they came from.
+        A text that says where the weights came from.
 
     Raises:
-        InputError: when they cannot be had.
+        InputError: when the weights cannot be downloaded or have another hash.
     """
     entry = architectures.REGISTRY.get_entry(architecture)
     if hasattr(entry, "fetch"):
@@ -60,9 +60,9 @@ def load_fetched(
     Args:
         model: the network.
         path: the file.
-        expected: the SHA-256 over the published weights, see `digest`; None where it is not known, and then the
-            file is compared with the checksum beside it.
-        loader: gives a network the weights in a file; None for `load`.
+        expected: the SHA-256 over the published weights, see `digest`; None if it is unknown: then the file is compared
+            with the checksum in its side file.
+        loader: a function that loads weights from a file into a network; None for `load`.
 
     Raises:
         InputError: when a file is missing or damaged, or the weights are not the published ones.
@@ -107,22 +107,22 @@ def load(model: keras.Model, path: str | Path) -> None:
             set_weights(model, _older_file(model, path))
     except InputError:
         raise
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"The weights file {path} does not fit the network ({reason}): give a fitting one.") from error
 
 
 def give(model: keras.Model, arrays: Sequence[Sequence[np.ndarray]], data: bytes) -> None:
-    """Give a network the weights that were read from a weights file of Keras 3.
+    """Set the weights of a network to those of a weights file of Keras 3.
 
     Args:
         model: the network.
-        arrays: what `cbir.files.archive.read_weights` read.
+        arrays: the result of `cbir.files.archive.read_weights`.
         data: the bytes of the file.
 
     Raises:
-        Exception: nearly any, when they do not fit.
+        Exception: of any type, when the weights do not fit.
     """
     values = [array for layer in arrays for array in layer]
     if archive.has_nested_layers(data):
@@ -132,12 +132,13 @@ def give(model: keras.Model, arrays: Sequence[Sequence[np.ndarray]], data: bytes
 
 
 def _order_in_file(model: keras.Model) -> list[int]:
-    """Return which of a network's weights, in Keras's order, is the first, the second, ... in a file that Keras writes.
+    """Return the positions in ``model.weights`` of the weights of a Keras file, in the order of the file.
 
-    Keras promises neither order, so each weight is filled with its number, and the numbers are read from such a file.
+    Keras documents neither order. Therefore each weight is filled with its position, and the positions are read from a
+    file that Keras writes.
     """
     for layer in model._flatten_layers():
-        # Layers of keras-hub may change their weights as they are saved.
+        # Layers of keras-hub may change their weights when they are saved.
         if not type(layer).save_own_variables.__module__.startswith("keras."):
             object.__setattr__(layer, "save_own_variables", partial(keras.layers.Layer.save_own_variables, layer))
     numbered = [np.full(weight.shape, place, weight.dtype) for place, weight in enumerate(model.weights)]
@@ -157,7 +158,7 @@ def shapes(model: keras.Model) -> list[tuple[int, ...]]:
 
 
 def _older_file(model: keras.Model, path: Path) -> list[np.ndarray]:
-    """Read all weights from an older file, which keeps them below the names of the layers."""
+    """Read all weights from an HDF5 file of Keras 2, which groups them by the names of the layers."""
     with hdf5.opened(path) as file:
         whole = file.get("model_weights", getlink=True) is not None
         root = hdf5.group(file, "model_weights") if whole else file
@@ -171,7 +172,7 @@ def _older_file(model: keras.Model, path: Path) -> list[np.ndarray]:
 
 
 def _by_name(root: h5py.Group, layer: Any) -> list[h5py.Dataset]:
-    """Return the weights of a layer from an older file that knows the layer by its name.
+    """Return the datasets of a layer's weights in a file of Keras 2, by the name of the layer.
 
     Raises:
         ValueError: naming the layer, when the file lacks it.
@@ -183,10 +184,10 @@ def _by_name(root: h5py.Group, layer: Any) -> list[h5py.Dataset]:
 
 
 def _in_order(root: h5py.Group, with_weights: list[Any], path: Path, missing: ValueError) -> list[h5py.Dataset]:
-    """Return all weights from an older file whose layers have other names; their order is then what Keras goes by.
+    """Return the datasets of all weights in a file of Keras 2 whose layers have other names, matched by order.
 
-    The statistics of pixels that some published networks have among their weights are passed over, because the
-    preprocessing of these networks is settled here.
+    The pixel statistics among the weights of some published networks are skipped, because the preprocessing layers of
+    this project hold them as constants.
     """
     held = []
     try:
@@ -195,7 +196,7 @@ def _in_order(root: h5py.Group, with_weights: list[Any], path: Path, missing: Va
             names = hdf5.listed(place, "weight_names")
             if names and {name.rpartition("/")[2] for name in names} != {"mean:0", "variance:0", "count:0"}:
                 held.append((place, names))
-    # Then the order is not known.
+    # Without these attributes the order of the weights is unknown.
     except ValueError:
         held = []
     if len(held) != len(with_weights):
@@ -208,7 +209,7 @@ def _in_order(root: h5py.Group, with_weights: list[Any], path: Path, missing: Va
                 f"The weights file {path} has {len(names)} weights where the layer {layer.name} has "
                 f"{len(layer.weights)}: give a fitting one."
             )
-        # Such files hold what is trained first.
+        # These files hold the trainable weights of a layer before the others.
         order = [*layer.trainable_weights, *layer.non_trainable_weights]
         places = {id(weight): name for weight, name in zip(order, names, strict=True)}
         found += [_below(place, places[id(weight)]) for weight in layer.weights]
@@ -230,7 +231,7 @@ def _below(place: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def _older(root: h5py.Group, layer: str, weight: str) -> h5py.Dataset:
-    """Return a weight: layer/layer/name, as Keras 3 calls it, or as Keras 2 did."""
+    """Return the dataset of a weight at layer/layer/name; the name is that of Keras 3 or that of Keras 2."""
     holder = hdf5.group(hdf5.group(root, layer), layer)
     names = (f"{weight}:0", f"depthwise_{weight}:0")
     name = next((name for name in names if holder.get(name, getlink=True) is not None), weight)

@@ -1,8 +1,8 @@
-"""How sure a result of a method is, learned from the validation images by `calibrate` and told by `Calibration`.
+"""Turn distances into probabilities, and tell new queries from known ones: `calibrate` learns, `Calibration` applies.
 
-A distance means nothing to a person. Two things are learned from the results of the validation images: the probability
-that a result at some distance is of the query's category, and the mean distance to the nearest images above which a
-query is like nothing in the gallery. The test images say how far both hold.
+A distance by itself means nothing to a person. Two things are learned by searching with the validation images: the
+probability that a result at a given distance is of the query's category, and a threshold of the mean distance to the
+nearest images above which a query is called new. Both are then measured on the test images.
 """
 
 import math
@@ -23,17 +23,17 @@ from cbir.retrieval import exact
 Values = NDArray[np.float64]
 
 RESULTS = 10
-"""The nearest results of each query that are looked at."""
+"""How many of the nearest results of each query are used."""
 NEIGHBOURS = (1, 3, 5, 10)
-"""Over how many of them the mean distance may be taken; val chooses."""
+"""Over how many of them the mean distance may be taken; the val images decide."""
 FALSE_ALARMS = 0.05
 """The share of queries of known categories that may be called new."""
 MOST_QUERIES = 1000
-"""Of a larger split, so many images are searched with, evenly spaced in its order: they give 10,000 results."""
+"""The most queries of a split, evenly spaced in its order: they give 10,000 results."""
 LEAST_QUERIES = 20
 """With fewer val queries, nothing is learned."""
 LEAST_RESULTS = 10
-"""With fewer right or fewer wrong results among those of val, no probability is learned."""
+"""With fewer right or fewer wrong results of val queries, no probability is learned."""
 NOTHING = "nothing like it is here"
 
 
@@ -55,19 +55,20 @@ def calibrate(
     block_bytes: int = exact.BLOCK_BYTES,
     relevant: Relevant | None = None,
 ) -> dict[str, Any]:
-    """Learn from the results of val images how sure a result is, and measure on test images how far that holds.
+    """Learn probabilities and a threshold of novelty from the val images, and measure both on the test images.
 
     Args:
         gallery: a method's train features.
         val: its validation features.
         test: its test features.
         block_bytes: memory for a block of keys.
-        relevant: which labels share a category, where images may have several. Each combination of categories counts as
-            one of its own when categories are hidden to learn what is new. None if each label is a category.
+        relevant: which labels share a category, where images may have several; None if each label is a category.
+            Novelty is learned by hiding labels from the gallery; each combination of categories is hidden as one.
 
     Returns:
-        Plain data: ``probability`` with the points of the curve and the ``reliability`` on test, and ``novelty`` with
-        the ``threshold`` and its rates. ``too_few`` is a sentence where val has too few images, else None.
+        Plain data: ``probability`` with the points of the curve and its ``reliability`` on the test images, and
+        ``novelty`` with the ``threshold`` and its rates. Each has ``too_few``: a sentence where val has too few images,
+        else None.
     """
     relevant = relevant or Relevant.one_each(gallery.label, val.label, test.label)
     ours, theirs = (_answers(gallery, store, block_bytes, relevant) for store in (val, test))
@@ -86,7 +87,7 @@ def calibrate(
 def _answers(gallery: FeatureStore, store: FeatureStore, block_bytes: int, relevant: Relevant) -> _Answers:
     count = len(store.label)
     rows = np.linspace(0, count - 1, min(count, MOST_QUERIES)).round().astype(np.int64)
-    store = FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
+    store = store.rows(rows)
     distances, places = exact.nearest(store.features, gallery.features, RESULTS, block_bytes)
     right = relevant(gallery.label[places], store.label[:, None])
     return _Answers(store, distances, right, np.isin(store.label, gallery.label))
@@ -96,12 +97,12 @@ def _probability(val: _Answers, test: _Answers) -> dict[str, Any]:
     right = int(np.count_nonzero(val.right))
     about = {"val_queries": len(val.right), "val_right": right, "val_wrong": val.right.size - right}
     if len(val.right) < LEAST_QUERIES or min(right, about["val_wrong"]) < LEAST_RESULTS:
-        told = (
+        sentence = (
             f"The {RESULTS} nearest results of {len(val.right)} val images are {right} right and "
             f"{about['val_wrong']} wrong ones; a probability needs {LEAST_QUERIES} images and {LEAST_RESULTS} results "
             "of either kind."
         )
-        return {"too_few": told, **about}
+        return {"too_few": sentence, **about}
     curve = fit(val.distances.ravel(), val.right.ravel())
     return {
         "too_few": None,
@@ -116,11 +117,11 @@ def _novelty(gallery: FeatureStore, val: _Answers, test: _Answers, block_bytes: 
     categories = len(np.unique(gallery.label))
     known = int(np.count_nonzero(val.known))
     if known < LEAST_QUERIES or categories < 2:
-        told = (
-            f"{known} val images are of a category of the gallery, which has {categories}; to tell what is new needs "
-            f"{LEAST_QUERIES} images and 2 categories."
+        sentence = (
+            f"{known} val images are of a category of the gallery, which has {categories}; telling new from known "
+            f"queries needs {LEAST_QUERIES} images and 2 categories."
         )
-        return {"too_few": told, "val_queries": known}
+        return {"too_few": sentence, "val_queries": known}
 
     def scored(answers: _Answers) -> tuple[Values, Values]:
         vectors = gallery.features, gallery.label, answers.store.features, answers.store.label
@@ -129,7 +130,7 @@ def _novelty(gallery: FeatureStore, val: _Answers, test: _Answers, block_bytes: 
 
     of_val, of_test = scored(val), scored(test)
     tried = [novelty.auroc(*pair) for pair in zip(*of_val, strict=True)]
-    # The first of equally good ones: the fewest images.
+    # max returns the first of equally good numbers of neighbours, which is the smallest.
     chosen = max(range(len(tried)), key=lambda place: tried[place] or 0.0)
     limit = novelty.threshold(of_val[0][chosen], FALSE_ALARMS)
 
@@ -163,8 +164,8 @@ class Novelty:
 
     Attributes:
         score: the mean distance to its nearest images.
-        threshold: above it, a query is new.
-        is_new: whether nothing like it is in the gallery.
+        threshold: the score above which a query is new.
+        is_new: whether nothing like the query is in the gallery.
     """
 
     score: float
@@ -177,9 +178,9 @@ class Calibration:
     """What `calibrate` learned.
 
     Attributes:
-        curve: the probability by distance; None if val was too small.
-        neighbours: how many nearest images `novelty` looks at; 0 if val was too small.
-        threshold: the mean distance to them above which a query is new.
+        curve: the probability as a function of distance; None if val was too small.
+        neighbours: over how many nearest images `novelty` takes the mean distance; 0 if val was too small.
+        threshold: the mean distance above which a query is new.
     """
 
     curve: Curve | None
@@ -187,19 +188,18 @@ class Calibration:
     threshold: float
 
     def probabilities(self, distances: Values) -> Values:
-        """Return the probability that a result at each distance is of the query's category; NaN if it is not known."""
+        """Return the probability that a result at each distance is of the query's category; NaN where unknown."""
         return np.full(len(distances), np.nan) if self.curve is None else self.curve.at(distances)
 
     def plain_probabilities(self, distances: Values) -> list[float | None]:
-        """Return the same as plain data: None if it is not known."""
+        """Return the same as plain data, with None in place of NaN."""
         return [None if math.isnan(value) else value for value in self.probabilities(distances).tolist()]
 
     def novelty(self, distances: Values) -> Novelty | None:
         """Tell whether a query is like anything in the gallery; None if val was too small.
 
         Args:
-            distances: to the nearest images, nearest first: ``neighbours`` of them, or as many as the gallery has;
-                further ones are not looked at.
+            distances: to the nearest images, nearest first: at least ``neighbours``, or as many as the gallery has.
         """
         if not self.neighbours or not len(distances):
             return None
@@ -208,7 +208,7 @@ class Calibration:
 
 
 UNKNOWN = Calibration(None, 0, math.inf)
-"""Of a method of which nothing was learned."""
+"""The calibration of a method for which nothing was learned."""
 
 
 def read(results: Results, method: str) -> Calibration | None:
@@ -228,10 +228,10 @@ def from_data(data: dict[str, Any], name: str) -> Calibration:
 
     Args:
         data: what `calibrate` returned.
-        name: what messages call it.
+        name: the name of the data in messages.
 
     Raises:
-        InputError: when the data is none of `calibrate`.
+        InputError: when `calibrate` cannot have returned the data.
     """
     try:
         learned, new = data["probability"], data["novelty"]
@@ -251,11 +251,11 @@ def _require_curve(curve: Curve) -> None:
     d, p = curve.distances, curve.probabilities
     fits = d.ndim == 1 and len(d) and d.shape == p.shape and bool(np.isfinite(d).all())
     if not (fits and np.all(np.diff(d) > 0) and np.all((p >= 0) & (p <= 1)) and np.all(np.diff(p) <= 0)):
-        raise ValueError("its curve is none that falls with the distance")
+        raise ValueError("its curve does not fall with the distance")
 
 
 def shown(probability: float | None) -> str:
-    """Return a probability as a person reads it: ``87 %``, ``> 99 %``, ``< 1 %``; nothing if it is not known."""
+    """Return a probability as text: ``87 %``, ``> 99 %``, ``< 1 %``; ``""`` if it is not known."""
     if probability is None or math.isnan(probability):
         return ""
     whole = f"{100 * probability:.0f} %"

@@ -1,4 +1,4 @@
-"""Choose values of a derived method's steps by how well the validation images find their categories in train."""
+"""Choose the options of a derived method's steps by the retrieval quality of the val images in the train images."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,14 +22,14 @@ Rows = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen.
+    """The result of `choose`.
 
     Attributes:
         row: the method's row with the chosen values.
-        fitted: the transform with them.
-        tried: a dictionary a choice, in the order in which they are tried: ``steps``, those that have lists, with the
-            values tried, and ``value``, the monitor's on val.
-        best: the place in ``tried`` of the best one; the first of equally good ones.
+        fitted: the transform with these values.
+        tried: a dictionary for each combination, in the order tried: ``steps``, the steps whose options have lists,
+            with the values tried, and ``value``, the monitor's value on val.
+        best: the position in ``tried`` of the best combination; of equally good ones, the first.
     """
 
     row: dict[str, Any]
@@ -47,9 +47,9 @@ def choose(
     k: int | None = None,
     relevant: Relevant | None = None,
 ) -> Choice:
-    """Try every choice of a value from each list in a row's steps, and return the one whose ``monitor`` is best on val.
+    """Try every combination of the values that a row's steps list, and return the one with the best ``monitor`` on val.
 
-    Steps are fitted on train alone; val images are the queries. Nothing is random.
+    Steps are fitted on train alone; the val images are the queries. The search is exhaustive and not random.
 
     Args:
         row: the method's row of the configuration, see `cbir.features.chains.chains`; ``monitor`` names the metric,
@@ -58,11 +58,11 @@ def choose(
         train_labels: int64 (n,).
         val: the queries, (m, d) float32 for each part.
         val_labels: int64 (m,).
-        k: results looked at; None suffices for a monitor that does not depend on it.
-        relevant: which labels share a category; None for equal ones alone.
+        k: how many results count; may be None if the monitor does not depend on it.
+        relevant: which labels share a category; None if each label is a category.
 
     Raises:
-        InputError: when there is no val image of a category of train, or a step cannot be fitted.
+        InputError: when no val image is of a category of train, or a step cannot be fitted.
     """
     found = np.unique(train_labels)
     if not (np.isin if relevant is None else relevant)(np.unique(val_labels)[:, None], found).any():
@@ -92,9 +92,9 @@ def choose(
 
 
 def _every(chain: Chain, gallery: Rows, queries: Rows) -> Iterator[tuple[Chain, list[Step], Rows, Rows]]:
-    """Yield each choice of a chain: as it is written, fitted, and what it makes of the gallery and of the queries.
+    """Yield each combination of a chain: its configuration, the fitted steps, the transformed gallery and queries.
 
-    What choices begin with alike is fitted once.
+    Combinations that begin with the same steps share them, so that each is fitted once.
     """
     if not chain:
         yield [], [], gallery, queries

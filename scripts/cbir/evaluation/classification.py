@@ -1,4 +1,4 @@
-"""Counts and quality of a classification, a value a category."""
+"""Confusion matrix, and precision, recall and F1 of each category."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,12 +7,12 @@ from cbir.evaluation.relevance import Values
 
 
 def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], categories: int) -> NDArray[np.int64]:
-    """Count how often images of each category are taken for each.
+    """Return the confusion matrix: how many images of each category are classified as each.
 
     Args:
         truth: (n,) labels from 0 to ``categories`` - 1.
         predicted: (n,), likewise.
-        categories: how many there are.
+        categories: the number of categories.
 
     Returns:
         int64 (categories, categories), rows true, columns predicted.
@@ -22,10 +22,10 @@ def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], catego
 
 
 def precision_recall_f1(counts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
-    """Return precision, recall and F1 of each category, each float64 (categories,); 0 where nothing can be divided.
+    """Return precision, recall and F1 of each category, each float64 (categories,); 0 where the denominator is 0.
 
-    As scikit-learn's ``precision_recall_fscore_support`` with ``zero_division=0``, to the last digit; importing that
-    takes longer than a small evaluation.
+    The values equal those of scikit-learn's ``precision_recall_fscore_support`` with ``zero_division=0``. Importing
+    scikit-learn would take longer than a small evaluation.
 
     Args:
         counts: as `confusion` returns them.

@@ -1,4 +1,4 @@
-"""Compare methods that were evaluated on the same queries, and tell real differences from chance."""
+"""Compare methods that were evaluated on the same queries, and test whether their differences may be chance."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import Metrics, compared_metrics, written
 from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.significance import (
@@ -26,20 +27,20 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 
 LISTED = 5
-"""Best and worst categories listed for each method."""
+"""How many of the best and of the worst categories are listed for each method."""
 SCOPES = {"queries": "new images of these categories", "categories": "new categories"}
-"""What a finding is about, by what counts as an independent draw: the test images, or their categories as wholes."""
+"""What a finding is about, by the unit that counts as an independent draw: single queries, or whole categories."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A method's evaluation, read.
+    """A method's evaluation, read from its files.
 
     Attributes:
         method: its name.
-        summary: its figures.
+        summary: the content of summary.json.
         categories: category, f1, support and anmrr, best F1 first.
-        queries: image_id, category and the column of each compared metric, sorted by image_id, so that rows of two
+        queries: image_id, category and the column of each compared metric, sorted by image_id, so that the rows of two
             methods match.
     """
 
@@ -50,10 +51,10 @@ class Evaluated:
 
 
 def read(method: str, summary: str, categories: str, queries: str) -> Evaluated:
-    """Read what `cbir.evaluation.evaluate` wrote of a method.
+    """Read a method's evaluation.
 
     Args:
-        method: its name, which the summary must confirm.
+        method: its name; the summary must be of this method.
         summary: path of summary.json.
         categories: path of categories.csv.
         queries: path of queries.csv.
@@ -72,21 +73,21 @@ def read(method: str, summary: str, categories: str, queries: str) -> Evaluated:
     measured = [metric.COLUMN for metric in compared_metrics().values() if metric.COLUMN != "correct"]
     per_query = _read_table(queries, ["image_id", "category", "correct"], measured)
     if per_query["correct"].dtype != np.bool_:
-        raise InputError(f"{queries} has something else than True and False as correct: remove it and run again.")
+        raise InputError(f"{queries} has values other than True and False as correct: remove it and run again.")
     return Evaluated(method, figures, table, per_query.sort_values("image_id", ignore_index=True))
 
 
 def _read_table(path: str, columns: list[str], figures: list[str]) -> pd.DataFrame:
     table = read_csv(path, columns + figures)
     try:
-        # A figure that is not defined is an empty cell, which turns into NaN.
+        # A value that is not defined is an empty cell, which becomes NaN.
         return table.assign(**{name: pd.to_numeric(table[name]) for name in figures})
     except ValueError as error:
-        raise InputError(f"{path} has a figure that is no number ({error}): remove it and run again.") from None
+        raise InputError(f"{path} has a figure that is not a number ({error}): remove it and run again.") from None
 
 
 def require_same_queries(evaluated: Sequence[Evaluated]) -> None:
-    """Refuse methods that were not evaluated on the same queries with the same k.
+    """Raise an error for methods that were not evaluated on the same queries with the same k.
 
     Raises:
         InputError: naming two methods and what differs.
@@ -105,27 +106,29 @@ def require_same_queries(evaluated: Sequence[Evaluated]) -> None:
         k = first.summary["k"], other.summary["k"]
         if k[0] != k[1]:
             raise InputError(f"{names} were evaluated with k = {k[0]} and k = {k[1]}: evaluate both with the same k.")
+        if first.summary.get("ranked") != other.summary.get("ranked"):
+            raise InputError(f"{names} were evaluated down to different ranks: evaluate both on the same gallery.")
 
 
 def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int, seed: int) -> pd.DataFrame:
-    """Return a row a method, best ANMRR first: the summary's figures and the intervals of the compared metrics.
+    """Return a row for each method, best ANMRR first: its summary and the intervals of the compared metrics.
 
     Args:
         evaluated: the methods, on the same queries.
-        confidence: share of such intervals that hold the true mean.
-        resamples: how many times the queries or categories are drawn.
-        seed: of the draws.
+        confidence: the share of such intervals that contain the true mean.
+        resamples: the number of bootstrap resamples.
+        seed: of the resamples.
 
     Returns:
-        The single values of the summaries; behind each compared metric its interval for new images of these categories,
-        ``_low`` and ``_high`` (Wilson's where a query is right or wrong, else a percentile bootstrap over the queries),
-        and that for new categories, ``_categories_low`` and ``_categories_high`` (a percentile bootstrap over the
-        categories).
+        The scalar values of the summaries. Each compared metric is followed by its interval for new images of these
+        categories, ``_low`` and ``_high`` (Wilson's for a metric that is right or wrong for a query, else a percentile
+        bootstrap over the queries), and its interval for new categories, ``_categories_low`` and ``_categories_high``
+        (a percentile bootstrap over the categories).
     """
     rows = [
         {key: value for key, value in item.summary.items() if not isinstance(value, dict | list)} for item in evaluated
     ]
-    # A figure that is not defined is null in the summary.
+    # A value that is not defined is null in the summary; the cast makes it NaN.
     metrics = compared_metrics()
     table = pd.DataFrame(rows).astype(dict.fromkeys(metrics, np.float64))
     for key, metric in metrics.items():
@@ -141,14 +144,14 @@ def methods(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int
 
 
 def categories(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Return category, support and a column ``f1_{method}`` for each method, best mean F1 first.
+    """Return a table of category, support and a column ``f1_{method}`` for each method, best mean F1 first.
 
     Args:
         evaluated: the methods, on the same queries, in the order of the columns.
     """
     tables = [item.categories.set_index("category") for item in evaluated]
     f1 = pd.DataFrame({f"f1_{item.method}": table["f1"] for item, table in zip(evaluated, tables, strict=True)})
-    # Stable, so that categories with the same mean stand in the order of their names.
+    # The sort is stable, so categories with the same mean stay in alphabetical order.
     order = f1.sort_index().mean(axis=1).sort_values(ascending=False, kind="stable").index
     f1.insert(0, "support", tables[0]["support"])
     return f1.loc[order].reset_index()
@@ -161,8 +164,8 @@ def best_worst(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         evaluated: the methods, in the order of the rows.
 
     Returns:
-        method, place ("best" or "worst"), rank (1 is the very best or the very worst), category, f1, support, anmrr.
-        With fewer than twice ``LISTED`` categories some stand in both places.
+        Columns method, place ("best" or "worst"), rank (1 is the best or the worst of all), category, f1, support and
+        anmrr. With fewer than twice ``LISTED`` categories, some are in both lists.
     """
     parts = []
     for item in evaluated:
@@ -173,7 +176,7 @@ def best_worst(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
 
 
 def f1_deltas(a: Evaluated, b: Evaluated) -> pd.DataFrame:
-    """Return category, f1_a, f1_b, delta = f1_a - f1_b and support, largest delta first."""
+    """Return a table of category, f1_a, f1_b, delta = f1_a - f1_b and support, largest delta first."""
     ours, theirs = (item.categories.set_index("category") for item in (a, b))
     table = pd.DataFrame({"f1_a": ours["f1"], "f1_b": theirs["f1"]})
     table["delta"] = table["f1_a"] - table["f1_b"]
@@ -190,37 +193,38 @@ def compare(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Compare two methods over the same queries: how large each difference is, how sure, and whether it is real.
+    """Compare two methods over the same queries: each difference with its interval and a test of significance.
 
-    A difference is real when equally good methods would show one as large in at most 1 - confidence of all cases. That
-    is asked twice, of new images of these categories and of new categories (`SCOPES`), because queries of one category
-    resemble each other. For new images each query is a draw: McNemar's test where a query is right or wrong (accuracy)
-    and a paired permutation test for the other compared metrics. For new categories the permutation test exchanges the
-    methods in whole categories. In each scope all tests of all pairs are corrected together, by Holm's method. Another
-    split or another training is not part of the uncertainty.
+    A difference is called real if its corrected p-value is at most 1 - confidence. Because queries of one category
+    resemble each other, each metric is tested twice: for new images of these categories and for new categories
+    (`SCOPES`). For new images each query is an independent draw: McNemar's test where a query is right or wrong
+    (accuracy), and a paired permutation test for the other compared metrics. For new categories the permutation test
+    exchanges the two methods in whole categories. In each scope all tests of all pairs are corrected together by Holm's
+    method. The variation between splits and between trainings is not covered.
 
     Args:
         a: one method.
         b: the other, on the same queries.
-        others: the other pairs that are shown beside this one; their tests count in the correction.
+        others: the other pairs of the comparison; their tests count in the correction.
         confidence: of intervals and tests, such as 0.95.
-        resamples: of the bootstrap and of the permutation test.
+        resamples: the number of resamples of the bootstrap and of the permutation test.
         seed: of both.
 
     Returns:
         Plain data without NaN: ``a``, ``b``, the numbers of ``queries`` and ``categories``, the settings, ``others``,
-        and ``tests``, how many were corrected together in each scope; for each compared metric its values ``a`` and
-        ``b``, ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the queries that one method alone
-        got right, and the finding for new images:
+        and ``tests``, how many were corrected together in each scope. For each compared metric: its values ``a`` and
+        ``b``, ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the numbers of queries that only one
+        method got right, and the finding for new images:
 
         * ``low`` to ``high``, the interval of the difference: Newcombe's for accuracy, else a bootstrap;
-        * ``test`` and ``units``, how many queries (or categories) had a difference to test;
-        * ``p_value``, and ``p_corrected`` by Holm's method; where only the resamples keep them from being smaller,
-          ``p_at_most`` and ``p_corrected_at_most`` are True;
-        * ``least``, the smallest ``p_corrected`` that so many units could give, the other tests being as they are;
-        * ``verdict``: "real", "chance" (it may be), "too few" (not even ``least`` is real), None if not defined.
+        * ``test``, and ``units``, the number of queries (or categories) with a defined difference;
+        * ``p_value``, and ``p_corrected`` by Holm's method; ``p_at_most`` and ``p_corrected_at_most`` are True where
+          more resamples could make them smaller;
+        * ``least``, the smallest ``p_corrected`` possible with so many units and the other tests unchanged;
+        * ``verdict``: "real"; "chance", the difference may be chance; "too few", ``least`` is above 1 - confidence;
+          None if the metric is not defined.
 
-        ``categories`` of a metric holds the same finding for new categories. ``words`` says it all in sentences.
+        ``categories`` of a metric holds the same finding for new categories. ``words`` states everything in sentences.
     """
     found: dict[str, Any] = {"a": a.method, "b": b.method, "queries": len(a.queries)}
     found |= {"categories": int(a.queries["category"].nunique())}
@@ -244,12 +248,12 @@ def compare(
             np.array([getattr(test, name) for test in family], float) for name in ("p_value", "at_most", "least")
         )
         corrected = holm(p_values)
-        # Whether it would be smaller if those that resampling keeps up were.
+        # Whether it could be smaller with more resamples: if every p-value at the resamples' limit were 0.
         corrected_at_most = corrected > holm(np.where(at_most == 1, 0, p_values))
         found["tests"] = int(np.count_nonzero(~np.isnan(p_values)))
         for place, (key, metric) in enumerate(metrics.items()):
             interval = _interval(scope, a, b, metric, seed=seed, confidence=confidence, resamples=resamples)
-            # What this test would give at best, beside the others as they are.
+            # The smallest corrected p-value that this test can reach, with the others unchanged.
             possible = holm(np.where(np.arange(len(family)) == place, least, p_values))[place]
             row = {
                 "low": _none(interval.low),
@@ -264,7 +268,7 @@ def compare(
                 "verdict": _verdict(corrected[place], possible, confidence),
             }
             found[key] |= row if scope == "queries" else {scope: row}
-    return found | {"words": _words(found, metrics, a.summary["k"])}
+    return found | {"words": _words(found, metrics, a.summary)}
 
 
 @dataclass(frozen=True)
@@ -290,11 +294,11 @@ def _test(scope: str, a: Evaluated, b: Evaluated, metric: ModuleType, *, seed: i
 def _interval(
     scope: str, a: Evaluated, b: Evaluated | None, metric: ModuleType, *, seed: int, confidence: float, resamples: int
 ) -> Interval:
-    """Return the interval of a method's mean, or of the difference of two."""
+    """Return the interval of a method's mean or, if ``b`` is given, of the difference of two means."""
     values = _values(a, metric) - (0 if b is None else _values(b, metric))
     groups = None if scope == "queries" else a.queries["category"].to_numpy(str)
-    # Of values that are all 0 or all 1 a bootstrap is empty, as if they could not be otherwise. Bounded values spread
-    # no more than outcomes of the same mean, so the interval of these is no shorter than theirs.
+    # If all values are 0 or all are 1, a bootstrap interval has length 0, as if nothing were uncertain. Then the
+    # interval of right-or-wrong outcomes is used: values between 0 and 1 vary no more than outcomes of the same mean.
     closed = None
     of_methods = [_values(item, metric)[~np.isnan(values)] for item in (a, b) if item is not None]
     if _is_counted(a, metric) or all(len(own) and (own == own[0]).all() and own[0] in (0, 1) for own in of_methods):
@@ -305,19 +309,19 @@ def _interval(
     drawn = bootstrap_interval(values, seed=seed, confidence=confidence, resamples=resamples, groups=groups)
     if closed is None:
         return drawn
-    # New categories are no surer than new images of the known ones; NaN, of a single category, stays.
+    # The interval for new categories must contain that for new images. The NaN of a single category stays NaN.
     return Interval(drawn.mean, float(np.minimum(drawn.low, closed.low)), float(np.maximum(drawn.high, closed.high)))
 
 
 def _is_counted(item: Evaluated, metric: ModuleType) -> bool:
-    """Tell whether a query is right or wrong in a metric."""
+    """Return whether a metric is right or wrong for a query, as accuracy is."""
     return bool(item.queries[metric.COLUMN].dtype == np.bool_)
 
 
 def _verdict(p_value: float, least: float, confidence: float) -> str | None:
     if math.isnan(p_value):
         return None
-    # Rounded, because 1 - 0.95 is a little more than 0.05 and 1 - 0.9 a little less than 0.1.
+    # Rounded, because in floating point 1 - 0.95 is above 0.05 and 1 - 0.9 below 0.1.
     level = round(1 - confidence, 12)
     if p_value <= level:
         return "real"
@@ -328,9 +332,9 @@ def _none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
-    """Say which of the differences that `compare` found are real, which may be chance, and where data are too few."""
-    names = {key: metric.NAME.format(k=k) for key, metric in metrics.items()}
+def _words(found: Mapping[str, Any], metrics: Metrics, summary: Mapping[str, Any]) -> str:
+    """State in sentences which differences are real, which may be chance, and where there are too few data to tell."""
+    names = {key: named(key, metric, summary) for key, metric in metrics.items()}
     undefined = [name for key, name in names.items() if found[key]["verdict"] is None]
     defined = {key: metric for key, metric in metrics.items() if found[key]["verdict"] is not None}
     sentences = [
@@ -339,7 +343,9 @@ def _words(found: Mapping[str, Any], metrics: Metrics, k: int) -> str:
     if found["tests"] > 1:
         sentences.append(f"The p-values for each are corrected for {found['tests']} tests (Holm).")
     if undefined:
-        sentences.append(f"No query has what {_listed(undefined)} would need: images of its category in the gallery.")
+        sentences.append(
+            f"{_listed(undefined)} cannot be computed: no query has images of its category in the gallery."
+        )
     return " ".join(sentences)
 
 
@@ -351,7 +357,7 @@ def _findings(scope: str, found: Mapping[str, Any], metrics: Metrics, names: Map
         row = found[key] if scope == "queries" else found[key][scope]
         values = {found[side]: written(metric, found[key][side]) for side in ("a", "b")}
         probability = _probability(row, found["confidence"])
-        # The values are said once, of new images.
+        # The values are the same in both scopes, so they are stated once, for new images.
         pair = ", ".join([*(f"{name} {value}" for name, value in values.items() if scope == "queries"), probability])
         if row["verdict"] == "real":
             ordered = ("a", "b") if (found[key]["difference"] > 0) == metric.HIGHER_IS_BETTER else ("b", "a")
@@ -374,7 +380,7 @@ def _findings(scope: str, found: Mapping[str, Any], metrics: Metrics, names: Map
 
 
 def _lack(scope: str, row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Say what is too few: the queries or categories, or the resamples if there are enough of these."""
+    """Return what there is too little of: queries or categories or, if these suffice, resamples."""
     units = row["units"]
     if found["tests"] * least_p_value(units) <= round(1 - found["confidence"], 12):
         return f"{found['resamples']:,} resamples are"
@@ -384,7 +390,7 @@ def _lack(scope: str, row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _probability(row: Mapping[str, Any], confidence: float) -> str:
-    """Return the corrected p-value in words; also that of the test alone, where the correction made the difference."""
+    """Return the corrected p-value as text, and the uncorrected one if only the correction makes it insignificant."""
 
     def said(value: float, at_most: bool) -> str:
         if value < 0.0001 and not at_most:

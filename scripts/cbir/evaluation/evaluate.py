@@ -1,4 +1,4 @@
-"""Evaluate a method: test images as queries against its gallery."""
+"""Evaluate a method: search its gallery with the test images as queries."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.categories import SEPARATOR, Relevant, rarest
-from cbir.evaluation import measure
+from cbir.evaluation import cut, measure
+from cbir.evaluation import first as firsts
 from cbir.evaluation.classification import confusion, precision_recall_f1
 from cbir.evaluation.folds import across, of_each
 from cbir.evaluation.judgements import Judgements, by_category
@@ -27,15 +28,15 @@ from cbir.retrieval.voting import majority_of_several, majority_vote
 
 log = logging.getLogger("cbir")
 
-# The index is compared with the exact search for at most so many queries, and for so many gallery images in total.
-# Comparing all queries would take longer than the whole evaluation.
+# The index is checked against the exact search for at most so many queries, and at most so many pairs of a query and a
+# gallery image. Checking all queries would take longer than the whole evaluation.
 _CHECKED_QUERIES = 100
 _CHECKED_IMAGES = 1_000_000
 
 CMC_RANKS = 100
-"""The cumulative match characteristic is listed down to this rank."""
+"""The last rank of the cumulative match characteristic (CMC)."""
 PRECISION_RANKS = (1, 5, 10)
-"""Where the mean precision of each setup of a list of relevant images is measured, as its article does."""
+"""The k of mP@k for each setup of a list of relevant images, as in Revisited Oxford and Paris."""
 
 
 @dataclass(frozen=True)
@@ -69,62 +70,71 @@ def evaluate(
     setups: Mapping[str, Judgements] | None = None,
     folds: np.ndarray | None = None,
     confidence: float = 0.95,
+    exact_rows: int | None = None,
+    recall: float = 0.95,
+    ranked: int = firsts.RANKED,
 ) -> Evaluation:
-    """Rank the gallery for every query and measure the rankings and the k-nearest-neighbour classification.
+    """Rank the gallery for every query, and measure the rankings and the classification by k nearest neighbours.
 
-    An image is relevant if it shares a category with the query. A query with several categories counts as of the one
-    that is rarest among the gallery and the queries; a vote for any of its categories is right, and counts as for that
-    one.
+    Unless ``judgements`` are given, an image is relevant if it shares a category with the query. For accuracy, F1 and
+    the confusion matrix, a query with several categories counts under the rarest of them in gallery and queries; a vote
+    for any of its categories is right and counts as a vote for that one.
 
     Args:
-        gallery: the features that are searched, those of train mostly.
-        queries: those of test; the same object as ``gallery`` where a collection is searched by its own images.
+        gallery: the features that are searched, usually those of train.
+        queries: the features of test; the same object as ``gallery`` where a collection is searched by its own images.
         categories: the name of each label, which may name several categories, see `cbir.collection.categories`.
-        index: the gallery's, which must agree with the exact search on a sample of the queries; None for an approximate
-            one, which may miss some of the nearest. The rankings are exact either way.
-        k: neighbours that vote, and results that the metrics "at k" look at.
+        index: the gallery's index. An exact one is checked against the exact search on a sample of the queries. An
+            approximate one is used only for galleries of more than ``exact_rows`` images. None: there is no index.
+        k: ``evaluation.k``: the number of neighbours that vote, and the k of the metrics "at k".
         neighbours: how many neighbours of each query are listed.
-        worst_images: test images of the worst category looked at closely (the seed chooses which).
-        worst_retrieved: results retrieved for each of them.
-        seed: for that choice, and for the resamples that tell which categories may have the lowest F1.
+        worst_images: how many test images of the worst category are examined; they are drawn.
+        worst_retrieved: how many results are retrieved for each of them.
+        seed: of that draw, and of the resamples that find the categories that may have the lowest F1.
         block_bytes: memory for a block of rankings.
-        val: the method's validation features, to which the queries are compared as to a gallery not trained on; None
-            leaves that out.
-        judgements: what is right for each query and what is passed over; None: images of its category, and nothing.
-        setups: further ones by name, each measured by ``map_trapezoid`` and ``mp_at_k`` at ``PRECISION_RANKS``.
-        folds: int (queries,), the fold of each query, to have means with intervals over the folds; None: none.
+        val: the method's validation features, which serve as a gallery that was not trained on; None omits that.
+        judgements: which images are relevant to each query, and which are left out of its ranking; None takes the
+            categories and leaves none out.
+        setups: further judgements by name, each measured by ``map_trapezoid`` and ``mp_at_k`` at ``PRECISION_RANKS``.
+        folds: int (queries,), the fold of each query, for means with intervals over the folds; None if there are none.
         confidence: of those intervals.
+        exact_rows: of a larger gallery only the first results are ranked, by the index if that is an approximate one
+            (see `cbir.evaluation.first`). Right images that are not among them count as not found. None: the gallery is
+            ranked as a whole, however large.
+        recall: what an approximate index shall find of these results.
+        ranked: how many results these are; at least as many as vote and are listed.
 
     Returns:
-        ``summary``, with every metric by its key, with ``val`` ``unseen_gallery`` (see
-        `cbir.evaluation.unseen.unseen_gallery`), with ``setups`` and ``folds`` what they measure; ``categories``, best
-        F1 first; ``queries``, one row each; ``neighbours``, rank from 1; ``confusion``, rows true, columns predicted;
-        ``worst``, the category with the lowest F1; ``cmc``, the cumulative match characteristic; ``folds``, a row each.
+        ``summary``, with every metric by its key, and ``unseen_gallery`` (see `cbir.evaluation.unseen.unseen_gallery`),
+        ``setups`` and ``folds`` if their arguments are given; ``categories``, best F1 first; ``queries``, a row each;
+        ``neighbours``, with ranks from 1; ``confusion``, rows true, columns predicted; ``worst``, about the category
+        with the lowest F1; ``cmc``, the cumulative match characteristic; ``folds``, a row each.
+        If only the first results are ranked, the summary has their number (``ranked``), the keys of the metrics whose
+        values differ from those of whole rankings (``cut``), and what found the results (``ranked_by``: its ``kind``,
+        ``effort`` and ``recall``).
 
     Raises:
-        InputError: when the gallery is empty, there is no query or nothing to find for one, a label has no category, or
-            the index disagrees.
+        InputError: when there is no gallery image or no query, a query's ranking is empty, no query has a relevant
+            image, a label has no category, or the index and the exact search differ.
     """
     if not len(gallery.features) or not len(queries.features):
         raise InputError("There are no train or no test images to evaluate: change the split.")
     labels = np.concatenate([gallery.label, queries.label])
     if labels.min() < 0 or labels.max() >= len(categories):
-        raise InputError(
-            "The feature stores have labels that are no category's: remove results/features and run again."
-        )
+        raise InputError("The feature stores have labels without a category: remove results/features and run again.")
     relevant = Relevant(categories)
     truth = _counted_as(labels, categories, relevant)[len(gallery.label) :]
     categories = relevant.names
     judged = by_category(gallery.label, queries.label, relevant) if judgements is None else judgements
     if not judged.ranked.all():
         query = queries.image_id[judged.ranked.argmin()]
-        raise InputError(f"The gallery holds no image that {query!r} may find: add images, or change the split.")
+        raise InputError(f"The gallery holds no image to find for {query!r}: add images, or change the split.")
     if not judged.relevant.any():
         raise InputError(
             "No query has a right image in the gallery, so that nothing can be measured: change the split, the list of "
             "relevant images, or split.setup."
         )
-    # With everything that is passed over, the shortest ranking decides how many places all have.
+    # All queries list the same number of neighbours, so the shortest ranking limits it.
     listed = min(max(neighbours, k, worst_retrieved), int(judged.ranked.min()))
     per_query = pd.DataFrame({"image_id": queries.image_id, "category": [categories[label] for label in truth]})
     gtm = int(judged.relevant.max())
@@ -135,18 +145,33 @@ def evaluate(
     values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
     first = np.full(len(queries.features), np.nan)
     by_setup = {name: _Setup(len(queries.features)) for name in setups or {}}
-    checked = None if index is None else _Checked(index, queries, listed, seed)
+    checked = None if index is None or index.effort is not None else _Checked(index, queries, listed, seed)
     progress = Progress("queries ranked", len(queries.features))
-    for rows, ranked in exact.rankings(queries.features, gallery.features, block_bytes):
+    first_ones, blocks = _First.of(gallery, queries, index, exact_rows, max(ranked, listed), recall, seed), None
+    if first_ones is not None:
+        blocks = firsts.rankings(first_ones.index, queries, [judged, *(setups or {}).values()], first_ones.ranked)
+    for rows, found_rows in blocks or exact.rankings(queries.features, gallery.features, block_bytes):
         if checked is not None:
-            checked.keep(rows, ranked, gallery)
+            checked.keep(rows, found_rows, gallery)
         for name, setup in by_setup.items():
-            setup.measure(rows, (setups or {})[name].judge(rows, ranked)[1])
-        order, relevance = judged.judge(rows, ranked)
+            of_setup = (setups or {})[name]
+            relevance = of_setup.judge(rows, found_rows)[1]
+            if first_ones is None:
+                setup.measure(rows, relevance)
+            else:
+                setup.measure(rows, relevance[:, : first_ones.ranked], of_setup.relevant[rows])
+        order, relevance = judged.judge(rows, found_rows)
+        if first_ones is not None:
+            order, relevance = order[:, : first_ones.ranked], relevance[:, : first_ones.ranked]
         hit = judged.relevant[rows] > 0
-        first[rows] = np.where(hit, 1 + relevance.argmax(axis=1), np.nan)
+        # One that is not among the first results is beyond all ranks that are listed.
+        place = np.where(relevance.any(axis=1), 1.0 + relevance.argmax(axis=1), np.inf)
+        first[rows] = np.where(hit, place, np.nan)
         for key, of_queries in values.items():
-            of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
+            if first_ones is None:
+                of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
+            else:
+                of_queries[rows] = cut.per_query(metrics[key], relevance, judged.relevant[rows], k=k, gtm=gtm)
         places[rows], right[rows] = order[:, :listed], relevance[:, :listed]
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
@@ -179,6 +204,8 @@ def evaluate(
             "test": queries.about.get("features_sha256"),
         },
     }
+    if first_ones is not None:
+        summary |= first_ones.about(metrics, judged.relevant, gtm)
     if by_setup:
         summary["setups"] = {name: setup.means() for name, setup in by_setup.items()}
     of_folds = None
@@ -186,7 +213,7 @@ def evaluate(
         of_folds = of_each(folds, metrics, values, truth, predicted, len(categories))
         summary["folds"] = across(of_folds, confidence)
     if val is not None:
-        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant)
+        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant, first_ones is not None)
         summary["features_sha256"]["val"] = val.about.get("features_sha256")
     return Evaluation(
         summary=summary,
@@ -199,13 +226,13 @@ def evaluate(
             *(worst_images, worst_retrieved, seed),
         )
         | {"resamples": RESAMPLES, "seed": seed, "lowest_in": lowest_in(counts, categories, seed)},
-        cmc=_cmc(first, min(CMC_RANKS, len(gallery.features))),
+        cmc=_cmc(first, min(CMC_RANKS, len(gallery.features) if first_ones is None else first_ones.ranked)),
         folds=of_folds,
     )
 
 
 def _counted_as(labels: np.ndarray, categories: list[str], relevant: Relevant) -> np.ndarray:
-    """Return for each image's label the place in ``relevant.names`` of the category that it counts as."""
+    """Return, for the label of each image, the position in ``relevant.names`` of the category that it counts under."""
     if not relevant.several:
         return labels
     place = {name: number for number, name in enumerate(relevant.names)}
@@ -213,7 +240,7 @@ def _counted_as(labels: np.ndarray, categories: list[str], relevant: Relevant) -
 
 
 def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict[str, Any]]:
-    """Return the categories that have the lowest F1 in `LEAST_SHARE` of `RESAMPLES` and more, the most often one first.
+    """Return the categories that have the lowest F1 in a share of at least `LEAST_SHARE` of `RESAMPLES` resamples.
 
     Args:
         counts: int64 (categories, categories), rows true, columns predicted.
@@ -221,15 +248,56 @@ def lowest_in(counts: np.ndarray, categories: list[str], seed: int) -> list[dict
         seed: of the resamples.
 
     Returns:
-        For each ``category`` and the ``share`` of resamples.
+        A dictionary with ``category`` and ``share`` for each, largest share first.
     """
     shares = lowest_f1_shares(counts, seed=seed)
     found = [(float(share), name) for share, name in zip(shares, categories, strict=True) if share >= LEAST_SHARE]
     return [{"category": name, "share": share} for share, name in sorted(found, key=lambda item: (-item[0], item[1]))]
 
 
+@dataclass(frozen=True)
+class _First:
+    """What ranks the first results of a gallery that is too large to be ranked as a whole."""
+
+    index: Index
+    ranked: int
+    recall: float
+
+    @classmethod
+    def of(
+        cls,
+        gallery: FeatureStore,
+        queries: FeatureStore,
+        index: Index | None,
+        exact_rows: int | None,
+        ranked: int,
+        recall: float,
+        seed: int,
+    ) -> "_First | None":
+        """Return it, None for a gallery that is ranked as a whole; arguments as in `evaluate`."""
+        if exact_rows is None or len(gallery.features) <= exact_rows:
+            return None
+        ranked = min(ranked, len(gallery.features))
+        found, reached = firsts.searcher(index, gallery, queries, ranked, recall, seed)
+        log.info(
+            "%d images are more than evaluation.exact_rows: the first %d results of each query are ranked, by %s, "
+            "recall %.3f",
+            *(len(gallery.features), ranked, found.label, reached),
+        )
+        return cls(found, ranked, reached)
+
+    def about(self, metrics: measure.Metrics, relevant: np.ndarray, gtm: int) -> dict[str, Any]:
+        """Return what the summary says about it."""
+        names = [key for key, metric in metrics.items() if cut.is_cut(key, metric, relevant, gtm, self.ranked)]
+        by = {"kind": self.index.kind, "effort": self.index.effort, "recall": self.recall}
+        return {"ranked": self.ranked, "cut": names, "ranked_by": by}
+
+
 class _Checked:
-    """A sample of the queries, for which the index must give what the exact search gives before any is passed over."""
+    """A sample of the queries for which the index must find the same distances as the exact search.
+
+    The check covers the whole gallery, before images are left out of the rankings.
+    """
 
     def __init__(self, index: Index, queries: FeatureStore, listed: int, seed: int) -> None:
         count = min(_CHECKED_QUERIES, len(queries.features), max(1, _CHECKED_IMAGES // index.rows))
@@ -238,7 +306,7 @@ class _Checked:
         self.found = np.empty((count, listed))
 
     def keep(self, rows: slice, order: np.ndarray, gallery: FeatureStore) -> None:
-        """Keep the exact distances of those of a block of queries that are in the sample."""
+        """Store the exact distances of those queries of a block that are in the sample."""
         for place in np.flatnonzero((self.rows >= rows.start) & (self.rows < rows.stop)):
             row = self.rows[place]
             near = order[row - rows.start, : self.listed]
@@ -248,7 +316,7 @@ class _Checked:
         distances, _ = self.index.search(self.queries.features[self.rows], self.listed)
         if not np.allclose(distances, self.found, rtol=1e-9, atol=1e-9):
             raise InputError(
-                f"The {self.index.label} gives other neighbours than the exact search: remove results/index and run "
+                f"The {self.index.label} finds other neighbours than the exact search: remove results/index and run "
                 "again."
             )
         log.info(
@@ -257,18 +325,18 @@ class _Checked:
 
 
 class _Setup:
-    """What one setup of a list of relevant images measures, for each query."""
+    """The metrics of one setup of a list of relevant images, for each query."""
 
     def __init__(self, queries: int) -> None:
         self.values = {name: np.empty(queries) for name in ("map_trapezoid", *_mp_at())}
 
-    def measure(self, rows: slice, relevance: Relevance) -> None:
-        self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance)
+    def measure(self, rows: slice, relevance: Relevance, relevant: np.ndarray | None = None) -> None:
+        self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance, relevant)
         for name, k in _mp_at().items():
-            self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k=k)
+            self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k, relevant)
 
     def means(self) -> dict[str, Any]:
-        """Return the mean of each over the ``queries`` that have something to find; None where there is none."""
+        """Return the mean of each metric over the ``queries`` with a relevant image; None if there is no such query."""
         defined = int(np.count_nonzero(~np.isnan(self.values["map_trapezoid"])))
         means = {name: mean_defined(values) if defined else None for name, values in self.values.items()}
         return {"queries": defined, **means}
@@ -279,14 +347,15 @@ def _mp_at() -> dict[str, int]:
 
 
 def _cmc(first: np.ndarray, ranks: int) -> pd.DataFrame:
-    """Return the cumulative match characteristic: the share of queries whose first right image is at a rank or before.
+    """Return the CMC: for each rank, the share of queries whose first relevant image is at that rank or before.
 
     Args:
-        first: float64 (queries,), that image's rank, from 1; NaN for a query without one, which is left out.
-        ranks: down to which rank.
+        first: float64 (queries,), the rank of that image, from 1; infinity if it was not found; NaN for a query without
+            one, which is left out.
+        ranks: the last rank.
     """
-    defined = first[~np.isnan(first)].astype(np.int64)
-    counts = np.cumsum(np.bincount(defined, minlength=ranks + 1))[1 : ranks + 1]
+    defined = first[~np.isnan(first)]
+    counts = np.cumsum(np.bincount(defined[np.isfinite(defined)].astype(np.int64), minlength=ranks + 1))[1 : ranks + 1]
     share = counts / len(defined) if len(defined) else np.full(ranks, np.nan)
     return pd.DataFrame({"rank": range(1, ranks + 1), "cmc": share})
 
@@ -341,7 +410,7 @@ def _worst(
     retrieved: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Look into one category as the study did: some of its test images, a few results each, what it is taken for."""
+    """Examine one category as the study did: some of its test images, their results, and what it is confused with."""
     rows = np.flatnonzero(per_query["category"] == category)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(images, len(rows)), replace=False))
     shown = gallery.label[places[chosen, :retrieved]]

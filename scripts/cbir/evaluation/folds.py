@@ -1,4 +1,4 @@
-"""Figures of each fold of a collection, and their means with intervals."""
+"""The metrics of each fold of a collection, and their means over the folds with intervals."""
 
 from typing import Any
 
@@ -20,18 +20,18 @@ def of_each(
     predicted: NDArray[np.integer],
     categories: int,
 ) -> pd.DataFrame:
-    """Return the figures of each fold.
+    """Compute the metrics of each fold.
 
     Args:
-        folds: (queries,) the fold of each query.
-        metrics: by their keys.
-        values: of each metric of rankings, its value for each query, float64 (queries,).
-        truth: (queries,) labels from 0 to ``categories`` - 1.
-        predicted: (queries,) likewise.
-        categories: how many there are.
+        folds: int (queries,), the fold of each query.
+        metrics: the metrics by their keys.
+        values: for each metric of rankings, its value for each query, float64 (queries,).
+        truth: int (queries,), labels from 0 to ``categories`` - 1.
+        predicted: int (queries,), likewise.
+        categories: the number of categories.
 
     Returns:
-        A row a fold, in order: ``fold``, ``queries``, and each metric by its key.
+        A row for each fold, in order, with the columns ``fold``, ``queries``, and each metric by its key.
     """
     rows = []
     for fold in np.unique(folds):
@@ -46,21 +46,21 @@ def of_each(
 
 
 def across(table: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    """Return the mean of each metric over the folds, and an interval for it.
+    """Return the mean of each metric over the folds, and a confidence interval for it.
 
-    The interval is Student's of the mean of so many values, mean +- t s / sqrt(folds). It takes folds for independent,
-    which holds for their queries and only nearly for their galleries, of which most images are the same (Bengio and
-    Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation", JMLR 5, 2004).
+    The interval is Student's t interval, mean +- t s / sqrt(folds). It assumes independent folds. Their queries are
+    independent, but their galleries overlap, so the interval is approximate (Bengio and Grandvalet, "No unbiased
+    estimator of the variance of k-fold cross-validation", JMLR 5, 2004).
 
     Args:
         table: as `of_each` returns it.
-        confidence: share of such intervals that hold the true mean.
+        confidence: the share of such intervals that contain the true mean.
 
     Returns:
-        ``folds``, ``confidence``, and for each metric a dictionary of ``mean``, ``low`` and ``high``; None where it is
-        defined in no fold, and for the interval in fewer than two.
+        ``folds``, ``confidence``, and for each metric a dictionary of ``mean``, ``low`` and ``high``. The mean is None
+        if no fold defines the metric, and the bounds are None if fewer than two do.
     """
-    # Here, because it takes a third of a second, and most evaluations have no folds.
+    # Imported here, because it takes a third of a second and most evaluations have no folds.
     from scipy import stats
 
     found: dict[str, Any] = {"folds": len(table), "confidence": confidence}

@@ -1,8 +1,8 @@
-"""Which images of the gallery are right for each query, and which are passed over in its ranking.
+"""Relevance judgements: which gallery images are relevant to each query, and which are left out of its ranking.
 
-What is passed over is taken out before anything is measured, as if the gallery did not hold it: the query itself where
-it is an image of the gallery, images of its own fold, and junk. Junk is neither right nor wrong, such as a picture that
-shows a query's building too small to be recognised (Philbin et al., "Object retrieval with large vocabularies and fast
+Images left out are removed before anything is measured, as if the gallery did not hold them: the query itself where it
+is an image of the gallery, images of its fold, and junk. Junk is neither right nor wrong, such as a picture that shows
+a query's building too small to be recognised (Philbin et al., "Object retrieval with large vocabularies and fast
 spatial matching", CVPR 2007).
 """
 
@@ -24,49 +24,50 @@ SETUPS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "medium": (frozenset({"relevant", "easy", "hard"}), frozenset({"junk"})),
     "hard": (frozenset({"relevant", "hard"}), frozenset({"junk", "easy"})),
 }
-"""Which grades are right, and which are passed over, in each setup of Revisited Oxford and Paris (Radenovic et al.,
-"Revisiting Oxford and Paris: large-scale image retrieval benchmarking", CVPR 2018); ``relevant`` is right in all."""
+"""Which grades are relevant, and which are left out, in each setup of Revisited Oxford and Paris (Radenovic et al.,
+"Revisiting Oxford and Paris: large-scale image retrieval benchmarking", CVPR 2018). Images of the grade ``relevant``
+are relevant in all of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judgements:
-    """What is right for some queries.
+    """The judgements of a set of queries.
 
     Attributes:
-        relevant: int64 (queries,), NG: how many right images the ranking of each query holds.
+        relevant: int64 (queries,), NG: how many relevant images the ranking of each query holds.
         ranked: int64 (queries,), how many images it holds.
-        right: bool (block, gallery) of a block of queries, in the gallery's order; also of images passed over.
-        passed_over: likewise; None where nothing is.
+        right: of a block of queries and of rows of the gallery (block, any), bool (block, any), True for relevant
+            images. It may be True for an image that is left out.
+        passed_over: likewise, True for the images that are left out; None where there are none.
     """
 
     relevant: NDArray[np.int64]
     ranked: NDArray[np.int64]
-    right: Callable[[slice], Relevance]
-    passed_over: Callable[[slice], Relevance] | None = None
+    right: Callable[[slice, Order], Relevance]
+    passed_over: Callable[[slice, Order], Relevance] | None = None
 
     def judge(self, rows: slice, order: Order) -> tuple[Order, Relevance]:
-        """Return rankings without what is passed over, and what is right in them.
+        """Return rankings with the images that are left out moved to the end, and which images in them are relevant.
 
         Args:
             rows: a block of the queries.
-            order: int64 (block, gallery), the gallery's rows, closest first.
+            order: int64 (block, any), gallery rows, closest first: all, or the first ones.
 
         Returns:
-            The rankings, int64 (block, gallery), which end with what was passed over: only the first ``ranked`` of a
-            row count. And bool (block, gallery), True where an image is right; what was passed over is not, which no
-            metric tells from a shorter ranking.
+            The rankings, int64 (block, any), of which only the first ``ranked`` of a row count. And bool (block, any),
+            True where an image is relevant. It is False for images left out; to every metric, that is the same as a
+            shorter ranking.
         """
-        right = self.right(rows)
+        right = self.right(rows, order)
         if self.passed_over is None:
-            return order, np.take_along_axis(right, order, axis=1)
-        out = self.passed_over(rows)
-        places = np.argsort(np.take_along_axis(out, order, axis=1), axis=1, kind="stable")
-        order = np.take_along_axis(order, places, axis=1)
-        return order, np.take_along_axis(right & ~out, order, axis=1)
+            return order, right
+        out = self.passed_over(rows, order)
+        places = np.argsort(out, axis=1, kind="stable")
+        return np.take_along_axis(order, places, axis=1), np.take_along_axis(right & ~out, places, axis=1)
 
 
 def by_category(gallery: Labels, queries: Labels, relevant: Relevant) -> Judgements:
-    """Return the judgements by which an image is right that shares a category with the query.
+    """Return the judgements in which an image is relevant if it shares a category with the query.
 
     Args:
         gallery: (n,) labels, 0 and above.
@@ -75,15 +76,15 @@ def by_category(gallery: Labels, queries: Labels, relevant: Relevant) -> Judgeme
     """
     counts = relevant.count(np.bincount(gallery, minlength=len(relevant.has)))[queries]
     ranked = np.full(len(queries), len(gallery))
-    return Judgements(counts, ranked, lambda rows: relevant(gallery[None], queries[rows, None]))
+    return Judgements(counts, ranked, lambda rows, order: relevant(gallery[order], queries[rows, None]))
 
 
 def across_folds(labels: Labels, folds: Labels, relevant: Relevant) -> Judgements:
-    """Return the judgements of a collection that is searched by its own images, those of the query's fold passed over.
+    """Return the judgements of a collection that is searched by its own images: a query's own fold is left out.
 
     Args:
-        labels: (n,) the label of each image, 0 and above.
-        folds: (n,) likewise; an image is never a result of one of its own fold, nor of itself.
+        labels: (n,), the label of each image, 0 and above.
+        folds: (n,), the fold of each image; neither the query nor another image of its fold is a result.
         relevant: which labels share a category.
     """
     everywhere = by_category(labels, labels, relevant)
@@ -95,7 +96,7 @@ def across_folds(labels: Labels, folds: Labels, relevant: Relevant) -> Judgement
         everywhere.relevant - found,
         len(labels) - sizes[fold],
         everywhere.right,
-        lambda rows: folds == folds[rows, None],
+        lambda rows, order: folds[order] == folds[rows, None],
     )
 
 
@@ -105,16 +106,18 @@ def by_list(table: pd.DataFrame, queries: NDArray[np.object_], gallery: NDArray[
     Args:
         table: columns ``RELEVANCE_COLUMNS`` of `cbir.collection.relevance`.
         queries: (q,) image_ids.
-        gallery: (n,) image_ids; an image that is not among them is in no ranking.
+        gallery: (n,) image_ids; images of the list that are not among them are ignored.
         setup: one of ``SETUPS``.
     """
     right, junk = (_listed(table[table["grade"].isin(grades)], queries, gallery) for grades in SETUPS[setup])
 
-    def held(rows_of: list[NDArray[np.int64]]) -> Callable[[slice], Relevance]:
-        def block(rows: slice) -> Relevance:
-            found = np.zeros((rows.stop - rows.start, len(gallery)), np.bool_)
+    def held(rows_of: list[NDArray[np.int64]]) -> Callable[[slice, Order], Relevance]:
+        def block(rows: slice, order: Order) -> Relevance:
+            found, listed = np.empty(order.shape, np.bool_), np.zeros(len(gallery), np.bool_)
             for row, places in enumerate(rows_of[rows]):
-                found[row, places] = True
+                listed[places] = True
+                found[row] = listed[order[row]]
+                listed[places] = False
             return found
 
         return block

@@ -1,4 +1,4 @@
-"""Compute the metrics of `cbir.evaluation.metrics`; a metric is represented by the module that defines it."""
+"""List and compute the metrics of `cbir.evaluation.metrics`. A metric is passed as the module that defines it."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ Metrics = dict[str, ModuleType]
 
 
 def all_metrics() -> Metrics:
-    """Return every metric by its key in summary.json, in the order of display."""
+    """Return every metric by its key in summary.json, in the order of files and tables."""
     found = {key(name): REGISTRY[name] for name in REGISTRY}
     return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
 
 
 def compared_metrics() -> Metrics:
-    """Return the metrics in which methods are compared: those with a value for each query in queries.csv."""
+    """Return the metrics in which methods are compared: those with a column in queries.csv."""
     return {name: metric for name, metric in all_metrics().items() if metric.COLUMN is not None}
 
 
@@ -31,12 +31,12 @@ def key(name: str) -> str:
 
 
 def depends_on_k(metric: ModuleType) -> bool:
-    """Tell whether a metric depends on how many results are looked at (which also vote)."""
+    """Return whether a metric depends on ``evaluation.k``, the number of results that count and vote."""
     return not is_of_rankings(metric) or "k" in _arguments(metric)
 
 
 def is_of_rankings(metric: ModuleType) -> bool:
-    """Tell whether a metric has a value for each query; the others are of the classification as a whole."""
+    """Return whether a metric measures each query's ranking; the others measure the classification as a whole."""
     return hasattr(metric, "per_query")
 
 
@@ -46,8 +46,8 @@ def per_query(metric: ModuleType, relevance: Relevance, *, k: int | None, gtm: i
     Args:
         metric: a metric of rankings.
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; any block of the queries.
-        k: how many results are looked at; None suffices for a metric that does not depend on it.
-        gtm: the largest number of relevant images of any query, of this block or not.
+        k: how many results count; may be None if the metric does not depend on it.
+        gtm: the largest number of relevant images of any query of the whole query set.
     """
     known: Mapping[str, Any] = {"k": k, "gtm": gtm}
     values: Values = metric.per_query(relevance, **{name: known[name] for name in known if name in _arguments(metric)})
@@ -59,19 +59,19 @@ def overall(metric: ModuleType, values: Values | None, counts: NDArray[np.int64]
 
     Args:
         metric: the metric.
-        values: of a metric of rankings, its value for each query, float64 (queries,); None of another one.
+        values: for a metric of rankings, its value for each query, float64 (queries,); None for another metric.
         counts: int64 (categories, categories), see `cbir.evaluation.classification.confusion`.
     """
     return float(metric.overall(counts)) if values is None else mean_defined(values)
 
 
 def better(metric: ModuleType) -> str:
-    """Return "more" or "less", whichever is better."""
+    """Return "more" if higher values of a metric are better, else "less"."""
     return "more" if metric.HIGHER_IS_BETTER else "less"
 
 
 def written(metric: ModuleType, value: float) -> str:
-    """Return a value as text, in the metric's format."""
+    """Return a value as text in the metric's format."""
     return f"{100 * value:.1f} %" if metric.FORMAT == "percent" else f"{value:.3f}"
 
 

@@ -1,15 +1,16 @@
-"""Helpers of the metrics over rankings, and the conventions that all of them keep.
+"""Helpers of the metrics of rankings, and the conventions that all of them follow.
 
 ``relevance`` is a boolean array (queries, gallery). A row is one query's ranking of the WHOLE gallery, closest first,
 True where the image is relevant (of the query's category).
 
 * Ranks count from 1: column 0 holds rank 1.
-* NG, the number of relevant images of a query, is the sum of its row.
-* The query itself is no gallery image. A collection that is ranked against itself leaves the self-match out.
-* Ties are settled before: rankings put equal distances in gallery order (a stable sort).
-* A query with NG = 0 is undefined (NaN) in every metric that divides by NG. `mean_defined` leaves it out of a mean;
-  trec_eval counts such a query as 0 instead.
-* Wrong shapes, types and k raise ValueError: they are errors of the calling code.
+* NG, the number of relevant images of a query, is the sum of its row. If the rows have only the first results, NG is
+  given separately, and relevant images beyond these results count as not found.
+* The query itself is not in its ranking: where a collection is searched by its own images, the caller takes it out.
+* Rankings order equal distances by gallery row.
+* A metric that divides by NG is undefined (NaN) for a query with NG = 0. `mean_defined` leaves such a query out of a
+  mean; trec_eval counts it as 0 instead.
+* Wrong shapes, types and k raise ValueError, because they are errors of the calling code.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ Values = NDArray[np.float64]
 
 
 def require(relevance: Relevance, k: int = 1) -> None:
-    """Refuse what is no relevance matrix.
+    """Check a relevance matrix and k.
 
     Raises:
         ValueError: when ``relevance`` is not bool (queries, gallery) or ``k`` is below 1.
@@ -32,7 +33,7 @@ def require(relevance: Relevance, k: int = 1) -> None:
 
 
 def count(relevance: Relevance) -> NDArray[np.int64]:
-    """Return how many are True in each row; over whole rankings, that is NG."""
+    """Return how many images are relevant in each row; of whole rankings, that is NG."""
     counts: NDArray[np.int64] = np.count_nonzero(relevance, axis=1)
     return counts
 
@@ -40,29 +41,30 @@ def count(relevance: Relevance) -> NDArray[np.int64]:
 def hits(
     relevance: Relevance, relevant: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return, for each relevant image, its query, its rank from 1, and how many relevant images stand at it or before.
-
-    Working on these positions alone costs memory by the number of relevant images, not by the gallery's size.
+    """Return the positions of the relevant images, so that a metric needs no further arrays of the gallery's size.
 
     Args:
         relevance: bool (queries, gallery).
         relevant: NG of each query, as `count` returns it.
+
+    Returns:
+        For each relevant image, int64: its query; its rank, from 1; and the number of relevant images up to that rank.
     """
     query = np.repeat(np.arange(len(relevance)), relevant)
-    # One flat search is several times faster than np.nonzero in two dimensions.
+    # np.flatnonzero is several times faster than np.nonzero in two dimensions.
     rank = np.flatnonzero(relevance) - query * relevance.shape[1] + 1
     found = np.arange(1, len(query) + 1) - (np.cumsum(relevant) - relevant)[query]
     return query, rank, found
 
 
 def divide(sums: NDArray[np.float64] | NDArray[np.int64], relevant: NDArray[np.int64]) -> Values:
-    """Return ``sums / relevant``, NaN where nothing is relevant."""
+    """Return ``sums / relevant``, float64 (queries,), NaN where a query has no relevant image."""
     quotients = np.full(len(relevant), np.nan)
     np.divide(sums, relevant, out=quotients, where=relevant > 0)
     return quotients
 
 
 def mean_defined(values: Values) -> float:
-    """Return the mean over the values that are not NaN (the queries where NG > 0); NaN when there is none."""
+    """Return the mean of the values that are not NaN (the queries with NG > 0); NaN if there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else float("nan")

@@ -1,4 +1,4 @@
-"""From distances to probabilities, and how far stated probabilities hold: isotonic regression and calibration error."""
+"""Turn distances into probabilities by isotonic regression, and measure their expected calibration error."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,46 +9,45 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 BINS = 10
-"""Bins of the calibration error, all of the same width."""
+"""The number of bins of the calibration error; all have the same width."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A probability that falls with the distance, as a line through points.
+    """A probability that falls with distance, as a piecewise linear function.
 
     Attributes:
         distances: float64 (m,), increasing.
-        probabilities: float64 (m,), between 0 and 1, nowhere increasing.
+        probabilities: float64 (m,), between 0 and 1, not increasing.
     """
 
     distances: Values
     probabilities: Values
 
     def at(self, distances: Values) -> Values:
-        """Return the probability at each distance: linear between points; beyond them, that of the first or last."""
+        """Return the probability at each distance: linear between the points, constant beyond the first and last."""
         return np.interp(distances, self.distances, self.probabilities)
 
 
 def fit(distances: Values, right: NDArray[np.bool_]) -> Curve:
-    """Fit the probability that a result at a distance is right: the nearest curve that nowhere rises.
+    """Fit the probability that a result at a given distance is right, as a function that nowhere rises.
 
-    That is isotonic regression by least squares (Zadrozny and Elkan, "Transforming classifier scores into accurate
-    multiclass probability estimates", KDD 2002). Results at the same distance count as one point with their mean. So
-    that a few results that are all right are not taken for certainty, one wrong result is added at the smallest
-    distance and one right one at the largest: of n right results at the near end, n / (n + 1) remains. Therefore no
-    probability is 0 or 1, and the more results there are, the less the two weigh.
+    The fit is isotonic regression by least squares (Zadrozny and Elkan, "Transforming classifier scores into accurate
+    multiclass probability estimates", KDD 2002). Results at the same distance count as one point with their mean. One
+    wrong result is added at the smallest distance and one right result at the largest, so that no probability is 0 or
+    1: n right results at the near end give n / (n + 1). The more results there are, the less the two weigh.
 
     Args:
         distances: float64 (n,), at least one, finite.
         right: bool (n,), whether each result is of the query's category.
 
     Returns:
-        The curve; only the points between which it bends are kept.
+        The curve, without points inside its constant parts.
 
     Raises:
         ValueError: when there is no result, or the shapes differ.
     """
-    # Here, because it takes a quarter of a second, and those who read a curve need not wait for it.
+    # Imported here, because it takes a quarter of a second and reading a curve does not need it.
     from scipy.optimize import isotonic_regression
 
     if not len(distances) or distances.shape != right.shape:
@@ -65,20 +64,20 @@ def fit(distances: Values, right: NDArray[np.bool_]) -> Curve:
 
 
 def reliability(probabilities: Values, right: NDArray[np.bool_]) -> dict[str, Any]:
-    """Compare stated probabilities with what came true.
+    """Compare predicted probabilities with the share of results that are right.
 
     Results are put into ten bins by their probability: from 0 to below 0.1, and so on; 1 belongs to the last. The
-    expected calibration error is the mean over the bins, each weighed by its results, of the distance between the mean
-    probability and the share that was right (Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities
-    using Bayesian binning", AAAI 2015).
+    expected calibration error is the mean over the bins, weighted by their results, of the absolute difference between
+    the mean probability and the share that is right (Naeini, Cooper and Hauskrecht, "Obtaining well calibrated
+    probabilities using Bayesian binning", AAAI 2015).
 
     Args:
         probabilities: float64 (n,), between 0 and 1.
-        right: bool (n,).
+        right: bool (n,), whether each result is of the query's category.
 
     Returns:
-        ``results``, how many; ``expected_calibration_error``, None without results; ``bins``, those that hold results:
-        ``from``, ``to``, ``results``, ``mean_probability``, ``share_right``.
+        ``results``, their number; ``expected_calibration_error``, None without results; ``bins``, a dictionary of
+        ``from``, ``to``, ``results``, ``mean_probability`` and ``share_right`` for each bin with results.
     """
     place = np.minimum(np.floor(probabilities * BINS), BINS - 1).astype(np.int64)
     counts = np.bincount(place, minlength=BINS)

@@ -1,10 +1,11 @@
-"""How sure a figure is, and whether two methods differ on the same queries.
+"""Confidence intervals, and tests of whether two methods differ on the same queries.
 
-Without ``groups`` the queries are independent draws: that is the uncertainty for new images of the same categories.
-With ``groups``, the category of each query, whole categories are drawn or exchanged: the uncertainty for new
-categories. Queries of one category resemble each other, so it is the larger one.
+Without ``groups`` the queries count as independent draws, which gives the uncertainty for new images of the same
+categories. With ``groups``, the category of each query, whole categories are drawn or exchanged, which gives the
+uncertainty for new categories. It is usually larger, because queries of one category resemble each other.
 
-NaN marks an undefined query (see ``cbir.evaluation.relevance``) and is left out; in a paired test, the pair is.
+A NaN marks a query for which a metric is undefined (see `cbir.evaluation.relevance`). It is left out, and in a paired
+test so is the pair.
 """
 
 import math
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-# Resampled values held at once (8 MB each as float64 or int64), whatever the number of queries.
+# Resampled values in memory at once (8 MB as float64 or int64), independent of the number of queries.
 _BLOCK = 1_000_000
 
 
@@ -31,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class McNemar:
-    """How many queries only one of two methods got right, and the p-value of that imbalance."""
+    """The numbers of queries that only one of two methods got right, and the p-value of their difference."""
 
     only_a: int
     only_b: int
@@ -40,13 +41,13 @@ class McNemar:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean of a - b over the queries, and the p-value of its distance from 0.
+    """The mean of a - b over the queries, and the p-value of the hypothesis that it is 0.
 
     Attributes:
         difference: the mean.
         p_value: of the test.
-        at_most: whether the true p-value is at most ``p_value``, the smallest that so many resamples can give.
-        units: how many signs were flipped: queries, or groups.
+        at_most: whether ``p_value`` is the smallest that so many resamples can give; more could make it smaller.
+        units: the number of queries, or of groups, whose signs were flipped.
     """
 
     difference: float
@@ -65,25 +66,25 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the mean of ``values`` and its percentile bootstrap interval.
 
-    For the uncertainty of a paired difference, hand in the differences. With few groups the interval is too short, as
-    any bootstrap of few draws: with seven, one of 95 % holds the true mean in about 88 % of all cases. Sources: Efron
-    and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13; of groups, Davison and Hinkley, "Bootstrap
-    Methods and their Application", 1997, section 3.8 (whole groups are drawn, the values in them are not).
+    For the interval of a paired difference, pass the differences. With few groups the interval is too short, as for any
+    bootstrap of a small sample: with seven groups, an interval of 95 % contains the true mean in about 88 % of all
+    cases. Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13; for groups, Davison and
+    Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8 (groups are drawn, but not values in them).
 
     Args:
-        values: float or bool (n,), one a query.
+        values: float or bool (n,), one for each query.
         seed: the same seed and values give the same interval.
-        confidence: share of resampled means that the interval holds, between 0 and 1.
-        resamples: how many times n values, or as many groups as there are, are drawn with replacement.
-        groups: (n,), the group of each value; None draws the values alone.
+        confidence: the share of resampled means within the interval, between 0 and 1.
+        resamples: the number of resamples; each draws n values, or as many groups as there are, with replacement.
+        groups: (n,), the group of each value; None draws single values.
 
     Returns:
-        The interval; all NaN without values, NaN bounds for a single one or a single group (it says nothing about
-        spread).
+        The interval. Everything is NaN without values; the bounds are NaN for a single value or a single group, which
+        shows no spread.
 
     Raises:
-        ValueError: when ``values`` is not one-dimensional, ``groups`` has another shape, or ``confidence`` or
-            ``resamples`` is out of range: an interval needs a resample beyond either of its ends.
+        ValueError: when ``values`` is not one-dimensional, ``groups`` has another shape, ``confidence`` is not between
+            0 and 1, or ``resamples`` is below `least_resamples`.
     """
     if values.ndim != 1 or (groups is not None and groups.shape != values.shape):
         raise ValueError(f"values must be (n,), not {values.shape}, and groups as values")
@@ -116,21 +117,22 @@ def bootstrap_interval(
 
 
 def least_resamples(confidence: float) -> int:
-    """Return how many resamples an interval needs at least: so many that (1 - confidence) / 2 of them are one.
+    """Return how many resamples an interval needs so that one of them is beyond each end: 2 / (1 - confidence) - 1.
 
-    The permutation test then reaches p-values of 1 - confidence, too, since it needs half as many.
+    These are also enough for the permutation test to reach a p-value of 1 - confidence, for which half as many suffice.
     """
-    # Rounded, because 1 - 0.95 is a little more than 0.05 and 1 - 0.9 a little less than 0.1.
+    # Rounded, because in floating point 1 - 0.95 is above 0.05 and 1 - 0.9 below 0.1.
     return math.ceil(round(2 / (1 - confidence), 6)) - 1
 
 
 def wilson_interval(correct: NDArray[np.bool_], *, confidence: float = 0.95) -> Interval:
-    """Return the share of True and its Wilson interval, which is not empty at 0 % and 100 % as the bootstrap's is.
+    """Return the share of True and its Wilson interval.
 
-    Source: Wilson, Journal of the American Statistical Association 22(158), 1927.
+    Unlike a bootstrap interval, it does not have length 0 at 0 % and 100 %. Source: Wilson, Journal of the American
+    Statistical Association 22(158), 1927.
 
     Args:
-        correct: bool (n,), one a query.
+        correct: bool (n,), one for each query.
         confidence: between 0 and 1.
 
     Returns:
@@ -183,10 +185,10 @@ def newcombe_interval(
 def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNemar:
     """Test whether two methods' accuracies on the same queries differ: McNemar's test, exact and two-sided.
 
-    Only the discordant queries (right with one method, wrong with the other) carry information; were the methods
-    equally good, each would fall to either side like a fair coin. The p-value is the binomial probability of an
-    imbalance at least as large, 1 when no query is discordant. Sources: McNemar, Psychometrika 12(2), 1947; Dietterich,
-    Neural Computation 10(7), 1998.
+    Only the discordant queries (right with one method, wrong with the other) carry information. If the methods are
+    equally good, each of these is as likely to be right with a as with b. The p-value is the binomial probability of an
+    imbalance at least as large; it is 1 if no query is discordant. Sources: McNemar, Psychometrika 12(2), 1947;
+    Dietterich, Neural Computation 10(7), 1998.
 
     Args:
         correct_a: bool (n,), which queries method a got right.
@@ -211,23 +213,23 @@ def paired_permutation_test(
     resamples: int = 9999,
     groups: NDArray[Any] | None = None,
 ) -> PairedDifference:
-    """Test whether two methods' mean values over the same queries differ: sign flips of the differences, two-sided.
+    """Test whether two methods' means over the same queries differ: a two-sided permutation test by sign flips.
 
-    Were the methods alike, a - b of a query could as well be b - a; with ``groups``, the differences of a whole group
-    change their sign together. Of few queries or groups all flippings are looked at, and the p-value is exact. Of more,
-    it is (c + 1) / (m + 1), with c the number of ``m`` random flippings whose mean lies at least as far from 0 as the
-    observed one: it is never 0 and keeps the level of the test. Source: Phipson and Smyth, Stat. Appl. Genetics and
-    Molecular Biology 9(1), 2010.
+    If the methods do not differ, a - b of a query is as likely as b - a. With ``groups``, the signs of a whole group
+    are flipped together. With few queries or groups all sign vectors are enumerated, and the p-value is exact. With
+    more, it is (c + 1) / (m + 1), with c the number of ``m`` random sign vectors whose mean is at least as far from 0
+    as the observed one; so it is never 0, and the test keeps its level. Source: Phipson and Smyth, Stat. Appl. Genetics
+    and Molecular Biology 9(1), 2010.
 
     Args:
         a: float (n,), method a's value for each query, such as NMRR.
         b: float (n,), the same queries in the same order with method b.
         seed: the same seed and values give the same p-value.
-        resamples: m, how many random flippings.
-        groups: (n,), the group of each query; None flips each query alone.
+        resamples: m, the number of random sign vectors.
+        groups: (n,), the group of each query; None flips the sign of each query by itself.
 
     Returns:
-        The mean of a - b and its p-value; both NaN without a defined pair.
+        The mean of a - b and its p-value; both are NaN without a defined pair.
 
     Raises:
         ValueError: when the arrays are not one-dimensional and of one length, or ``resamples`` is below 1.
@@ -244,23 +246,24 @@ def paired_permutation_test(
         return PairedDifference(np.nan, np.nan, False, 0)
     sums, _ = _sums(differences, None if groups is None else groups[defined])
     observed, units = sums.sum(), len(sums)
-    # Sums equal on paper differ by rounding and must count as equal, or p depends on the order of the queries.
+    # With a tolerance: sums that are equal in exact arithmetic differ by rounding, and must count as equal, or the
+    # p-value would depend on the order of the queries.
     threshold = abs(observed) - 1e-12 * np.abs(differences).sum()
     exact = 2 ** (units - 1) <= resamples + 1
     extreme = 0
     for flipped in _all_flippings(units) if exact else _random_flippings(units, resamples, seed):
-        # Flipping the sign of a difference takes it out of the sum twice.
+        # Flipping the sign of a difference subtracts it from the sum twice.
         extreme += int(np.count_nonzero(np.abs(observed - 2 * (flipped @ sums)) >= threshold))
     p_value = extreme / 2 ** (units - 1) if exact else (extreme + 1) / (resamples + 1)
     return PairedDifference(float(differences.mean()), p_value, not exact and extreme == 0, units)
 
 
 def least_p_value(units: int, resamples: int | None = None) -> float:
-    """Return the smallest p-value that a test of pairs can give: every one of ``units`` differs, and all alike.
+    """Return the smallest p-value that a paired test can give, which it gives if all units differ in one direction.
 
     Args:
-        units: queries, or groups; NaN is returned for none.
-        resamples: of the permutation test; None for a test that takes none, such as McNemar's.
+        units: the number of queries or groups; 0 gives NaN.
+        resamples: of the permutation test; None for a test without resamples, such as McNemar's.
     """
     if not units:
         return np.nan
@@ -268,15 +271,14 @@ def least_p_value(units: int, resamples: int | None = None) -> float:
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values corrected for being several: how small the level of all tests together may be for each to hold.
+    """Return p-values adjusted for multiple testing by Holm's method, which controls the family-wise error rate.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none is smaller than one before it or above 1.
-    If no method differed from another, a corrected p-value of at most 5 % would come up among them in at most 5 % of
-    all cases, whatever the tests have to do with each other. Source: Holm, Scandinavian Journal of Statistics 6(2),
-    1979.
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than one before it or
+    larger than 1. If no methods differ, any adjusted p-value is at most 5 % in at most 5 % of all cases, however the
+    tests depend on each other. Source: Holm, Scandinavian Journal of Statistics 6(2), 1979.
 
     Args:
-        p_values: (m,); NaN is no test and stays NaN.
+        p_values: (m,); a NaN stands for no test and stays NaN.
     """
     corrected = np.full(len(p_values), np.nan)
     tests = np.flatnonzero(~np.isnan(p_values))
@@ -291,19 +293,19 @@ def corrected_resampled_t_test(
 ) -> tuple[Interval, float]:
     """Test whether two methods differ over repetitions whose splits overlap: Nadeau and Bengio's corrected t-test.
 
-    The images of one repetition's training and gallery are mostly those of another's, so the plain t-test takes the
-    differences for more independent than they are. The variance of their mean is therefore (1 / J + n2 / n1) times
-    their sample variance instead of 1 / J times. Source: Nadeau and Bengio, "Inference for the generalization error",
-    Machine Learning 52, 2003, section 4.
+    The training images and galleries of two repetitions overlap, so their differences are not independent, as the plain
+    t-test assumes. The corrected variance of their mean is (1 / J + n2 / n1) times their sample variance instead of
+    1 / J times. Source: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003, section
+    4.
 
     Args:
         differences: float (J,), a - b of each repetition.
-        test_share: n2 / n1, the number of test images over that of the others that a repetition uses.
+        test_share: n2 / n1, the number of test images over the number of other images of a repetition.
         confidence: of the interval, between 0 and 1.
 
     Returns:
-        The mean with its interval, and the two-sided p-value; without two repetitions or any spread all but the mean
-        are NaN.
+        The mean with its interval, and the two-sided p-value. With fewer than two repetitions, or without any spread,
+        all but the mean are NaN.
 
     Raises:
         ValueError: when ``differences`` is not one-dimensional or ``test_share`` is not above 0.
@@ -311,7 +313,7 @@ def corrected_resampled_t_test(
     if differences.ndim != 1 or not test_share > 0:
         raise ValueError(f"differences must be (J,), not {differences.shape}, and test_share above 0: {test_share}")
     mean = float(differences.mean()) if len(differences) else np.nan
-    # Differences equal on paper may differ by rounding.
+    # With a tolerance, because differences that are equal in exact arithmetic may differ by rounding.
     if len(differences) < 2 or np.allclose(differences, differences[0], rtol=1e-9, atol=1e-12):
         return Interval(mean, np.nan, np.nan), np.nan
     error = math.sqrt((1 / len(differences) + test_share) * differences.var(ddof=1))
@@ -321,7 +323,7 @@ def corrected_resampled_t_test(
 
 
 def _sums(values: NDArray[np.float64], groups: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sum and the number of the values of each group; of each value where there are no groups."""
+    """Return the sum and the count of the values of each group; without groups, each value is its own group."""
     if groups is None:
         return values, np.ones(len(values))
     _, places = np.unique(groups, return_inverse=True)
@@ -330,7 +332,10 @@ def _sums(values: NDArray[np.float64], groups: NDArray[Any] | None) -> tuple[NDA
 
 
 def _all_flippings(units: int) -> Iterator[NDArray[np.bool_]]:
-    """Yield all flippings but their opposites, which lie as far from 0: the first unit keeps its sign."""
+    """Yield all sign vectors in which the first unit keeps its sign, bool (block, units), True for a flipped sign.
+
+    The opposite vectors give sums of the same absolute value, so they need not be enumerated.
+    """
     count = 2 ** (units - 1)
     block = max(1, _BLOCK // units)
     for start in range(0, count, block):
@@ -353,4 +358,4 @@ def _check_outcomes(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) 
 
 def _check_pairs(shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
     if len(shape_a) != 1 or shape_a != shape_b:
-        raise ValueError(f"both methods need one value a query, (n,), not {shape_a} and {shape_b}")
+        raise ValueError(f"both methods need one value for each query, (n,), not {shape_a} and {shape_b}")

@@ -1,4 +1,4 @@
-"""Images that are likely mislabelled or untypical of their category: all their neighbours are of other categories."""
+"""Find images that are likely mislabelled or untypical of their category: all their neighbours are of other ones."""
 
 from collections.abc import Mapping
 
@@ -24,43 +24,58 @@ SUSPECT_COLUMNS = [
 NEIGHBOURS = 10
 
 
+def scaled(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows (n, d) scaled to length 1; no row depends on the others."""
+    return transforms.transform(transforms.fit({"transform": "l2"}, [features]), [features])
+
+
 def suspects(
-    images: pd.DataFrame, features: NDArray[np.float32], groups: Mapping[str, str], k: int = NEIGHBOURS
+    images: pd.DataFrame,
+    unit: NDArray[np.float32],
+    groups: Mapping[str, str],
+    k: int = NEIGHBOURS,
+    most: int | None = None,
 ) -> pd.DataFrame:
     """List the images none of whose nearest neighbours is of their own category.
 
-    Features are scaled to length 1. Near-duplicates count as one picture, of which an image's own copies are no
-    neighbours: they are as mislabelled as it is. In a category with fewer than ``k`` other pictures, as many neighbours
-    are looked at as it has.
+    Near-duplicates count as one picture, and an image's own near-duplicates are not
+    its neighbours, because they would have the same wrong label. In a category with n < ``k`` other pictures, only the
+    n nearest neighbours are used.
 
     Args:
         images: columns image_id, category, label and sha256.
-        features: (n, d), the rows of ``images``.
+        unit: (n, d), the rows of ``images``, each `scaled` to length 1.
         groups: the group of each content (sha256) that has near-duplicates.
         k: how many neighbours.
+        most: of more pictures so many are searched, those whose group or content (sha256) comes first: as good as a
+            random choice. The time grows with images times pictures that are searched. None: all.
 
     Returns:
-        Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of the nearest of those tied),
-        ``share`` its share of the ``neighbours`` looked at; ``distance`` leads to the ``nearest`` image and
-        ``own_distance`` to the nearest of the image's own category. The clearest come first: by share, then by how much
-        further the own category is than the nearest image.
+        Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of tied ones, that of the nearest
+        neighbour), ``share`` its share of the ``neighbours`` used; ``distance`` is the distance to the ``nearest``
+        image, ``own_distance`` that to the nearest image of the same category. The clearest cases come first: by share,
+        then by the ratio of the two distances.
     """
-    unit = transforms.transform(transforms.fit({"transform": "l2"}, [features]), [features])
     label = images["label"].to_numpy(np.int64)
     group = images["sha256"].map(lambda digest: groups.get(digest, digest)).to_numpy(object)
-    _, pictures = np.unique(group, return_index=True)
+    _, pictures, group = np.unique(group, return_index=True, return_inverse=True)
+    pictures = pictures[:most]
     distances, places = exact.nearest(unit, unit[pictures], k + 1)
     near = pictures[places]
     of = dict(zip(label, images["category"], strict=True))
     names = [of.get(number, "") for number in range(label.max(initial=-1) + 1)]
     relevant = Relevant(names)
+    # How many other pictures of its own category each image has.
+    others = relevant.count(np.bincount(label[pictures], minlength=len(names)))[label]
+    searched = np.flatnonzero(group < len(pictures))
+    others[searched] -= relevant(label[pictures[group[searched]]], label[searched])
     rows = []
     for row in range(len(images)):
-        own = pictures[relevant(label[pictures], label[row]) & (group[pictures] != group[row])]
-        kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, len(own))]
+        kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, others[row])]
         found = label[near[row, kept]]
         if not len(kept) or relevant(found, label[row]).any():
             continue
+        own = pictures[relevant(label[pictures], label[row]) & (group[pictures] != group[row])]
         suggested = int(majority_vote(found[None])[0])
         rows.append(
             [

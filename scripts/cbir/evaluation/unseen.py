@@ -1,8 +1,8 @@
-"""How well the queries find images that no network was trained on.
+"""ANMRR in a gallery of images that no network was trained on.
 
-The gallery is the train split, and a network ranks the images of its training better than others. The validation images
-had no part in it but to choose the best epoch. As ANMRR depends on the size of a gallery, it is measured over them and
-over as many train images.
+The usual gallery is the train split, and a network ranks the images of its training better than others. The validation
+images only decided which epoch was best. Because ANMRR depends on the size of the gallery, it is measured in a gallery
+of validation images and, for comparison, in one of as many train images.
 """
 
 from typing import Any
@@ -16,6 +16,9 @@ from cbir.evaluation.relevance import mean_defined
 from cbir.features.store import FeatureStore
 from cbir.retrieval import exact
 
+MOST_IMAGES, MOST_QUERIES = 20_000, 1000
+"""So many images are searched at most, with so many queries, where a sample suffices."""
+
 
 def unseen_gallery(
     train: FeatureStore,
@@ -23,30 +26,37 @@ def unseen_gallery(
     test: FeatureStore,
     block_bytes: int = exact.BLOCK_BYTES,
     relevant: Relevant | None = None,
+    sampled: bool = False,
 ) -> dict[str, Any]:
-    """Return ANMRR over a gallery that no network was trained on, and over one of the same make-up that one was.
+    """Return ANMRR in a gallery of val images, and in one of train images of the same size and categories.
 
     Args:
-        train: the images of training.
-        val: images that were not trained on.
-        test: the queries.
+        train: the method's features of the train images.
+        val: those of the validation images.
+        test: those of the queries.
         block_bytes: memory for a block of rankings.
-        relevant: which labels share a category; None for equal ones alone.
+        relevant: which labels share a category; None if each label is a category.
+        sampled: take the same share of each category, so that at most ``MOST_IMAGES`` are searched, and
+            ``MOST_QUERIES`` of the queries, evenly spaced in their order.
 
     Returns:
-        ``gallery``, how many images either gallery has: of each category as many as both splits have, the first by
-        their SHA-256; ``anmrr``, over those of val; ``anmrr_train``, over those of train. None where no query's
-        category is in the gallery.
+        ``gallery``, the number of images in each gallery: of each category as many as both splits have, the first in
+        the order of their SHA-256; ``anmrr``, of the val images; ``anmrr_train``, of the train images. ANMRR is None
+        where no query's category is in the gallery.
     """
     relevant = relevant or Relevant.one_each(train.label, val.label, test.label)
     counts = np.minimum(*(np.bincount(store.label, minlength=len(relevant.has)) for store in (train, val)))
+    if sampled:
+        counts = counts * MOST_IMAGES // max(int(counts.sum()), MOST_IMAGES)
+        asked = np.linspace(0, len(test.label) - 1, min(len(test.label), MOST_QUERIES))
+        test = test.rows(asked.round().astype(np.int64))
     figures = [_anmrr(store, _first(store, counts), test, counts, relevant, block_bytes) for store in (val, train)]
     return {"gallery": int(counts.sum()), **dict(zip(("anmrr", "anmrr_train"), figures, strict=True))}
 
 
 def _first(store: FeatureStore, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows of the first images of each category by their SHA-256, in the order of the store."""
-    order = np.lexsort((store.sha256.astype(str), store.label))
+    order = np.lexsort((store.sha256.astype(np.bytes_), store.label))
     place = np.arange(len(order)) - np.searchsorted(store.label[order], store.label[order])
     return np.sort(order[place < counts[store.label[order]]])
 

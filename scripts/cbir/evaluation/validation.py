@@ -1,4 +1,4 @@
-"""How well the validation split finds its own categories in the train split."""
+"""Metrics of searching a gallery with validation images, to choose an epoch or the options of a step."""
 
 from collections.abc import Iterable
 
@@ -22,22 +22,22 @@ def retrieval_quality(
     k: int | None = None,
     relevant: Relevant | None = None,
 ) -> dict[str, float]:
-    """Return some metrics of queries against a gallery, by their keys.
+    """Return metrics of searching a gallery with queries.
 
     Args:
         queries: (q, d).
         query_labels: int64 (q,), 0 and above.
         gallery: (g, d).
         gallery_labels: int64 (g,), 0 and above.
-        names: the metrics, as the configuration calls them.
-        k: how many results are looked at and vote, at least 1; None suffices for metrics that do not depend on it.
-        relevant: which labels share a category; None for equal ones alone. Votes are for labels all the same.
+        names: the metrics, by their names in the configuration.
+        k: how many results count and vote, at least 1; may be None if no metric depends on it.
+        relevant: which labels share a category; None if each label is a category. The vote is always between labels.
 
     Returns:
-        NaN where no query's category stands in the gallery and the metric is not defined without.
+        The value of each metric by its key in summary.json; NaN if no query defines the metric.
 
     Raises:
-        InputError: when there is no metric of a name.
+        InputError: when a metric does not exist.
     """
     metrics = {measure.key(name): REGISTRY.get_entry(name) for name in names}
     values = {key: np.empty(len(queries)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}

@@ -1,11 +1,13 @@
-"""Which steps the configuration asks of a derived method."""
+"""The steps of a derived method, as the configuration writes them."""
 
 from itertools import product
 from typing import Any, NamedTuple
 
+from cbir.files.options import Stated, by_name, defaults
+
 Written = str | dict[str, Any]
-"""A step as the configuration writes it: its name, or its name with its options, such as ``{pca: {dimension: 64}}``, or
-with the value of its first option, such as ``{pca: 64}``."""
+"""A step as the configuration writes it: its name, its name with options such as ``{pca: {dimension: 64}}``, or its
+name with the value of its first option, such as ``{pca: 64}``."""
 
 Chain = list[Written]
 """Steps in the order in which they are applied."""
@@ -15,8 +17,8 @@ class Chains(NamedTuple):
     """The chains of a derived method.
 
     Attributes:
-        parts: the chain of each part, before they are put side by side.
-        whole: the chain of all features together.
+        parts: the chain of each combined method, applied before their features are concatenated.
+        whole: the chain of the concatenated features.
     """
 
     parts: list[Chain]
@@ -28,8 +30,8 @@ def chains(row: dict[str, Any]) -> Chains:
 
     Args:
         row: the method's row of the configuration: ``of`` with ``steps``; ``combine`` with ``normalise``, ``steps`` or
-            both; or, as rows were written before there were ``steps``, ``transform`` with ``of``, where everything else
-            is an option of that step.
+            both; or, in the older notation for a single step, ``transform`` with ``of``, where all other keys are
+            options of the step.
     """
     if "transform" in row:
         options = {key: value for key, value in row.items() if key not in ("transform", "of")}
@@ -45,23 +47,21 @@ def name_of(step: Written) -> str:
     return step if isinstance(step, str) else next(iter(step))
 
 
-def options_of(step: Written, first: str | None) -> dict[str, Any]:
-    """Return the options of a step.
+def options_of(step: Written, stated: Stated) -> dict[str, Any]:
+    """Return the options of a step, with the defaults of those that the configuration does not set.
 
     Args:
-        step: as it is written.
-        first: the name of its first option, None if it has none.
+        step: the step as the configuration writes it.
+        stated: all options of the step.
     """
     value = None if isinstance(step, str) else next(iter(step.values()))
-    if value is None:
-        return {}
-    return value if isinstance(value, dict) else {str(first): value}
+    return defaults(stated) | by_name(value, stated)
 
 
 def alternatives(step: Written) -> list[Written]:
-    """Return the steps that a step with lists of values stands for: one for each choice of a value from each list.
+    """Return one step for each combination of values from the lists of a step, as `itertools.product` orders them.
 
-    The last list varies fastest. A step without a list stands for itself.
+    A step without a list is returned alone.
     """
     if isinstance(step, str):
         return [step]
@@ -76,12 +76,12 @@ def _values(value: Any) -> list[Any]:
 
 
 def chosen_row(row: dict[str, Any], steps: Chain) -> dict[str, Any]:
-    """Return the row that is fitted where values are chosen: ``row`` with these ``steps``, one choice of its lists."""
+    """Return ``row`` with ``steps``, which have single values, and without the keys that choose among values."""
     return {key: value for key, value in row.items() if key not in ("choose", "monitor")} | {"steps": steps}
 
 
 def monitor_of(row: dict[str, Any]) -> str:
-    """Return the metric that a row's values are chosen by: ``monitor``, or ANMRR."""
+    """Return the metric by which the values of a row are chosen: its ``monitor``, by default ANMRR."""
     return str(row.get("monitor", "anmrr"))
 
 

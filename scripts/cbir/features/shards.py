@@ -1,4 +1,4 @@
-"""Encode images into shards keyed by content, reusing every row that is already known."""
+"""Encode images into shards keyed by content; rows that a shard already holds are reused."""
 
 import hashlib
 import logging
@@ -26,7 +26,7 @@ from cbir.files.tables import read_csv, read_json
 
 log = logging.getLogger("cbir")
 
-# Rows between two saves of unfinished work.
+# Number of rows after which unfinished work is saved.
 _SAVE_ROWS = 1024
 
 
@@ -41,27 +41,27 @@ def encode_shard(
     workers: int,
     crop: Crop = "squash",
 ) -> int:
-    """Write the features of ``images`` to the shard ``path``, encoding only contents that it did not hold before.
+    """Write the features of ``images`` to the shard ``path``; only contents that it does not hold yet are encoded.
 
-    While it works, finished rows are saved in numbered files beside the shard, whole batches at a time: a killed run
-    goes on after the last of them, and ends at the same bits as an unbroken one. Memory is bounded by a batch
-    for each thread.
+    Finished rows are saved in numbered files beside the shard, always whole batches. A run that was killed continues
+    after the last of these files, and its result is bit for bit that of an uninterrupted run. Each thread holds the
+    images of one batch in memory.
 
     Args:
         images: columns path and sha256; several rows may have the same content.
-        path: the shard, HDF5: datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, attributes
-            ``fingerprint`` and ``features_sha256``.
-        fingerprint: the encoder's; rows of another one are not reused.
+        path: the shard, an HDF5 file with the datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, and
+            the attributes ``fingerprint`` and ``features_sha256``.
+        fingerprint: of the encoder; rows of another encoder are not reused.
         dimension: length of a feature vector.
-        size: (width, height) in pixels to which images are brought.
-        batch: images a call.
-        make_embed: returns the function from images (n, height, width, 3) uint8 to features, which several threads call
-            at the same time; called only if an image must be encoded, so that no network loads when none is.
-        workers: threads, each of which decodes and encodes a batch at a time.
+        size: (width, height) in pixels to which images are resized.
+        batch: images per call of the network.
+        make_embed: returns the function from images (n, height, width, 3) uint8 to features (n, dimension) float32,
+            which must be thread-safe. It is called only if an image must be encoded, because it loads the network.
+        workers: number of threads; each decodes and encodes one batch at a time.
         crop: how images are brought to the size, see `cbir.collection.images.decode`.
 
     Returns:
-        How many images were encoded.
+        The number of images that were encoded.
 
     Raises:
         InputError: when an image has changed since the collection was read, or a feature is not finite.
@@ -83,7 +83,7 @@ def encode_shard(
         batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers, crop)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
-            # Logged first, so that the log of a job that is killed ends with what it was doing.
+            # Logged before the work, so that the log of a killed job shows the images that it was encoding.
             log.info(
                 "%s: images %d to %d of %d, from %s on",
                 *(path, start + 1, start + len(digests), len(missing), wanted[digests[0]]),
@@ -107,12 +107,12 @@ def encode_shard(
 
 
 def count_missing(manifest: str | Path, path: str | Path, about: str | Path, runtime: runtimes.Runtime) -> int:
-    """Count the contents that `encode_shard` would encode; a very large number if the shard cannot be read.
+    """Return how many contents `encode_shard` would encode; `sys.maxsize` if one of the files cannot be read.
 
     Args:
-        manifest: CSV with the columns path and sha256.
+        manifest: CSV with the column sha256.
         path: the shard.
-        about: the side file of the encoder.
+        about: the side file of the encoder, JSON.
         runtime: what runs the encoder.
     """
     try:
@@ -128,7 +128,7 @@ def count_missing(manifest: str | Path, path: str | Path, about: str | Path, run
 
 
 def _finished(parts: Path) -> list[Path]:
-    """Return the saved parts in order; a killed run may also have left a temporary file, named otherwise."""
+    """Return the saved parts in order, without the temporary file that a killed run may have left."""
     return sorted(part for part in parts.glob("*.h5") if part.stem.isdecimal())
 
 
@@ -137,8 +137,8 @@ def _embedded(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
-    Each thread takes whole batches, from file to features. So no core waits for another, and threads that decode do not
-    compete with threads that compute.
+    Each thread takes a batch from the files to the features. Separate threads for decoding and for the network would
+    wait for each other and compete for cores.
     """
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
@@ -146,7 +146,7 @@ def _embedded(
         return embed(np.stack([_load_verified(*row, size, crop) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
-        # Twice as many as threads, so that no thread waits while the results of the first batch are stored.
+        # Two batches per thread, so that no thread is idle while the caller stores the features of the first batch.
         ahead = deque(pool.submit(work, chosen) for chosen in islice(upcoming, 2 * workers))
         try:
             while ahead:
@@ -168,7 +168,7 @@ def _load_verified(path: str, digest: str, size: tuple[int, int], crop: Crop) ->
 
 
 def _digests(path: Path, fingerprint: str) -> list[str]:
-    """Return the contents that a shard holds for this encoder; none if it is damaged."""
+    """Return the content hashes of a shard; an empty list if it is damaged or of another encoder."""
     try:
         with opened(path) as file:
             about = attributes(file, ["fingerprint", "features_sha256"])
@@ -226,11 +226,11 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             here = sorted((places[digest][1], at) for at, digest in enumerate(chunk) if places[digest][0] == shard)
             if not here:
                 continue
-            # A content may be asked for twice; h5py takes each row once, in rising order.
+            # h5py requires ascending row numbers without repetition, and a content may occur twice.
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
             try:
-                # `_digests` has checked the whole file, which would take too long for each block.
+                # `_digests` has checked the whole file. Checking it again for each block would take too long.
                 with h5py.File(shard, "r") as file:
                     values = dataset(file, "features", np.float32, 2)[rows]
             # h5py raises many types of exception on damaged files.

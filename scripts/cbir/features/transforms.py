@@ -1,12 +1,12 @@
-"""Methods made from other methods' features: a chain of steps for each part, their results side by side, more steps.
+"""Derived methods: a chain of steps for each part, the concatenation of the results, and a chain for the whole.
 
-All fitting is done on the train images alone.
+A part is a method whose features a derived method uses. Steps are fitted on the train images alone.
 """
 
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.features.blocks import mapped, spans
 from cbir.features.chains import Chain, Written, chains, name_of, options_of
 from cbir.features.steps import REGISTRY, Arrays
 from cbir.files.atomic import HDF5_OVERHEAD, atomic
@@ -26,30 +27,38 @@ Matrix = NDArray[np.float32]
 
 _ABOUT = ("method", "row", "parts", "fitted_on", "chosen", "fingerprint")
 
-# The group of the steps of all parts together; those of the parts are numbered.
+# The HDF5 group of the steps that follow the concatenation. The groups of the parts are numbered.
 _WHOLE = "whole"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A fitted step: its name in `cbir.features.steps`, and what its ``fit`` returned."""
+    """A fitted step: its name in `cbir.features.steps`, and the arrays that its ``fit`` returned."""
 
     name: str
     arrays: Arrays
 
     def apply(self, rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
-        """Transform rows (n, d) to (n, c); ``is_gallery`` says whether they are what the step was fitted on."""
-        transformed: NDArray[np.float64] = REGISTRY.get_entry(self.name).apply(self.arrays, rows, is_gallery)
+        """Transform rows (n, d) to (n, c); ``is_gallery`` says whether the step was fitted on these rows."""
+        return mapped(len(rows), lambda block: self.apply_block(rows[block], is_gallery, block, len(rows)))
+
+    def apply_block(self, rows: NDArray[np.float64], is_gallery: bool, block: slice, count: int) -> NDArray[np.float64]:
+        """Transform the rows of a block of ``count`` rows."""
+        entry, arrays = REGISTRY.get_entry(self.name), self.arrays
+        if is_gallery and len(rows) < count:
+            own = getattr(entry, "OF_GALLERY", ())
+            arrays = {name: values[block] if name in own else values for name, values in arrays.items()}
+        transformed: NDArray[np.float64] = entry.apply(arrays, rows, is_gallery)
         return transformed
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is done to the features of one part.
+    """The fitted steps of one part.
 
     Attributes:
-        dimension: how many features it takes.
-        steps: one after the other.
+        dimension: length of the part's feature vectors.
+        steps: in the order in which they are applied.
     """
 
     dimension: int
@@ -61,8 +70,8 @@ class Transform:
     """A fitted derived method.
 
     Attributes:
-        parts: what is done to each part alone, before they are put side by side.
-        whole: what is done to them together.
+        parts: the steps of each part, applied before the concatenation.
+        whole: the steps applied to the concatenated features.
     """
 
     parts: list[Part]
@@ -77,7 +86,7 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> Transform:
         train: (n, d) float32 for each part.
 
     Raises:
-        InputError: when there is no such step, its options do not fit, or there are too few images or features.
+        InputError: when a step does not exist or does not take its options, or there are too few images or features.
     """
     asked = chains(row)
     parts = fit_parts(asked.parts, train)
@@ -85,17 +94,21 @@ def fit(row: dict[str, Any], train: Sequence[Matrix]) -> Transform:
 
 
 def fit_parts(asked: Sequence[Chain], train: Sequence[Matrix]) -> list[Part]:
-    """Fit what is done to each part alone; arguments and errors as in `fit`, with a chain for each part."""
+    """Fit a chain of steps for each part; ``train`` and errors as in `fit`."""
     return [
-        Part(features.shape[1], _fit(chain, features.astype(np.float64)))
+        Part(features.shape[1], _fit(chain, _double(features)) if chain else [])
         for chain, features in zip(asked, train, strict=True)
     ]
+
+
+def _double(features: Matrix) -> NDArray[np.float64]:
+    return mapped(len(features), lambda block: features[block].astype(np.float64))
 
 
 def _fit(chain: Chain, rows: NDArray[np.float64]) -> list[Step]:
     fitted = list[Step]()
     for step in chain:
-        # Of the last step nobody needs the result.
+        # A step is applied only if another step follows that needs its result.
         if fitted:
             rows = fitted[-1].apply(rows, is_gallery=True)
         fitted.append(fit_step(step, rows))
@@ -103,16 +116,23 @@ def _fit(chain: Chain, rows: NDArray[np.float64]) -> list[Step]:
 
 
 def fit_step(step: Written, rows: NDArray[np.float64]) -> Step:
-    """Fit one step, written as in `chains`, to the rows (n, d) of the gallery.
+    """Fit one step to the rows (n, d) of the gallery.
+
+    Args:
+        step: as the configuration writes it; options that it does not set have their defaults.
+        rows: float64.
 
     Raises:
-        InputError: as `fit`.
+        InputError: as for `fit`.
     """
     name = name_of(step)
     entry = REGISTRY.get_entry(name)
     signature = inspect.signature(entry.fit)
-    named = [parameter.name for parameter in signature.parameters.values() if parameter.kind == parameter.KEYWORD_ONLY]
-    options = options_of(step, named[0] if named else None)
+    # A step without OPTIONS has the options, and the defaults, of the signature of its `fit`.
+    stated = getattr(entry, "OPTIONS", None)
+    if stated is None:
+        stated = {item.name: {} for item in signature.parameters.values() if item.kind == item.KEYWORD_ONLY}
+    options = options_of(step, stated)
     try:
         signature.bind(rows, **options)
     except TypeError as error:
@@ -121,54 +141,82 @@ def fit_step(step: Written, rows: NDArray[np.float64]) -> Step:
 
 
 def transform(fitted: Transform, parts: Sequence[Matrix], is_gallery: bool = False) -> Matrix:
-    """Transform each part's rows, put them side by side in the order of the parts, and transform that.
+    """Transform the rows of each part, concatenate them in the order of the parts, and transform the result.
 
     Args:
         fitted: what `fit` returned.
         parts: (n, d) float32 for each part.
-        is_gallery: whether these are the rows that it was fitted on.
+        is_gallery: whether the transform was fitted on these rows.
 
     Returns:
         float32 (n, c).
 
     Raises:
-        InputError: when the steps were fitted to features of other dimensions, or to another number of gallery rows.
+        InputError: when the steps were fitted on features of other dimensions, or on another number of gallery rows.
     """
+    return np.concatenate(list(transformed(fitted, parts, is_gallery)))
+
+
+def transformed(fitted: Transform, parts: Sequence[Matrix], is_gallery: bool = False) -> Iterator[Matrix]:
+    """Yield what `transform` returns, block by block of rows, one at least; arguments and errors as there."""
     if [part.dimension for part in fitted.parts] != [features.shape[1] for features in parts]:
         raise InputError(
             "A transform was fitted to other parts or to features of another dimension: run the workflow again."
         )
-    return _apply(fitted.whole, side_by_side(fitted.parts, parts, is_gallery), is_gallery).astype(np.float32)
+    count = len(parts[0])
+    if is_gallery:
+        _require_gallery(fitted, count)
+    for block in spans(count) if count else [slice(0, 0)]:
+        rows = _side_by_side(fitted.parts, parts, is_gallery, block)
+        yield _apply(fitted.whole, rows, is_gallery, block, count).astype(np.float32)
+
+
+def _require_gallery(fitted: Transform, count: int) -> None:
+    for step in [step for part in fitted.parts for step in part.steps] + fitted.whole:
+        for name in getattr(REGISTRY.get_entry(step.name), "OF_GALLERY", ()):
+            if len(step.arrays[name]) != count:
+                raise InputError(
+                    f"The step {step.name} was fitted on {len(step.arrays[name])} gallery images, not {count}: run the "
+                    "workflow again."
+                )
 
 
 def side_by_side(fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool) -> NDArray[np.float64]:
-    """Transform each part's rows alone and concatenate them, to (n, c) float64; arguments as in `transform`."""
+    """Transform the rows of each part and concatenate them to (n, c) float64; arguments as in `transform`."""
+    return mapped(len(parts[0]), lambda block: _side_by_side(fitted, parts, is_gallery, block))
+
+
+def _side_by_side(
+    fitted: Sequence[Part], parts: Sequence[Matrix], is_gallery: bool, block: slice
+) -> NDArray[np.float64]:
     return np.hstack(
         [
-            _apply(part.steps, features.astype(np.float64), is_gallery)
+            _apply(part.steps, features[block].astype(np.float64), is_gallery, block, len(features))
             for part, features in zip(fitted, parts, strict=True)
         ]
     )
 
 
-def _apply(steps: Sequence[Step], rows: NDArray[np.float64], is_gallery: bool) -> NDArray[np.float64]:
+def _apply(
+    steps: Sequence[Step], rows: NDArray[np.float64], is_gallery: bool, block: slice, count: int
+) -> NDArray[np.float64]:
     for step in steps:
-        rows = step.apply(rows, is_gallery)
+        rows = step.apply_block(rows, is_gallery, block, count)
     return rows
 
 
 def about(
     method: str, row: dict[str, Any], parts: Sequence[Mapping[str, Any]], chosen: dict[str, Any] | None = None
 ) -> dict[str, str]:
-    """Return what `save` writes about a fitted method.
+    """Return the attributes that `save` writes for a fitted method.
 
     Args:
         method: its name.
         row: its row of the configuration.
-        parts: what the train store of each part says about itself.
-        chosen: what was chosen on val, if anything was: ``row``, that with the chosen values; ``monitor``; ``tried``,
-            ``steps`` and ``value`` of each choice; ``best``, the place of the chosen one; ``val``, the
-            ``features_sha256`` of each part.
+        parts: the attributes of the train feature store of each part.
+        chosen: if values were chosen on val, a dictionary with: ``row``, the row with the chosen values; ``monitor``,
+            the metric; ``tried``, the ``steps`` and the ``value`` of each choice; ``best``, the position of the chosen
+            one in ``tried``; ``val``, the ``features_sha256`` of each part's val store.
     """
     fitted_on = [part["features_sha256"] for part in parts]
     made = {
@@ -182,14 +230,23 @@ def about(
 
 
 def fingerprint(row: dict[str, Any], fitted_on: list[str], chosen: dict[str, Any] | None) -> str:
-    """Return what identifies a fitted method; arguments as in `about`, ``fitted_on`` the checksums of its parts."""
+    """Return the hash that identifies a fitted method.
+
+    Args:
+        row: its row of the configuration.
+        fitted_on: the ``features_sha256`` of the train store of each part.
+        chosen: as in `about`.
+    """
     return sha256_json([row, fitted_on] if chosen is None else [row, fitted_on, chosen])
 
 
 def save(path: str | Path, fitted: Transform, about: dict[str, str]) -> None:
-    """Write a fitted method as HDF5: a group a part and one for the whole, in it a group a step with the step's arrays.
+    """Write a fitted method as HDF5: a group per part and one for the whole, each with a group of arrays per step.
 
-    ``about`` says, as texts by the names in `_ABOUT`, what they are.
+    Args:
+        path: the file.
+        fitted: the fitted steps.
+        about: the attributes of the file, see `about`.
     """
     steps = [step for part in fitted.parts for step in part.steps] + fitted.whole
     size = sum(array.nbytes for step in steps for array in step.arrays.values())
@@ -213,7 +270,7 @@ def _write(place: h5py.Group, steps: Sequence[Step]) -> None:
 
 
 def read(path: str | Path) -> tuple[Transform, dict[str, str]]:
-    """Read what `save` wrote.
+    """Read a fitted method and its attributes.
 
     Raises:
         InputError: when the file is missing or damaged.
@@ -227,7 +284,7 @@ def read(path: str | Path) -> tuple[Transform, dict[str, str]]:
             if attributes(file, ["steps_sha256"]) != {"steps_sha256": _sha256(fitted)}:
                 raise ValueError("its checksum is of other steps")
             return fitted, {name: str(value) for name, value in attributes(file, _ABOUT).items()}
-    # h5py raises many kinds on damaged files.
+    # h5py raises many types of exception on damaged files.
     except Exception as error:
         raise InputError(f"The transform {path} is damaged ({error}): remove it and run again.") from error
 

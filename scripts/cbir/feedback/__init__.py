@@ -1,1 +1,1 @@
-"""Relevance feedback: a query's ranking is refined by images judged relevant or irrelevant."""
+"""Relevance feedback: refine a query's ranking by images that were judged relevant or irrelevant."""

@@ -1,6 +1,6 @@
-"""The folder of refinements: its files, and what the workflow needs to know of each before any job runs.
+"""List the folder of refinements, with what the workflow needs to know of each file before any job runs.
 
-A file that cannot be used is an entry with a ``problem``. Its own job then fails, and the jobs of the others run.
+A file that cannot be used becomes an entry with a ``problem``: its own job fails, and the jobs of the others run.
 """
 
 import os
@@ -14,7 +14,7 @@ from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_json
 
-# The name of a file without ".json", which becomes the name of a folder of the results.
+# The stem of a file name, without ".json". It becomes the name of a folder of the results.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The folder of the simulated user's results.
 RESERVED = "simulated"
@@ -27,8 +27,9 @@ class Entry:
     Attributes:
         path: the file.
         refinement: its content; None when it cannot be used.
-        image: the image file that its query may name, or None where there is no such file. An image_id goes first.
-        problem: why it cannot be used, one sentence; "" when it can.
+        image: the path of the image file with the name of its query; None where there is no such file. If the query is
+            also an image_id of the collection, the image_id takes precedence.
+        problem: a sentence that says why the file cannot be used; "" if it can.
     """
 
     path: str
@@ -40,9 +41,10 @@ class Entry:
 def find(
     folder: str | Path, methods: Collection[str], weights: Weights, method: str | None = None, k: int | None = None
 ) -> dict[str, Entry]:
-    """Return the refinements of a folder by name, which is the file's without ``.json``; none without the folder.
+    """Return the refinements of a folder by name, which is the file name without ``.json``; {} without the folder.
 
-    Hidden files are left out: a file that is being written is one. Other arguments as in ``refinement.read``.
+    Hidden files are skipped, because a file that is still being written is hidden. The other arguments are those of
+    `cbir.feedback.refinement.read`.
 
     Raises:
         InputError: when the folder cannot be read.
@@ -77,9 +79,9 @@ def _image(refinement: Refinement, folder: str | Path) -> str | None:
     try:
         image = locate_query(refinement, (), folder)
     except InputError:
-        # It may be an image_id; the job, which knows them, says so if it is not.
+        # The query may be an image_id. The job, which knows the image_ids, checks that.
         return None
-    # Relative to the folder, so that a moved folder's results stay as they are.
+    # Relative to the folder, so that moving the folder does not change its results.
     path = os.path.join(folder, os.path.relpath(image, os.path.realpath(folder)))
     if not path.isprintable():
         raise InputError(

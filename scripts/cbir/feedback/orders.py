@@ -1,4 +1,4 @@
-"""The orders of many rankings of one gallery at once, the same as each ranking's own."""
+"""Compute many rankings of one gallery together, with the same result as one by one."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,11 @@ from cbir.retrieval import exact
 
 
 def orders(rankings: Sequence[Ranking]) -> list[Rows]:
-    """Return ``ranking.order`` for each of several rankings of the same gallery."""
+    """Return what ``ranking.order`` is for each of several rankings of the same gallery, int64 (n,) each.
+
+    The bounds of all rankings of one class are computed together, by matrix products. Scores are computed only for
+    images whose order the bounds leave open.
+    """
     found: list[Any] = [None] * len(rankings)
     with threads.shared() as parts, np.errstate(over="ignore", invalid="ignore"):
         for kind in dict.fromkeys(map(type, rankings)):

@@ -13,47 +13,47 @@ from cbir.retrieval.exact import Features, Vector, squared_distance_bounds, squa
 
 Rows = NDArray[np.intp]
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Bounds of scores from below and from above, each float64 (rankings, n)."""
+"""Lower and upper bounds of scores, each float64 (rankings, n)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking(ABC):
-    """A ranking of the gallery by a score of each image, which depends on no other image of the gallery.
+    """A ranking of the gallery by a score of each image. The score must not depend on other images of the gallery.
 
     Attributes:
         features: (n, d) float32 or float64, the gallery.
-        vector: float64 (d,), the query vector that is searched with.
+        vector: float64 (d,), the query vector.
     """
 
     features: Features
     vector: Vector
 
     def __init_subclass__(cls) -> None:
-        """Reset `bounds` of a subclass that overrides `score`, since inherited bounds would be of other scores."""
+        """Give a subclass that overrides only `score` the default `bounds`: inherited ones would not fit its scores."""
         if "score" in vars(cls) and "bounds" not in vars(cls):
             cls.bounds = staticmethod(Ranking.bounds)  # type: ignore[method-assign]
 
     @abstractmethod
     def score(self, rows: Rows | slice) -> Vector:
-        """Return the scores of some gallery rows, float64; higher is closer.
+        """Return the scores of some gallery rows, float64; a higher score ranks first.
 
-        A row's score has the same digits whichever rows are asked for with it.
+        The score of a row must be bit-identical whichever other rows are passed with it.
         """
 
     @staticmethod
     def bounds(rankings: Sequence[Any], parts: int) -> Bounds:
         """Return bounds of all scores of several rankings of this class and of one gallery.
 
-        A simulated user ranks for hundreds of queries. A class whose scores follow from a matrix product gives bounds
-        that are computed much faster than the scores; where they overlap, the scores decide. This one, for all other
-        classes, returns the scores themselves.
+        They make the simulated user fast, who ranks the gallery for hundreds of queries: a matrix product computes
+        bounds much faster than exact scores, which are then needed only where bounds overlap. This default returns the
+        scores themselves. A class overrides it if its scores follow from a matrix product.
 
         Args:
-            rankings: all of this class and with the same ``features``.
+            rankings: rankings of this class with the same ``features``.
             parts: how many threads to use.
 
         Returns:
-            Numbers that each score lies between. Any increasing function of the scores does as well.
+            Lower and upper bounds of the scores, or of the same increasing function of all scores.
         """
         scores = np.stack([ranking.scores for ranking in rankings])
         return scores, scores
@@ -65,13 +65,13 @@ class Ranking(ABC):
 
     @cached_property
     def order(self) -> Rows:
-        """All gallery rows, closest first; equal scores in row order."""
+        """All gallery rows, highest score first; equal scores in row order."""
         return np.argsort(-self.scores, kind="stable")
 
 
 @dataclass(frozen=True, eq=False)
 class Near(Ranking):
-    """By the Euclidean distance to ``vector``, as a search without feedback; scores are negative distances."""
+    """A ranking by Euclidean distance to ``vector``, as in a search without feedback; scores are negative distances."""
 
     def score(self, rows: Rows | slice) -> Vector:
         """See `Ranking`."""
@@ -82,5 +82,5 @@ class Near(Ranking):
         """See `Ranking`; these are bounds of negative squared distances."""
         vectors = np.stack([ranking.vector for ranking in rankings])
         squares, errors = squared_distance_bounds(vectors, rankings[0].features, parts=parts)
-        # The square root keeps the order: squares that are further apart than their errors have different roots.
+        # The square root is increasing, so bounds of squared distances do as well as bounds of distances.
         return -(squares + errors[:, None]), -(squares - errors[:, None])

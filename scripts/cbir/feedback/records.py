@@ -1,4 +1,4 @@
-"""The results of a refinement as files: plain data of every round, a table of its results, its query vectors."""
+"""Turn the rounds of a refinement into plain data and tables, and write its query vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,16 @@ from cbir.files.hdf5 import write_attributes
 from cbir.retrieval.index import Index
 
 SHOWN_RESULTS = 10
-"""Results of a round that pictures show; a refinement may have a thousand."""
+"""How many results of a round pictures show; a refinement may have a thousand."""
 SHOWN_ROUNDS = 11
-"""Rankings that pictures show, including that of the plain query."""
-
-
-"""Rankings that pictures show, including that of the plain query."""
+"""How many rankings pictures show, including that of the plain query."""
 
 _RESIDUAL = ("residual_precision_at_k", "residual_precision_at_k_plain", "residual_anmrr", "residual_anmrr_plain")
 GAIN_COLUMNS = [
     *("strategy", "scope", "category", "round", "queries", "judged", "precision_at_k", "residual_queries"),
     *(*_RESIDUAL, "common_queries", *(f"common_{name}" for name in _RESIDUAL)),
 ]
-"""Columns of the table of what a simulated user's judgements gain, see `cbir.feedback.simulation.Gain.mean`."""
+"""Columns of the table of the simulated user's gain, see `cbir.feedback.simulation.Gain.mean`."""
 
 
 def gallery(store: FeatureStore, categories: Sequence[str], index: Index | None = None) -> Gallery:
@@ -43,16 +40,16 @@ def record(
     """Return a refinement and its rounds as plain data.
 
     Args:
-        refinement: what was asked.
+        refinement: the refinement.
         query: the query's image_id, or the path of its file.
-        category: the query's category, or None when it is not known.
+        category: the query's category; None if it is not known.
         gallery: the train features that were searched.
-        results: round 0 and one result a judged round.
+        results: round 0, then the result of each judged round.
 
     Returns:
-        ``refinement`` as its file, completed; ``query``; ``category``; ``features_sha256`` of the gallery; ``rounds``:
-        each as ``RoundResult.as_json`` has it, with ``flagged``, the image_ids that were then judged ``relevant`` and
-        ``irrelevant``. In the last round nothing is.
+        ``refinement`` as in its file, with all defaults filled in; ``query``; ``category``; ``features_sha256`` of the
+        gallery; and ``rounds``: what ``RoundResult.as_json`` returns for each, with ``flagged``, the image_ids that
+        were then judged ``relevant`` and ``irrelevant``; those of the last round are empty.
     """
     judgements = [*refinement.rounds, Round()]
     return {
@@ -78,15 +75,15 @@ def _image_ids(result: RoundResult, items: Sequence[str | int]) -> list[str]:
 
 
 def flags(round: dict[str, Any]) -> dict[str, str]:
-    """Return what was judged of a round of a ``record``: ``relevant`` or ``irrelevant`` by image_id."""
+    """Return the judgements of a round of a ``record``: ``relevant`` or ``irrelevant`` by image_id."""
     return {image_id: verdict for verdict, image_ids in round["flagged"].items() for image_id in image_ids}
 
 
 def table(record: dict[str, Any]) -> pd.DataFrame:
-    """Return a row for each result of each round of a ``record``.
+    """Return a table with a row for each result of each round of a ``record``.
 
     Columns: round, precision_at_k and residual_precision_at_k of the round, then position (from 0), image_id, distance,
-    score, of_category, judged (before this round) and flag (given in it). What is not known is empty.
+    score, of_category, judged (before this ranking) and flag (the judgement of it). Unknown values are empty.
     """
     rows = []
     for round in record["rounds"]:

@@ -1,7 +1,7 @@
-"""Refinements as JSON: read, checked, written.
+"""Read, check and write refinements as JSON.
 
-A refinement comes from a person, the search page or the simulated user, so nothing in it is trusted. Every mistake
-becomes one sentence that names the file and the key.
+A refinement may come from anybody, so nothing in it is trusted. Every mistake becomes one sentence that names the file
+and the key.
 """
 
 import json
@@ -21,10 +21,10 @@ from cbir.files.errors import InputError
 
 SCHEMA = resources.files(__package__) / "refinement.schema.json"
 
-# Enough for ten thousand judgements, and small enough for the memory.
+# Enough for ten thousand judgements, and small enough to be read into memory.
 MAX_BYTES = 1_000_000
 
-# Deeper than the format needs, and shallow enough for recursive code.
+# More than the format needs, and few enough for recursive code.
 _MAX_DEPTH = 8
 
 _TYPES = {
@@ -46,7 +46,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Refinement:
-    """One query refined over rounds; see refinement.schema.json beside this module. ``source`` names it in messages."""
+    """A query refined over rounds, see refinement.schema.json; ``source`` is the refinement's name in messages."""
 
     query: str
     method: str
@@ -61,14 +61,14 @@ class Refinement:
 def read(
     path: str | Path, methods: Collection[str], weights: Weights, method: str | None = None, k: int | None = None
 ) -> Refinement:
-    """Read a refinement's file; arguments and errors as in ``parse``.
+    """Read a refinement's file; arguments as in ``parse``.
 
     Raises:
-        InputError: moreover, when the file is missing, no regular file or too large.
+        InputError: when the file is missing, is not a regular file or is too large, or as in ``parse``.
     """
     path = Path(path)
     try:
-        # Opening a pipe would wait for somebody to write to it.
+        # Checked first, because opening a named pipe would block until somebody writes to it.
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path} cannot be read (no regular file): put the refinement's own file there.")
         with path.open("rb") as stream:
@@ -86,15 +86,15 @@ def parse(
     method: str | None = None,
     k: int | None = None,
 ) -> Refinement:
-    """Parse and check a refinement's JSON, except its images and ranks, which need the gallery.
+    """Parse and check a refinement's JSON. Its image_ids and ranks are not checked, since that needs the gallery.
 
     Args:
         data: the JSON as UTF-8.
-        source: what messages call it: the file's path, or "The request".
-        methods: names of the configured methods.
-        weights: the configured weights, for those that the refinement leaves out.
-        method: the method of a refinement that names none; None makes the key necessary.
-        k: the same for k.
+        source: its name in messages: the file's path, or "The request".
+        methods: the names of the configured methods.
+        weights: the configured weights, the defaults of those in the refinement.
+        method: the default method; None makes the key required.
+        k: the default k; likewise.
 
     Raises:
         InputError: when it is not JSON, repeats a key, breaks the schema or names an unknown method.
@@ -127,7 +127,7 @@ def parse(
 
 
 def as_json(refinement: Refinement) -> dict[str, Any]:
-    """Return the refinement as ``parse`` reads it, with every key written out, for ``files.write_json``."""
+    """Return the refinement as plain data in the format that ``parse`` reads, with all defaults filled in."""
     return {
         "query": refinement.query,
         "method": refinement.method,
@@ -147,16 +147,16 @@ def as_json(refinement: Refinement) -> dict[str, Any]:
 def locate_query(refinement: Refinement, image_ids: Collection[str], folder: str | Path) -> str | Path:
     """Return the query as an image_id of the collection (str) or as the real path of an image file (Path).
 
-    An image_id goes first. A path is taken relative to ``folder`` and must stay inside it, symbolic links followed, so
-    that a refinement from elsewhere cannot have any other file of this machine read.
+    If it could be both, it is an image_id. A path is relative to ``folder`` and must lead into it when symbolic links
+    are resolved, so that a refinement from elsewhere cannot make the workflow read any other file of this machine.
 
     Args:
-        refinement: whose query is meant.
-        image_ids: those of the whole collection; a set makes it fast.
-        folder: where the refinement's file lies.
+        refinement: the refinement.
+        image_ids: those of the whole collection, best as a set.
+        folder: the folder of the refinement's file.
 
     Raises:
-        InputError: when it is neither, or leaves the folder.
+        InputError: when the query is neither, or its path leads out of the folder.
     """
     query = refinement.query
     if query in image_ids:
@@ -164,11 +164,11 @@ def locate_query(refinement: Refinement, image_ids: Collection[str], folder: str
     where = f"{refinement.source}: query {show(query)}"
     home = Path(os.path.realpath(folder))
     try:
-        # Path.resolve raises on a loop of links, and realpath does not; is_file below is then false.
+        # Unlike Path.resolve, realpath does not raise on a loop of links; is_file is then false.
         path = Path(os.path.realpath(home / query))
         inside, there = path.is_relative_to(home), path.is_file()
     except (OSError, ValueError):
-        # A NUL, a lone surrogate or a name too long for the file system.
+        # The name has a NUL or a lone surrogate, or is too long for the file system.
         inside, there = True, False
     if not inside:
         raise InputError(f"{where} leaves the folder {folder}: put the image into it and name it relative to it.")
@@ -195,15 +195,15 @@ def _load(data: bytes, source: str) -> Any:
         mapping: dict[str, Any] = {}
         for name, item in pairs:
             if name in mapping:
-                raise InputError(f"{source}: the key {show(name)} is there twice in one object: keep one of them.")
+                raise InputError(f"{source}: the key {show(name)} is repeated in an object: keep one of them.")
             mapping[name] = item
         return mapping
 
     def constant(name: str) -> float:
-        raise InputError(f"{source}: {name} is not a number that JSON knows: write a finite number.")
+        raise InputError(f"{source}: {name} is not a valid JSON number: write a finite number.")
 
     try:
-        # Some editors put a byte order mark first.
+        # utf-8-sig, because some editors write a byte order mark.
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=constant)
     except InputError:
         raise
@@ -214,7 +214,7 @@ def _load(data: bytes, source: str) -> Any:
 
 
 def _check_depth(value: Any, source: str) -> None:
-    # Without recursion, unlike the code that comes after.
+    # A loop, because the recursive code that follows fails on deep nesting.
     level = [value]
     for _ in range(_MAX_DEPTH):
         level = [
@@ -236,7 +236,7 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Return what is wrong and how to mend it, without the value's whole content as jsonschema would print it."""
+    """Return what is wrong and how to mend it; jsonschema's own messages print the whole value."""
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
     value, limit = error.instance, error.validator_value
     where = key or "the refinement"
@@ -269,5 +269,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _judged(item: str | float) -> str | int:
-    # JSON Schema admits 2.0 as a whole number.
+    # JSON Schema counts 2.0 as an integer.
     return item if isinstance(item, str) else int(item)

@@ -1,6 +1,6 @@
-"""The rounds of a refinement: a ranking, judgements of its results, the next ranking.
+"""Run the rounds of a refinement: rank, take judgements of the results, rank again.
 
-The workflow, the search page and the simulated user all call ``Search``, so all get the same results to the last digit.
+The workflow, the search page and the simulated user all use ``Search``, so they get bit-identical results.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,11 +32,11 @@ class Gallery:
         features: (n, d) float32 or float64, row i of image i.
         image_ids: n distinct ids.
         categories: n category names.
-        index: an approximate one, which finds the results of the plain query; None compares all images. Its features
-            may lie in a file, and are taken to be finite.
+        index: an approximate index, which finds the results of the plain query; None compares all images. With an
+            index, features may be memory-mapped, and are not checked to be finite.
 
     Raises:
-        ValueError: when the three differ in length or the features are not finite.
+        ValueError: when the three differ in length, or the features are not finite.
     """
 
     features: Features
@@ -47,7 +47,7 @@ class Gallery:
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or not len(self.features) == len(self.image_ids) == len(self.categories):
-            raise ValueError("a gallery needs one feature vector, image_id and category an image")
+            raise ValueError("a gallery needs one feature vector, image_id and category for each image")
         if self.index is None and not np.isfinite(self.features).all():
             raise ValueError("a gallery's features must be finite")
         object.__setattr__(self, "row_of", {image_id: row for row, image_id in enumerate(self.image_ids)})
@@ -58,7 +58,7 @@ class Gallery:
         return [str(name) for name in names], places, {}
 
     def of_category(self, category: str) -> NDArray[np.bool_]:
-        """Return which images share a category with one, which may name several; bool (n,)."""
+        """Return which images share a category with ``category``, which may name several; bool (n,)."""
         names, places, known = self._distinct
         if category not in known:
             known[category] = np.array([share(name, category) for name in names], np.bool_)[places]
@@ -71,19 +71,19 @@ class RoundResult:
 
     Attributes:
         number: 0 for the plain query, then 1, 2, ...
-        vector: float64 (d,), the query vector that was searched with.
-        order: gallery rows, closest first: the whole gallery but the query itself, or what an index found for the plain
-            query. With ``Search.judged_first``, images
-            judged relevant before all others, and none that was judged irrelevant.
-        image_ids: (k,) the results; fewer where the order is shorter.
-        of_category: bool (k,), whether each result is of the query's category; None when that is not known.
-        relevant: gallery rows judged relevant before this ranking, in all rounds, sorted.
-        irrelevant: the same of those judged irrelevant.
-        precision: share of the k results that are of the query's category; None when that is not known.
-        residual_precision: the same of the first k images that were not judged before this ranking. Fewer than k left
-            count as misses. Residual collection: Chang, Cirillo and Razon, in Salton (ed.), "The SMART Retrieval
-            System", 1971.
-        ranking: what made the order.
+        vector: float64 (d,), the query vector of this round.
+        order: gallery rows, closest first: the whole gallery without the query itself, or the rows that an index found
+            for the plain query. With ``Search.judged_first``, images judged relevant come first, and those judged
+            irrelevant are left out.
+        image_ids: (k,), the results; fewer where the order is shorter.
+        of_category: bool (k,), whether each result is of the query's category; None if that is not known.
+        relevant: gallery rows judged relevant in all rounds before this ranking, sorted.
+        irrelevant: gallery rows judged irrelevant, likewise.
+        precision: the share of the k results that are of the query's category; None if that is not known.
+        residual_precision: the same for the first k images that were not judged before this ranking; if there are fewer
+            than k, the missing ones count as wrong. Residual collection: Chang, Cirillo and Razon, in Salton (ed.),
+            "The SMART Retrieval System", 1971.
+        ranking: the ranking that gave the order.
     """
 
     number: int
@@ -97,7 +97,7 @@ class RoundResult:
     residual_precision: float | None
     ranking: Ranking
 
-    # Computed when asked for, because a simulated user needs neither of these two.
+    # The next two are computed on demand, because the simulated user does not need them.
     @cached_property
     def distances(self) -> Vector:
         """Euclidean distances of the results to ``vector``, float64 (k,)."""
@@ -106,11 +106,11 @@ class RoundResult:
 
     @cached_property
     def scores(self) -> Vector:
-        """The strategy's scores of the results, float64 (k,), higher is closer; they are what the ranking goes by."""
+        """The strategy's scores of the results, float64 (k,); a higher score ranks first."""
         return self.ranking.score(self.order[: len(self.image_ids)])
 
     def as_json(self) -> dict[str, Any]:
-        """Return the round as plain data; Python writes and reads back every float to the last digit."""
+        """Return the round as plain data. JSON keeps every digit of its floats."""
         judged = dict.fromkeys(self.relevant.tolist(), "relevant")
         judged |= dict.fromkeys(self.irrelevant.tolist(), "irrelevant")
         return {
@@ -135,24 +135,24 @@ class RoundResult:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """One query against one gallery, from the plain ranking through rounds of judgements. It keeps no state.
+    """A search with feedback: one query against one gallery. It is stateless: each round is computed from the last one.
 
     Attributes:
-        gallery: what is searched.
-        vector: (d,) the query's features.
+        gallery: the images that are searched.
+        vector: (d,), the query's features.
         k: how many results a round has.
         strategy: a name in `cbir.feedback.strategies.REGISTRY`.
         weights: Rocchio's weights.
-        query: the query's image_id, or None for an outside image. When it stands in the gallery, it is no result of
-            itself and cannot be judged.
-        category: the query's category, or None when it is not known.
-        source: what messages call the refinement.
-        judged_first: images judged relevant come first, in the strategy's order, and those judged irrelevant leave the
-            results. Figures of images that were not judged stay as they are.
+        query: the query's image_id; None for an outside query. If the query is in the gallery, it is left out of its
+            own results and cannot be judged.
+        category: the query's category; None if it is not known.
+        source: the refinement's name in messages.
+        judged_first: images judged relevant come first, in the strategy's order, and those judged irrelevant are left
+            out of the results. The residual figures do not depend on it.
 
     Raises:
-        InputError: when k exceeds the gallery; on the first judgement, when there is no such strategy.
-        ValueError: when the vector's shape is not the gallery's or the vector is not finite.
+        InputError: when k exceeds the gallery; at the first judgement, when the strategy does not exist.
+        ValueError: when the vector has another dimension than the gallery, or is not finite.
     """
 
     gallery: Gallery
@@ -167,27 +167,27 @@ class Search:
 
     def __post_init__(self) -> None:
         if self.vector.shape != self.gallery.features.shape[1:] or not np.isfinite(self.vector).all():
-            raise ValueError("the query vector must be finite and as wide as the gallery's features")
+            raise ValueError("the query vector must be finite and of the gallery's dimension")
         object.__setattr__(self, "vector", self.vector.astype(np.float64))
         available = len(self.gallery.image_ids) - (self.query in self.gallery.row_of)
         if self.k > available:
             raise InputError(f"{self.source}: k is {self.k}, but the gallery has {available} images: lower k.")
 
     def start(self) -> RoundResult:
-        """Return round 0: the gallery by its distance to the plain query."""
+        """Return round 0: the gallery ranked by its distance to the plain query."""
         ranking = Near(self.gallery.features, self.vector)
         return self._result(0, ranking, self._nearest(ranking), _NOTHING, _NOTHING)
 
     def _nearest(self, ranking: Near) -> Rows:
-        """Return the gallery in its order, or as much of it as is shown, where an index finds that."""
+        """Return the gallery rows, nearest first; with an index, only as many as are shown."""
         if self.gallery.index is None:
             return ranking.order
-        # One more than is shown, for the query itself.
+        # One more than k, because the query itself may be among them.
         _, rows = self.gallery.index.search(self.vector[None], min(self.k + 1, self.gallery.index.rows))
         return rows[0]
 
     def judge(self, previous: RoundResult, judgements: Round) -> RoundResult:
-        """Return the round after ``previous``, whose results ``judgements`` refer to.
+        """Return the round after ``previous``. Ranks in ``judgements`` are positions in the results of ``previous``.
 
         The strategy gets all judgements so far. A later judgement of an image replaces an earlier one.
 
@@ -199,7 +199,7 @@ class Search:
         return self._result(previous.number + 1, ranking, ranking.order, relevant, irrelevant)
 
     def _judged(self, previous: RoundResult, judgements: Round) -> tuple[Ranking, Rows, Rows]:
-        """Return what ranks the next round, and the rows judged relevant and irrelevant so far."""
+        """Return the ranking of the next round, and the rows judged relevant and irrelevant so far."""
         key = f"rounds[{previous.number}]"
         relevant = self._rows(judgements.relevant, previous, f"{key}.relevant")
         irrelevant = self._rows(judgements.irrelevant, previous, f"{key}.irrelevant")
@@ -272,7 +272,7 @@ def start_all(searches: Sequence[Search]) -> list[RoundResult]:
 def judge_all(
     searches: Sequence[Search], previous: Sequence[RoundResult], judgements: Sequence[Round]
 ) -> list[RoundResult]:
-    """Return `Search.judge` of many searches of one gallery, faster than one by one; one result before each."""
+    """Return `Search.judge` of many searches of one gallery, faster than one by one; arguments in the same order."""
     judged: list[Any] = [None] * len(searches)
 
     def judge(rows: slice) -> None:
@@ -292,7 +292,7 @@ def judge_all(
 def refine(
     gallery: Gallery, refinement: Refinement, vector: NDArray[Any], query: str | None, category: str | None
 ) -> list[RoundResult]:
-    """Return round 0 (the plain query) and one result a judged round; arguments and errors as in ``Search``."""
+    """Return round 0 (the plain query), then the result of each judged round; arguments and errors as in ``Search``."""
     search = Search(
         *(gallery, vector, refinement.k, refinement.strategy, refinement.weights, query, category, refinement.source),
         judged_first=refinement.judged_first,

@@ -1,12 +1,12 @@
-"""A simulated user, who judges the first k results by their category, and what the judgements gain.
+"""Simulate a user who judges the first k results by their category, and measure what the judgements gain.
 
-Judged images would flatter the next ranking, so gains are measured over the residual collection: the judged images are
-taken out of the ranking and of the relevant images. As that also takes out the easiest ones, a round is compared with
-the plain ranking over the SAME residual collection, not with the round before.
+Judged images would make the next ranking look better than it is, so gains are measured over the residual collection:
+judged images are removed from the ranking and from the relevant images. As this removes the easiest images, a round is
+compared with the plain ranking over the SAME residual collection, not with the round before.
 
-A query whose relevant images are all judged has no residual ANMRR, and nothing left to find in a residual precision.
-Which queries these are differs from strategy to strategy and from round to round, so strategies and rounds are compared
-over the queries that have something left in every round with every strategy.
+A query whose relevant images are all judged has no residual ANMRR, and its residual precision is 0. Which queries these
+are depends on the strategy and the round. Therefore strategies and rounds are compared over the common queries: those
+with relevant images left in every round with every strategy.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import RoundResult, Search, judge_all, start_all
 from cbir.files.progress import Progress
 
-# Queries that are simulated together; their rankings of 50,000 images take 75 MB.
+# Queries simulated together; their rankings of 50,000 images take 75 MB.
 _TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Gain:
-    """Each query's figures, round by round; every array is float64 (queries, rounds + 1), column 0 the plain query.
+    """The figures of each query in each round. Every array is float64 (queries, rounds + 1), column 0 the plain query.
 
     Attributes:
-        precision: precision@k of all results, judged ones among them.
+        precision: precision@k of all results, including judged images.
         residual_precision: precision@k over the images not yet judged.
-        residual_precision_plain: the plain query's, over the same images.
-        residual_nmrr: NMRR over the images not yet judged; NaN where none of the query's category is left.
-        residual_nmrr_plain: the plain query's, over the same images.
-        judged: how many images had been judged.
+        residual_precision_plain: that of the plain ranking over the same images.
+        residual_nmrr: NMRR over the images not yet judged; NaN where none of them is of the query's category.
+        residual_nmrr_plain: that of the plain ranking over the same images.
+        judged: the number of images judged so far.
     """
 
     precision: NDArray[np.float64]
@@ -48,25 +48,25 @@ class Gain:
     judged: NDArray[np.float64]
 
     def select(self, queries: NDArray[np.bool_]) -> "Gain":
-        """Return the figures of some queries alone; ``queries`` is bool, one a query."""
+        """Return the figures of the queries where ``queries``, bool (queries,), is True."""
         return Gain(*(getattr(self, field.name)[queries] for field in fields(self)))
 
     @property
     def something_left(self) -> NDArray[np.bool_]:
-        """Which queries have an image of their category left to find in every round, bool (queries,)."""
+        """Which queries have unjudged images of their category in every round, bool (queries,)."""
         return np.logical_not(np.isnan(self.residual_nmrr).any(axis=1))
 
     def mean(self, common: NDArray[np.bool_] | None = None) -> pd.DataFrame:
-        """Return one row a round: means over the queries.
+        """Return a row for each round, with means over the queries.
 
         Args:
-            common: bool (queries,), those that the columns ``common_...`` are of: where several strategies are
-                compared, the queries that have something left with all of them. None: `something_left`.
+            common: bool (queries,), the queries of the columns ``common_...``. Where strategies are compared, these
+                are the queries with `something_left` for all of them. None takes `something_left`.
 
         Returns:
-            Columns ``round``, ``queries``, ``judged``, ``precision_at_k``, the residual figures (ANMRR over the
-            ``residual_queries`` with something left in this round) and, over the ``common_queries``, the same figures
-            as ``common_residual_...``; NaN where there are none.
+            Columns ``round``, ``queries``, ``judged``, ``precision_at_k``, the residual figures, ``residual_queries``
+            (the number of queries that define the residual ANMRR of this round), and, over the ``common_queries``, the
+            residual figures as ``common_residual_...``. A mean over no query is NaN.
         """
         common = self.something_left if common is None else common
         figures = {
@@ -94,7 +94,7 @@ def _means(values: NDArray[np.float64]) -> list[float]:
 
 
 def judge_by_category(result: RoundResult) -> Round:
-    """Return the simulated user's judgement of a round's results, as ranks; relevant means of the query's category.
+    """Return the simulated user's judgements, as ranks: results of the query's category are relevant, all others not.
 
     Raises:
         ValueError: when the query's category is not known.
@@ -108,9 +108,9 @@ def judge_by_category(result: RoundResult) -> Round:
 
 
 def choose(sha256: Sequence[str], count: int, seed: int) -> NDArray[np.bool_]:
-    """Choose ``count`` images at random, bool (n,); all when there are fewer.
+    """Choose ``count`` images at random, bool (n,); all if there are fewer.
 
-    What is chosen depends on the images' contents and the seed, so that an image more or less moves few others.
+    The choice is by a hash of content and seed, so adding or removing an image changes it by few images.
     """
     lots = [hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in sha256]
     chosen = np.zeros(len(lots), dtype=np.bool_)
@@ -119,7 +119,7 @@ def choose(sha256: Sequence[str], count: int, seed: int) -> NDArray[np.bool_]:
 
 
 def simulate(searches: Sequence[Search], rounds: int) -> Iterator[list[RoundResult]]:
-    """Yield round 0 and ``rounds`` rounds judged by the simulated user, each of all searches."""
+    """Yield the results of all searches for round 0, then for ``rounds`` rounds judged by the simulated user."""
     results = start_all(searches)
     yield results
     for _ in range(rounds):
@@ -128,13 +128,13 @@ def simulate(searches: Sequence[Search], rounds: int) -> Iterator[list[RoundResu
 
 
 def measure(searches: Sequence[Search], rounds: int, gtm: int) -> Gain:
-    """Return what the simulated user's judgements gain over several queries.
+    """Simulate the user for several queries, and measure the gain.
 
     Args:
-        searches: one a query of one gallery, its category known.
+        searches: a search for each query, all in one gallery and with known categories.
         rounds: how many rounds are judged.
-        gtm: GTM of the whole query set on the whole gallery (see ``cbir.evaluation.metrics.anmrr``). It stays the same
-            over the rounds and over any choice of queries, so that their figures compare.
+        gtm: GTM of the whole query set in the whole gallery (see `cbir.evaluation.metrics.anmrr`). It is the same for
+            all rounds and any subset of the queries, so that their figures can be compared.
     """
     table = np.empty((6, len(searches), rounds + 1))
     progress = Progress("simulated queries", len(searches))
@@ -151,7 +151,7 @@ def measure(searches: Sequence[Search], rounds: int, gtm: int) -> Gain:
 def _figures(
     searches: Sequence[Search], first: list[RoundResult], results: list[RoundResult], gtm: int
 ) -> NDArray[np.float64]:
-    """Return what `Gain` holds of one round, (6, queries)."""
+    """Return the six figures of `Gain` for one round, float64 (6, queries)."""
     pairs = list(zip(searches, first, results, strict=True))
     refined = _residual((search, result, result) for search, _, result in pairs)
     before = _residual(pairs)
@@ -169,9 +169,12 @@ def _figures(
 
 
 def _residual(rankings: Iterable[tuple[Search, RoundResult, RoundResult]]) -> NDArray[np.bool_]:
-    """Return the relevance, bool (queries, images), of rankings without the images judged before another round.
+    """Return the relevance matrix, bool (queries, images), of rankings without the images that were already judged.
 
-    A row is filled up with images that are not relevant, which no figure tells from none.
+    Args:
+        rankings: a search, the round whose ranking is measured, and the round whose judged images are removed.
+
+    Rows are padded with False, which does not change any of the figures.
     """
     rows = []
     for search, ranked, judged in rankings:

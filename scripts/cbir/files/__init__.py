@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all, content hashes, HDF5, error messages, progress and threads."""
+"""Atomic writes, content hashes, HDF5, tables, registries, error messages, logs, progress and threads."""

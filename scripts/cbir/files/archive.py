@@ -1,4 +1,4 @@
-"""Keras archives (.keras): the same network gives the same bytes, and what is inside is read without loading it."""
+"""Keras archives (.keras): write them reproducibly, and read them without building the network."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ Shapes = Sequence[tuple[int, ...]]
 
 
 def save(model: Any, path: str | Path) -> None:
-    """Save a `keras.Model`, whole or not at all.
+    """Save a `keras.Model` atomically; equal networks give equal bytes.
 
-    Keras writes the date and memory addresses into an archive. They are left out, so that two runs can be compared.
+    Keras writes the date and memory addresses into an archive, which are removed.
     """
     with atomic(path, size=5 * model.count_params()) as temporary:
         model.save(temporary)
@@ -33,7 +33,7 @@ def save(model: Any, path: str | Path) -> None:
             weights = archive.read("model.weights.h5")
         metadata.pop("date_saved", None)
         with zipfile.ZipFile(temporary, "w") as archive:
-            # A ZipInfo that is made from a name alone has a fixed date.
+            # A ZipInfo without a date has a fixed one.
             archive.writestr(zipfile.ZipInfo("metadata.json"), json.dumps(metadata))
             archive.writestr(zipfile.ZipInfo("config.json"), model.to_json())
             archive.writestr(zipfile.ZipInfo("model.weights.h5"), weights)
@@ -41,14 +41,14 @@ def save(model: Any, path: str | Path) -> None:
 
 @dataclass(frozen=True)
 class Archive:
-    """What a Keras archive holds.
+    """The content of a Keras archive.
 
     Attributes:
         architecture: the model's configuration as JSON text.
-        metadata: such as ``keras_version``.
+        metadata: a dictionary with ``keras_version`` and others.
         layers: name and class of each layer.
-        weights: float32 arrays of each layer, see `read_weights`.
-        data: the bytes of the weights file in it.
+        weights: a list of float32 arrays for each layer, see `read_weights`.
+        data: the bytes of the weights file in the archive.
     """
 
     architecture: str
@@ -67,7 +67,7 @@ class Archive:
 
 
 def read(path: str | Path) -> Archive:
-    """Read what `save` wrote, as `unpack` does.
+    """Read an archive that `save` wrote, see `unpack`.
 
     Raises:
         InputError: when the file is missing or damaged.
@@ -83,21 +83,22 @@ def read(path: str | Path) -> Archive:
 
 
 def unpack(path: str | Path, shapes: Shapes | None = None) -> Archive:
-    """Read a Keras archive; no network is built from it, so no code in it can run, and no layer can claim memory.
+    """Read a Keras archive without building its network, so that no code in it runs and no layer allocates memory.
 
     Args:
-        path: the archive, by `save` or by Keras.
-        shapes: what the shapes of all weights must be, in Keras's order; None admits any.
+        path: the archive, written by `save` or by Keras.
+        shapes: the expected shapes of all weights, in Keras's order; None accepts any.
 
     Raises:
-        Exception: nearly any, when the file is missing or damaged, or holds weights of other shapes.
+        Exception: of any type, when the file is missing or damaged, or has weights of other shapes.
     """
     require_plain(path)
     with zipfile.ZipFile(path) as archive:
         architecture = archive.read("config.json").decode()
         metadata = json.loads(archive.read("metadata.json"))
         data = archive.read("model.weights.h5")
-    # An operation such as `keras.ops.flip` has its name beside its configuration, where a layer has it, too.
+    # The name of an operation such as `keras.ops.flip` is not in its configuration. A layer has its name in both
+    # places.
     layers = [
         (layer.get("name", layer["config"].get("name")), layer["class_name"])
         for layer in json.loads(architecture)["config"]["layers"]
@@ -107,13 +108,13 @@ def unpack(path: str | Path, shapes: Shapes | None = None) -> Archive:
 
 
 def require_plain(path: str | Path) -> None:
-    """Refuse a ZIP archive whose members take more than their bytes in the file; Keras and NumPy compress nothing.
+    """Refuse a ZIP archive that may be larger in memory than on disk; Keras and NumPy write without compression.
 
     Raises:
-        ValueError: when a member is compressed or shares its bytes with another, or it is no regular file.
-        OSError, zipfile.BadZipFile: when it is missing or no archive.
+        ValueError: when a member is compressed, members overlap, or the path is not a regular file.
+        OSError, zipfile.BadZipFile: when the file cannot be read or is not a ZIP archive.
     """
-    # A device may have no end.
+    # Reading a device may never end.
     if not Path(path).is_file():
         raise ValueError("it is no file")
     with zipfile.ZipFile(path) as archive:
@@ -127,34 +128,34 @@ def require_plain(path: str | Path) -> None:
 def read_weights(
     source: str | Path | bytes, classes: Sequence[str], shapes: Shapes | None = None
 ) -> list[list[NDArray[np.float32]]]:
-    """Read the weights of each layer from what Keras calls a ``.weights.h5`` file.
+    """Read the weights of each layer from a file that Keras calls ``.weights.h5``.
 
     Args:
         source: the file, or its bytes.
         classes: the class of each layer of the network, such as ``Conv2D``, in Keras's order.
-        shapes: what the shapes of all weights must be, in Keras's order; None admits any.
+        shapes: the expected shapes of all weights, in Keras's order; None accepts any.
 
     Returns:
-        A list for each layer: its own weights in Keras's order, then those of the layers within it, by their names in
-        the file. Whole numbers, which count, become float32.
+        A list of float32 arrays for each layer: its own weights in Keras's order, then those of its nested layers,
+        ordered by their names in the file. Integer weights, which are counters, are converted to float32.
 
     Raises:
-        ValueError: when they are missing, of other shapes, or not stored as Keras stores them.
-        OSError: when it is no HDF5 file.
+        ValueError: when weights are missing, have other shapes, or are not stored as Keras stores them.
+        OSError: when it is not an HDF5 file.
     """
     with opened(source) as file:
         found = [_datasets(file, place) for place in _groups(classes)]
         require_shapes([array for arrays in found for array in arrays], shapes)
-        # Layers may share one dataset, and each reads a copy: the copies together may be larger than the file.
+        # In a crafted file several layers may link to one dataset. Their copies could fill the memory.
         if sum(array.nbytes for arrays in found for array in arrays) > file.id.get_filesize():
             raise ValueError("its weights claim more bytes than the file has")
         return [[array[()].astype(np.float32, copy=False) for array in arrays] for arrays in found]
 
 
 def has_nested_layers(source: str | Path | bytes) -> bool:
-    """Tell whether a layer of what `read_weights` reads has weights in layers within it.
+    """Return whether nested layers of a ``.weights.h5`` file have weights.
 
-    The order of such weights in the file is none that Keras's `set_weights` takes.
+    The order of their weights in the file differs from the order that Keras's `set_weights` expects.
     """
     with opened(source) as file:
         layers = group(file, "layers")
@@ -166,16 +167,16 @@ def has_nested_layers(source: str | Path | bytes) -> bool:
 
 
 def require_shapes(found: Sequence[h5py.Dataset], shapes: Shapes | None) -> None:
-    """Refuse weights of other shapes than a network has, before they are read.
+    """Compare the shapes of stored weights with those of a network, before the weights are read.
 
     Raises:
-        ValueError: when there is another number of them, or one has another shape.
+        ValueError: when the number of weights or a shape differs.
     """
     if shapes is None:
         return
     if len(found) != len(shapes):
         raise ValueError(f"it holds {len(found)} weights, and the network has {len(shapes)}")
-    # Layers within layers stand in another order, see `has_nested_layers`.
+    # The order may differ, see `has_nested_layers`.
     if sorted(array.shape for array in found) == sorted(map(tuple, shapes)):
         return
     for array, shape in zip(found, shapes, strict=True):
@@ -184,7 +185,7 @@ def require_shapes(found: Sequence[h5py.Dataset], shapes: Shapes | None) -> None
 
 
 def _groups(classes: Sequence[str]) -> list[str]:
-    """Return where Keras keeps each layer's weights: by class in snake case, numbered from the second one on."""
+    """Return the group of each layer in a file of Keras: its class in snake case, numbered from the second one on."""
     seen: Counter[str] = Counter()
     groups = []
     for name in classes:
@@ -201,7 +202,7 @@ def _datasets(file: h5py.File, layer: str) -> list[h5py.Dataset]:
 
 
 def _weights_below(layer: h5py.Group, seen: set[int] | None = None) -> list[h5py.Dataset]:
-    """Return the weights of a layer and of the layers within it."""
+    """Return the datasets of a layer and of its nested layers."""
     seen = set() if seen is None else seen
     here = h5py.h5o.get_info(layer.id).addr
     if here in seen:
@@ -221,7 +222,7 @@ def _weights_below(layer: h5py.Group, seen: set[int] | None = None) -> list[h5py
 
 
 _COUNTS = (np.dtype(np.int32), np.dtype(np.int64))
-# The state of a generator of random numbers, which is no weight.
+# The dtype of the state of a random number generator, which is not a weight.
 _STATE = np.dtype(np.uint32)
 
 

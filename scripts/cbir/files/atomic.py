@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks for files that one process at a time may write."""
+"""Atomic writes, and locks for files that only one process at a time may write."""
 
 import errno
 import fcntl
@@ -18,24 +18,24 @@ from cbir.files.errors import InputError
 log = logging.getLogger("cbir")
 
 HDF5_OVERHEAD = 16_384
-"""Bytes that an HDF5 file takes beside its data, generously."""
+"""An upper bound on the bytes that an HDF5 file takes in addition to its data."""
 
 
-# The names of temporary files: the stem of the file, eight letters, and its suffix.
+# The names of temporary files: a dot, the stem of the file, eight characters, and the suffix of the file.
 _TEMPORARY = re.compile(r"\.(.+?)\.[a-z0-9_]{8}(\.[^.]*)?")
 
 
 @contextmanager
 def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
+    """Yield a temporary path that replaces ``path`` when the block ends without an error.
 
-    The temporary file stands in the same folder, so that the replacement is a rename within one file system. It keeps
-    the suffix of ``path``, because libraries choose a format by it. Missing parent folders are made. An error in the
-    block removes the temporary file and leaves ``path`` as it was.
+    The temporary file is in the same folder, so that the replacement is a rename within one file system. It has the
+    suffix of ``path``, by which libraries choose a format. Missing parent folders are created. After an error in the
+    block the temporary file is removed, and ``path`` is unchanged.
 
     Args:
         path: the file.
-        size: bytes that it will take, where they are known. HDF5 may crash when the disk fills up during a write, so
+        size: number of bytes that will be written, if known. HDF5 may crash when the disk fills up during a write, so
             the free space is checked first.
 
     Raises:
@@ -47,13 +47,13 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
         if shutil.disk_usage(path.parent).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
-        # Created here, so that it has the permissions that the umask allows; libraries then write into it.
+        # Created here, so that its permissions follow the umask, whichever library writes it.
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
         raise unwritable(path, error) from error
     try:
         yield temporary
-        # Synced before the rename, so that other machines never see an incomplete file under the final name.
+        # Synced before the rename, so that other machines never see an incomplete file at the final path.
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -74,7 +74,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Return whether an error, or one that it came from, says that a disk or a quota is full."""
+    """Return whether an error, or one of its causes, reports a full disk or quota."""
     while error is not None:
         if getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL):
             return True
@@ -83,7 +83,7 @@ def _is_full(error: BaseException | None) -> bool:
 
 
 def unwritable(path: Path, error: Exception) -> InputError:
-    """Return the error that says why a file cannot be written."""
+    """Return the InputError for a file that cannot be written, with its reason and remedy."""
     if _is_full(error):
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         return InputError(
@@ -96,11 +96,14 @@ def unwritable(path: Path, error: Exception) -> InputError:
 
 @contextmanager
 def sole_writer(path: str | Path) -> Iterator[None]:
-    """Let no other process, on this machine or another, write what ``path`` names until the block ends.
+    """Lock ``path`` against other processes, on this machine or another, until the block ends.
 
-    Two jobs make the same file when the submitting process was killed and its jobs were not, and the next run submits
-    them again: the later one waits here. The lock, a hidden file beside ``path``, is released when its process ends.
-    On a file system without locks nothing is locked.
+    If a submitting process is killed but its jobs continue, the next run submits the same jobs again. The later job
+    then waits here. The lock is on a hidden file beside ``path`` and is released when its process ends. Without support
+    by the file system there is no lock, and the log says so.
+
+    Raises:
+        InputError: when the hidden file cannot be written.
     """
     path = Path(path)
     lock = _lock(path)
@@ -122,7 +125,7 @@ def sole_writer(path: str | Path) -> Iterator[None]:
 
 
 def is_being_written(path: str | Path) -> bool:
-    """Tell whether another process is within `sole_writer` of ``path``. The own process must not be."""
+    """Return whether another process holds the lock of `sole_writer` for ``path``; this process must not hold it."""
     try:
         with os.fdopen(os.open(_lock(Path(path)), os.O_WRONLY | os.O_NOFOLLOW), "w") as stream:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,25 +139,25 @@ def _lock(path: Path) -> Path:
 
 
 def open_file(path: str | Path, flags: int) -> int:
-    """Open a regular file for writing in place, never through a symbolic link.
+    """Open a regular file for writing in place, but never through a symbolic link.
 
-    A folder that came from others may hold a link in the place of a file; writing through it would change a file
-    elsewhere. `atomic` needs no such care, because it replaces a link by a new file.
+    A folder from elsewhere may contain a link instead of a file, and writing through it would change a file outside.
+    `atomic` does not need this check, because it replaces a link by a new file.
 
     Args:
         path: the file.
-        flags: as `os.open` takes them. With ``O_CREAT``, a new file has the permissions that the umask allows.
+        flags: flags of `os.open`. With ``O_CREAT``, the permissions of a new file follow the umask.
 
     Returns:
         The file descriptor.
 
     Raises:
-        InputError: when the path is a link or no regular file.
+        InputError: when the path is a link or not a regular file.
         OSError: when the file cannot be opened for another reason.
     """
     refused = InputError(f"{path} is a link or no regular file, and is not written to: remove it.")
     try:
-        # O_NONBLOCK: opening a pipe that nobody reads does not wait.
+        # With O_NONBLOCK, opening a pipe without a reader does not wait.
         handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
@@ -167,10 +170,10 @@ def open_file(path: str | Path, flags: int) -> int:
 
 
 def make_folder(path: str | Path) -> None:
-    """Make a folder unless it exists; refuse a symbolic link, through which files would be written elsewhere.
+    """Create a folder if it is missing; refuse a symbolic link, because files would be written outside.
 
     Raises:
-        InputError: when the path is a link or no folder, or the folder cannot be made.
+        InputError: when the path is a link or not a folder, or the folder cannot be created.
     """
     path = Path(path)
     if path.is_symlink():
@@ -182,7 +185,7 @@ def make_folder(path: str | Path) -> None:
 
 
 def sweep(path: str | Path) -> None:
-    """Remove the temporary files of `atomic` that killed processes left; no other process may be writing ``path``."""
+    """Remove temporary files of `atomic` that killed processes left; call it only if no process writes ``path``."""
     path = Path(path)
     with suppress(OSError):
         for entry in os.scandir(path.parent):
@@ -191,16 +194,16 @@ def sweep(path: str | Path) -> None:
 
 
 def replaced_name(name: str) -> str:
-    """Return the name of the file that a temporary file of `atomic` was to replace; ``name``, if it is no such file."""
+    """Return the name of the file that a temporary file of `atomic` would have replaced, or else ``name`` itself."""
     made = _TEMPORARY.fullmatch(name)
     return made[1] + (made[2] or "") if made else name
 
 
 def date_back(folder: str | Path) -> None:
-    """Set the modification times of all files below a folder that lie in the future to now.
+    """Set modification times in the future, of all files below a folder, to now.
 
-    A clock that was ahead leaves such files. Snakemake would remake everything that was made from them since, because
-    it is older than its input.
+    A clock that was ahead leaves such times. Snakemake would then rerun the jobs that use these files, because their
+    outputs are older.
     """
     now = time.time()
     for parent, _, names in os.walk(folder):

@@ -1,13 +1,13 @@
-"""The one exception for what a person can mend."""
+"""The exception for errors that a user can fix."""
 
 from cbir.files.printable import printable
 
 
 class InputError(ValueError):
-    """Something a person handed in cannot be used.
+    """An error in the input or the environment that a user can fix.
 
-    The message is one sentence: what is wrong, where, and how to mend it. It is shown without a traceback. Names in it
-    may be hostile, so it is made `printable`.
+    The message is one sentence that says what is wrong, where, and how to fix it. It is shown without a traceback. It
+    is made `printable`, because names in it may be hostile.
     """
 
     def __init__(self, message: str) -> None:

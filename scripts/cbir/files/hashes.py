@@ -13,7 +13,7 @@ def sha256_file(path: str | Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Return the SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    """Return the SHA-256 of a JSON value with sorted keys and without spaces, as 64 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # File names may hold bytes that are not UTF-8, which Python carries as surrogates.
+    # Python represents the bytes of file names that are not UTF-8 as surrogates.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,9 +1,9 @@
-"""HDF5 files of plain parts only: numbers and texts of fixed length, each stored in one piece.
+"""A safe subset of HDF5: numbers and strings of fixed length, stored contiguously in the file itself.
 
-HDF5 can do far more: compressed pieces that unfold to any size, texts that many places share, links and data in other
-files. A file that was made elsewhere could fill the memory with them or read other files, so the readers look at the
-type of each part, by name, before they read it, and refuse all but what the writers here write. Nothing is read that
-is larger than the file.
+Other features of HDF5 could make a crafted file fill the memory or read other files: compression, strings of variable
+length, links, and external data. Therefore the readers check the type and the storage of each dataset or attribute
+before they read it, and accept only what the writers of this module write. They never read more bytes than the file
+has.
 """
 
 import math
@@ -19,7 +19,7 @@ from h5py import h5a, h5d, h5s, h5t
 from numpy.typing import DTypeLike, NDArray
 
 _MOST_ATTRIBUTE_BYTES = 65_536
-"""HDF5 itself stores no larger attribute beside its object."""
+"""The largest attribute that HDF5 stores in the header of its object."""
 
 
 @contextmanager
@@ -27,10 +27,10 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
     """Open a file, or the bytes of one, for reading.
 
     Raises:
-        ValueError: when it is no regular file.
-        OSError: when it is no HDF5 file.
+        ValueError: when it is not a regular file.
+        OSError: when it is not an HDF5 file.
     """
-    # Opening a pipe would wait for somebody to write to it.
+    # Opening a pipe would wait for a writer.
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise ValueError("it is no file")
     with h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
@@ -38,10 +38,10 @@ def opened(source: str | Path | bytes) -> Iterator[h5py.File]:
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Return a group that stands in the same file.
+    """Return a group of the same file, not one behind a link.
 
     Raises:
-        ValueError: when it is missing or something else.
+        ValueError: when it is missing or not a group.
     """
     found = _linked(parent, name)
     if not isinstance(found, h5py.Group):
@@ -50,16 +50,16 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def dataset(parent: h5py.Group, name: str, wanted: DTypeLike, *dimensions: int) -> h5py.Dataset:
-    """Return a dataset, not yet read, that is stored in one piece in the same file.
+    """Return a dataset that is stored contiguously in the same file, without reading its values.
 
     Args:
-        parent: the file or group that holds it.
-        name: its name there.
-        wanted: what its values must be; ``"S"`` admits texts of any fixed length.
-        dimensions: how many it may have.
+        parent: the file or group that contains it.
+        name: its name in the parent.
+        wanted: the expected dtype; ``"S"`` accepts strings of any fixed length.
+        dimensions: the accepted numbers of dimensions.
 
     Raises:
-        ValueError: when it is missing or is stored in any other way.
+        ValueError: when it is missing, of another type or number of dimensions, or stored in another way.
     """
     found = _linked(parent, name)
     if not isinstance(found, h5py.Dataset):
@@ -72,7 +72,7 @@ def dataset(parent: h5py.Group, name: str, wanted: DTypeLike, *dimensions: int) 
         raise ValueError(f"the dataset {name!r} holds something else than {_in_words(wanted)}")
     if found.ndim not in dimensions:
         raise ValueError(f"the dataset {name!r} has {found.ndim} dimensions")
-    # Python's integers cannot overflow, HDF5's can. A dataset that was never written has no offset.
+    # `math.prod` of Python integers cannot overflow. A dataset that was never written has no offset.
     size = math.prod(found.shape) * found.id.get_type().get_size()
     if size and (found.id.get_offset() is None or found.id.get_offset() + size > found.file.id.get_filesize()):
         raise ValueError(f"the dataset {name!r} claims more bytes than the file has")
@@ -80,16 +80,16 @@ def dataset(parent: h5py.Group, name: str, wanted: DTypeLike, *dimensions: int) 
 
 
 def dtype(parent: h5py.Group, name: str) -> np.dtype[Any] | None:
-    """Return the type of a dataset that stands in the same file; None where there is none."""
+    """Return the dtype of a dataset of the same file; None if there is no such dataset."""
     found = _linked(parent, name)
     return found.dtype if isinstance(found, h5py.Dataset) else None
 
 
 def arrays(parent: h5py.Group) -> dict[str, NDArray[Any]]:
-    """Return everything that a group holds: numbers of at most two dimensions.
+    """Read all datasets of a group, which must be numbers of at most two dimensions.
 
     Raises:
-        ValueError: when it holds anything else.
+        ValueError: when the group contains anything else.
     """
     found = {}
     for name in parent:
@@ -100,12 +100,12 @@ def arrays(parent: h5py.Group) -> dict[str, NDArray[Any]]:
 
 
 def texts(found: h5py.Dataset) -> NDArray[np.object_]:
-    """Return the texts (n,) of a `dataset`, as Python's own."""
+    """Read the strings of a dataset as Python strings (n,)."""
     return np.array([text.decode() for text in found[()].tolist()], object)
 
 
 def attributes(parent: h5py.Group, names: Iterable[str]) -> dict[str, Any]:
-    """Return those of the named attributes that are there; each is one text or one number.
+    """Read those of the named attributes that exist; each must be a string or a number.
 
     Raises:
         ValueError: when one of them is anything else.
@@ -128,10 +128,12 @@ def _attribute(parent: h5py.Group, name: str) -> str | int | float:
 
 
 def listed(parent: h5py.Group, name: str) -> list[str]:
-    """Return an attribute that is a list of texts, or the pieces NAME0, NAME1, ... that Keras cuts a long one into.
+    """Read an attribute that is a list of strings; return an empty list if it is missing.
+
+    Keras splits a long list into several attributes NAME0, NAME1, ...
 
     Raises:
-        ValueError: when it is anything else; a missing one is an empty list.
+        ValueError: when the attribute is anything else.
     """
     found: list[str] = []
     pieces = [name] if h5a.exists(parent.id, name.encode()) else [f"{name}{i}" for i in range(len(parent.attrs))]
@@ -149,14 +151,14 @@ def listed(parent: h5py.Group, name: str) -> list[str]:
 
 
 def write_texts(parent: h5py.Group, name: str, values: Sequence[str]) -> None:
-    """Write texts (n,) as UTF-8 of one length, that of the longest; shorter ones are filled up with zero bytes."""
+    """Write strings (n,) as UTF-8 of the length of the longest one, padded with zero bytes."""
     data = [value.encode() for value in values]
     kind = h5py.string_dtype("utf-8", max(map(len, data), default=0) or 1)
     parent.create_dataset(name, data=np.array(data, kind))
 
 
 def write_attributes(parent: h5py.Group, values: dict[str, Any]) -> None:
-    """Write attributes that `attributes` reads: texts as UTF-8 of fixed length, truth values as 0 or 1, and numbers."""
+    """Write attributes that `attributes` reads: strings as UTF-8 of fixed length, numbers, and booleans as 0 or 1."""
     for name, value in values.items():
         if isinstance(value, str):
             data = value.encode()
@@ -166,7 +168,7 @@ def write_attributes(parent: h5py.Group, values: dict[str, Any]) -> None:
 
 
 def _linked(parent: h5py.Group, name: str) -> Any:
-    """Return what has a name, without following a link to elsewhere; None if nothing has."""
+    """Return the group or dataset with a name, None if it is missing or behind a link."""
     return parent[name] if isinstance(parent.get(name, getlink=True), h5py.HardLink) else None
 
 

@@ -1,4 +1,4 @@
-"""How all programs of the project write log lines: printable, one line a message."""
+"""Logging for all programs of the project: printable, one line per message."""
 
 import logging
 import os
@@ -13,13 +13,13 @@ from cbir.files.printable import printable
 
 
 class PrintableFormatter(logging.Formatter):
-    """Writes a message as one `printable` line, whatever names of files it holds, and indents the lines of a traceback.
+    """Formats a message as one `printable` line, and indents the lines of a traceback.
 
-    A name may hold sequences that steer a terminal, or a line break followed by what looks like another message.
+    File names may contain control sequences for a terminal, or a line break and text that looks like another message.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Return the line of a message."""
+        """Return the message as a line."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
@@ -34,9 +34,9 @@ def handler(
     """Return a handler that writes log lines to a file, to a stream, or to standard error.
 
     Args:
-        target: the file or stream. A file is emptied and then appended to, so that two jobs that write one log (see
-            `cbir.files.atomic.sole_writer`) do not write over each other.
-        form: what a line says, as `logging.Formatter` takes it.
+        target: the file or stream; None for standard error. A file is truncated and then opened for appending, so that
+            two jobs with one log file (see `cbir.files.atomic.sole_writer`) do not overwrite each other's lines.
+        form: format of a line, see `logging.Formatter`.
 
     Raises:
         InputError: when the file cannot be written, or is a link.
@@ -47,15 +47,15 @@ def handler(
 
 
 def to_console(form: str = "%(asctime)s %(levelname)s %(message)s") -> None:
-    """Let a program write its log lines to standard error, without those that TensorFlow writes in Python.
+    """Log to standard error, without warnings of TensorFlow's Python code.
 
-    It advises on how its converter is called, which no user of the program can change.
+    These warnings concern calls of its converter, which users of the program cannot change.
 
     Args:
-        form: what a line says, as `logging.Formatter` takes it.
+        form: format of a line, see `logging.Formatter`.
     """
     console = handler(form=form)
-    # The converter writes to absl's logger, whose level cannot be set before absl is imported and makes it.
+    # A filter, because absl creates the logger of the converter, with its level, only when it is imported.
     console.addFilter(lambda record: record.name not in ("absl", "tensorflow") or record.levelno >= logging.ERROR)
     logging.basicConfig(level=logging.INFO, handlers=[console])
 
@@ -71,14 +71,14 @@ def _open(path: Path) -> TextIO:
 
 @contextmanager
 def libraries_write_to(file: int, streams: Collection[int]) -> Iterator[TextIO]:
-    """Let what is written to standard output or error meanwhile, by compiled code too, go to an open file descriptor.
+    """In the block, redirect standard output or error to an open file descriptor, also for compiled code.
 
     Args:
         file: the descriptor.
-        streams: whose output goes there: 1 is standard output, 2 standard error.
+        streams: the descriptors to redirect: 1 is standard output, 2 standard error.
 
     Yields:
-        A stream that still leads where standard error led.
+        A stream to the original standard error.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -99,13 +99,13 @@ def libraries_write_to(file: int, streams: Collection[int]) -> Iterator[TextIO]:
 
 @contextmanager
 def without_compiled_code() -> Iterator[None]:
-    """Drop what compiled code writes to standard error meanwhile, as TensorFlow does when it is imported.
+    """In the block, discard what compiled code writes to standard error, as TensorFlow does when it is imported.
 
-    What Python writes there still comes through; so make handlers of log lines within.
+    Output of Python code to `sys.stderr` is not affected. Create log handlers in the block, so that they use it.
     """
     own = sys.stderr
     with Path(os.devnull).open("w") as nowhere, libraries_write_to(nowhere.fileno(), (2,)) as console:
-        # Anything else than the process's own stream does not write to descriptor 2.
+        # A replaced `sys.stderr` does not write to descriptor 2, so it is kept.
         sys.stderr = console if own is sys.__stderr__ else own
         try:
             yield

@@ -1,11 +1,11 @@
-"""Text that any terminal and any UTF-8 file takes."""
+"""Make text safe for terminals and UTF-8 files."""
 
 
 def printable(text: str) -> str:
-    """Return text of one line that any terminal and any UTF-8 file takes.
+    """Return the text as one line that is safe for terminals and UTF-8 files.
 
-    Line breaks, control and bidirectional characters, and bytes of a file name that are not UTF-8 are written as
-    escapes.
+    Line breaks, control characters, bidirectional characters, and bytes of file names that are not UTF-8 are replaced
+    by escape sequences.
     """
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 

@@ -1,7 +1,7 @@
-"""Log lines that say how far long work has come.
+"""Log the progress of long work.
 
-Not tqdm: it rewrites one line by carriage returns, which a log file keeps as one endless line and a console shared by
-jobs that run at once garbles.
+This does not use tqdm, which rewrites a line with carriage returns: in a log file that gives one endless line, and on a
+console that parallel jobs share, garbled output.
 """
 
 import logging
@@ -14,9 +14,9 @@ class Progress:
     """Count finished items and log count, rate and remaining time every few seconds.
 
     Args:
-        what: what is counted, in the plural ("images").
-        total: how many there are.
-        every: seconds between two lines.
+        what: name of the items, in the plural ("images").
+        total: number of items.
+        every: seconds between two log lines.
     """
 
     def __init__(self, what: str, total: int, every: float = 5.0) -> None:

@@ -1,4 +1,4 @@
-"""Registries: a folder a kind, a file an entry, named as the word that the configuration uses."""
+"""Registries: packages whose modules are the choices of a configuration key, such as losses or metrics."""
 
 import ast
 import csv
@@ -9,41 +9,43 @@ from pathlib import Path
 from typing import Any
 
 from cbir.files.errors import InputError
+from cbir.files.options import Stated
 
 _TABLE = ".words.csv"
 
 
 class Registry(Mapping[str, Any]):
-    """The entries of a package, by name; an entry is imported when it is looked up, and only then.
+    """A mapping from the names of entries to their modules, which are imported when they are looked up.
 
-    A word of the configuration such as ``minmax-per-feature`` names the file ``minmax_per_feature.py``. Files that
-    begin with an underscore are helpers and no entries. Because entries are imported by name, the code hash of a rule
-    (see `cbir.workflow.code_hash`) covers an entry only if the configuration of that rule names it.
+    The word ``minmax-per-feature`` of the configuration names the module ``minmax_per_feature.py``. Modules whose name
+    begins with an underscore are helpers and not entries. Because entries are imported dynamically, the code hash of a
+    rule (see `cbir.workflow.code_hash`) covers only those that the configuration names for it.
 
-    A file may also hold a family of entries. Then a table of its name lies beside it, such as
-    ``applications.words.csv``: its column ``word`` lists the words of the family, further columns are the family's own.
-    A word that ends in a colon is a prefix: ``file:`` admits ``file:`` and any text after it. The module of a family
-    defines ``entry(word)``, which returns an object with what a module of a single entry defines.
+    A module may also define a family of entries. Then a table with its name, such as ``applications.words.csv``, lists
+    the words of the family in the column ``word``; the family may use further columns. A word that ends in a colon is
+    a prefix: ``file:`` accepts ``file:`` followed by any text. The module of a family defines ``entry(word)``, which
+    returns an object with the attributes of a single entry's module.
 
     Args:
         package: dotted name of the package, its ``__name__``.
-        folder: where the package lies, its ``__path__[0]``.
-        kind: what an entry is called in messages, such as ``loss``.
+        folder: folder of the package, its ``__path__[0]``.
+        kind: name of an entry in messages, such as ``loss``.
+        common: the options that every entry has, before those of its ``OPTIONS``, with their JSON schemas.
     """
 
-    def __init__(self, package: str, folder: str, kind: str) -> None:
-        self.package, self.folder, self.kind = package, Path(folder), kind
+    def __init__(self, package: str, folder: str, kind: str, common: Stated | None = None) -> None:
+        self.package, self.folder, self.kind, self.common = package, Path(folder), kind, common or {}
 
     @cached_property
     def _modules(self) -> dict[str, str]:
-        """The module of each word. The folder is read once: Snakemake looks up every architecture as it starts."""
+        """The module of each word. It is cached, because Snakemake looks up every architecture when it starts."""
         return _modules(self.folder)
 
     def __getitem__(self, name: str) -> Any:
-        """Return an entry: its module, or what the module of its family returns.
+        """Return an entry: its module, or the object that the module of its family returns.
 
         Raises:
-            KeyError: when there is none of this name; `get_entry` raises a sentence for a person instead.
+            KeyError: when there is no such entry; `get_entry` raises an InputError instead.
         """
         module = self._modules.get(_word(name))
         if module is None or name.endswith(":"):
@@ -52,22 +54,22 @@ class Registry(Mapping[str, Any]):
         return found.entry(name) if _is_family(self.folder / f"{module}.py") else found
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names in alphabetical order, without importing anything; those of a prefix are without number."""
+        """Yield the names in alphabetical order, without prefixes; nothing is imported."""
         return (word for word in sorted(self._modules) if not word.endswith(":"))
 
     def __len__(self) -> int:
-        """Return how many entries there are, not counting those of a prefix."""
+        """Return the number of entries, without prefixes."""
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether there is an entry of this name, without importing anything."""
+        """Return whether there is an entry with this name; nothing is imported."""
         return isinstance(name, str) and _word(name) in self._modules and not name.endswith(":")
 
     def get_entry(self, name: str) -> Any:
         """Return an entry, as ``[]`` does.
 
         Raises:
-            InputError: when there is none of this name.
+            InputError: when there is no such entry.
         """
         self._require(name)
         return self[name]
@@ -78,22 +80,22 @@ class Registry(Mapping[str, Any]):
             raise InputError(f"The {self.kind} {name!r} does not exist: use one of {known}.")
 
     def options(self, name: str) -> dict[str, Any] | None:
-        """Return the literal ``OPTIONS`` of an entry, read without importing it; None if it has none.
+        """Return the literal ``OPTIONS`` of an entry without importing it; None if the entry does not define it.
 
         Raises:
-            InputError: when there is no entry of this name.
-            ValueError: when ``OPTIONS`` is no literal.
+            InputError: when there is no such entry.
+            ValueError: when ``OPTIONS`` is not a literal.
         """
         self._require(name)
         return options(self.path(name))
 
     def path(self, name: str) -> Path:
-        """Return the file of an entry, which the code hash of a rule that uses it covers."""
+        """Return the file of an entry."""
         return path(self.folder, name)
 
 
 def words(folder: Path) -> list[str]:
-    """Return the words of the entries in the folder of a registry, in alphabetical order, without importing anything.
+    """Return the words of a registry in alphabetical order, including prefixes; nothing is imported.
 
     Raises:
         FileNotFoundError: when there is no such folder.
@@ -105,13 +107,13 @@ def path(folder: Path, name: str) -> Path:
     """Return the file of an entry in the folder of a registry.
 
     Raises:
-        KeyError: when there is no entry of this name.
+        KeyError: when there is no such entry.
     """
     return folder / f"{_modules(folder)[_word(name)]}.py"
 
 
 def table(module: str | Path) -> list[dict[str, str]]:
-    """Return the rows of the table beside the file of a family."""
+    """Return the rows of the table of a family."""
     with Path(module).with_suffix(_TABLE).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -131,16 +133,16 @@ def _is_family(file: Path) -> bool:
 
 
 def _word(name: str) -> str:
-    """Return the word that stands for a name in the list of words: itself, or its prefix."""
+    """Return the word of the registry that accepts a name: its prefix with the colon, or the name itself."""
     prefix, colon, _ = name.partition(":")
     return prefix + colon
 
 
 def options(entry: Path) -> dict[str, Any] | None:
-    """Return the literal ``OPTIONS`` of the file of an entry, read without importing it; None if it has none.
+    """Return the literal ``OPTIONS`` in the file of an entry without importing it; None if the file has none.
 
     Raises:
-        ValueError: when ``OPTIONS`` is no literal.
+        ValueError: when ``OPTIONS`` is not a literal.
     """
     for node in ast.parse(entry.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

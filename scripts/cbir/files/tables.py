@@ -1,4 +1,4 @@
-"""JSON, CSV and text files: written whole or not at all, read with one sentence about what is wrong."""
+"""Write JSON, CSV and text files atomically, and read them with errors of one sentence."""
 
 import csv
 import json
@@ -14,20 +14,20 @@ from cbir.files.errors import InputError
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a final newline, whole or not at all; NaN is refused."""
+    """Write ``value`` as indented JSON with a final newline, atomically; NaN raises a ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write ``table`` without its index, lines ending in a bare newline, whole or not at all."""
+    """Write ``table`` as CSV without its index, atomically; lines end with a newline alone."""
     text = table.to_csv(index=False, lineterminator="\n")
-    # A bare carriage return inside a name is not quoted by itself, and a reader takes it for the end of a line.
+    # pandas does not quote a carriage return in a cell, but reads it as the end of a line.
     if "\r" in text:
         text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     write_text(path, text)
@@ -38,46 +38,46 @@ def read_json(path: str | Path, keys: Mapping[str, type] | None = None) -> Any:
 
     Args:
         path: the file.
-        keys: what an object must hold, each with its type; further keys are kept. None admits any value.
+        keys: the required keys of an object, with their types; further keys are allowed. None accepts any value.
 
     Raises:
-        InputError: when the file is missing or unreadable, is not UTF-8, is not JSON or does not hold the keys.
+        InputError: when the file is missing, unreadable, not UTF-8 or not JSON, or lacks one of the keys.
     """
     require_file(path)
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
-    # ValueError covers bytes that are no UTF-8, text that is no JSON, and integers of thousands of digits.
+    # ValueError covers invalid UTF-8, invalid JSON, and integers with thousands of digits.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): mend or remove it.") from None
     for key, kind in (keys or {}).items():
-        # `bool` is a subclass of `int`, so `isinstance` would admit true as a whole number.
+        # Not `isinstance`, because `bool` is a subclass of `int`.
         if not isinstance(value, dict) or type(value.get(key)) is not kind:
             raise InputError(f"{path} lacks {key!r}, or holds something else there: remove it and run again.")
     return value
 
 
 def require_file(path: str | Path) -> None:
-    """Refuse a path that is missing or no regular file, since reading a pipe or a device may never end.
+    """Require a regular file, because reading a pipe or a device may never end.
 
     Raises:
-        InputError: when the path is missing or no regular file.
+        InputError: when the path is missing or not a regular file.
     """
     if not os.path.isfile(path):
         raise InputError(f"{path} {'is not a file' if os.path.exists(path) else 'does not exist'}: check the path.")
 
 
 def read_csv(path: str | Path, columns: list[str], others_as_text: bool = False) -> pd.DataFrame:
-    """Read a CSV; cells stay as they are written, so that a category "NA" is no missing value.
+    """Read a CSV file without converting cells to missing values, because "NA" may be the name of a category.
 
     Args:
         path: the file.
-        columns: names that must be there; further columns are kept.
-        others_as_text: whether cells of further columns are text, whatever they look like.
+        columns: names of required columns; further columns are kept.
+        others_as_text: read all further columns as text.
 
     Raises:
-        InputError: when the file is missing or unreadable, is not a CSV or lacks a column.
+        InputError: when the file is missing, unreadable or not a CSV, lacks a column, or has a wrong type of number.
     """
     require_file(path)
     try:
@@ -87,7 +87,7 @@ def read_csv(path: str | Path, columns: list[str], others_as_text: bool = False)
         raise InputError(f"{path} cannot be read ({error.strerror}): allow reading it.") from None
     except ValueError as error:
         raise InputError(f"{path} is not a readable CSV ({error}): remove it and run again.") from None
-    # Rows longer than the header would shift all cells to the left.
+    # pandas uses the first cells as an index if rows are longer than the header.
     if not isinstance(table.index, pd.RangeIndex):
         raise InputError(f"{path} has more cells in a row than columns: remove it and run again.")
     for name in _NUMBER_COLUMNS:

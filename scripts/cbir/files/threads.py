@@ -1,4 +1,4 @@
-"""Work on blocks of rows, on as many threads as the job has."""
+"""Process blocks of rows with the threads of the job."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,21 +10,21 @@ from threading import Lock
 from threadpoolctl import ThreadpoolController
 
 _LOCK = Lock()
-# Whether this thread, or the one that it works for, is within `shared`.
+# Whether this thread, or the thread that started it, is in `shared`.
 _IN_SHARED: ContextVar[bool] = ContextVar("in_shared", default=False)
 
 
 def count() -> int:
-    """Return how many threads linear algebra may use; `cbir.workflow.job` sets it to the job's own number."""
+    """Return the number of threads of the BLAS library; `cbir.workflow.job` limits it to the threads of the job."""
     return max((library["num_threads"] for library in _libraries().info()), default=1)
 
 
 @contextmanager
 def shared() -> Iterator[int]:
-    """Yield `count`, and limit linear algebra to one thread a call meanwhile, because so many threads will call it.
+    """Yield `count`, and limit the BLAS library to one thread per call in the block.
 
-    The linear algebra library's own threads spin for a while after each call and would slow down all others. Within
-    another ``shared`` all threads are in use, so this yields 1.
+    The caller starts as many threads as are yielded. Threads of the BLAS library would compete with them, because they
+    spin for a while after each call. In a nested block all threads are in use, so it yields 1.
     """
     if _IN_SHARED.get():
         yield 1
@@ -43,18 +43,18 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
     """Call ``fill`` for blocks of rows, on up to `count` threads.
 
     Args:
-        rows: how many there are.
-        step: rows of a block, at most. Blocks end at multiples of it, so that threads finish blocks at different times
-            and seldom wait for each other at what only one thread at a time can do.
-        fill: works on a block; different blocks must not touch the same data.
-        least: rows for which it is worth starting a thread; each gets at least as many.
-        parts: how many threads, if not `count`.
+        rows: number of rows.
+        step: largest number of rows in a block. Blocks end at multiples of it, so that threads finish their blocks at
+            different times and rarely wait for each other in code that only one thread can run at a time.
+        fill: processes the rows of a slice; it must be thread-safe for different slices.
+        least: smallest number of rows per thread.
+        parts: number of threads; None for `count`.
 
     Raises:
-        Exception: the first that ``fill`` raises.
+        Exception: the first one that ``fill`` raises.
     """
     most = min(rows // least, -(-rows // step))
-    # `count` takes longer than the work on a small block.
+    # `count` would take longer than the work on a small block.
     parts = min(parts or count(), most) if most > 1 else 1
     share = max(1, -(-rows // parts))
     firsts = range(0, rows, share)
@@ -69,11 +69,11 @@ def in_blocks(rows: int, step: int, fill: Callable[[slice], None], least: int = 
         return
     with ThreadPoolExecutor(parts) as pool:
         contexts = [copy_context() for _ in firsts]
-        # Going through the results raises here what a thread raised.
+        # `list` iterates over the results, which raises exceptions of the threads here.
         list(pool.map(lambda context, first: context.run(run, first), contexts, firsts))
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    # Finding the libraries is slow, and asking them is fast.
+    # Cached, because finding the libraries is slow.
     return ThreadpoolController().select(user_api="blas")

@@ -1,4 +1,4 @@
-"""Snakemake's files of what a job took."""
+"""Read Snakemake's benchmark files."""
 
 import csv
 from contextlib import suppress
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def seconds(path: Path) -> float | None:
-    """Return how long a job took; None where there is no such file, or the job was too short to be measured."""
+    """Return the duration of a job; None if there is no such file, or the job was too short to be measured."""
     if not path.is_file():
         return None
     with path.open(encoding="utf-8", errors="replace", newline="") as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
-            # Of a job that was too short, Snakemake writes NA or a dash.
+            # Snakemake writes NA or a dash for a job that was too short.
             with suppress(ValueError):
                 return float(row.get("s") or "")
     return None

@@ -1,4 +1,4 @@
-"""Write the report: one HTML file that opens offline, made of the sections of `cbir.report.sections`."""
+"""Write the report: one HTML file that opens offline and consists of the sections of `cbir.report.sections`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ def inputs(names: Mapping[str, Sequence[str]], missing: Collection[str] = ()) ->
     """Return the files that the report is made from, relative to ``results/``.
 
     Args:
-        names: what each wildcard stands for; see `cbir.report.sections`.
-        missing: the patterns of `cbir.results` that the run does not make.
+        names: the values of each wildcard; see `cbir.report.sections`.
+        missing: the patterns of `cbir.results` whose files the run does not make.
     """
     patterns = [
         *results.INPUTS,
@@ -28,7 +28,7 @@ def inputs(names: Mapping[str, Sequence[str]], missing: Collection[str] = ()) ->
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Return what the report shows as plain data: title, lead, methods (best ranking first) and sections.
+    """Return the content of the report as plain data: title, lead, methods (lowest ANMRR first) and sections.
 
     Raises:
         InputError: when a file is missing or damaged.

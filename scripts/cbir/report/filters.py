@@ -1,4 +1,4 @@
-"""Filters of the templates: figures, counts and lists as a person reads them."""
+"""Filters of the templates: format numbers, durations and lists as text."""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from cbir.evaluation import calibration
 
 MISSING = "–"
-"""Stands where there is no figure."""
+"""Shown in place of a missing value."""
 
 
 def _absent(value: float | None) -> bool:
@@ -19,22 +19,22 @@ def percent(value: float | None) -> str:
 
 
 def decimal(value: float | None) -> str:
-    """Return a figure with three decimals."""
+    """Return a number with three decimals."""
     return MISSING if _absent(value) else f"{value:.3f}"
 
 
 def amount(value: float | None) -> str:
-    """Return a whole number with its thousands apart: 1939 gives ``1,939``."""
+    """Return a whole number with separators of thousands: 1939 gives ``1,939``."""
     return MISSING if _absent(value) else f"{value:,.0f}"
 
 
 def capitalised(text: str) -> str:
-    """Return a text that begins with a capital: ``macro F1`` gives ``Macro F1``."""
+    """Return a text with a capital first letter: ``macro F1`` gives ``Macro F1``."""
     return text[:1].upper() + text[1:]
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as a person reads them: ``0.8 s``, ``42 s``, ``4 min 0 s``, ``1 h 2 min``."""
+    """Return a duration as text: ``0.8 s``, ``42 s``, ``4 min 0 s``, ``1 h 2 min``."""
     if _absent(seconds):
         return MISSING
     assert seconds is not None
@@ -47,23 +47,23 @@ def duration(seconds: float | None) -> str:
 
 
 def probability(value: float | None) -> str:
-    """Return a probability as `cbir.evaluation.calibration.shown` does."""
+    """Return a probability as text, see `cbir.evaluation.calibration.shown`."""
     return calibration.shown(value)
 
 
 def plural(count: int, singular: str, several: str = "") -> str:
-    """Return a count with its noun: ``1 image``, ``2 images``; ``several`` names an irregular plural."""
+    """Return a count with its noun: ``1 image``, ``2 images``; ``several`` is an irregular plural."""
     return f"{count:,} {singular if count == 1 else several or singular + 's'}"
 
 
 def listed(parts: Iterable[str]) -> str:
-    """Return parts as a list in words: ``a``, ``a and b``, ``a, b and c``."""
+    """Return an enumeration: ``a``, ``a and b``, ``a, b and c``."""
     *head, last = list(parts) or [""]
     return f"{', '.join(head)} and {last}" if head else last
 
 
 def is_link(text: str) -> bool:
-    """Return whether text is a web address; nothing else may become a link."""
+    """Return whether a text is a web address. Nothing else may become a link, such as ``javascript:``."""
     return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
 
 

@@ -1,22 +1,23 @@
-"""What the report begins with: the methods side by side, and what to look at next."""
+"""The beginning of the report: the methods side by side, and links to what to look at next."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from cbir.collection.categories import singles
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised, listed
 from cbir.report.results import Results
 from cbir.results import METHOD_CATEGORIES, METHODS, NEAR_DUPLICATES, PAIR, REJECTED, SUSPECTS
 
 INPUTS = ("comparison/{comparison}", PAIR, METHOD_CATEGORIES, NEAR_DUPLICATES, REJECTED, SUSPECTS)
-"""Files that the lead reads; see `cbir.report.sections`."""
+"""The files that this part reads; see `cbir.report.sections`."""
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Return the figures of the methods, the best ranking first, and what a person may look at next, as plain data.
+    """Return the metrics of the methods, lowest ANMRR first, and links to what to look at next, as plain data.
 
-    Without labels there are no figures, and ``metrics`` is empty.
+    If images have no categories, ``metrics`` is empty.
 
     Raises:
         InputError: when a file is missing or damaged.
@@ -32,9 +33,9 @@ def gather(results: Results) -> dict[str, Any]:
         metrics.append(
             {
                 "key": key,
-                "name": capitalised(metric.NAME.format(k=k)),
+                "name": capitalised(named(key, metric, best)),
                 "written": metric.FORMAT,
-                # Where all have the same, none is the best.
+                # If all methods have the same value, none is marked as the best.
                 "best": (max if metric.HIGHER_IS_BETTER else min)(values) if len(set(values)) > 1 else None,
             }
         )
@@ -57,7 +58,7 @@ def gather(results: Results) -> dict[str, Any]:
 
 
 def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
-    """Return low and high of each figure for new images of the same categories, by method and metric."""
+    """Return the confidence interval [low, high] for new images of the same categories, by method and metric."""
     if not results.names["comparison"]:
         return {}
     columns = [f"{key}_{end}" for key in compared_metrics() for end in ("low", "high")]
@@ -69,21 +70,20 @@ def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
 
 
 def _against(results: Results) -> dict[str, str]:
-    """Say of each method that was compared with the first one which differences are real."""
+    """Return, for each method that was compared with the first one, a text on which differences are real."""
     first = results.methods[0].name
     said = {}
     for pair in results.names["pair"]:
         found = results.json(PAIR, pair=pair)
         other = found["b"] if found["a"] == first else found["a"]
         if first in (found["a"], found["b"]):
-            said[other] = _verdicts(found, first, other)
+            said[other] = _verdicts(found, first, other, results.methods[0].summary)
     return said
 
 
-def _verdicts(found: dict[str, Any], first: str, other: str) -> str:
+def _verdicts(found: dict[str, Any], first: str, other: str, summary: dict[str, Any]) -> str:
     metrics = {key: metric for key, metric in compared_metrics().items() if found.get(key, {}).get("verdict")}
-    k = found.get("k")
-    names = {key: metric.NAME.format(k=k) for key, metric in metrics.items()}
+    names = {key: named(key, metric, summary) for key, metric in metrics.items()}
     real = [key for key in metrics if found[key]["verdict"] == "real"]
     better = {key: (found[key]["difference"] > 0) == metrics[key].HIGHER_IS_BETTER for key in real}
     won = {
@@ -99,7 +99,7 @@ def _verdicts(found: dict[str, Any], first: str, other: str) -> str:
 
 
 def _next(results: Results) -> list[dict[str, str]]:
-    """Return what to look at next: a text and the anchor of its place."""
+    """Return links to what to look at next: each a text and the anchor of a section."""
     best = results.methods[0].name
     found = []
     table = results.table(METHOD_CATEGORIES, ["category", "f1"], ["f1"], method=best)

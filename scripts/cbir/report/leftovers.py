@@ -1,4 +1,4 @@
-"""Remove results that the configuration no longer asks for: of methods, queries and refinements that were taken out."""
+"""Remove results of methods, queries and refinements that are no longer in the configuration."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from cbir.results import (
     match,
 )
 
-# The first that matches counts.
+# The first pattern that matches a file decides.
 _PATTERNS = (
     *(f"logs/{job}.log" for job in JOBS),
     *(f"benchmarks/{job}.tsv" for job in JOBS),
@@ -33,18 +33,18 @@ _OF_LABELS = (
 
 
 def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: Collection[str]) -> list[str]:
-    """Remove the results of what is no longer asked for, and the folders that become empty.
+    """Remove the results that are no longer asked for, and the folders that become empty.
 
-    Files that the workflow does not write are left alone. So are networks and the encoded shards of the collection:
-    they took hours, and an encoder may be wanted again.
+    Files that the workflow does not write are kept. So are networks and the encoded shards of the collection, because
+    they may have taken hours, and the user may want an encoder again.
 
     Args:
         results: the folder ``results`` of a run.
-        asked: what the wildcards of `cbir.results` may stand for; those that it does not list may stand for anything.
-            ``labels`` is empty where the images have none.
-            ``protocol``: which of `cbir.results.OF_PROTOCOLS` there are.
-            Methods may have several kinds of index, so ``stored``, if given, lists the names of their files.
-        endings: those of the files of all kinds of index.
+        asked: the allowed values of the wildcards of `cbir.results`; a wildcard that is not a key may have any value.
+            Three more keys: ``labels`` is empty if images have no categories; ``protocol`` lists the keys of
+            `cbir.results.OF_PROTOCOLS` whose files the run makes; ``stored``, if given, lists the names of the files of
+            indexes, because methods may have indexes of several kinds.
+        endings: the suffixes of the files of all index kinds, without dots.
 
     Returns:
         The removed files, relative to ``results``, sorted.
@@ -53,7 +53,7 @@ def remove(results: str | Path, asked: Mapping[str, Collection[str]], endings: C
     removed = []
     for path in sorted(results.rglob("*")):
         name = path.relative_to(results).as_posix()
-        # A run may have been killed while it wrote what is no longer asked for.
+        # A temporary file of a killed run is removed if the file that it was to become would be.
         whole = path.with_name(replaced_name(path.name)).relative_to(results).as_posix()
         if path.is_dir() or not _is_left_over(whole, asked, endings):
             continue

@@ -1,4 +1,4 @@
-"""Pictures inside an HTML file, as ``data:`` URIs."""
+"""Encode pictures as ``data:`` URIs, to embed them in an HTML file."""
 
 import base64
 import io
@@ -16,9 +16,9 @@ def picture(path: str | Path, side: int, size: tuple[int, int] | None = None, ki
 
     Args:
         path: the file.
-        side: pixels of the picture's longer side, at most.
-        size: (width, height) of the image if they are known: a large JPEG is then decoded at a smaller scale.
-        kind: JPEG takes a tenth of the time of WebP, and a third more bytes.
+        side: the most pixels of the longer side.
+        size: (width, height) of the image in pixels, if known; then a large JPEG is decoded at a smaller scale.
+        kind: the format: JPEG is ten times faster to write than WebP, and a third larger.
     """
     try:
         if size is not None and max(size) > side:
@@ -34,10 +34,10 @@ def picture(path: str | Path, side: int, size: tuple[int, int] | None = None, ki
 
 
 def vector(path: str | Path) -> str:
-    """Return an SVG file as a ``data:`` URI. As an image, it runs no script and loads nothing.
+    """Return an SVG file as a ``data:`` URI. A browser runs no scripts in an SVG image and loads nothing for it.
 
     Raises:
-        InputError: when it is missing or no regular file.
+        InputError: when it is missing or not a regular file.
     """
     require_file(path)
     return f"data:image/svg+xml;base64,{base64.b64encode(Path(path).read_bytes()).decode()}"

@@ -1,7 +1,7 @@
-"""Pictures of tables and of query results. The same data give the same bytes."""
+"""Draw tables and query results as charts. The same data give the same bytes."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cbir.collection.images import ImageError, thumbnail
+from cbir.evaluation import cut as cut_metrics
 from cbir.evaluation import measure
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
@@ -21,26 +22,26 @@ from cbir.files.printable import printable
 from cbir.report import excerpts
 
 matplotlib.use("Agg")
-# File names may hold "$", which would be taken for mathematics.
+# parse_math is off, because file names may contain "$". The fixed salt makes the ids in an SVG reproducible.
 matplotlib.rcParams.update({"svg.hashsalt": "cbir", "svg.fonttype": "none", "text.parse_math": False, "font.size": 9})
 
 RIGHT, WRONG, NEUTRAL = "#1a7f37", "#c62828", "#57606a"
 RELEVANT, IRRELEVANT = "#0072b2", "#b35900"
-"""What a person judged: not the colours of right and wrong."""
+"""Colours of a person's judgements, different from those of right and wrong."""
 COLUMN, ROW = 1.75, 2.4
-"""Inches of a picture with its text: a square and at most three lines below it."""
+"""Width and height in inches of a picture with its text: a square and at most three lines below it."""
 _SIDE = 180
 _TEXT_LENGTH = 24
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file with what stands below it.
+    """An image file and the text below it.
 
     Attributes:
         path: the file.
-        lines: text below the picture.
-        right: True and False draw the frame and the mark of a right or wrong result; None draws neither.
+        lines: the lines of text below the picture.
+        right: whether to draw it as a right or a wrong result; None draws it as neither.
     """
 
     path: str
@@ -49,7 +50,7 @@ class Picture:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure whole or not at all, without dates, and close it."""
+    """Write a figure atomically and without dates in its metadata, and close it."""
     metadata = {"Date": None} if str(path).endswith(".svg") else {"Software": None}
     with atomic(path) as temporary:
         figure.savefig(temporary, metadata=metadata, dpi=110)
@@ -59,7 +60,7 @@ def save(figure: Figure, path: str | Path) -> None:
 def confusion(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
     """Draw a confusion matrix: rows true, columns predicted, shaded by the share of the row.
 
-    Of more categories than fit, the most confused ones are drawn, see `excerpts.most_confused`.
+    If there are too many categories, the most confused ones are drawn, see `excerpts.most_confused`.
 
     Args:
         table: first column the true category, then a column of counts for each predicted category.
@@ -89,7 +90,7 @@ def confusion(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
 
 
 def categories(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
-    """Draw precision, recall and F1 of each category, best F1 on top; of very many the best and the worst.
+    """Draw precision, recall and F1 of each category, best F1 on top; of too many categories the best and the worst.
 
     Args:
         table: columns category, precision, recall, f1, in the order to draw.
@@ -106,7 +107,7 @@ def categories(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
     axes.scatter(table["recall"], places, marker="x", s=22, color="#303a8c", label="recall", zorder=3)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.invert_yaxis()
-    # Room for the half of a mark at 0 and at 1.
+    # The margin keeps marks at 0 and at 1 whole.
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
@@ -114,10 +115,10 @@ def categories(table: pd.DataFrame, path: str | Path, title: str = "") -> None:
 
 
 def calibration(data: dict[str, Any], path: str | Path, title: str = "") -> None:
-    """Draw how sure a result is: stated probabilities beside what came true on test, and the probability by distance.
+    """Draw a reliability diagram of the test images, and the probability as a function of distance.
 
     Args:
-        data: as `cbir.evaluation.calibration.calibrate` returns it; where val is too small, its sentence is drawn.
+        data: as `cbir.evaluation.calibration.calibrate` returns it; if val is too small, its sentence is drawn instead.
         path: an SVG or PNG file.
         title: a heading.
     """
@@ -140,14 +141,14 @@ def calibration(data: dict[str, Any], path: str | Path, title: str = "") -> None
         left.annotate(f"{row['results']:,}", place, ha="center", va="bottom", fontsize=6)
     left.set_xlim(0, 1)
     left.set_ylim(0, 1.08)
-    left.set_xlabel("stated probability")
-    left.set_ylabel("share that was right, on test")
+    left.set_xlabel("predicted probability")
+    left.set_ylabel("share of right results (test)")
     error = found["reliability"]["expected_calibration_error"]
     left.set_title(f"expected calibration error {error:.3f}" if error is not None else "no test results", fontsize=9)
     right.plot(found["distances"], found["probabilities"], color=_BLUE)
     right.set_ylim(0, 1.08)
     right.set_xlabel("distance")
-    right.set_ylabel("probability, learned on val")
+    right.set_ylabel("probability (learned on val)")
     right.grid(alpha=0.3)
     figure.suptitle(title, fontsize=10)
     save(figure, path)
@@ -157,7 +158,7 @@ def strips(rows: Sequence[Sequence[Picture]], path: str | Path, title: str = "")
     """Draw rows of pictures: each row a query, then its results.
 
     Args:
-        rows: the pictures; the first of each row stands apart as the query.
+        rows: the pictures; the first of each row is the query.
         path: an SVG or PNG file.
         title: a heading.
     """
@@ -180,7 +181,7 @@ def strips(rows: Sequence[Sequence[Picture]], path: str | Path, title: str = "")
 
 
 def draw(axes: Axes, picture: Picture) -> None:
-    """Draw a picture in a square, so that all have their frames and texts at the same heights, with mark and text.
+    """Draw a picture with its mark and text. It is fitted into a square, so that frames and texts of a row line up.
 
     Raises:
         InputError: when the file is no longer an image.
@@ -191,7 +192,7 @@ def draw(axes: Axes, picture: Picture) -> None:
         raise InputError(f"The image {picture.path} cannot be shown ({error}): run again, or put it back.") from None
     height, width = image.shape[:2]
     axes.imshow(image, extent=(-width / 2, width / 2, -height / 2, height / 2))
-    # A small image is drawn as large as the others.
+    # The limits fit the image, so that a small image is drawn as large as the others.
     half = max(height, width) / 2
     axes.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], facecolor="#f5f7f9")
     colour = NEUTRAL if picture.right is None else RIGHT if picture.right else WRONG
@@ -206,31 +207,33 @@ def draw(axes: Axes, picture: Picture) -> None:
 
 
 def shorten(text: str) -> str:
-    """Return text of one line that fits below a picture; begin and end are kept, since they tell names apart."""
+    """Return a line of text that fits below a picture. Begin and end are kept, because names differ there most."""
     line = printable(text)
     head = _TEXT_LENGTH // 3
     return line if len(line) <= _TEXT_LENGTH else f"{line[:head]}…{line[head + 1 - _TEXT_LENGTH :]}"
 
 
-# Two colours that colour-blind people can tell apart.
+# Two colours that colour-blind people can distinguish.
 _BLUE, _ORANGE = "#0072b2", "#b35900"
 
 
-def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> None:
+def method_figures(table: pd.DataFrame, confidence: float, path: str | Path, cut: Collection[str] = ()) -> None:
     """Draw the compared metrics of each method with their intervals, methods from top to bottom.
 
     Args:
         table: as `cbir.evaluation.comparison.methods` returns it.
         confidence: of the intervals.
         path: an SVG or PNG file.
+        cut: the metrics that are cut, see `cbir.evaluation.evaluate`.
     """
     places = np.arange(len(table))
     metrics = measure.compared_metrics()
     size = (3 * len(metrics), 0.32 * len(table) + 1.3)
     figure, grid = plt.subplots(1, len(metrics), figsize=size, sharey=True, layout="constrained")
+    about = {"k": table["k"].iloc[0], "cut": cut, "ranked": table["ranked"].iloc[0] if cut else None}
     for axes, (key, metric) in zip(grid, metrics.items(), strict=True):
-        title = f"{metric.NAME.format(k=table['k'].iloc[0])} ({measure.better(metric)} is better)"
-        # The wider one, of new categories, thin below the other.
+        title = f"{cut_metrics.named(key, metric, about)} ({measure.better(metric)} is better)"
+        # The wider interval, for new categories, is drawn first and thin.
         for end, width in (("_categories", 0.8), ("", 2.5)):
             axes.hlines(places, table[f"{key}{end}_low"], table[f"{key}{end}_high"], color=_BLUE, linewidth=width)
         axes.scatter(table[key], places, color=_BLUE, zorder=3)
@@ -251,9 +254,9 @@ def method_figures(table: pd.DataFrame, confidence: float, path: str | Path) -> 
 
 
 def method_categories(table: pd.DataFrame, path: str | Path) -> None:
-    """Draw the F1 of each category with each method, a column of bars a method; the best of a category are darker.
+    """Draw the F1 of each category with each method: a column of bars for each method, the best of a category darker.
 
-    Of very many categories the first and the last are drawn.
+    Of too many categories the first and the last are drawn.
 
     Args:
         table: columns category, support, then ``f1_{method}`` for each method, in the order to draw.
@@ -284,7 +287,7 @@ def method_categories(table: pd.DataFrame, path: str | Path) -> None:
 def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     """Draw the difference in F1 of each category: a bar to the right where method a is better, to the left where b is.
 
-    Of very many categories those with the largest differences are drawn.
+    Of too many categories those with the largest differences are drawn.
 
     Args:
         table: columns category and delta, in the order to draw.
@@ -304,7 +307,7 @@ def f1_deltas(table: pd.DataFrame, a: str, b: str, path: str | Path) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [shorten(str(name)) for name in table["category"]])
     axes.set_ylim(len(table) - 0.5, -0.5)
-    # Leaves room for the numbers beside the bars, and keeps tiny differences from filling the axis.
+    # Leaves room for the numbers beside the bars; the minimum keeps tiny differences from looking large.
     reach = max(0.05, 1.25 * float(np.abs(delta).max(initial=0)))
     axes.set_xlim(-reach, reach)
     part = excerpts.cut(len(table), whole, f"\nThe {len(table)} largest differences", f"{a}_vs_{b}.csv")

@@ -1,4 +1,4 @@
-"""Vectors brought to two dimensions, to look at."""
+"""Project feature vectors to two dimensions for a map."""
 
 from typing import Literal
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 Kind = Literal["pca", "tsne"]
 _BEFORE = 50
-"""Dimensions that t-SNE starts from, as its authors advise."""
+"""Principal components that t-SNE starts from, as its authors advise."""
 _PERPLEXITY = 30
 
 
 def project(features: NDArray[np.float32], kind: Kind) -> tuple[NDArray[np.float64], float | None]:
-    """Return coordinates in the plane and, of principal components, the share of the variance that they hold.
+    """Return coordinates in the plane and, for principal components, the share of the variance that they explain.
 
     Args:
         features: (n, d).
         kind: ``pca``, the first two principal components (Jolliffe, Principal Component Analysis, 2002), or ``tsne``
-            (van der Maaten and Hinton, JMLR 2008), which keeps near ones near and says nothing of far ones. Both take
-            the seed 0. Of fewer than four images, ``tsne`` gives the principal components.
+            (van der Maaten and Hinton, JMLR 2008), which preserves neighbourhoods but not large distances; its seed is
+            0. With fewer than four images, ``tsne`` returns the principal components.
 
     Returns:
-        (n, 2) coordinates, and the share; None of t-SNE, and where all vectors are equal.
+        Coordinates (n, 2) float64, and the share; None for t-SNE, and if all vectors are equal.
     """
     if kind == "tsne" and len(features) > 3:
         from sklearn.manifold import TSNE
@@ -34,14 +34,17 @@ def project(features: NDArray[np.float32], kind: Kind) -> tuple[NDArray[np.float
 
 
 def _components(features: NDArray[np.float32], most: int) -> tuple[NDArray[np.float64], float | None]:
-    """Return the first principal components, at least two columns, and the share of the variance of all of them."""
+    """Return the scores of the first ``most`` principal components, padded with zeros to two columns or more.
+
+    The second value is the share of the variance that they explain; None if all vectors are equal.
+    """
     centred = features - features.mean(axis=0, dtype=np.float64)
     whole = float(np.square(centred).sum())
     if not whole:
         return np.zeros((len(features), 2)), None
     if most < min(features.shape):
-        # Here, so that whoever draws no map waits for no import. Lanczos' iterations take a thirtieth of the time of an
-        # exact decomposition of 1,500 images with 2,560 values; they begin at the same place each time.
+        # Imported here, because only maps need it. The Lanczos iterations take a thirtieth of the time of a full
+        # decomposition of 1,500 images with 2,560 values; the fixed v0 makes them reproducible.
         from scipy.sparse.linalg import svds
 
         left, values, _ = svds(centred, k=most, v0=np.ones(min(features.shape)))
@@ -49,7 +52,7 @@ def _components(features: NDArray[np.float32], most: int) -> tuple[NDArray[np.fl
     else:
         left, values, _ = np.linalg.svd(centred, full_matrices=False)
     coordinates = (left * values)[:, :most]
-    # The sign is free: the largest one is positive.
+    # The sign of a component is arbitrary: the score with the largest absolute value is made positive.
     coordinates *= np.sign(coordinates[np.abs(coordinates).argmax(axis=0), np.arange(coordinates.shape[1])])
     padded = np.zeros((len(features), max(2, coordinates.shape[1])))
     padded[:, : coordinates.shape[1]] = coordinates

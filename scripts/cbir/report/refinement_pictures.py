@@ -1,4 +1,4 @@
-"""Pictures of relevance feedback: the rounds of one refinement under each other, and curves of the gain per round."""
+"""Draw relevance feedback: the rounds of a refinement below each other, and the gain per round as curves."""
 
 from collections.abc import Mapping
 from itertools import cycle
@@ -14,7 +14,7 @@ from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.files.printable import printable
 from cbir.report import plots
 
-# Colour, line and sign differ, so that any one of them is enough to tell them apart.
+# Colour, line style and sign all differ, so that any one of them distinguishes the two judgements.
 _FLAGS = {
     "relevant": (plots.RELEVANT, "solid", "+ relevant"),
     "irrelevant": (plots.IRRELEVANT, "dashed", "− irrelevant"),
@@ -28,14 +28,14 @@ _PANELS = (
 
 
 def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -> None:
-    """Draw the rounds of a refinement under each other, the query first, with what was judged of each round.
+    """Draw the rounds of a refinement below each other, the query first, with the judgements of each round.
 
-    A frame and a badge show what was judged relevant or irrelevant of the results above it; the text below a picture
-    says whether it had been judged before, and whether it is of the query's category.
+    A frame and a badge mark a result that was judged relevant or irrelevant in the round. The text below a picture
+    states an earlier judgement, and whether the image is of the query's category.
 
     Args:
-        record: as ``records.record`` returns it.
-        paths: the file of each image_id; the query's too, if it is none of the collection.
+        record: as `cbir.feedback.records.record` returns it.
+        paths: the file of each image_id, and of the query if it is not an image of the collection.
         path: a PNG file.
 
     Raises:
@@ -93,11 +93,12 @@ def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None) -> No
 
 
 def gain(table: pd.DataFrame, k: int, path: str | Path, title: str = "") -> None:
-    """Draw the simulated user's gain per round: a row for the worst categories together and one for the sample of all.
+    """Draw the simulated user's gain per round: a row for the worst categories together, one for a sample of all.
 
     Args:
-        table: columns strategy, scope (``worst`` and ``sample`` are drawn), round, and those of ``Gain.mean``.
-        k: results of a round.
+        table: columns strategy, scope (``worst`` and ``sample`` are drawn), round, and those of
+            `cbir.feedback.simulation.Gain.mean`.
+        k: the number of results of a round.
         path: an SVG or PNG file.
         title: a heading.
     """
@@ -116,7 +117,7 @@ def gain(table: pd.DataFrame, k: int, path: str | Path, title: str = "") -> None
                 if plain is not None:
                     axes.plot(lines["round"], lines[plain], color=colour, marker=marker, markersize=3,
                               linestyle=":", alpha=0.8, label=f"no feedback, same images as {strategy}")  # fmt: skip
-            # Room for the half of a mark at 0 and at 1.
+            # The margin keeps marks at 0 and at 1 whole.
             axes.set_ylim(-0.03, 1.03)
             axes.grid(alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

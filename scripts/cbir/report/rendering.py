@@ -1,4 +1,4 @@
-"""Render the templates of the report: one HTML file that loads nothing and escapes all names."""
+"""Render the templates of the report into one HTML file that loads nothing. All values are escaped."""
 
 import base64
 import hashlib
@@ -12,18 +12,18 @@ from cbir.files.printable import printable
 from cbir.report.filters import FILTERS
 
 FOLDER = Path(__file__).parent
-"""Holds ``templates`` (the frame, the style and the script) and ``sections`` (a template for each section)."""
+"""Contains ``templates`` (the frame, the style and the script) and ``sections`` (a template for each section)."""
 STYLE = FOLDER / "templates" / "report.css"
-"""The style sheet, which the search page uses, too."""
+"""The style sheet of the report and the search page."""
 LAYOUT = FOLDER / "templates" / "layout.css"
-"""What the report alone has: its frame, its contents, its gallery and its maps."""
+"""The style sheet of the report alone: its layout, table of contents, errors and maps."""
 
 
 def environment() -> jinja2.Environment:
     """Return the environment of the templates.
 
-    Values are escaped, and their control and bidirectional characters shown as escapes (see `printable`): a file name
-    could otherwise turn the text around it, or hide its end. A template that names an unknown value raises
+    Values are escaped. Control and bidirectional characters are shown as escapes (see `printable`), because a file name
+    could otherwise reverse the text around it or hide its own end. A template that uses an unknown value raises
     `jinja2.UndefinedError`.
     """
     environment = jinja2.Environment(
@@ -42,10 +42,10 @@ def render(template: str, **values: Any) -> str:
     """Render a template.
 
     Besides ``values`` it gets ``style`` and ``script``, the text of the style sheets and of ``report.js``, and
-    ``script_hash``, which its Content-Security-Policy names so that no other script runs.
+    ``script_hash`` for its Content-Security-Policy, so that a browser runs no other script.
 
     Raises:
-        jinja2.UndefinedError: when the template names a value that is not there.
+        jinja2.UndefinedError: when the template uses a value that is not defined.
     """
     script = (FOLDER / "templates" / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""The results of a run, as the sections of the report read them."""
+"""Read the results of a run for the sections of the report."""
 
 import functools
 import itertools
@@ -17,9 +17,9 @@ from cbir.report.thumbnails import Thumbnails
 from cbir.results import IMAGES, SPLIT, SUMMARY
 
 INPUTS = (IMAGES, SPLIT, SUMMARY)
-"""Files that `Results` itself reads; see `cbir.report.sections`."""
+"""The files that `Results` itself reads; see `cbir.report.sections`."""
 PICTURE_SIDE = 192
-"""Pixels of a picture's longer side: enough for sharp screens at the size shown."""
+"""Pixels of a picture's longer side: enough for high-resolution screens at the size shown."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Results(results.Results):
     Args:
         root: the folder ``results`` of the run.
         config: the checked configuration.
-        names: what each wildcard of the patterns stands for, in the order to show; see `cbir.report.sections`.
+        names: the values of each wildcard of the patterns, in the order of display; see `cbir.report.sections`.
 
     Attributes:
-        splits: the manifest of each split.
-        methods: the best ranking (lowest ANMRR) first; without labels by name, and their summaries are empty.
-        thumbnails: the pictures that `tile` was asked for.
+        splits: the table of each split.
+        methods: the methods, lowest ANMRR first; if images have no categories, by name and with empty summaries.
+        thumbnails: the pictures of all tiles that were made so far.
 
     Raises:
         InputError: when a file is missing or damaged.
@@ -68,14 +68,20 @@ class Results(results.Results):
         """Return an SVG file as a ``data:`` URI.
 
         Raises:
-            InputError: when it is missing or no regular file.
+            InputError: when it is missing or not a regular file.
         """
         return pictures.vector(self.path(pattern, **names))
 
     def card(self, image_id: str, **more: Any) -> dict[str, Any]:
-        """Return an image as the templates show it; a name that is not in the collection is the path of a file.
+        """Return an image as plain data for the macro ``card`` of the templates.
 
-        Its ``category`` is empty where images have none, and None where it is not ``inside`` the collection.
+        Args:
+            image_id: an image of the collection; any other name is taken as the path of an image file.
+            more: further values, which may replace the others.
+
+        Returns:
+            ``image_id``, ``name``, ``inside`` (whether it is in the collection), ``category`` (empty if images have no
+            categories, None if it is not in the collection) and ``picture``, a ``data:`` URI.
         """
         inside = image_id in self._known
         path, category = self._known.get(image_id, (image_id, None))
@@ -84,26 +90,26 @@ class Results(results.Results):
         return {**found, "picture": self._picture(path), **more}
 
     def tile(self, image_id: str, large: bool = False, **more: Any) -> dict[str, Any]:
-        """Return an image of the collection as `card` does, its picture a class of the style sheet.
+        """Return an image of the collection as `card` does, but with its picture as a class of the style sheet.
 
-        Use it where a page shows many pictures, or one of them several times: it is in the file once.
+        Each picture is in the file once, so this is for sections with many pictures, or with repeated ones.
 
         Args:
             image_id: the image.
             large: whether it is also shown large.
-            more: further values of the card.
+            more: further values.
         """
         thumbnail = self.thumbnails.ask(image_id, large)
         name, category = image_id.rpartition("/")[2], self._known[image_id][1]
         return {"image_id": image_id, "name": name, "category": category, "thumbnail": thumbnail, **more}
 
     def anchor(self, method: str, category: str, taken_for: str | None = None) -> str:
-        """Return the name of the place in the section `errors` that holds a category's errors.
+        """Return the anchor of a category's errors in the section `errors`.
 
         Args:
             method: the method.
             category: the true category.
-            taken_for: the predicted category, for the errors of this pair alone.
+            taken_for: the predicted category, for the errors of this pair only.
         """
         places = [self._places[name] for name in (category, taken_for) if name is not None]
         return ".".join(["errors", method, *map(str, places)])
@@ -115,10 +121,10 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def expand(patterns: Iterable[str], names: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the files that patterns stand for, each once: every combination of the names of their wildcards.
+    """Return the files that patterns match, each once: with every combination of the values of their wildcards.
 
     Raises:
-        KeyError: when a pattern has a wildcard without names.
+        KeyError: when a pattern has a wildcard that ``names`` lacks.
     """
     files: dict[str, None] = {}
     for pattern in patterns:

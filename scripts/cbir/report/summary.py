@@ -1,4 +1,4 @@
-"""The summary at the end of a run: its results, or the jobs that failed."""
+"""The messages before and after a run: networks to be trained, then the results or the jobs that failed."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,28 +15,28 @@ _ERROR = re.compile(r"\d\d:\d\d:\d\d ERROR (.*)")
 
 
 def trainings(benchmarks: Mapping[str, Path]) -> str:
-    """Return the sentence before a run that trains networks: which, and how long each took the last time.
+    """Return the message before a run that trains networks: which networks, and how long each took the last time.
 
     Args:
-        benchmarks: Snakemake's file of times of each training, by encoder; those of a first training are not there.
+        benchmarks: Snakemake's benchmark file of each training, by encoder; it does not exist before the first one.
     """
-    told = []
+    networks = []
     for name, path in sorted(benchmarks.items()):
         took = seconds(path)
-        told.append(name if took is None else f"{name} (last time {duration(took)})")
+        networks.append(name if took is None else f"{name} (last time {duration(took)})")
     again = any(path.is_file() for path in benchmarks.values())
     advice = " To keep a trained network when images are added, set encoders.NAME.freeze to true." if again else ""
-    return f"This run trains {', '.join(told)}.{advice}"
+    return f"This run trains {', '.join(networks)}.{advice}"
 
 
 def outcome(results: str | Path, serve: str, figures: Callable[[Mapping[str, Any]], dict[str, str]]) -> str:
-    """Return the images used, the figures of each method and where the report is, as lines for a terminal.
+    """Return the message after a finished run: the images used, the metrics of each method, the path of the report.
 
     Args:
-        results: the folder of a finished run's results.
-        serve: the command that serves it.
-        figures: returns the figures to show of a method's summary, as text by name, as
-            `cbir.evaluation.measure.as_text` does.
+        results: the folder of the run's results.
+        serve: the command that starts the search page.
+        figures: a function from a method's summary to the metrics to show, as text by name, such as
+            `cbir.evaluation.cut.as_text`.
     """
     held = Results(results)
     rejected = len(held.table(REJECTED, ["path"]))
@@ -70,16 +70,16 @@ def _places(held: Results, serve: str) -> list[str]:
 
 
 def failures(jobs: Iterable[tuple[str, str]], since: float) -> str:
-    """Return a line for each failed job, with the sentence that it ended with.
+    """Return the message after a failed run: a line for each failed job, with its error sentence.
 
     Args:
-        jobs: what each job is called, and the path of its log file.
-        since: when the run began, in seconds since 1970; lines that a log file has from an earlier run are ignored.
+        jobs: the name of each failed job, and the path of its log file.
+        since: when the run began, in seconds since 1970; a log file that was last written before is ignored.
     """
-    said = [f"  {name}: {_sentence(Path(log), since)}" for name, log in sorted(jobs)]
-    head = f"{len(said)} {'job' if len(said) == 1 else 'jobs'} failed:" if said else "The run was interrupted."
-    last = "What was finished is kept: the same command goes on from there."
-    return "\n".join(map(printable, ["", head, *said, last]))
+    lines = [f"  {name}: {_sentence(Path(log), since)}" for name, log in sorted(jobs)]
+    head = f"{len(lines)} {'job' if len(lines) == 1 else 'jobs'} failed:" if lines else "The run was interrupted."
+    last = "Finished results are kept: repeat the command to continue from there."
+    return "\n".join(map(printable, ["", head, *lines, last]))
 
 
 def _sentence(log: Path, since: float) -> str:
@@ -88,4 +88,8 @@ def _sentence(log: Path, since: float) -> str:
     except OSError:
         text = ""
     found = [match[1] for line in text.splitlines() if (match := _ERROR.match(line))]
-    return found[-1] if found else f"it ended without a word, as when it is killed or out of memory; see {log}."
+    return (
+        found[-1]
+        if found
+        else f"it ended without an error message; it may have been killed or out of memory; see {log}."
+    )

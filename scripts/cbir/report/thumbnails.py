@@ -1,20 +1,20 @@
-"""Pictures that several parts of a page show: each is in the file once, as a class of the style sheet."""
+"""Pictures for several parts of the report: each is in the file once, as a class of the style sheet."""
 
 import pandas as pd
 
 from cbir.report import pictures
 
 SIDE, FEWER_SIDE, LARGE_SIDE = 128, 96, 256
-"""Pixels of a picture's longer side: usually, where there are many, and where it may be seen large."""
+"""Pixels of a picture's longer side: usually, with more than ``MANY`` pictures, and for pictures also shown large."""
 MANY, MOST, MOST_LARGE = 2500, 4500, 400
-"""From how many pictures they are smaller, how many there are at most, and how many large ones: about 17 MB in all."""
+"""More than ``MANY`` pictures are smaller; there are at most ``MOST``, and ``MOST_LARGE`` large ones: about 17 MB."""
 
 
 class Thumbnails:
-    """The pictures that a page asks for, in the order in which it asks.
+    """The pictures of a page, numbered in the order in which the page asks for them.
 
     Args:
-        images: columns image_id, path, width and height of the images that may be asked for.
+        images: columns image_id, path, width and height of all images.
     """
 
     def __init__(self, images: pd.DataFrame) -> None:
@@ -24,10 +24,10 @@ class Thumbnails:
         self._large: set[str] = set()
 
     def ask(self, image_id: str, large: bool = False) -> str:
-        """Return the class of an image's picture; ``large`` says that it is also shown large.
+        """Return the class of an image's picture; ``large`` if it is also shown large.
 
         Raises:
-            KeyError: when it is none of the images.
+            KeyError: when there is no such image.
         """
         if image_id not in self._files:
             raise KeyError(image_id)
@@ -36,7 +36,7 @@ class Thumbnails:
         return f"i{self._places.setdefault(image_id, len(self._places))}"
 
     def style(self) -> str:
-        """Return the rules of the classes; the same pictures give the same text."""
+        """Return the style sheet of the classes; the same pictures give the same text."""
         side = SIDE if len(self._places) <= MANY else FEWER_SIDE
         large = LARGE_SIDE if len(self._large) <= MOST_LARGE else side
         return "\n".join(

@@ -49,7 +49,7 @@ def plot_history(history_csv: str | Path, svg_path: str | Path, title: str = "")
         axes.set_title(panel)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        # Room around the first and the last point, and above the highest one.
+        # Leave room around the first and the last point, and above the highest one.
         axes.set_xlim(first - room, last + room)
         finite = values.to_numpy()[np.isfinite(values.to_numpy())]
         highest = float(finite.max(initial=0))

@@ -1,9 +1,9 @@
-"""Exact Euclidean distances, and searches and rankings by them, with the speed of a matrix product.
+"""Exact Euclidean search and ranking, almost as fast as a matrix product.
 
-A matrix product gives many distances fast, but rounds, and its digits depend on the linear algebra library and its
-threads. So it only gives bounds: which gallery rows may be the nearest, or in which orders they may be. Wherever
-rounding might change the answer, distances from differences decide, in float64 and row by row, so that a web page and a
-batch job get the same to the last digit.
+A matrix product computes many distances fast, but with rounding errors that depend on the linear algebra library and
+its number of threads. Therefore it is used only for bounds: which gallery rows may be among the nearest, and which of
+them are too close to each other to be ordered. Those cases are decided by distances computed from differences, in
+float64 and row by row, so that the search page and a batch job give bit-identical results.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,39 +22,40 @@ Vector = NDArray[np.float64]
 # Bytes of one block of keys.
 BLOCK_BYTES = 256_000_000
 
-# Overflow is handled by infinite margins, so NumPy need not warn. Threads do not inherit this setting.
+# Silences NumPy's warnings: overflow is handled by infinite margins. Threads do not inherit this setting, so every
+# function that a thread calls needs it.
 _out_of_range_is_expected = np.errstate(over="ignore", invalid="ignore")
 
-# Gallery rows that are multiplied at once, where they must be converted first: 21 MB of 1280 float64 values.
+# Gallery rows converted and multiplied at once: 21 MB of 1280 float64 values.
 _GALLERY_ROWS = 2048
 
-# Gallery rows whose mean is taken as an estimate of the mean of all.
+# Gallery rows sampled to estimate the gallery's mean.
 _SAMPLE = 1024
 
-# Query rows that are multiplied at once, at most. With fewer, products are slower; with more, no thread settles its
-# candidates while others multiply, and much new memory takes longer than little that is used again.
+# The most query rows multiplied at once. Smaller blocks make slower products. With larger ones the threads multiply at
+# the same time and then all wait for the exact step, and allocating a large block costs more than reusing a small one.
 _BLOCK_ROWS = 896
 
-# Queries whose keys are looked at together: 64 times 8,250 keys stay in a core's cache.
+# Queries whose keys are compared together: 64 times 8,250 keys fit a core's cache.
 _QUERY_ROWS = 64
 
-# Bytes of whole rankings that are yielded at once; memory of this size is reused when it is freed.
+# Bytes of the rankings yielded at once: small enough for the allocator to reuse the memory after it is freed.
 _RANKED_BYTES = 16_000_000
 
-# Queries that are sorted together: 16 times 8,250 keys stay in a core's cache.
+# Queries sorted together: 16 times 8,250 keys fit a core's cache.
 _SORTED_ROWS = 16
 
-# Pairs of a query and a gallery row whose difference is taken at once: as float64 they stay in a core's cache.
+# Pairs of a query and a gallery row subtracted at once: as float64 they fit a core's cache.
 _PAIRS = 32
 
-# Rows (or pairs of rows) whose length or difference is taken at once: 64 rows of 1280 float64 values stay in a core's
+# Rows (or pairs of rows) whose norms or differences are computed at once: 64 rows of 1280 float64 values fit a core's
 # cache.
 _LENGTHS = 64
 
-# A thread is worth starting for at least so many rows, where each needs one length or difference.
+# The fewest rows for which starting a thread pays, where each row needs one norm or difference.
 _ROWS_A_THREAD = 1024
 
-# Gallery rows that are projected at once.
+# Gallery rows projected at once.
 _PROJECTED_ROWS = 1024
 
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -112,13 +113,21 @@ def _rank(
     margins: NDArray[np.float64],
     order: NDArray[np.int64],
 ) -> None:
-    """Write the rankings of a few queries from ``first`` on into ``order``, from their keys, which it overwrites.
+    """Rank the gallery for a few queries, the first of which is row ``first``.
 
-    Non-negative numbers are in the order of their bits, so each one's last bits are replaced by its gallery row, and
-    sorting the numbers sorts the rows: twice as fast as sorting rows by their numbers.
+    Non-negative floating point numbers sort like the integers of the same bits. So the last bits of each key are
+    replaced by its gallery row, and sorting the keys sorts the rows: twice as fast as an argsort.
+
+    Args:
+        keys: the keys that ``found`` is of.
+        first: the row of the first query.
+        found: their keys without the gallery's squares, float64 (block, n); overwritten.
+        lengths: as `Keys.prepare` returns them.
+        margins: likewise.
+        order: int64 (block, n), where the gallery rows are written, nearest first.
     """
     bits, longest = found.view(np.uint64), lengths.max()
-    # Squared distances and more, so that no rounding makes one negative.
+    # At least the squared distances, so that rounding makes none negative.
     found += keys.squares + (longest**2 + margins.max())
     row_bits = np.uint64((1 << (bits.shape[1] - 1).bit_length()) - 1)
     bits &= ~row_bits
@@ -126,22 +135,25 @@ def _rank(
     bits.sort(axis=1)
     np.bitwise_and(bits, row_bits, out=order.view(np.uint64))
     gaps = np.diff(found, axis=1)
-    # The bits that two keys lost, the row numbers that replaced them, and two more roundings of both.
+    # The margin, plus what replacing the last bits may have changed in two keys, plus the rounding of two more sums.
     limits = margins + (2 * float(row_bits) + 5) * np.finfo(np.float64).eps * (longest + keys.longest) ** 2
-    # A NaN key may be near any other.
+    # Negated, so that a NaN key counts as too close to its neighbours.
     for row in np.flatnonzero(~(gaps.min(axis=1, initial=np.inf) > limits)):
         _settle(order[row], ~(gaps[row] > limits[row]), partial(keys.distances_of, first + int(row)))
 
 
 @_out_of_range_is_expected
 def order_by_bounds(low: Vector, high: Vector, values: Callable[[NDArray[np.intp]], Vector]) -> NDArray[np.intp]:
-    """Return the order of values of which bounds are known, smallest first; ties by row.
+    """Sort rows by values of which only bounds are known, smallest first; ties by row.
 
     Args:
-        low: float64 (n,), what no value is below; no number where nothing is known. Any increasing function of the
-            values may be bounded instead.
-        high: the same from above.
-        values: returns the values of some rows, float64. It is asked only for rows whose bounds overlap.
+        low: float64 (n,), a lower bound of each value, NaN where there is none. The bounds may be those of any
+            increasing function of the values.
+        high: float64 (n,), an upper bound, likewise.
+        values: computes the exact values, float64, of the rows it is given: only those whose bounds overlap.
+
+    Returns:
+        Rows (n,).
     """
     order = np.argsort(low + high)
     # True where every value before a place is below every value after it.
@@ -151,12 +163,12 @@ def order_by_bounds(low: Vector, high: Vector, values: Callable[[NDArray[np.intp
 
 
 def _settle(order: NDArray[Any], near: NDArray[np.bool_], values: Callable[[NDArray[Any]], Vector]) -> None:
-    """Put every run of rows that rounding may have swapped in the order of their exact values, ties by row.
+    """Sort again, by exact values, each run of rows that rounding may have put in the wrong order; ties by row.
 
     Args:
         order: rows (n,), changed in place.
-        near: bool (n - 1,), whether a place and the next may have been swapped.
-        values: returns the exact values of some rows.
+        near: bool (n - 1,), whether rounding may have swapped a position and the next.
+        values: computes the exact values of the rows it is given.
     """
     inside = np.concatenate([[False], near]) | np.concatenate([near, [False]])
     rows = order[inside]
@@ -196,11 +208,11 @@ def nearest(
             for part in _slices(len(block), _QUERY_ROWS)
         ]
         row, candidates = np.divmod(np.concatenate(parts), block.shape[1])
-        # Steps of some microseconds: threads that take them at once wait for the interpreter more than they compute. So
-        # one takes them while others multiply.
+        # This step makes many short NumPy calls. If several threads ran it at once, they would mostly wait for the
+        # interpreter lock, so one thread runs it while the others multiply.
         with exact:
             distances = keys.distances(rows.start + row, candidates)
-        # Candidates come by gallery row, and the sort is stable.
+        # Ties stay in gallery order: candidates are in that order, and the sort is stable.
         order = np.lexsort((distances, row))
         best = order[np.searchsorted(row, np.arange(len(block)))[:, None] + np.arange(k)]
         found[rows], places[rows] = distances[best], candidates[best]
@@ -213,19 +225,20 @@ def nearest(
 
 @_out_of_range_is_expected
 def _candidates(keys: "Keys", found: NDArray[Any], margins: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Return where, in the flat keys of a few queries, the k nearest of each and little else are."""
+    """Return the flat positions, in the keys of a few queries, of rows that may be among the k nearest of each."""
     found += keys.squares
     limits = _kth_or_more(found, k) + margins
-    # The next number is no less than the limit, whichever way that was rounded.
+    # The next larger number, in case the conversion rounded the limit down.
     limits = np.nextafter(limits.astype(found.dtype), np.inf, dtype=found.dtype)
-    # NaN keys are candidates. One flat search is far faster than np.nonzero in two dimensions.
+    # Negated, so that NaN keys are candidates. np.flatnonzero is far faster than np.nonzero in two dimensions.
     return np.flatnonzero(~(found > limits[:, None]))
 
 
 def _kth_or_more(keys: NDArray[Any], k: int) -> NDArray[Any]:
-    """Return a value for each row of keys (rows, n) that at least k of them do not exceed, close to the k-th smallest.
+    """Return an upper bound, close to it, of the k-th smallest key in each row of keys (rows, n).
 
-    The k-th smallest of the minima of groups is one, and far fewer minima than keys are to be partitioned.
+    The bound is the k-th smallest of the minima of groups of keys: partitioning the minima is faster, since there are
+    far fewer of them than keys.
     """
     groups = min(keys.shape[1], 256 + 16 * k)
     size = keys.shape[1] // groups
@@ -234,27 +247,28 @@ def _kth_or_more(keys: NDArray[Any], k: int) -> NDArray[Any]:
 
 
 class Keys:
-    """Keys that, with the gallery's squared lengths added, order the gallery as its distances to a query do.
+    """Keys -2 x.y that, plus the gallery's squared norms, order the gallery by distance to a query, up to rounding.
 
-    The squared distance |x - y|^2 less the query's square, the same for the whole row, is |y|^2 - 2 x.y. Where the
-    gallery is far from 0 for its extent, both sides are moved to about its mean first: a large common offset would
-    cancel all digits. The place moved to is one of the vectors' own kind, so the distances stay the same.
+    The squared distance |x - y|^2 less |x|^2, which is the same for a query's whole row, is |y|^2 - 2 x.y. If the
+    gallery is far from the origin compared with its spread, its approximate mean is subtracted from both sides first:
+    a large common offset would cancel all significant digits. That mean is rounded to the vectors' own floating point
+    type, so the distances stay the same.
 
-    A sum of d products is within d u of the sum of their absolute values, which is at most |x||y|, in whatever order it
-    is taken (u the unit roundoff; Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). With the
-    roundings of x, y, |y|^2 and of the final sum, a key is within u (2 (d + 8) |x||y| + 8 |y|^2) of its true value, and
-    a square of `euclidean` within (d + 8) u64 (|x| + |y|)^2 of its own. Where products overflow, the margin is
-    infinite, and the keys decide nothing.
+    Error bound: a sum of d products, in any order of summation, differs from its true value by at most d u |x||y|, with
+    u the unit roundoff (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). With the rounding
+    of x, y, |y|^2 and the final sum, a key differs by at most u (2 (d + 8) |x||y| + 8 |y|^2), and the square of an
+    `euclidean` distance by at most (d + 8) u64 (|x| + |y|)^2. Where products overflow, the margin is infinite, and
+    exact distances decide.
 
     Attributes:
         queries: (q, d).
         gallery: (n, d).
-        squares: (n,), the gallery's squared lengths.
-        longest: the longest of these lengths.
+        squares: (n,), the gallery's squared norms.
+        longest: the largest norm.
     """
 
     def __init__(self, queries: ArrayLike, gallery: ArrayLike, kind: type[np.floating]) -> None:
-        """Compute keys of a floating point kind."""
+        """Measure the gallery; ``kind`` is the floating point type of the keys."""
         self.queries, self.gallery, self._kind = np.asarray(queries), np.asarray(gallery), kind
         exact = np.result_type(self.queries, self.gallery, np.float32)
         self._wide = np.result_type(exact, kind)
@@ -275,12 +289,12 @@ class Keys:
         """Prepare some queries.
 
         Returns:
-            What `fill` takes; the queries' lengths, moved as the keys are, and margins, both float64 (rows,): sums of a
-            key and a square that are further apart are in the order of `euclidean`.
+            The argument ``x`` of `fill`; the norms of the centred queries, float64 (rows,); and margins, float64
+            (rows,): gallery rows whose keys plus squares differ by more are ordered as by `euclidean`.
         """
         x = self._moved(self.queries[rows])
         lengths = _lengths(x)
-        # Twice is a power of two, so it rounds nothing.
+        # Exact: multiplying by a power of two does not round.
         x *= -2
         terms, range_, longest = x.shape[1] + 8, np.finfo(self._kind), self.longest
         key_errors = range_.eps / 2 * (2 * terms * lengths * longest + 8 * longest**2) + terms * float(range_.tiny)
@@ -291,7 +305,7 @@ class Keys:
 
     @_out_of_range_is_expected
     def fill(self, x: NDArray[Any], columns: slice, keys: NDArray[Any]) -> None:
-        """Write the keys (rows of x, columns), without the squares, of prepared queries and some gallery rows."""
+        """Write the keys of prepared queries ``x`` and gallery rows ``columns``, without the squares, to ``keys``."""
         gallery = self.gallery[columns]
         if self._centre is None and gallery.dtype == self._kind:
             np.matmul(x, gallery.T, out=keys)
@@ -312,24 +326,24 @@ class Keys:
         return self.distances(np.full(len(rows), query), rows)
 
     def squared_distances(self, x: NDArray[Any], lengths: Vector, margins: Vector) -> tuple[NDArray[Any], Vector]:
-        """Return squared distances (rows, n) of prepared queries, and how far exact ones may be from them, (rows,)."""
+        """Return squared distances (rows, n) of prepared queries, and a bound of their error for each query (rows,)."""
         squares = np.empty((len(x), len(self.gallery)), self._kind)
         self.fill(x, slice(0, len(self.gallery)), squares)
         squares += self.squares
         squares += (lengths**2)[:, None].astype(self._kind)
-        # The margin is twice the error of a key; these are the roundings of both sums.
+        # The margin is twice the error of a key; the other term bounds the rounding of the two sums above.
         return squares, margins + 8 * np.finfo(self._kind).eps * (lengths + self.longest) ** 2
 
     @_out_of_range_is_expected
     def _far_centre(self, kind: np.dtype[Any]) -> NDArray[Any] | None:
-        """Return about the gallery's mean (d,), or nothing where it is nearer to 0 than to the gallery's vectors."""
+        """Return the gallery's approximate mean (d,), or None where its norm is at most the gallery's spread."""
         sample = self.gallery[:: len(self.gallery) // _SAMPLE + 1].astype(np.float64)
         centre = (sample.sum(axis=0) / max(len(sample), 1)).astype(kind)
         near = len(sample) * np.square(centre).sum() <= np.square(sample - centre).sum()
         return None if near else centre
 
     def _moved(self, vectors: NDArray[Any], space: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return vectors as they are multiplied, in new space unless some is given."""
+        """Return vectors centred and converted to the type of the keys, in a new array unless ``space`` is given."""
         moved = np.empty(vectors.shape, self._kind) if space is None else space[: len(vectors)]
         if self._centre is None:
             np.copyto(moved, vectors, casting="same_kind")
@@ -343,20 +357,23 @@ def _lengths(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _square_sums(rows: NDArray[np.float64]) -> Vector:
-    # einsum sums each row by itself and without the linear algebra library.
+    # einsum sums each row by itself and does not call the linear algebra library, so a row's sum is always the same.
     sums: Vector = np.einsum("ij,ij->i", rows, rows)
     return sums
 
 
 def _slices(length: int, most: int) -> Iterator[slice]:
-    """Yield parts of about the same length, none of more than ``most`` or of fewer than 1."""
+    """Yield slices that cover ``length`` in about equal parts of 1 to ``most`` elements."""
     parts = -(-length // max(most, 1))
     for part in range(parts):
         yield slice(length * part // parts, length * (part + 1) // parts)
 
 
 def euclidean(queries: ArrayLike, vectors: ArrayLike) -> NDArray[np.float64]:
-    """Return the Euclidean distances (n,) float64 from one vector (d,), or n, to each of (n, d), by differences."""
+    """Return exact Euclidean distances, float64 (n,), of vectors (n, d) from one query (d,) or from n queries (n, d).
+
+    They are computed from differences, not by a matrix product.
+    """
     return np.sqrt(_square_sums(np.asarray(vectors, np.float64) - np.asarray(queries, np.float64)))
 
 
@@ -393,9 +410,9 @@ def nearest_squared_distances(features: Features, points: NDArray[np.float64]) -
     if len(points) == 1:
         return squared_distances(features, points[0])
     squares, errors = squared_distance_bounds(points, features, np.float32)
-    # The next number is no less than the limit, whichever way that was rounded.
+    # The next larger number, in case the conversion rounded the limit down.
     limits = np.nextafter((squares.min(axis=0) + 2 * errors.max()).astype(np.float32), np.float32(np.inf))
-    # Where float32 overflowed, no number is above the limit and every point may be nearest.
+    # Negated, so that where float32 overflowed every point is a candidate.
     row, point = np.nonzero(~(squares > limits).T)
     exact = np.empty(len(row))
 
@@ -403,7 +420,7 @@ def nearest_squared_distances(features: Features, points: NDArray[np.float64]) -
         exact[pairs] = _square_sums(features[row[pairs]] - points[point[pairs]])
 
     threads.in_blocks(len(row), _LENGTHS, fill, _ROWS_A_THREAD)
-    # Rows come sorted, each with at least one point.
+    # np.nonzero returns sorted rows, and each has at least one point.
     squared: Vector = np.minimum.reduceat(exact, np.searchsorted(row, np.arange(len(features))))
     return squared
 
@@ -417,12 +434,12 @@ def squared_distance_bounds(
     Args:
         points: (m, d).
         features: (n, d), the gallery.
-        kind: the product's floating point kind.
-        parts: how many threads to use. One thread's product may use the linear algebra's own.
+        kind: the product's floating point type.
+        parts: how many threads to use. With one, the linear algebra library may use threads of its own.
 
     Returns:
-        Squared distances (m, n) of that kind, and float64 (m,): `squared_distances` are no further from them than this.
-        Where numbers leave the kind's range, they are no numbers or the bounds are infinite.
+        Squared distances (m, n) of that type, and float64 (m,), bounds of their difference from `squared_distances`.
+        Where a number overflows the type, the distances are infinite or NaN, or the bounds are infinite.
     """
     keys = Keys(points, features, kind)
     squares, errors = np.empty((len(points), len(features)), kind), np.empty(len(points))
@@ -456,7 +473,7 @@ def projection_bounds(
         parts: how many threads to use.
 
     Returns:
-        Products (m, n) float64, and float64 (n,): `projections` are no further from them than this.
+        Products (m, n) float64, and float64 (n,), bounds of their difference from `projections`.
     """
     products, lengths = np.empty((len(directions), len(features))), np.empty(len(features))
 
@@ -466,5 +483,5 @@ def projection_bounds(
         lengths[block] = _lengths(rows)
 
     threads.in_blocks(len(features), _PROJECTED_ROWS, fill, parts=parts)
-    # Two sums of d products, each within d u |x| of the true one (u, half of epsilon, the unit roundoff; see `Keys`).
+    # Each of the two sums of d products has an error of at most d u |x|, u being half of epsilon; see `Keys`.
     return products, (features.shape[1] + 8) * _EPSILON * lengths

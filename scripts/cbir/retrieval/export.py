@@ -11,7 +11,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
 
-# Rows of a group, the part of a file that is read at once: 84 MB of 1280 float32 values.
+# Rows of a Parquet row group, the part of a file that is read at once: 84 MB of 1280 float32 values.
 _GROUP = 16_384
 
 
@@ -23,7 +23,7 @@ def export(stores: Iterable[tuple[str, FeatureStore]], categories: list[str], pa
     with the prefix ``cbir.``.
 
     Args:
-        stores: the method's features of each split, by its name; mapped ones are read piece by piece.
+        stores: pairs of a split's name and the method's features of it; memory-mapped ones are read in blocks.
         categories: the name of each label.
         path: the file to write.
 
@@ -50,7 +50,7 @@ def export(stores: Iterable[tuple[str, FeatureStore]], categories: list[str], pa
     with atomic(path, size) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for split, store in held:
             if len(store.label) and not UNKNOWN <= store.label.min() <= store.label.max() < len(categories):
-                raise InputError(f"The feature store of {split} has labels that are no category's: run again.")
+                raise InputError(f"The feature store of {split} has labels without a category: run again.")
             for start in range(0, len(store.features), _GROUP):
                 writer.write_table(_table(arrow, schema, split, store, categories, slice(start, start + _GROUP)))
             rows += len(store.features)

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from cbir.files.hashes import sha256_file
 from cbir.files.tables import read_json, write_json
 from cbir.retrieval import exact
 from cbir.retrieval.indexes import REGISTRY, is_approximate
+from cbir.retrieval.indexes._faiss import Kept
 
-# Place among the values of an approximate kind's search parameter: efSearch 64, nprobe 4.
+# Which of the values of the search parameter is used before recall is measured: the third, efSearch 64 or nprobe 4.
 _USUAL_STEP = 2
 
 
@@ -28,8 +30,8 @@ class Index:
     Attributes:
         kind: its name in `cbir.retrieval.indexes`.
         held: what that kind's ``build`` or ``open`` returned.
-        features: (n, d) what it was built over; an approximate kind's candidates are compared by them.
-        effort: the value of an approximate kind's search parameter; None for a kind that misses nothing.
+        features: (n, d), the vectors that it was built over; the candidates of an approximate kind are ranked by them.
+        effort: the value of an approximate kind's search parameter; None for an exact kind.
     """
 
     kind: str
@@ -39,24 +41,27 @@ class Index:
 
     @property
     def rows(self) -> int:
-        """How many images it holds."""
+        """The number of images."""
         return len(self.features)
 
     @property
     def dimension(self) -> int:
-        """How many features each has."""
+        """The number of values of a vector."""
         return self.features.shape[1]
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of its kind in messages."""
         label: str = REGISTRY.get_entry(self.kind).LABEL
         return label
 
     def search(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the distances and rows, both (q, k), of the k nearest of each query (q, d); k at most ``rows``.
+        """Return the Euclidean distances and rows, both (q, k), of the k nearest of each query (q, d); k <= ``rows``.
 
-        An approximate kind may miss some of the nearest. The distances are exact all the same, and ties go by row.
+        An approximate kind may miss some of the nearest. The distances that it returns are exact, and ties go by row.
+
+        Raises:
+            InputError: when the index names a row that does not exist, or the features are not finite.
         """
         entry = REGISTRY.get_entry(self.kind)
         if self.effort is None:
@@ -66,9 +71,9 @@ class Index:
         for place, found in enumerate(entry.candidates(self.held, queries, k, self.effort)):
             near = found[found >= 0]
             if near.max(initial=0) >= self.rows:
-                raise InputError("The index names images that there are none of: remove results/index and run again.")
+                raise InputError("The index names images that do not exist: remove results/index and run again.")
             if len(near) < k:
-                # A part of a graph may be cut off from the rest, and few lists may hold few rows.
+                # Some nodes of a graph may be unreachable, and the lists searched may hold fewer than k rows.
                 (distances[place],), (rows[place],) = exact.nearest(queries[place : place + 1], self.features, k)
                 continue
             exactly = exact.euclidean(queries[place], self.features[near])
@@ -77,6 +82,13 @@ class Index:
             order = np.lexsort((near, exactly))[:k]
             distances[place], rows[place] = exactly[order], near[order]
         return distances, rows
+
+    def share_compared_with_all(self, queries: NDArray[Any], k: int) -> float:
+        """Return the share of queries (q, d) for which so few candidates are found that all images are compared."""
+        if self.effort is None:
+            return 1.0
+        found = REGISTRY.get_entry(self.kind).candidates(self.held, queries, k, self.effort)
+        return float(np.mean([np.count_nonzero(rows >= 0) < k for rows in found]))
 
     def with_effort(self, effort: int) -> "Index":
         """Return the same index, searched with another value of its search parameter."""
@@ -99,17 +111,17 @@ def over(features: NDArray[Any], kind: str = "kdtree", **options: Any) -> Index:
 def _index(kind: str, held: Any, features: NDArray[Any]) -> Index:
     if not is_approximate(kind):
         return Index(kind, held, features)
-    # Until it is measured which value suffices, one that misses little.
+    # A value that misses little, until `read` sets the measured one.
     efforts = REGISTRY.get_entry(kind).efforts(held)
     return Index(kind, held, features, efforts[min(_USUAL_STEP, len(efforts) - 1)])
 
 
 def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **options: Any) -> None:
-    """Build the index of a gallery, and say beside it (.json) what it was built from.
+    """Build the index of a gallery, and write it and a side file (.json) that states what it was built from.
 
     Args:
         gallery: the method's train features.
-        path: where the index goes, with any suffix; the kind's own suffix takes its place.
+        path: the file of the index; its suffix is replaced by that of the kind.
         kind: a name in `cbir.retrieval.indexes`.
         options: of this kind.
 
@@ -117,7 +129,8 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
         InputError: when there is no such kind.
     """
     entry, side = REGISTRY.get_entry(kind), Path(path).with_suffix(".json")
-    index = over(gallery.features, kind, **options)
+    kept = _kept(side, gallery, kind, options)
+    index = over(gallery.features, kind, **options, **({} if kept is None else {"kept": kept}))
     about = {
         "kind": kind,
         "method": gallery.about.get("method"),
@@ -135,6 +148,17 @@ def build(gallery: FeatureStore, path: str | Path, kind: str = "kdtree", **optio
             entry.save(index.held, temporary)
         about["file_sha256"] = sha256_file(stored)
     write_json(side, about)
+    # Also those of a kind that was asked for before.
+    for path in (side.with_suffix(".part"), side.with_suffix(".part.json")):
+        path.unlink(missing_ok=True)
+
+
+def _kept(side: Path, gallery: FeatureStore, kind: str, options: dict[str, Any]) -> Any:
+    """Return where a kind keeps a part of an index, so that a build that is killed goes on; None if it does not."""
+    if "kept" not in signature(REGISTRY.get_entry(kind).build).parameters:
+        return None
+    made_from = {"kind": kind, "features_sha256": gallery.about["features_sha256"], **options}
+    return Kept(side.with_suffix(".part"), made_from)
 
 
 def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = None) -> Index:
@@ -143,12 +167,12 @@ def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = N
     Args:
         path: the index or its side file.
         gallery: the method's train features.
-        quality: of an approximate kind, the file that says which search parameter suffices, see
-            `cbir.retrieval.quality`; None searches with a usual value.
+        quality: for an approximate kind, the file with the search parameter that reaches the recall asked for, see
+            `cbir.retrieval.quality`; None takes a default value.
 
     Raises:
-        InputError: when a file is missing, was built over other vectors, is not what the side file describes, or cannot
-            be used by this kind.
+        InputError: when a file is missing, was built over other vectors, does not match its side file, or cannot be
+            opened by this kind.
     """
     side = Path(path).with_suffix(".json")
     about = read_json(side)
@@ -180,7 +204,7 @@ def read(path: str | Path, gallery: FeatureStore, quality: str | Path | None = N
 
 
 def _effort(quality: Path, stored: Path, about: dict[str, Any]) -> int:
-    """Return the search parameter that was measured to suffice."""
+    """Return the search parameter that reached the recall asked for."""
     measured = read_json(quality, {"effort": int, "index_sha256": str})
     if measured["index_sha256"] != about.get("file_sha256") or not 0 < measured["effort"] < 2**31:
         raise InputError(f"{quality} was not measured with the index {stored}: remove it and run again.")
@@ -189,7 +213,7 @@ def _effort(quality: Path, stored: Path, about: dict[str, Any]) -> int:
 
 
 def _versions() -> dict[str, str]:
-    """Return what an index may depend on beside its vectors."""
+    """Return the versions of the libraries that an index depends on."""
     return {"scipy": scipy.__version__, "numpy": np.__version__, "python": platform.python_version()}
 
 

@@ -1,4 +1,4 @@
-"""How much an approximate index misses, and how long a search takes."""
+"""Measure the recall and the search time of an approximate index."""
 
 import logging
 import time
@@ -15,18 +15,18 @@ from cbir.retrieval.index import Index
 log = logging.getLogger("cbir")
 
 MOST_QUERIES = 1000
-"""Test images that are searched with, at most."""
+"""The most test images that are used as queries."""
 
 
 def recall(distances: NDArray[np.float64], exactly: NDArray[np.float64], k: int) -> float:
-    """Return recall@k: the mean share of the k nearest that were found.
+    """Return recall@k: the mean share of the k nearest rows that the index found.
 
-    A row that is as far away as the k-th nearest counts as found, since either of the two may stand there.
+    A result as far away as the k-th nearest row counts as found, because either of the two may be the k-th.
 
     Args:
-        distances: (q, k or more) of the results, nearest first.
-        exactly: (q, k or more) of the exact search.
-        k: results that are looked at.
+        distances: float64 (q, k or more), of the index's results, nearest first.
+        exactly: float64 (q, k or more), of the exact search.
+        k: how many results count.
     """
     return float((distances[:, :k] <= exactly[:, k - 1 : k]).mean())
 
@@ -34,20 +34,21 @@ def recall(distances: NDArray[np.float64], exactly: NDArray[np.float64], k: int)
 def measure(
     index: Index, side: dict[str, Any], queries: FeatureStore, k: int, least: float, seed: int
 ) -> dict[str, Any]:
-    """Find the lowest search parameter that misses little enough, and measure recall and time with it.
+    """Find the lowest value of the search parameter that reaches a recall, and measure recall and time with it.
 
     Args:
         index: of an approximate kind.
-        side: its side file.
-        queries: the method's test features; of more than `MOST_QUERIES`, the seed chooses.
-        k: results that the evaluation looks at.
-        least: recall@1, @10 and @k must each reach it.
-        seed: for the choice of the queries.
+        side: the content of its side file.
+        queries: the method's test features; if there are more than `MOST_QUERIES`, that many are drawn.
+        k: ``evaluation.k``, how many results the evaluation uses.
+        least: the recall to reach: by recall@1, recall@10 and recall@k each.
+        seed: of that draw.
 
     Returns:
-        ``recall_at_1``, ``recall_at_10`` and ``recall_at_k``; ``effort``, the value of the search parameter
-        ``parameter``; ``met``, whether the recall is reached, and otherwise the highest value is taken; ``tried``;
-        ``bytes`` on disk; ``times``: ``median_ms`` and ``p95_ms`` of a query, which alone differ between equal runs.
+        Among others ``recall_at_1``, ``recall_at_10`` and ``recall_at_k``; ``effort``, the value of the search
+        parameter named ``parameter``; ``met``, whether that value reaches the recall (if none does, it is the highest
+        one); ``tried``, the recalls of each value tried; and ``times``, ``median_ms`` and ``p95_ms`` of a query. Only
+        the times differ between runs on the same inputs.
 
     Raises:
         InputError: when there is no query.
@@ -70,8 +71,8 @@ def measure(
     met = min(figures.values()) >= least
     if not met:
         log.warning(
-            "the recall is %.3f, below index.recall %.3f, with the highest %s, %d: take another kind of index, or more "
-            "memory for it",
+            "the recall is %.3f, below index.recall %.3f, even with the highest %s, %d: choose another index.kind, or "
+            "give the index more memory",
             *(min(figures.values()), least, side.get("parameter"), best["effort"]),
         )
     return {
@@ -96,7 +97,7 @@ def measure(
 
 
 def _times(index: Index, queries: NDArray[Any], k: int) -> dict[str, float]:
-    """Return the milliseconds of one query after the other."""
+    """Return the median and the 95th percentile, in milliseconds, of searching one query at a time."""
     taken = np.empty(len(queries))
     for place in range(len(queries)):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Answer a query by the nearest images of the gallery."""
+"""Find the nearest gallery images of a query, and choose example queries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,15 +30,18 @@ def nearest(
     """Return the k nearest gallery images of a vector.
 
     Args:
-        index: the gallery's.
-        gallery: image_ids and labels of its rows.
-        vector: (d,) the query.
-        k: how many; a smaller gallery gives all its images.
-        exclude: an image_id that is left out, for a query that is itself in the gallery.
+        index: the gallery's index.
+        gallery: the gallery, for the image_ids and labels of its rows.
+        vector: (d,), the query.
+        k: how many; of a smaller gallery all images are returned.
+        exclude: an image_id to leave out: the query's own, if it is in the gallery.
+
+    Returns:
+        The results, nearest first; ties by gallery row, as in the evaluation.
     """
     count = min(k + (exclude is not None), index.rows)
     (distances,), (rows,) = index.search(vector[None], count)
-    # Sorted as pairs, so that ties go by gallery row, as in the evaluation.
+    # Sorted as pairs, so that ties go by gallery row.
     pairs = sorted(zip(distances, rows, strict=True))
     found = [(distance, row) for distance, row in pairs if gallery.image_id[row] != exclude]
     return [
@@ -51,10 +54,10 @@ def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
     """Choose an example query from an evaluation.
 
     Args:
-        kind: ``best``, the best ranked image of the category with the highest F1; ``middling``, the median image of the
-            median category; ``worst``, the worst ranked image of the category with the lowest F1.
-        categories: the evaluation's table, best F1 first.
-        queries: the evaluation's queries.
+        kind: ``best``, the query with the best NMRR of the category with the highest F1; ``middling``, the median query
+            of the median category; ``worst``, the query with the worst NMRR of the category with the lowest F1.
+        categories: the evaluation's categories.csv, best F1 first.
+        queries: the evaluation's queries.csv.
 
     Returns:
         An image_id.
@@ -66,13 +69,13 @@ def choose(kind: str, categories: pd.DataFrame, queries: pd.DataFrame) -> str:
 
 
 def draw(image_ids: NDArray[np.object_], digests: NDArray[np.object_], seed: int, place: int) -> str:
-    """Draw an example query from a gallery: one of its images by a hash of seed and content.
+    """Draw an example query from a gallery: the images are ordered by a hash of seed and content, and one is taken.
 
     Args:
         image_ids: (n,) text.
         digests: (n,) text, the SHA-256 of each image's content.
-        seed: another seed draws others.
-        place: which of the draws, from 0; there are no more different ones than images.
+        seed: of the order.
+        place: the position in that order, from 0; after the last image it starts again.
 
     Returns:
         An image_id.
@@ -93,13 +96,13 @@ def as_data(
     """Return a query and its results as plain data; ``right`` is null when the query's category is not known.
 
     Args:
-        image_id: the query.
-        category: its category, empty if it is not known.
-        method: whose features were searched.
+        image_id: the query's.
+        category: its category; empty if it is not known.
+        method: the method whose features were searched.
         found: the results.
         categories: the name of each label.
-        probabilities: how likely each result is of the query's category, None where that is not known.
-        novelty: whether anything like the query is in the gallery, None where that is not known.
+        probabilities: for each result, the probability that it is of the query's category; None where it is not known.
+        novelty: the query's novelty as plain data, see `cbir.evaluation.calibration`; None where it is not known.
     """
     names = [str(name) or None for name in names_of(np.array([item.label for item in found], np.int64), categories)]
     return {

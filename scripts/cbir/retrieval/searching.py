@@ -1,4 +1,4 @@
-"""The gallery of a method in a finished run, and what searches it."""
+"""Open a method's gallery, and the index that searches it, from the results of a run."""
 
 from cbir.features.store import FeatureStore
 from cbir.results import INDEX_ABOUT, INDEX_QUALITY, Results
@@ -8,13 +8,13 @@ from cbir.retrieval.indexes import REGISTRY, is_approximate
 
 
 def searched(results: Results, method: str) -> tuple[FeatureStore, Index | None]:
-    """Return a method's gallery and its index, if that is an approximate one, for large galleries.
+    """Return a method's gallery, and its index if that is an approximate one; otherwise None for exact search.
 
-    With an approximate index the vectors stay in their file, and the search reads the rows that it compares. Any other
-    gallery is in memory, and exact search takes no longer than its index.
+    Approximate indexes are for large galleries: the vectors are memory-mapped, and a search reads only the rows that it
+    compares. Any other gallery is loaded into memory, where exact search is as fast as a KD-tree.
 
     Raises:
-        InputError: when a file is missing or damaged, or the index is of another gallery.
+        InputError: when a file is missing or damaged, or the index was built over another gallery.
     """
     side = results.path(INDEX_ABOUT, method=method)
     kind = results.json(INDEX_ABOUT, method=method).get("kind") if side.is_file() else None

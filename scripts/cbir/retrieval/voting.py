@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Queries looked at together, whose votes are counted for each category.
+# Queries whose votes are counted at once, to bound the memory of counts for each category.
 _BLOCK = 1024
 
 
 def majority_vote(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return the label most frequent among each query's neighbours.
 
-    A tie goes to the label, among those tied, whose nearest member is nearest. So when all labels are distinct, the
-    nearest neighbour's wins (scikit-learn's classifier takes the smallest label instead).
+    Of tied labels the one with the nearest neighbour wins. So when all labels are distinct, it is the nearest
+    neighbour's (scikit-learn's classifier takes the smallest label instead).
 
     Args:
         labels: integers (queries, k), the neighbours' labels, nearest first.
@@ -27,21 +27,21 @@ def majority_vote(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     if labels.ndim != 2 or labels.shape[1] == 0:
         raise ValueError(f"labels must be (queries, k) with k at least 1, not {labels.shape}")
     votes = np.stack([np.count_nonzero(labels == column[:, None], axis=1) for column in labels.T], axis=1)
-    # argmax takes the first of equal counts, which is the nearest neighbour with that many votes.
+    # argmax returns the first of equal counts, and neighbours are sorted by distance.
     winner = votes.argmax(axis=1)
     voted: NDArray[np.int64] = labels[np.arange(len(labels)), winner].astype(np.int64)
     return voted
 
 
 def majority_of_several(labels: NDArray[np.integer[Any]], has: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the category most frequent among each query's neighbours, each of which votes for all that it has.
+    """Return the category most frequent among each query's neighbours, each of which votes for all its categories.
 
-    A tie goes to a category, among those tied, that the nearest neighbour has, or else the next; where one neighbour
-    has several of them, to the first. Where each label has one category, that is `majority_vote`.
+    Of tied categories the one with the nearest neighbour wins; if that neighbour has several of them, the first. If
+    each label has one category, the result is that of `majority_vote`.
 
     Args:
         labels: integers (queries, k), the neighbours' labels, nearest first.
-        has: bool (labels, categories), which categories each label has, at least one.
+        has: bool (labels, categories), which categories each label stands for, at least one.
 
     Returns:
         int64 (queries,), from 0 to the number of categories.

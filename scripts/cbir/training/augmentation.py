@@ -1,4 +1,4 @@
-"""Random variation of training images: mirror, crop, colour."""
+"""Augmentation: random flips, crops and changes of colour of training images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,12 @@ from cbir.training.settings import AugmentSettings
 
 
 def augment(image: NDArray[np.uint8], settings: AugmentSettings, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a varied copy of an image.
+    """Return a randomly varied copy of an image.
 
     Args:
         image: uint8 (height, width, 3).
-        settings: how much is varied.
-        generator: where the numbers come from; each call takes the same number of them whatever the settings.
+        settings: the extent of the variation.
+        generator: source of random numbers; each call draws the same number of them, whatever the settings.
 
     Returns:
         An array of the same shape and type.
@@ -31,7 +31,7 @@ def augment(image: NDArray[np.uint8], settings: AugmentSettings, generator: np.r
 
 
 def _crop(image: NDArray[np.uint8], area: float, left: float, top: float) -> NDArray[np.uint8]:
-    """Cut out a box with the share ``area`` of the image and stretch it to the whole size."""
+    """Crop a box with the share ``area`` of the image, and resize it to the size of the image."""
     height, width = image.shape[:2]
     x, y = width * np.sqrt(area), height * np.sqrt(area)
     box = ((width - x) * left, (height - y) * top, (width - x) * left + x, (height - y) * top + y)

@@ -1,4 +1,4 @@
-"""Images as the network takes them: decoded once where memory allows, then batch by batch in threads."""
+"""Batches of images for the network, made in threads; decoded images are cached if all of them fit into memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
 
-CACHE_BYTES = (
-    1_000_000_000  # Bytes of decoded images that are kept in memory, for the train and for the validation split each.
-)
+CACHE_BYTES = 1_000_000_000
+"""Bytes of decoded images that are kept in memory, for each of the train and val splits."""
+
 Targets = dict[str, NDArray[Any]]
 
-QUEUE = 4  # Batches made ahead, each of some 20 MB.
+QUEUE = 4
+"""Number of batches that are made ahead; each takes some 20 MB."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class ImageSet:
     """The images of one split.
 
     Attributes:
-        paths: their files.
-        labels: int64 (n,), the categories.
-        sha256: of their files, as in the split's manifest.
+        paths: the image files.
+        labels: int64 (n,), the labels of their categories.
+        sha256: hashes of the files, from the split's table.
     """
 
     paths: Sequence[str]
@@ -37,16 +38,16 @@ class ImageSet:
 
 
 class Photographs:
-    """Decoded images by position, kept once decoded if all of them fit into ``CACHE_BYTES``.
+    """Decoded images by position; they are cached if all of them fit into ``CACHE_BYTES``.
 
     Args:
-        paths: the files.
-        shape: (height, width, 3) to which they are brought.
-        crop: how, see `cbir.collection.images.decode`.
+        paths: the image files.
+        shape: (height, width, 3) of the decoded images.
+        crop: how images are brought to this size, see `cbir.collection.images.decode`.
 
     Attributes:
-        failure: the last file that could not be read. It is kept, because a backend that reads in threads of its own
-            reports its own error instead.
+        failure: the error of the last file that could not be read. A backend of Keras may replace an exception that is
+            raised in its threads.
     """
 
     def __init__(self, paths: Sequence[str], shape: tuple[int, int, int], crop: images.Crop = "squash") -> None:
@@ -75,20 +76,20 @@ class Photographs:
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """The batches of one epoch: varied images, with the targets that the loss takes.
+    """The batches of one epoch: augmented images float32 (batch, height, width, 3), and the targets of the loss.
 
-    Each batch depends on seed, epoch and its number alone, so threads may make them in any order.
+    A batch depends on seed, epoch and its number alone, so threads may make batches in any order.
 
     Args:
-        photographs: of the train split.
+        photographs: images of the train split.
         labels: int64 (n,).
-        batches: positions (steps, batch), see `cbir.training.sampler.epoch_batches`.
-        augment_settings: how images are varied.
-        targets: makes a batch's targets from its labels and a random generator, see
+        batches: positions of images, int64 (steps, batch), see `cbir.training.sampler.epoch_batches`.
+        augment_settings: settings of the augmentation.
+        targets: returns the targets of a batch for its labels and a random generator, see
             `cbir.training.losses._loss.Loss.targets`.
-        seed: of the whole training.
-        epoch: its number.
-        workers: threads.
+        seed: seed of the training.
+        epoch: number of the epoch, from 1.
+        workers: number of threads.
     """
 
     def __init__(
@@ -117,12 +118,12 @@ class TrainingBatches(keras.utils.PyDataset):
 
 
 class PlainBatches(keras.utils.PyDataset):
-    """Images as they are, in order, to be embedded.
+    """Batches of unchanged images in order, float32 (batch, height, width, 3), for inference.
 
     Args:
-        photographs: of any split.
-        batch: images a batch.
-        workers: threads.
+        photographs: images of any split.
+        batch: images per batch.
+        workers: number of threads.
     """
 
     def __init__(self, photographs: Photographs, batch: int, workers: int) -> None:
@@ -138,5 +139,5 @@ class PlainBatches(keras.utils.PyDataset):
 
 
 def identity(*sets: ImageSet) -> list[Any]:
-    """Return what tells image sets apart: contents and labels, in order."""
+    """Return the contents and labels of image sets in order, as plain data for a fingerprint."""
     return [[list(one.sha256), one.labels.tolist()] for one in sets]

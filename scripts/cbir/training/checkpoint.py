@@ -1,4 +1,4 @@
-"""A training's whole state in one file, written after every epoch."""
+"""Checkpoints: the whole state of a training in one file, which is written after every epoch."""
 
 import json
 import logging
@@ -22,14 +22,14 @@ class State:
     """The state of a training after an epoch.
 
     Attributes:
-        fingerprint: of settings, images, initial weights and library versions.
-        history: a row an epoch, from epoch 0, the state before training.
+        fingerprint: hash of settings, images, initial weights and library versions.
+        history: a row per epoch; epoch 0 is the state before training.
         best: the epoch with the best validation so far.
-        stuck: steps since the embeddings last had a spread, see `cbir.training.collapse`.
-        weights: the encoder's.
-        objective: the loss's variables; most losses have none.
-        optimizer: its variables.
-        best_weights: the encoder's at the best epoch.
+        stuck: number of consecutive steps with collapsed embeddings, see `cbir.training.collapse`.
+        weights: weights of the encoder.
+        objective: variables of the loss, such as proxies.
+        optimizer: variables of the optimizer.
+        best_weights: weights of the encoder after the best epoch.
     """
 
     fingerprint: str
@@ -60,7 +60,7 @@ def save(path: Path, state: State) -> None:
 
 
 def load(path: Path, fingerprint: str) -> State | None:
-    """Read a state; None when there is none, or none of the training with this ``fingerprint``."""
+    """Read a state; return None if the file is missing, damaged, or of a training with another fingerprint."""
     if not path.is_file():
         return None
     try:
@@ -71,8 +71,8 @@ def load(path: Path, fingerprint: str) -> State | None:
             plain |= {name: [stored[f"{name}/{i}"] for i in range(counts[name])] for name in _ARRAYS}
             state = State(**plain)
             if not (isinstance(state.history, list) and 0 <= state.best <= state.epoch):
-                raise ValueError("its history is none")
-    # A damaged archive raises nearly anything.
+                raise ValueError("its history does not fit its best epoch")
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         log.warning("%s is not a checkpoint (%s): the training starts anew", path, error)
         return None

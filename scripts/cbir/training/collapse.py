@@ -1,24 +1,25 @@
-"""Notice an embedding that maps every image to the same place."""
+"""Detect a collapse: a training after which all images have nearly the same vector."""
 
 import math
 from typing import Any
 
 from cbir.files.errors import InputError
 
-# Embeddings of an untrained network are close together, too; a healthy training spreads them within fewer steps.
 STUCK_STEPS = 60
+"""Steps with a collapsed embedding after which a training ends. An untrained network looks collapsed, too, but a
+successful training spreads its embeddings in fewer steps."""
 
 
 def check(loss: float, spread: float, stuck: int, steps: int, epoch: int, rate: float, objective: Any) -> int:
-    """Return for how many steps the embedding has been collapsed, after an epoch of ``steps`` steps.
+    """Return the number of consecutive steps with a collapsed embedding, after an epoch of ``steps`` steps.
 
     Args:
-        loss: mean of the epoch.
-        spread: mean of the epoch's batches.
-        stuck: the count before.
-        steps: in the epoch.
-        epoch: its number, for the message.
-        rate: the learning rate, for the message.
+        loss: mean loss of the epoch.
+        spread: mean spread of the epoch's batches, see `cbir.training.model.spread`.
+        stuck: the number of steps before this epoch.
+        steps: number of steps in the epoch.
+        epoch: number of the epoch, for the message.
+        rate: learning rate, for the message.
         objective: the `cbir.training.losses._loss.Loss`, which decides whether the embedding has collapsed.
 
     Raises:

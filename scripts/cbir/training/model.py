@@ -1,4 +1,4 @@
-"""An encoder with what its training adds: normalisation and a loss."""
+"""The model that is trained: an encoder, the normalisation of its embeddings, and a loss."""
 
 import difflib
 import logging
@@ -17,15 +17,15 @@ log = logging.getLogger("cbir")
 
 
 class TrainingModel(keras.Model):
-    """Wraps an encoder and a loss for `fit`; its output is what the loss and the validation's search see.
+    """An encoder with a loss, for `keras.Model.fit`; its outputs are the embeddings.
 
-    The targets of a batch are those of the loss, see `cbir.training.losses._loss.Loss.targets`. The metric
-    ``active`` is the loss's share of active terms, ``spread`` is that of `spread`.
+    The targets of a batch are those of the loss, see `cbir.training.losses._loss.Loss.targets`. The metric ``active``
+    is the share of active terms of the loss, and ``spread`` is the result of the function `spread`.
 
     Args:
-        encoder: maps images to vectors; it is trained in place.
-        objective: the `cbir.training.losses._loss.Loss`; its variables are trained with the encoder's.
-        settings: normalise and batch_norm are used here.
+        encoder: the network from images to vectors, which is trained in place.
+        objective: the `cbir.training.losses._loss.Loss`; its variables are trained, too.
+        settings: of which ``normalise`` and ``batch_norm`` are used here.
     """
 
     def __init__(self, encoder: Any, objective: Any, settings: TrainingSettings) -> None:
@@ -35,8 +35,8 @@ class TrainingModel(keras.Model):
         self.spread = keras.metrics.Mean(name="spread")
 
     def call(self, images: Any, training: bool = False) -> Any:
-        """Return embeddings (n, d), float32."""
-        # Called for inference, batch normalisation uses its moving statistics, and its scale and offset still learn.
+        """Return the embeddings (n, d) float32 of images (n, height, width, 3)."""
+        # With training=False batch normalisation uses its moving statistics; its scale and offset are still trained.
         vectors = self.encoder(images, training=training and self.settings.batch_norm == "moving")
         vectors = ops.cast(vectors, "float32")
         return ops.normalize(vectors, axis=-1) if self.settings.normalise else vectors
@@ -44,7 +44,7 @@ class TrainingModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Return the loss of a batch and note its share of active terms and its spread."""
+        """Return the loss of a batch, and update the metrics ``active`` and ``spread``."""
         loss, active = self.objective(y_pred, y)
         self.active.update_state(active)
         self.spread.update_state(spread(y_pred))
@@ -52,19 +52,19 @@ class TrainingModel(keras.Model):
 
 
 def spread(embeddings: Any) -> Any:
-    """Return the root mean square distance of ``embeddings`` (n, d) to their mean: 0 when all are the same."""
+    """Return the root mean square distance of ``embeddings`` (n, d) to their mean; 0 if all are equal."""
     centred = embeddings - ops.mean(embeddings, axis=0, keepdims=True)
     return ops.sqrt(ops.mean(ops.sum(centred * centred, axis=1)))
 
 
 @contextmanager
 def frozen_below(encoder: Any, name: str | None) -> Iterator[None]:
-    """Meanwhile do not train the layers before a layer, in the order of the network; None trains all.
+    """In the block, exclude the layers before the layer ``name`` from training; None excludes none.
 
-    A batch normalisation among them keeps its moving statistics, too.
+    The moving statistics of excluded batch normalisations do not change either.
 
     Raises:
-        InputError: when there is no such layer, or nothing is left to train.
+        InputError: when there is no such layer, or no weights remain to train.
     """
     if name is None:
         yield
@@ -85,21 +85,21 @@ def frozen_below(encoder: Any, name: str | None) -> Iterator[None]:
         log.info("%d layers below %s are not trained", sum(bool(layer.weights) for layer in below), name)
         yield
     finally:
-        # The network in the results is the same, however it was trained.
+        # The saved network must not depend on which of its layers were trained.
         for layer in below:
             layer.trainable = True
 
 
 def half_precision_twin(encoder: Any) -> Any:
-    """Return a copy of a functional encoder, weights too, that computes in float16 and keeps its weights in float32.
+    """Return a copy of a functional encoder with the same weights that computes in float16; weights stay float32.
 
-    The layers before the first one with weights, which preprocess pixels, compute in float32.
+    The layers before the first layer with weights, which preprocess pixels, compute in float32.
     """
     names = [layer.name for layer in encoder.layers]
     first = next(number for number, layer in enumerate(encoder.layers) if layer.weights)
 
     def clone(layer: Any) -> Any:
-        # What is a model itself has no type of its own.
+        # A nested model has no dtype; its layers have.
         half = layer.name in names[first:] and not isinstance(layer, keras.Model)
         return layer.__class__.from_config(layer.get_config() | ({"dtype": "mixed_float16"} if half else {}))
 

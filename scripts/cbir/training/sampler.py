@@ -1,4 +1,4 @@
-"""Draw the images of each batch: P categories x K images, which depend on seed and epoch alone."""
+"""Draw the batches of an epoch, each of P categories with K images; they depend on seed and epoch alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,21 @@ def epoch_batches(
 ) -> Indices:
     """Return the batches of one epoch.
 
-    A pass over the collection deals each category's shuffled images into groups of ``images`` and puts groups of
-    different categories together, the categories with most groups left first. So each pass shows every image at least
-    once. What is missing is filled up with images of the category drawn again: in the last group of a category, in a
-    category with fewer than ``images`` images, and in batches for which too few categories have groups left.
+    A pass splits the shuffled images of each category into groups of K, and combines groups of P categories to a batch,
+    starting with the categories that have the most groups left. Thus a pass shows every image at least once. Images
+    are drawn again to complete the last group of a category, to complete a category with fewer than K images, and for
+    batches when fewer than P categories have groups left.
 
     Args:
-        labels: integers (n,), the category of each image; at least two categories.
-        categories: P; lowered to the number of categories there are.
+        labels: integers (n,), the label of each image; at least two categories.
+        categories: P; at most the number of categories is used.
         images: K.
-        seed: of the whole training.
-        epoch: its number. The result depends on these arguments alone, not on epochs drawn before.
-        steps: how many batches; None for exactly one pass. More than a pass goes on with the next.
+        seed: seed of the training.
+        epoch: number of the epoch.
+        steps: number of batches; None for exactly one pass. If it exceeds one pass, further passes follow.
 
     Returns:
-        Positions in ``labels``, int64 (steps, P * K), the K images of a category next to each other.
+        Positions in ``labels``, int64 (steps, P * K); the K images of a category are adjacent.
     """
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     batches: list[Indices] = []
@@ -42,12 +42,12 @@ def _one_pass(members: list[Indices], categories: int, images: int, generator: n
     batches = []
     while any(groups):
         left = np.array([len(group) for group in groups])
-        # Most groups left first, ties in random order.
+        # The categories with the most groups left; ties are broken at random.
         chosen = np.lexsort((generator.random(len(groups)), -left))[:categories]
         batches.append(
             np.concatenate([groups[c].pop() if groups[c] else _draw(members[c], images, generator) for c in chosen])
         )
-    # Early batches hold the largest categories only, so the order of the batches is shuffled.
+    # Shuffled, because the first batches prefer large categories.
     return [batches[i] for i in generator.permutation(len(batches))]
 
 

@@ -1,4 +1,4 @@
-"""The choices of one training, as a person writes them in the configuration."""
+"""The settings of a training, from the key ``training`` of the configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,17 +13,18 @@ Schedule = Literal["cosine", "constant"]
 BatchNorm = Literal["frozen", "moving"]
 
 SHOWN = ("map", "anmrr")
-"""Metrics of the validation that every history shows, beside the one that decides (``training.monitor``)."""
+"""Metrics of the validation that every history contains, in addition to ``training.monitor``."""
 
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """How training images are varied; 0 and False leave them as they are.
+    """Settings of the augmentation; 0 and False switch a variation off.
 
     Attributes:
         flip: mirror half of the images left to right.
-        crop: the largest share of the area that a random crop cuts away, from 0 to below 1.
-        colour: brightness, contrast and saturation are each multiplied by 1 - colour to 1 + colour, from 0 to below 1.
+        crop: the largest share of the area that a random crop removes, from 0 to below 1.
+        colour: from 0 to below 1; brightness, contrast and saturation are multiplied by random factors from 1 - colour
+            to 1 + colour.
     """
 
     flip: bool
@@ -33,30 +34,31 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training; the defaults of its keys are in the schema of the configuration alone.
+    """Settings of a training; their defaults are in the schema of the configuration.
 
     Attributes:
         loss: an entry of `cbir.training.losses`, or several with weights or options, see `cbir.training.losses.asked`.
-        mining: how the triplet loss chooses triplets within a batch.
-        margin: of the triplet loss, in squared distances.
-        normalise: scale embeddings to length 1 in the loss and in the validation's search.
-        batch_norm: ``moving`` normalises by each batch's statistics and lets the moving ones follow; ``frozen``
-            normalises by the moving ones as they are (scale and offset are trained either way).
-        freeze_below: the name of a layer; those before it in the order of the network are not trained. None trains all.
-        categories_per_batch: P; fewer where the collection has fewer.
-        images_per_category: K; where a category has fewer images they repeat.
-        epochs: at most this many.
-        most_images: images that the whole training is shown, at most, so that large collections get fewer epochs. None
-            sets no limit.
-        steps_per_epoch: batches an epoch; None for as many as show every image at least once.
-        learning_rate: Adam's, at its peak.
-        schedule: ``cosine`` falls to 0 at the last epoch, ``constant`` stays.
-        warmup_epochs: over which the rate rises from 0 before.
-        patience: epochs without a better validation after which training stops.
-        monitor: the metric (of `cbir.evaluation.metrics`) of a validation whose best epoch is the result.
+        mining: how the triplet loss chooses the triplets of a batch.
+        margin: margin of the triplet loss, in squared distances.
+        normalise: scale embeddings to length 1 in the loss and in the search of the validation.
+        batch_norm: ``moving`` normalises with the statistics of each batch and updates the moving statistics;
+            ``frozen`` normalises with the moving statistics and does not change them. Scale and offset are trained
+            either way.
+        freeze_below: the name of a layer; the layers before it are not trained. None trains all layers.
+        categories_per_batch: P; all categories if there are fewer.
+        images_per_category: K; images of a smaller category are repeated.
+        epochs: the largest number of epochs.
+        most_images: the largest number of images in all batches of the training, which limits the epochs on large
+            collections. None sets no limit.
+        steps_per_epoch: batches per epoch; None for as many as show every image at least once.
+        learning_rate: peak learning rate of Adam.
+        schedule: ``cosine`` decreases the learning rate to 0 at the last epoch, ``constant`` keeps it.
+        warmup_epochs: number of first epochs in which the learning rate rises linearly from 0.
+        patience: number of epochs without a better validation after which the training stops.
+        monitor: the metric of the validation, see `cbir.evaluation.metrics`; the weights of its best epoch are kept.
         mixed_precision: compute in float16 and keep weights in float32; for GPUs.
-        augment: how training images are varied.
-        seed: of batches and augmentation.
+        augment: settings of the augmentation.
+        seed: seed of batches and augmentation.
     """
 
     loss: str | dict[str, Any]
@@ -76,15 +78,15 @@ class TrainingSettings:
     mixed_precision: bool
     augment: AugmentSettings
     seed: int
-    # Absent from the settings of a training that does not use them.
+    # Not in the row of a training that does not use them, so that they do not change its fingerprint.
     freeze_below: str | None = None
     most_images: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained with.
+        """Check the values.
 
         Raises:
-            InputError: naming the key.
+            InputError: naming the key of a value that is not allowed.
         """
         for name in losses.asked(self.loss):
             if name not in set(losses.REGISTRY):
@@ -110,7 +112,7 @@ class TrainingSettings:
         """Make settings from the key ``training`` of an encoder in the complete configuration.
 
         Raises:
-            InputError: when a key is unknown or a value cannot be trained with.
+            InputError: when a key is unknown or a value is not allowed.
             TypeError: when a key is missing.
         """
         values = dict(row)
@@ -119,7 +121,7 @@ class TrainingSettings:
         return cls(**values | {"augment": AugmentSettings(**values["augment"])})
 
     def within_most_images(self, images: int) -> "TrainingSettings":
-        """Return these settings with as many epochs of so many ``images`` as ``most_images`` allows, at least one."""
+        """Return settings with at most as many epochs of ``images`` images as ``most_images`` allows, at least 1."""
         if self.most_images is None:
             return self
         epochs = min(self.epochs, max(1, self.most_images // images))

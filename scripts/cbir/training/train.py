@@ -1,4 +1,4 @@
-"""Train an encoder epoch by epoch, so that it can be stopped and resumed at any time."""
+"""Train an encoder epoch by epoch, with a checkpoint after each, so that it can be interrupted and resumed."""
 
 import hashlib
 import logging
@@ -44,29 +44,31 @@ def train(
     k: int | None = None,
     options: Options = _NONE,
 ) -> pd.DataFrame:
-    """Train ``encoder`` in place; it ends with the weights of the epoch whose validation was best.
+    """Train ``encoder`` in place; at the end it has the weights of the epoch with the best validation.
 
-    After every epoch the validation split is searched in the train split, and ``checkpoint.npz`` and ``history.csv``
-    are written to ``folder``. A training that finds its own checkpoint there goes on after that epoch and ends with the
-    same weights as one that was never stopped. History has a row an epoch, from epoch 0, the state before training:
-    epoch, images (trained on so far), loss, active (share of the loss's terms, such as triplets), spread (of the
-    embeddings), map, anmrr, the monitor where it is another metric, best (1 for the epoch whose weights are kept).
+    In the validation after every epoch, the val images are the queries and the train images the gallery. Then
+    ``checkpoint.npz`` and ``history.csv`` are written to ``folder``. A training that finds its own checkpoint there
+    continues after that epoch, and ends with the same weights as an uninterrupted one.
+
+    The history has a row per epoch; epoch 0 is the state before training. Its columns are: epoch; images (number of
+    images in all batches so far); loss; active (share of the active terms of the loss, such as triplets); spread (of
+    the embeddings); map; anmrr; the monitor if it is another metric; best (1 for the epoch whose weights are kept).
 
     Args:
         encoder: a functional `keras.Model` with its initial weights.
-        train_set: images to train on and to search in.
-        val_set: images to search with.
+        train_set: images to train on, and the gallery of the validation.
+        val_set: queries of the validation.
         settings: of the training.
-        folder: where checkpoint and history are kept.
-        workers: threads that decode and vary images.
-        k: results looked at in a validation; None suffices for a monitor that does not depend on it.
-        options: of the encoder; they say how images are brought to the size that it takes.
+        folder: folder of checkpoint and history.
+        workers: number of threads that decode and augment images.
+        k: number of results that metrics at k look at; may be None if the monitor does not depend on it.
+        options: of the encoder; its ``crop`` says how images are brought to the network's size.
 
     Returns:
         The history.
 
     Raises:
-        InputError: when the images do not suffice, one of them cannot be read, or the embedding collapses.
+        InputError: when there are too few images, an image cannot be read, or the embedding collapses.
     """
     _check(train_set, val_set)
     _make_deterministic(settings.seed)
@@ -110,12 +112,12 @@ class _Trainer:
                 "%d epochs instead of %d: each shows %s images, and training.most_images is %s",
                 *(settings.epochs, asked, f"{batches.size:,}", f"{settings.most_images:,}"),
             )
-        # Labels are indices for a loss that has variables for each category.
+        # A loss with variables per category uses labels as indices, so it needs the largest label.
         self.objective = objective.build(settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1])
         computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
         self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)
-        # XLA is several times slower on CPUs, and TensorFlow has no deterministic one.
+        # XLA is several times slower on CPUs, and TensorFlow's XLA is not deterministic.
         jit = False if keras.config.backend() == "tensorflow" else "auto"
         self.model.compile(optimizer=self.optimizer, jit_compile=jit)
         self.optimizer.build(self.model.trainable_variables)
@@ -144,7 +146,8 @@ class _Trainer:
             return None
         if not self._fits(state):
             log.warning(
-                "%s holds other figures or arrays than a training saves: it starts anew", self.folder / CHECKPOINT
+                "%s has other metrics or arrays than this training saves: the training starts anew",
+                self.folder / CHECKPOINT,
             )
             return None
         log.info("training goes on after epoch %d of %d", state.epoch, self.settings.epochs)
@@ -156,7 +159,7 @@ class _Trainer:
         return state
 
     def _fits(self, state: checkpoint.State) -> bool:
-        """Tell whether a checkpoint, which may be damaged or of somebody else, has the parts that `_save` saves."""
+        """Return whether a checkpoint, which may be damaged or from elsewhere, has the parts that `_save` writes."""
         weights = _layout(self.model.encoder.get_weights())
         optimizer = _layout([keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables])
         figures = {"epoch", "images", "loss", "active", "spread", *map(measure.key, self.metrics)}
@@ -175,7 +178,7 @@ class _Trainer:
         return state
 
     def _epoch(self, state: checkpoint.State) -> tuple[dict[str, Any], float]:
-        """Train one epoch, append its row to the history; return the row and the images a second trained on."""
+        """Train one epoch and append its row to the history; return the row and the speed in images per second."""
         epoch = state.epoch + 1
         batches = TrainingBatches(
             self.train_photographs,
@@ -189,8 +192,8 @@ class _Trainer:
         )
         progress = _StepProgress(epoch, batches.batches.shape)
         start = time.monotonic()
-        # One epoch a call, so that no batch of the next epoch is made ahead, and all else is plain code around it.
-        # Keras would shuffle the batches by global random numbers, which a resumed training does not repeat.
+        # One epoch per call of `fit`, so that no batch of the next epoch is made ahead. Without shuffling by Keras,
+        # because it uses global random numbers, which a resumed training cannot repeat.
         logs = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[progress]).history
         seconds = time.monotonic() - start
         figures = {name: float(logs[name][-1]) for name in ("loss", "active", "spread")}
@@ -224,7 +227,7 @@ class _Trainer:
     def _embed(self, photographs: Photographs) -> NDArray[np.float32]:
         batches = PlainBatches(photographs, EMBED_BATCH, self.workers)
         embeddings: NDArray[np.float32] = self.model.predict(batches, verbose=0)
-        # JAX fills up the last batch and leaves in what it was filled with.
+        # JAX pads the last batch and returns the padding, too.
         return embeddings[: len(photographs)]
 
     def _better(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
@@ -255,12 +258,12 @@ def _layout(arrays: list[NDArray[Any]]) -> list[tuple[tuple[int, ...], np.dtype[
     return [(array.shape, array.dtype) for array in arrays]
 
 
-# Nothing has been lost or mined in epoch 0.
+# Epoch 0 has no loss, because nothing has been trained.
 _UNTRAINED = {"loss": math.nan, "active": math.nan, "spread": math.nan}
 
 
 class _StepProgress(keras.callbacks.Callback):
-    """Say within long epochs how far they have come."""
+    """Log the progress of long epochs."""
 
     def __init__(self, epoch: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -294,13 +297,13 @@ def _optimizer(settings: TrainingSettings, steps: int) -> Any:
 
 
 def _rate(settings: TrainingSettings, steps: int) -> Any:
-    """Return the learning rate as a function of the step, counted from 0; an epoch has ``steps`` steps."""
+    """Return the schedule of the learning rate over steps from 0; an epoch has ``steps`` steps."""
     warmup = settings.warmup_epochs * steps
     peak = float(settings.learning_rate)
     return keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else peak,
         settings.epochs * steps - warmup,
-        # The share of the peak at which the cosine ends.
+        # The share of the peak rate that is reached at the end.
         alpha=1.0 if settings.schedule == "constant" else 0.0,
         warmup_target=peak if warmup else None,
         warmup_steps=warmup,
@@ -316,11 +319,11 @@ def _history(state: checkpoint.State) -> pd.DataFrame:
 def _fingerprint(
     encoder: Any, train_set: ImageSet, val_set: ImageSet, settings: TrainingSettings, k: int | None, options: Options
 ) -> str:
-    """Return what a checkpoint must agree with to be gone on from."""
+    """Return the hash that a checkpoint must have to be resumed."""
     weights = hashlib.sha256()
     for array in encoder.get_weights():
         weights.update(array.tobytes())
-    # Networks for other sizes, or with another pooling, have the same weights. Mirror images take no part in training.
+    # Size and pooling do not change the weights of a network. The option `flip` is not used in training.
     view = [encoder.input_shape[1:], replace(options, flip=False).given()]
     versions = [keras.config.backend(), keras.__version__, np.__version__]
     return hashes.sha256_json([asdict(settings), identity(train_set, val_set), weights.hexdigest(), versions, k, view])

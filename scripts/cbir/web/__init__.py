@@ -1,1 +1,1 @@
-"""The search page: look for images in the results of a run, judge them round by round, save that as a refinement."""
+"""The search page: search in the results of a run, judge results round by round, and save that as a refinement."""

@@ -1,4 +1,4 @@
-"""The web application: its addresses, and the values that its templates show."""
+"""The web application: its addresses, and the values of its templates."""
 
 import hashlib
 import logging
@@ -19,6 +19,7 @@ from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
 from cbir.files.printable import printable
 from cbir.report import filters, rendering
+from cbir.retrieval.outside import LONGEST_TEXT
 from cbir.web import guard, review, saving
 from cbir.web.current import Current, Held
 from cbir.web.library import Image, Library
@@ -30,25 +31,27 @@ from cbir.web.state import FILTER, IRRELEVANT, MAX_ALSO, MAX_ROUNDS, RELEVANT, S
 
 log = logging.getLogger("cbir")
 
+# Images on a page of the list of queries.
 _PAGE = 60
+# Numbers of results to choose from.
 _KS = (5, 10, 20, 50)
-# Results of each method side by side.
+# Results of each method on the page that shows methods side by side.
 _SIDE_BY_SIDE = 10
-# Groups of images on a page of what is to be reviewed.
+# Groups of images on a page of the review.
 _REVIEWED = 24
 _VERDICTS = {RELEVANT: "relevant", IRRELEVANT: "irrelevant"}
 
 
 def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask:
-    """Return the application, which answers only to its key (see `guard.protect`).
+    """Return the application, which answers only requests with its key (see `guard.protect`).
 
     Args:
         library: a run's results.
-        feedback: the folder that refinements are saved in.
-        run: the command that runs the workflow on these results.
+        feedback: the folder in which refinements are saved.
+        run: the command that runs the workflow on these results, which pages mention.
     """
     app = Flask(__name__)
-    # The form that carries the file takes some bytes more.
+    # A request with a file is a little longer than the file.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 10_000
     app.jinja_options = {
         "undefined": jinja2.StrictUndefined,
@@ -62,6 +65,7 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
         megabytes=MAX_BYTES // 10**6,
         bytes=MAX_BYTES,
         formats=FORMATS,
+        longest_text=LONGEST_TEXT,
         thumbnail=lambda sha256: url_for("picture", kind="thumbnails", sha256=sha256),
     )
     guard.protect(app)
@@ -71,7 +75,11 @@ def create_app(library: Library, feedback: Path, run: str = "make run") -> Flask
 
 @dataclass(frozen=True)
 class _Query:
-    """What is looked for; ``category`` is None for an image from outside, and empty where images have none."""
+    """The query image or text.
+
+    ``category`` is None for an image from outside and for a text, and empty if images have no categories; ``sha256`` is
+    empty for a text.
+    """
 
     name: str
     sha256: str
@@ -80,29 +88,29 @@ class _Query:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is none of the collection's images."""
+        """Whether it is an image from outside the collection."""
         return self.category is None
 
 
 @dataclass(frozen=True)
 class _Card:
-    """A result: what stands below its picture, and its flags."""
+    """A result with the texts below its picture, its flags and links."""
 
     position: int
     image: Image
     right: bool
-    """Whether it shares the query's category; false where that is not known."""
+    """Whether it shares the query's category; False if that is not known."""
     distance: float
     probability: str
-    """That the result is of the query's category, in words; empty where it is not known."""
+    """The probability that it is of the query's category, as text; empty if it is not known."""
     score: float
     copies: int
     verdict: str
     """``relevant``, ``irrelevant`` or empty."""
     earlier: bool
-    """Whether the verdict is an earlier round's."""
+    """Whether the verdict was given in an earlier round."""
     links: dict[str, str]
-    """Where a click on each flag leads."""
+    """The address that a click on each flag leads to."""
     search: str
     look: str
 
@@ -143,7 +151,7 @@ class _Pages:
         self.app.register_error_handler(Exception, self.fault)
 
     def hold(self) -> None:
-        # Style and script look the same whatever the results.
+        # Style and script do not depend on the results.
         if request.endpoint not in ("static", "report_style"):
             g.held = self.current.get()
 
@@ -173,6 +181,8 @@ class _Pages:
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
         shown = found[(page - 1) * _PAGE : page * _PAGE]
+        with_texts = self.with_texts()
+        of_texts = method if method in with_texts else next(iter(with_texts), "")
 
         def link(**changes: Any) -> str:
             known = {"method": method, "category": chosen, "search": words} | changes
@@ -187,6 +197,7 @@ class _Pages:
             method=method,
             methods=[(name, name, link(method=name), "") for name in library.methods],
             best=library.best,
+            of_texts=self.start(of_texts, "") if of_texts else None,
             categories=[
                 (name, count, library.examples[name], link(category=name, search=""))
                 for name, count in library.categories.items()
@@ -243,7 +254,9 @@ class _Pages:
             view=self.link(state.ranking()),
             query=query,
             also=[self.further(state, ref) for ref in state.also],
-            answer=searches.answer(state) if known is None and (query.is_unknown or state.also) else None,
+            answer=searches.answer(state)
+            if known is None and not state.text and (query.is_unknown or state.also)
+            else None,
             right=None if known is None else sum(card.right for card in cards),
             cards=cards,
             is_new=novelty is not None and novelty.is_new,
@@ -255,7 +268,7 @@ class _Pages:
             forward=self.link(state.step(state.at + 1)) if state.at < state.last else "",
             next=self.link(state.next()) if state.here and state.at == state.last < MAX_ROUNDS else "",
             clear=self.link(replace(state, flags=(*state.flags[: state.at], ""))) if state.here else "",
-            methods=[(name, name, self.link(replace(state, method=name)), "") for name in library.methods],
+            methods=[(name, name, self.link(replace(state, method=name)), "") for name in self.searchable(state)],
             best=library.best,
             strategies=[
                 (name, strategy.LABEL, self.link(replace(state, strategy=name)), _sentence(strategy.EXPLANATION))
@@ -273,7 +286,7 @@ class _Pages:
             copies=self.link(replace(state, copies=not state.copies)),
             folded=sum(card.copies for card in cards),
             side_by_side=url_for("methods", **state.arguments()),
-            look=self.look_link(state, query.sha256),
+            look=self.look_link(state, query.sha256) if query.sha256 else "",
             upload=url_for("upload", **state.arguments()),
             save=url_for("save", **state.arguments()),
             save_error=error,
@@ -287,7 +300,17 @@ class _Pages:
     def is_saved(self, name: str) -> bool:
         return saving.is_name(name) and (self.feedback / f"{name}.json").is_file()
 
+    def with_texts(self) -> list[str]:
+        """Return the methods that can be searched for texts."""
+        return [name for name in self.library.methods if not self.held.outside.without_texts(name)]
+
+    def searchable(self, state: State) -> list[str]:
+        """Return the methods that what is looked for can be searched with."""
+        return self.with_texts() if state.text else list(self.library.methods)
+
     def query(self, state: State) -> _Query:
+        if state.text:
+            return _Query(state.text, "", None, "A text")
         if digest := self.held.searches.digest(state):
             about = "An image of your own" if state.box is None else "A part of the image"
             return _Query(self.held.outside.get(digest).name, digest, None, about)
@@ -295,7 +318,7 @@ class _Pages:
         return _Query(image.name, image.sha256, image.category, image.folder)
 
     def further(self, state: State, ref: str) -> tuple[str, str, str, str]:
-        """Return name, SHA-256, verdict and the link without it of an image that the search begins with."""
+        """Return name, SHA-256 and verdict of a further image of the query, and the link that removes it."""
         without = self.link(replace(state, also=tuple(other for other in state.also if other != ref)))
         if len(ref) > 60:
             return self.held.outside.get(ref[1:]).name, ref[1:], _VERDICTS[ref[0]], without
@@ -310,8 +333,8 @@ class _Pages:
         known = self.library.category(state)
         key = image_key(image.sha256)
         letter = verdicts(state.here).get(key, "")
-        # Learned for queries as they are; later rounds search with another vector.
-        learned = None if state.at else self.library.methods[state.method].calibration
+        # Probabilities were learned for plain queries; later rounds search with another vector.
+        learned = None if state.at or state.text else self.library.methods[state.method].calibration
         distances = shown.distances[position : position + 1]
         return _Card(
             position=position,
@@ -332,7 +355,7 @@ class _Pages:
         )
 
     def judged(self, state: State, shown: Shown) -> dict[str, str]:
-        """Return the verdicts of all rounds so far by image_id, those of the round looked at included."""
+        """Return the verdicts of all rounds so far by image_id, including those of the current round."""
         ids, result = self.library.methods[state.method].gallery.image_ids, shown.result
         judged = {ids[row]: RELEVANT for row in result.relevant} | {ids[row]: IRRELEVANT for row in result.irrelevant}
         now = self.held.searches.judgements(state.here)
@@ -398,7 +421,7 @@ class _Pages:
                 round(10 * float(request.args.get(name, ""))) for name in ("left", "top", "width", "height")
             )
         except (ValueError, OverflowError):
-            raise InputError("A part of an image is given by four numbers, in per cent: draw the part again.") from None
+            raise InputError("A part of an image needs four numbers, in per cent: draw the part again.") from None
         box = f"{left},{top},{min(width, 1000 - left)},{min(height, 1000 - top)}"
         image = self.library.pictures.get(sha256)
         which = {"upload": sha256} if image is None else {"query": image.image_id}
@@ -411,7 +434,8 @@ class _Pages:
     def methods(self) -> str:
         state = replace(parse(request.args, self.library.methods), flags=("",), at=0)
         rows = []
-        for name, method in self.library.methods.items():
+        for name in self.searchable(state):
+            method = self.library.methods[name]
             k = min(_SIDE_BY_SIDE, len(method.gallery.image_ids) - 1)
             asked = replace(state, method=name, k=k)
             ready = (asked.query is None or asked.query in method.vectors) and self.held.searches.ready(asked)
@@ -435,10 +459,10 @@ class _Pages:
     def picture(self, kind: str, sha256: str) -> Response:
         return self.pictures.shrunk(self.held, kind, sha256)
 
-    # The collection under review.
+    # The review of the collection.
 
     def reviews(self) -> list[tuple[str, str, int, int]]:
-        """Return of each kind its title, address, how much is to be reviewed, and how much of it was."""
+        """Return the title and address of each kind of review, its number of images, and how many were reviewed."""
         try:
             decided = review.read(self.library)
             found = [(kind, title, review.groups(self.library, kind)) for kind, (title, _) in review.KINDS.items()]
@@ -497,19 +521,19 @@ class _Pages:
         state = parse(request.args, self.library.methods)
         return redirect(self.look_link(state, self.library.images[image_ids[0]].sha256), 303)
 
-    # Writes.
+    # Requests that write.
 
     def upload(self) -> AnyResponse:
         files = [file for file in request.files.getlist("image") if file.filename]
         if not files:
             raise InputError("No file was chosen: choose an image.")
         if len(files) > MAX_ALSO + 1:
-            raise InputError(f"A search begins with {MAX_ALSO + 1} images at most: choose fewer.")
+            raise InputError(f"A search takes at most {MAX_ALSO + 1} images: choose fewer.")
         digests = [self.held.outside.add(file.read(), file.filename or "") for file in files]
         digests = list(dict.fromkeys(digests))
         letter = IRRELEVANT if request.form.get("as") == "irrelevant" else RELEVANT
-        if "query" in request.args or "upload" in request.args:
-            # Further images of a search that is there.
+        if request.args.keys() & {"query", "upload", "text"}:
+            # Further images for the current search.
             state = parse(request.args, self.library.methods)
             method = state.method
             new = tuple(letter + digest for digest in digests if letter + digest not in state.also)
@@ -520,7 +544,7 @@ class _Pages:
             state = replace(self.start(method, ""), query=None, upload=digests[0], also=also)
         for digest in digests:
             self.held.outside.vector(method, digest, 0)
-        # Read back, so that what no link may hold is refused here.
+        # Parsed once, so that a state that `parse` refuses is refused here and not after the redirect.
         state = parse({key: str(value) for key, value in state.arguments().items()}, self.library.methods)
         return redirect(self.link(state), 303)
 
@@ -548,7 +572,7 @@ class _Pages:
             saving.require_name(name)
             self.require_seen()
             if not self.held.searches.ready(state):
-                raise InputError("The network is still at work: try again in a minute.")
+                raise InputError("The network is still encoding the image: try again in a minute.")
             digest = self.held.searches.digest(state)
             upload = self.held.outside.get(digest) if digest else None
             query = saving.outside_query(digest, upload) if upload else state.query or ""
@@ -557,21 +581,21 @@ class _Pages:
             saving.save(self.feedback, name, refinement, self.library.methods, upload, replace=replaced)
         except InputError as error:
             return self.render_search(state, str(error), name), 400
-        # Flags of the last round are saved, too, so the search page goes on to the round that they lead to.
+        # Flags of the last round are saved, too, so the page shows the round that follows from them.
         shown = state.next() if state.flags[-1] and state.last < MAX_ROUNDS else state.step(state.last)
         return redirect(url_for("search", **replace(shown, name=name).arguments(), saved=name), 303)
 
     def require_seen(self) -> None:
-        """Refuse to save what was judged of other results than there are now.
+        """Check that the judgements to be saved are of the present results.
 
         Raises:
-            InputError: when they were made anew since the page with the form was shown.
+            InputError: when a run has replaced the results since the page with the form was shown, or is doing so.
         """
         if not self.library.is_current():
-            raise InputError("A run is at work on these results: save when it has ended.")
+            raise InputError("A run is changing these results: save when it has ended.")
         if self.held.fresh or request.form.get("version", self.library.version) != self.library.version:
             raise InputError(
-                "The workflow has made the results anew since this page was shown; it shows the new ones now: look at "
+                "A run has replaced the results since this page was loaded; the page shows the new ones now: check "
                 "them, and save again."
             )
 
@@ -589,7 +613,7 @@ class _Pages:
         return self.sentence(str(error), 400)
 
     def http_error(self, error: HTTPException) -> tuple[str, int]:
-        text = error.description or "That did not work."
+        text = error.description or "The request failed."
         if isinstance(error, RequestEntityTooLarge):
             text = f"The file is larger than {MAX_BYTES // 10**6} MB: choose a smaller one."
         return self.sentence(text, error.code or 500)
@@ -597,16 +621,16 @@ class _Pages:
     def fault(self, error: Exception) -> tuple[str, int]:
         log.error("The search page failed; this is a fault of the program, please report it:", exc_info=error)
         return self.sentence(
-            "The search page failed; this is a fault of the program, and the server's terminal tells more.", 500
+            "The search page failed. This is a fault of the program; the terminal of the server shows details.", 500
         )
 
     def sentence(self, text: str, status: int) -> tuple[str, int]:
-        # A visitor without access must not see the collection.
+        # Not for status 403: the home page shows the collection, which a visitor without the key must not see.
         if request.endpoint in ("upload", "local") and status != 403 and "held" in g:
             return self.render_home(text), status
         return render_template("error.html", text=text), status
 
-    # Parts.
+    # Helpers.
 
     def method(self) -> str:
         asked = request.args.get("method", "")

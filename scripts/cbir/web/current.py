@@ -1,4 +1,4 @@
-"""The results that are shown, read anew when a run has made them anew."""
+"""The results that pages show, which are read again after a run has replaced them."""
 
 import logging
 import threading
@@ -12,21 +12,22 @@ from cbir.web.searches import Searches
 
 log = logging.getLogger("cbir")
 
-# Seconds for which pages say that the results were made anew, and after which unreadable ones are tried again.
-_SAID = 600
-_AGAIN = 2
+# Seconds for which pages state that the results were replaced.
+_NOTICE = 600
+# Seconds after which results that could not be read are tried again.
+_RETRY = 2
 
 
 @dataclass(frozen=True)
 class Held:
-    """A run's results, the images from outside, and the searches of both.
+    """The state of the results that one request works with.
 
     Attributes:
-        library: the results.
-        outside: the images.
-        searches: the searches.
-        notice: what pages say of the results; empty if nothing.
-        fresh: whether the request at hand is the first that gets them.
+        library: the results of a run.
+        outside: the images from outside the collection.
+        searches: the searches in these results.
+        notice: a sentence about the results to show on pages; may be empty.
+        fresh: whether this request is the first one with these results.
     """
 
     library: Library
@@ -37,10 +38,10 @@ class Held:
 
 
 class Current:
-    """Gives each request the results as they are; one request sees one state of them."""
+    """Holds the results, and gives each request one consistent state of them."""
 
     def __init__(self, library: Library) -> None:
-        """Begin with ``library``."""
+        """Start with ``library``."""
         self._lock = threading.Lock()
         self._hold(library, OutsideImages(library))
         self._since = self._failed = float("-inf")
@@ -54,20 +55,20 @@ class Current:
             fresh = False
             now = time.monotonic()
             current = self._library.is_current()
-            if not current and now - self._failed > _AGAIN:
+            if not current and now - self._failed > _RETRY:
                 try:
                     library = Library(self._library.files.folder)
                 except InputError as error:
-                    # A run that is at work has removed or half replaced them.
+                    # A run has removed some files or not yet replaced all of them.
                     log.info("The results cannot be read again yet: %s", error)
                     self._failed = now
                 else:
-                    log.info("The results were made anew and have been read again.")
+                    log.info("A run has replaced the results; they have been read again.")
                     self._hold(library, OutsideImages(library, self._outside))
                     self._since, current, fresh = now, True, True
             notice = ""
             if not current:
-                notice = "A run is at work on these results: this page shows them as they were before."
-            elif now - self._since < _SAID:
-                notice = "The results were made anew a short time ago: this page shows the new ones."
+                notice = "A run is changing these results: this page still shows the old ones."
+            elif now - self._since < _NOTICE:
+                notice = "A run replaced the results a short time ago: this page shows the new ones."
             return Held(self._library, self._outside, self._searches, notice, fresh)

@@ -1,11 +1,11 @@
-"""Who may use the search page: whoever has its key, and no other web site.
+"""Access control: only browsers that have the key may use the search page, and no other web site may.
 
-Every start of the server makes a new random key, and prints an address that holds it. The first visit to that address
-turns the key into a cookie, as Jupyter does; without the cookie nothing is answered. Other users of the machine do not
-have the key. Neither has a web site: the cookie belongs to the host name that the search page was opened under, so that
-another name pointed at this server (DNS rebinding) comes without it, and SameSite=Strict keeps the browser from
-sending it with requests that another site starts. Browsers take all ports of a host for one site, so requests from
-another server on the same host are told apart by their own headers.
+At each start the server makes a new random key, and prints an address that contains it. The first visit to that address
+stores the key in a cookie, as Jupyter does; every request without the cookie is refused. Other users of the machine do
+not know the key. Other web sites cannot use it: the cookie is bound to the host name under which the search page was
+opened, so a request to another name for this server (DNS rebinding) has no cookie, and with SameSite=Strict browsers do
+not send it with requests that another site starts. Browsers treat all ports of a host as one site, so requests from
+other servers on the same host are recognised by the headers Sec-Fetch-Site and Origin.
 """
 
 import hmac
@@ -23,7 +23,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # "no-referrer" would also hide the origin of the search page's own forms.
+    # Not "no-referrer", with which browsers send no Origin for the search page's own forms either.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -31,7 +31,7 @@ _HEADERS = {
 
 
 def protect(app: Flask) -> None:
-    """Refuse requests without the key and requests from other sites, and send the headers that browsers obey.
+    """Refuse requests without the key and requests from other sites, and add security headers to all responses.
 
     Args:
         app: the application; its configuration gets ``KEY``, the key of this start.
@@ -44,7 +44,7 @@ def protect(app: Flask) -> None:
         if not reason and _same(request.args.get("key", ""), key):
             response = make_response(render_template("opened.html"))
             response.set_cookie(_cookie(request), key, httponly=True, samesite="Strict")
-            # Not a redirect: of a link on another site, a browser would follow it without the cookie.
+            # Not a redirect: if the link was on another site, a browser would follow a redirect without the cookie.
             response.headers["Refresh"] = f"0; url={url_for('home')}"
             return response
         if reason := reason or keyless(request, key):
@@ -54,26 +54,26 @@ def protect(app: Flask) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
         response.headers.update(_HEADERS)
-        # The address of a picture holds its content hash, so it may be cached; a page may not.
+        # Pages must not be cached. Pictures set their own header, because their address contains a content hash.
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 
 def keyless(request: Request, key: str) -> str:
-    """Return why a request is refused for its cookie; empty if the cookie holds the key."""
+    """Return why a request is refused because of its cookie; "" if the cookie contains the key."""
     if _same(request.cookies.get(_cookie(request), ""), key):
         return ""
     return (
-        "This page opens only with the key of its present start: open the whole address that the server printed when "
-        "it was started, with ?key= and what follows."
+        "This page needs the key that the server made when it started: open the whole address that the server printed, "
+        "including ?key= and what follows."
     )
 
 
 def foreign(request: Request) -> str:
-    """Return why a request is refused for its origin; empty if the search page itself or a person sent it.
+    """Return why a request is refused because of its origin; "" if the search page itself or the user sent it.
 
-    A link on another site may lead here, and only as the whole page of a tab. What changes a file must come from the
-    search page itself.
+    Another site may link here, but only with a link that opens a page in a tab. Requests that change a file must come
+    from the search page itself.
     """
     headers = request.headers
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
@@ -87,10 +87,10 @@ def foreign(request: Request) -> str:
 
 
 def _cookie(request: Request) -> str:
-    # Cookies are shared by all ports of a host; two servers need two names.
+    # All ports of a host share cookies, so the name contains the port, in case two servers run on one host.
     return f"cbir-key-{urlsplit(f'//{request.host}').port or 80}"
 
 
 def _same(given: str, key: str) -> bool:
-    # As bytes, because compare_digest takes no text with other characters than ASCII.
+    # As bytes, because compare_digest accepts only ASCII text.
     return hmac.compare_digest(given.encode(errors="replace"), key.encode())

@@ -1,10 +1,10 @@
-"""What the search page shows: the images and methods of a finished run, read and checked once, at the start."""
+"""The images and methods of a finished run, read and checked once, for the search page."""
 
 import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -38,20 +38,21 @@ from cbir.results import (
     Results,
 )
 from cbir.retrieval import exact
+from cbir.retrieval.outside import by_angle
 from cbir.retrieval.searching import searched
 from cbir.web.state import State, image_key
 
-# Test images first: the gallery does not hold them, so they are the fairer queries.
+# Test images first: they are usually not in the gallery, so they make fairer queries.
 _SPLITS = ("test", "val", "train")
-# Values of a column that a list to choose from can hold; one with more, such as a file's date, is no filter.
+# The most distinct values of a column that can be a filter; a column with more, such as a date, is left out.
 _MOST_VALUES = 500
-# Images whose distances to their nearest neighbours show what is usual.
+# How many images are sampled to find the usual distance to the nearest image.
 _SAMPLE = 200
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the collection; ``path`` is where it lies, ``sha256`` its content when the collection was read."""
+    """An image of the collection; ``sha256`` is the hash of its content when the workflow read it."""
 
     image_id: str
     category: str
@@ -65,22 +66,22 @@ class Image:
 
     @property
     def folder(self) -> str:
-        """Where it lies in the collection; empty at its top."""
+        """Its folder within the collection; empty for the collection's own folder."""
         return self.image_id.rpartition("/")[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """One method's gallery, the feature vectors of all images that may be queries, and how sure its results are.
+    """One method's gallery, the feature vectors of all images that may be queries, and its calibration.
 
     Attributes:
-        name: the method's.
+        name: the method's name.
         gallery: the images that are searched.
-        about: what the store of their features says about itself.
-        vectors: of all images that may be queries, by image_id.
-        calibration: how sure a result is; None where the run has learned nothing of it.
-        values: of each column that results are filtered by, each image's value by image_id.
-        group: the group of near-duplicates of each image that is in one, by image_id.
+        about: the attributes of the gallery's feature store.
+        vectors: the vector of each image that may be a query, by image_id.
+        calibration: the probabilities of results; None if the run has none.
+        values: for each column that may filter results, the value of each image by image_id.
+        group: the group of near-duplicates by image_id, for images that are in one.
     """
 
     name: str
@@ -93,15 +94,15 @@ class Method:
 
     @property
     def queries(self) -> Iterable[str]:
-        """The image_ids that have a vector, those outside the gallery first."""
+        """The image_ids of all images with a vector, those that are not in the gallery first."""
         return self.vectors.keys()
 
     def novelty(self, vector: NDArray[np.float32], image_id: str | None) -> Novelty | None:
-        """Tell whether anything like a query is in the gallery; None where the run has learned no threshold.
+        """Return whether anything like a query is in the gallery; None if the run has no threshold of novelty.
 
         Args:
             vector: (d,), the query.
-            image_id: its name in the collection, None from outside. It is not compared with itself.
+            image_id: the query's image_id, so that it is not compared with itself; None for an image from outside.
         """
         if self.calibration is None or not self.calibration.neighbours:
             return None
@@ -111,7 +112,7 @@ class Method:
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.object_]]:
-        """Of each column that results are filtered by, the values of the gallery's images."""
+        """For each column that may filter results, the values of the gallery's images, (n,)."""
         ids = self.gallery.image_ids
         return {
             name: np.array([value.get(image_id, "") for image_id in ids], object) for name, value in self.values.items()
@@ -119,22 +120,22 @@ class Method:
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """The group of near-duplicates of each image of the gallery, int64 (n,); one of its own if it is in none."""
+        """The group of near-duplicates of each gallery image, int64 (n,); an image without copies is a group alone."""
         names = [self.group.get(image_id, f"/{image_id}") for image_id in self.gallery.image_ids]
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     @cached_property
     def copies(self) -> NDArray[np.int64]:
-        """How many images of the gallery are near-duplicates of each, int64 (n,)."""
+        """How many other gallery images are near-duplicates of each gallery image, int64 (n,)."""
         _, places, counts = np.unique(self.groups, return_inverse=True, return_counts=True)
         copies: NDArray[np.int64] = counts[places] - 1
         return copies
 
     @cached_property
     def usual(self) -> NDArray[np.float64]:
-        """Distances to the nearest image of the gallery, ascending, of a sample of images that are not in it.
+        """The usual distances to the nearest gallery image, ascending, from a sample of images outside the gallery.
 
-        Where all images are in the gallery, those of a sample of it to their nearest other image.
+        If all images are in the gallery, they are the distances of a sample to the nearest other image.
         """
         outside = [image_id for image_id in self.vectors if image_id not in self.gallery.row_of]
         held = outside or list(self.vectors)
@@ -143,14 +144,25 @@ class Method:
         k = min(1 if outside else 2, len(self.gallery.image_ids))
         return np.sort(self.nearest(sample, k)[0][:, -1])
 
+    @cached_property
+    def for_texts(self) -> "Method":
+        """The method as texts are compared with it, see `cbir.retrieval.outside.by_angle`.
+
+        What was learned of the distances between images says nothing about those to a text.
+        """
+        features = by_angle(self.gallery.features, self.about)
+        # An index holds the vectors as they are.
+        index = self.gallery.index if features is self.gallery.features else None
+        return replace(self, gallery=replace(self.gallery, features=features, index=index), calibration=None)
+
     def nearest(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return distances and rows of the k nearest of the gallery, each (n, k); by its index if it has one."""
+        """Return distances and rows of the k nearest gallery images, each (n, k), by the index if there is one."""
         index = self.gallery.index
         return exact.nearest(vectors, self.gallery.features, k) if index is None else index.search(vectors, k)
 
 
 class Vectors(Mapping[str, NDArray[np.float32]]):
-    """The vectors of several feature stores by image_id; they stay where the stores have them."""
+    """The vectors of several feature stores by image_id, without copying them."""
 
     def __init__(self, stores: Sequence[FeatureStore]) -> None:
         self._stores = stores
@@ -178,20 +190,20 @@ class Library:
     """A run's results.
 
     Attributes:
-        files: their files.
-        source: what the collection was made from, ``collection.source`` of the run's configuration.
-        folder: where the run reads refinements from, ``feedback.folder``; a relative one starts beside the results.
-        weights: Rocchio's, of the run's configuration.
-        judged_first: whether images judged relevant come first, and those judged irrelevant leave the results.
-        k: results of a round, of the run's configuration.
-        corrections: where corrections of the collection are saved.
-        images: by image_id.
+        files: the files of the results.
+        source: ``collection.source`` of the run's configuration.
+        folder: ``feedback.folder``, from which the run reads refinements; relative to the folder of the results.
+        weights: Rocchio's weights in the run's configuration.
+        judged_first: whether images judged relevant come first, and those judged irrelevant are left out.
+        k: ``feedback.k``, the number of results of a round.
+        corrections: the file in which corrections of the collection are saved.
+        images: the images by image_id.
         pictures: the images by the SHA-256 of their content.
-        by_key: image_ids by what flags call the images, see `state.image_key`.
-        categories: names with their numbers of images, in order; none where images have no categories.
+        by_key: image_ids by their `state.image_key`.
+        categories: the number of images of each category, sorted by name; empty if images have no categories.
         examples: an image of each category.
-        methods: by name; the best ranking first, as in the report, if they were evaluated, else in order.
-        values: of each column that results are filtered by, its values in order.
+        methods: the methods by name; lowest ANMRR first if they were evaluated, else sorted by name.
+        values: the sorted values of each column that may filter results.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -243,7 +255,7 @@ class Library:
         self.methods = {name: self._method(name) for name in sorted(names, key=self._rank)}
 
     def _rank(self, name: str) -> tuple[float, float, str]:
-        """Return what the report orders methods by: ANMRR, then accuracy; one without figures comes last."""
+        """Return the sort key of a method: ANMRR, then accuracy, as in the report; methods without them come last."""
         try:
             summary = self.files.json(SUMMARY, method=name)
             return float(summary["anmrr"]), -float(summary["accuracy"]), name
@@ -281,8 +293,8 @@ class Library:
         """Return the bytes of an image's file.
 
         Raises:
-            InputError: when it cannot be read, or is not what the workflow read: the file may have changed, or a
-                manipulated table of images may name another file of this machine.
+            InputError: when it cannot be read, or has another content than the workflow read: the file may have
+                changed, or a manipulated images.csv may name another file of this machine.
         """
         data = images.read_bytes(image.path)
         if hashlib.sha256(data).hexdigest() != image.sha256:
@@ -291,7 +303,7 @@ class Library:
 
     @cached_property
     def rejected(self) -> dict[str, Image]:
-        """The files that could not be used and whose content the run recorded, by path relative to the collection."""
+        """The rejected files whose content hash the run recorded, by path relative to the collection."""
         try:
             recorded = self.files.json(CONTENTS_MEMORY)["files"]
             found = {}
@@ -301,7 +313,7 @@ class Library:
                 if name and isinstance(digest, str) and digest:
                     found[name] = Image(name, name.split("/")[0] if "/" in name else "", self.files.home / path, digest)
             return found
-        # What is remembered may be damaged or gone; the files are then shown by name alone.
+        # If the record is damaged or missing, rejected files are shown without pictures.
         except (InputError, KeyError, TypeError, IndexError):
             return {}
 
@@ -311,23 +323,23 @@ class Library:
         return [self.files.home, self.files.home / self._root]
 
     def relative(self, path: str) -> str:
-        """Return the path of a file relative to the collection; empty if it does not lie in it."""
+        """Return the path of a file relative to the collection; "" if it is not in the collection."""
         name = path.removeprefix(self._root)
         return "" if name == path or ".." in PurePosixPath(name).parts else name
 
     def picture(self, sha256: str) -> Image | None:
-        """Return the image of a content, a rejected one, too; None if there is none."""
+        """Return the image, which may be a rejected one, with a content hash; None if there is none."""
         found = self.pictures.get(sha256)
         return found or next((image for image in self.rejected.values() if image.sha256 == sha256), None)
 
     @property
     def best(self) -> str:
-        """The method that ranks best by the run's own evaluation; empty where it was not evaluated."""
+        """The method with the lowest ANMRR; "" if there is only one, or nothing was evaluated."""
         first = next(iter(self.methods))
         return first if len(self.methods) > 1 and self._rank(first)[0] < math.inf else ""
 
     def facts(self, image: Image) -> dict[str, str]:
-        """Return what the table of images says of an image beyond the usual columns."""
+        """Return the values of an image in the additional columns of images.csv."""
         return {name: column[image.image_id] for name, column in self._columns.items() if name != "category"}
 
     def copies_of(self, image: Image) -> list[Image]:
@@ -339,9 +351,9 @@ class Library:
         return [self.pictures[other] for other in others if other in self.pictures]
 
     def category(self, state: State) -> str | None:
-        """Return the category of a search's query; None for an image from outside, a part, or several images.
+        """Return the category of a search's query.
 
-        None, too, where images have no categories.
+        It is None for an image from outside, a part of an image or several images, and if images have no categories.
         """
         if state.query is None or state.box is not None or state.also:
             return None
@@ -349,12 +361,12 @@ class Library:
 
     @cached_property
     def version(self) -> str:
-        """What tells these results from those of another run."""
+        """A hash of the times and sizes of the files, which differs after another run has replaced them."""
         stamps = sorted((str(path), stamp) for path, stamp in self._read.items())
         return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
 
     def is_current(self) -> bool:
-        """Tell whether the files are still those that were read; a run may have made them anew."""
+        """Return whether the files are still those that were read; a run may have replaced them."""
         return all(_stamp(path) == stamp for path, stamp in self._read.items())
 
 
@@ -367,17 +379,17 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _groups(results: Results) -> dict[str, str]:
-    """Return the group of near-duplicates of each content that is in one; none where the run has no such table."""
+    """Return the group of near-duplicates by content hash; {} if the run has no such table."""
     if not results.path(GROUPS).exists():
         return {}
     table = read_csv(results.path(GROUPS), ["sha256", "group"])
-    # Groups that are likely no copies do not count elsewhere either; a run from before has none of them.
-    believed = table[table.get("doubted", pd.Series(0, table.index)) == 0]
-    return dict(zip(believed["sha256"], believed["group"], strict=True))
+    # Doubted groups do not count, as in the workflow. Results of an earlier version lack the column.
+    undoubted = table[table.get("doubted", pd.Series(0, table.index)) == 0]
+    return dict(zip(undoubted["sha256"], undoubted["group"], strict=True))
 
 
 def _configuration(results: Results) -> tuple[str, str, Weights, int, bool, str]:
-    """Return what the run's configuration says.
+    """Return settings of the run's configuration.
 
     They are the source, the folder of refinements, Rocchio's weights, k, judged_first, and the file of corrections.
     """
@@ -391,7 +403,7 @@ def _configuration(results: Results) -> tuple[str, str, Weights, int, bool, str]
             raise ValueError(f"the source {source!r} does not exist")
         folder = str(asked["folder"]).replace("{source}", source)
         weights = Weights(*(float(asked[name]) for name in ("alpha", "beta", "gamma")))
-        # Runs from before there were these keys are searched as they were, and have no file of corrections yet.
+        # Results of an earlier version lack some of these keys.
         k, judged_first = int(asked["k"]), bool(asked.get("judged_first", False))
         corrected = str(settings["collection"].get("corrections", DEFAULT)).replace("{source}", source)
     except (KeyError, TypeError, ValueError) as error:
@@ -400,10 +412,10 @@ def _configuration(results: Results) -> tuple[str, str, Weights, int, bool, str]
 
 
 def _require_one_folder(manifest: Path, table: pd.DataFrame) -> str:
-    """Return the collection's folder, with a slash behind it; refuse one whose images lie in several folders.
+    """Return the collection's folder with a trailing slash.
 
     Raises:
-        InputError: naming an image whose path does not lead into the one folder of all others.
+        InputError: naming an image that is not in the same folder as the others.
     """
     root = ""
     for row, (image_id, path) in enumerate(zip(table["image_id"], table["path"], strict=True)):

@@ -1,6 +1,6 @@
-"""Images from outside the collection: held in memory, turned into features by a thread of its own.
+"""Images from outside the collection, and texts: kept in memory, and encoded in a separate thread.
 
-TensorFlow takes seconds to load. The thread loads it when the first image comes, while the server goes on answering.
+TensorFlow takes seconds to load. The thread loads it when the first image arrives, and the server keeps answering.
 """
 
 import hashlib
@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -28,8 +29,9 @@ from cbir.web.state import Box
 log = logging.getLogger("cbir")
 
 MAX_BYTES = 20_000_000
+"""The most bytes of an image file."""
 FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000"
-"""What `cbir.collection.images` reads, in words."""
+"""The formats that `cbir.collection.images` reads, as text."""
 SUFFIXES = {
     "JPEG": ".jpg",
     "PNG": ".png",
@@ -41,15 +43,16 @@ SUFFIXES = {
     "AVIF": ".avif",
     "JPEG 2000": ".jp2",
 }
+# The most images in memory, and their bytes.
 _HELD = 32
 _HELD_BYTES = 200_000_000
-# Pixels of the longer side of a part of an image; networks take fewer.
+# The most pixels of the longer side of a part of an image; networks use fewer.
 _PART = 2048
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A dropped image: its bytes as they came, its name where it came from, and its format's usual suffix."""
+    """An uploaded image: the bytes of its file, its file name, and the usual suffix of its format."""
 
     data: bytes
     name: str
@@ -57,37 +60,41 @@ class Upload:
 
 
 class OutsideImages:
-    """The images dropped so far, the newest few of them, and their features."""
+    """The last uploaded images and their features."""
 
     def __init__(self, library: Library, before: "OutsideImages | None" = None) -> None:
-        """Hold the images that ``before`` holds, none without it; nothing is loaded yet."""
+        """Start with the images of ``before``, if given. No network is loaded yet."""
         self._encoder = OutsideEncoder(library.files, {name: held.about for name, held in library.methods.items()})
         self._uploads: OrderedDict[str, Upload] = OrderedDict(before._uploads if before else {})
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
         self._parts: OrderedDict[tuple[str, Box], str] = OrderedDict()
         self._lock = threading.Lock()
-        # One image is decoded at a time: a few large ones at once could exhaust the memory.
+        # One image is decoded at a time, because several large ones at once could exhaust the memory.
         self._decoding = threading.Lock()
-        # Its one thread is the only one that uses the encoder.
+        # A single thread, because the encoder is not thread-safe.
         self._worker = ThreadPoolExecutor(1, "encoder")
 
     @property
     def stage(self) -> str:
-        """What the thread is doing, as a sentence."""
+        """A sentence about the current step of the encoder."""
         return self._encoder.stage
 
+    def without_texts(self, method: str) -> str:
+        """Return why a method cannot be searched for texts, as a sentence; empty if it can."""
+        return self._encoder.without_texts(method)
+
     def add(self, data: bytes, name: str) -> str:
-        """Take an image in.
+        """Add an image.
 
         Args:
             data: the bytes of the file.
-            name: what its owner calls it.
+            name: the name of the file.
 
         Returns:
-            The SHA-256 of its bytes, by which it is known from now on.
+            The SHA-256 of its bytes, by which the other methods find it.
 
         Raises:
-            InputError: when it is no image that the encoders can read.
+            InputError: when it is not an image that can be read.
         """
         if not data:
             raise InputError("The file is empty: choose another one.")
@@ -108,29 +115,29 @@ class OutsideImages:
         return digest
 
     def read(self, address: str, folders: Sequence[Path]) -> tuple[bytes, str]:
-        """Read an image file of this machine, which a person named.
+        """Read an image file of this machine by a path that the user typed.
 
         Args:
-            address: its path, or its URL, ``file:///...``; a relative one begins in the first folder.
-            folders: those that it may lie in, symbolic links followed; no other file is looked at.
+            address: its path, relative to the first folder, or its URL ``file:///...``.
+            folders: the folders that it must be in when symbolic links are resolved; no other file is read.
 
         Returns:
             Its bytes and its name.
 
         Raises:
-            InputError: when it lies elsewhere, cannot be read, or is too large.
+            InputError: when it is in no such folder, cannot be read, or is too large.
         """
         if address.casefold().startswith("file:"):
             parts = urlsplit(address)
             address = unquote(parts.path) if parts.netloc in ("", "localhost") else ""
         try:
             path = Path(os.path.realpath(folders[0] / address)) if address else Path()
-        # A NUL, or a name too long.
+        # The path has a NUL or is too long.
         except (OSError, ValueError):
             path = Path()
         if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
             where = " nor in ".join(map(str, dict.fromkeys(folders)))
-            raise InputError(f"The path {address[:200]!r} lies not in {where}: put the image there, or drop it here.")
+            raise InputError(f"The path {address[:200]!r} is not in {where}: put the image there, or drop it here.")
         try:
             if path.is_file() and path.stat().st_size > MAX_BYTES:
                 raise InputError(f"{path} is larger than {MAX_BYTES // 10**6} MB: choose a smaller one.")
@@ -139,18 +146,18 @@ class OutsideImages:
             raise InputError(f"{path} cannot be read ({error}): check the path.") from None
 
     def part(self, data: bytes, name: str, box: Box) -> str:
-        """Take a part of an image in, as a PNG image of its own.
+        """Add a part of an image as a new PNG image.
 
         Args:
             data: the bytes of the whole image.
-            name: what its owner calls it.
+            name: the name of its file.
             box: the part.
 
         Returns:
-            The SHA-256 of the part's bytes, by which it is known from now on.
+            The SHA-256 of the new image's bytes, by which the other methods find it.
 
         Raises:
-            InputError: when the whole cannot be decoded.
+            InputError: when the whole image cannot be decoded.
         """
         key = hashlib.sha256(data).hexdigest(), box
         with self._lock:
@@ -184,30 +191,50 @@ class OutsideImages:
         """Return an image.
 
         Raises:
-            InputError: when it is not held, because the server was started again or many others came after it.
+            InputError: when it is no longer in memory, because the server was restarted or many others followed.
         """
         with self._lock:
             if digest not in self._uploads:
-                raise InputError("The dropped image is no longer held: drop it again.")
+                raise InputError("The uploaded image is no longer in memory: drop it again.")
             return self._uploads[digest]
 
     def vector(self, method: str, digest: str, patience: float = 0.5) -> NDArray[np.float32] | None:
-        """Return an image's features, or None while they are being made.
+        """Return an image's features, float32 (d,), or None while it is being encoded.
+
+        Args:
+            method: the method whose features are returned.
+            digest: the image's SHA-256.
+            patience: seconds to wait for the encoder.
+
+        Raises:
+            InputError: when the image cannot be encoded; the next call tries again.
+        """
+        upload = self.get(digest)
+        return self._made((method, digest), partial(self._encoder.features, method, upload.data), patience)
+
+    def text_vector(self, method: str, text: str, patience: float = 0.5) -> NDArray[np.float32] | None:
+        """Return a text's features, or None while they are being made.
 
         Args:
             method: whose features.
-            digest: the image's SHA-256.
+            text: what to look for.
             patience: seconds to wait for them.
 
         Raises:
             InputError: when they cannot be made; the next call tries again.
         """
-        key = (method, digest)
-        upload = self.get(digest)
+        if reason := self.without_texts(method):
+            raise InputError(reason)
+        # No digest begins so.
+        return self._made((method, f"text {text}"), partial(self._encoder.text_features, method, text), patience)
+
+    def _made(
+        self, key: tuple[str, str], make: Callable[[], NDArray[np.float32]], patience: float
+    ) -> NDArray[np.float32] | None:
         with self._lock:
             future = self._vectors.get(key)
             if future is None:
-                future = self._vectors[key] = self._worker.submit(self._encoder.features, method, upload.data)
+                future = self._vectors[key] = self._worker.submit(make)
                 while len(self._vectors) > 8 * _HELD:
                     self._vectors.popitem(last=False)
         try:
@@ -219,8 +246,8 @@ class OutsideImages:
             raise
         except Exception:
             self._forget(key)
-            log.exception("The image could not be encoded; this is a fault of the program:")
-            raise InputError("The image could not be encoded: the server's terminal tells why.") from None
+            log.exception("The query could not be encoded; this is a fault of the program:")
+            raise InputError("The query could not be encoded: the terminal of the server shows the reason.") from None
 
     def _forget(self, key: tuple[str, str]) -> None:
         with self._lock:

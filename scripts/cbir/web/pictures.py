@@ -1,4 +1,4 @@
-"""The pictures that pages show: small, large, and as their files are."""
+"""The pictures that pages show: thumbnails, large pictures, and original files."""
 
 import io
 from functools import lru_cache
@@ -13,10 +13,11 @@ from cbir.web.current import Held
 from cbir.web.library import Image, Library
 from cbir.web.outside import SUFFIXES
 
-# Pixels of the longer side; a thumbnail is sharp at the size of a result on a dense screen.
+# Pixels of the longer side; enough for a thumbnail on a high-resolution screen.
 _SIDES = {"thumbnails": 384, "pictures": 1600}
+# How many thumbnails are cached.
 _KEPT = 2048
-# What browsers show; other formats are saved as a file.
+# The formats that browsers show; a file of another one is downloaded.
 _SHOWN = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -28,16 +29,16 @@ _SHOWN = {
 
 
 class Pictures:
-    """Gives pictures by the SHA-256 of their files; small ones are kept."""
+    """Returns pictures by the SHA-256 of their files; thumbnails are cached."""
 
     def __init__(self) -> None:
         self._thumbnail = lru_cache(_KEPT)(self._of_collection)
 
     def shrunk(self, held: Held, kind: str, sha256: str) -> Response:
-        """Return an image as WebP, of the kind ``thumbnails`` or ``pictures``.
+        """Return an image as WebP in the size of its kind, ``thumbnails`` or ``pictures``.
 
         Raises:
-            NotFound: when there is no such image, or its file is not the one that the workflow read.
+            NotFound: when there is no such image, or its file has changed since the workflow read it.
         """
         image = held.library.picture(sha256)
         try:
@@ -55,7 +56,7 @@ class Pictures:
         return _shrink(library.read(image), side)
 
     def original(self, held: Held, sha256: str) -> Response:
-        """Return an image's file as it is, to show where browsers can and else to save; raises as `shrunk`."""
+        """Return an image's file unchanged, to be shown or, if browsers cannot, downloaded; errors as in `shrunk`."""
         image = held.library.picture(sha256)
         try:
             data = held.outside.get(sha256).data if image is None else held.library.read(image)
@@ -76,7 +77,7 @@ class Pictures:
         return response
 
 
-# The address of a picture holds the hash of its file, so that it always shows the same.
+# Pictures may be cached for ever, because their address contains the hash of the file.
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 

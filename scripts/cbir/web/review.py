@@ -1,7 +1,7 @@
-"""What a run doubts of its collection, for a person to review: labels, near-duplicates, and rejected files.
+"""The review of the collection: doubtful labels, near-duplicates and rejected files, on which the user decides.
 
-A decision is saved as a correction (see `cbir.collection.corrections`), which the next run applies. Photographs stay as
-they are.
+A decision is saved as a correction (see `cbir.collection.corrections`), which the next run applies. Image files are not
+changed.
 """
 
 import threading
@@ -16,11 +16,11 @@ from cbir.results import IMAGES, NEAR_DUPLICATES, REJECTED, SUSPECTS
 from cbir.web.library import Image, Library
 
 CLEAR = "clear"
-"""The verdict that takes a decision back."""
+"""The verdict that removes a decision."""
 KINDS = {
     "labels": ("Doubtful labels", "None of the nearest images is of the image’s own category."),
     "copies": ("Near-duplicates", "Copies of one picture, the groups across splits and categories first."),
-    "rejected": ("Rejected files", "What the run could not use, each with the reason."),
+    "rejected": ("Rejected files", "The files that the run did not use, each with the reason."),
 }
 
 _saving = threading.Lock()
@@ -31,10 +31,10 @@ class Item:
     """An image or file to decide on.
 
     Attributes:
-        image_id: what a correction calls it.
-        image: the image, None where its content is not known.
-        about: why it is here.
-        suggested: a category that it may belong to; empty if nothing suggests one.
+        image_id: its path in the collection, by which a correction names it.
+        image: the image; None if its content is not known.
+        about: a sentence that says why it is listed.
+        suggested: the category that its neighbours suggest; may be empty.
         beside: an image to compare with.
     """
 
@@ -51,14 +51,14 @@ class Item:
 
 
 Group = tuple[str, list[Item]]
-"""A title, and the items below it that are decided together."""
+"""A title, and the items below it, which can be decided together."""
 
 
 def groups(library: Library, kind: str) -> list[Group]:
-    """Return what is to be reviewed of a kind, the clearest cases first; nothing where the run has no such table.
+    """Return the items of a kind of review, the clearest cases first; [] if the run has no such table.
 
     Raises:
-        InputError: when a table is damaged, or names images that the collection has not.
+        InputError: when a table is damaged, or names images that are not in the collection.
     """
     return {"labels": _labels, "copies": _copies, "rejected": _rejected}[kind](library)
 
@@ -89,13 +89,13 @@ def _labels(library: Library) -> list[Group]:
 def _copies(library: Library) -> list[Group]:
     if not library.files.path(NEAR_DUPLICATES).exists():
         return []
-    # A run from before there was the column doubted lacks it.
+    # Results of an earlier version lack the column "doubted".
     table = library.files.table(NEAR_DUPLICATES, [name for name in NEAR_DUPLICATE_COLUMNS if name != "doubted"])
     found = []
     for number, rows in table.groupby("group", sort=False):
         across = [f"in several {what}" for what in ("splits", "categories") if rows[f"across_{what}"].iloc[0]]
         if "doubted" in rows and rows["doubted"].iloc[0]:
-            across.append("likely no copies")
+            across.append("probably not copies")
         items = [
             Item(
                 row["image_id"],
@@ -116,14 +116,16 @@ def _rejected(library: Library) -> list[Group]:
     return [
         ("", [Item(name, library.rejected.get(name), reason.removesuffix(".") + ".")])
         for name, reason in zip(map(library.relative, table["path"]), table["reason"], strict=True)
-        # A folder that was not entered, or what was decided on before.
+        # Without folders that were skipped, and without files that an earlier decision excluded.
         if name and not name.endswith("/") and reason != corrections.EXCLUDED
     ]
 
 
 def _known(library: Library, image_id: str) -> Image:
     if image_id not in library.images:
-        raise InputError(f"{library.files.path(IMAGES)} has no image {image_id!r}, which is to be reviewed: run again.")
+        raise InputError(
+            f"{library.files.path(IMAGES)} lacks the image {image_id!r}, which is to be reviewed: run again."
+        )
     return library.images[image_id]
 
 
@@ -136,30 +138,31 @@ def decide(library: Library, image_ids: Sequence[str], verdict: str, category: s
     """Save a decision on images as corrections.
 
     Args:
-        library: the results that show them.
+        library: the results that are reviewed.
         image_ids: the images.
         verdict: ``right``, ``move``, ``exclude``, or ``CLEAR``.
-        category: where they are moved.
+        category: the new category, for ``move``.
 
     Returns:
-        The decision.
+        The decision as it is saved.
 
     Raises:
-        InputError: when the images are none of this collection, the decision cannot be, or the file may not be written.
+        InputError: when an image is not in this collection, the decision is not valid, or the file of corrections is
+            outside the folder of the run.
     """
     if verdict not in (corrections.RIGHT, corrections.MOVE, corrections.EXCLUDE, CLEAR):
-        raise InputError("There is no such decision: choose one of the buttons.")
+        raise InputError("The request has an unknown decision: choose one of the buttons.")
     if verdict == corrections.MOVE and (problem := corrections.category_problem(category)):
-        raise InputError(f"The image was not moved, for {problem}: write another one.")
+        raise InputError(f"The image was not moved, because {problem}: write another one.")
     reviewable = library.images.keys() | {item.image_id for _, items in _rejected(library) for item in items}
     if not image_ids or not reviewable.issuperset(image_ids):
-        raise InputError("The image is not in the collection: look at the list again.")
+        raise InputError("The image is not in the collection: reload the list.")
     path = library.corrections
-    # The configuration came with the results, perhaps from somebody else.
+    # The configuration is part of the results, which may come from somebody else.
     if path.suffix != ".csv" or not path.resolve().is_relative_to(library.files.home.resolve()):
         raise InputError(
-            f"Corrections would go to {path}, which is no .csv file in the folder of the run: set "
-            "collection.corrections to one, or write it by hand."
+            f"Corrections would be saved in {path}, which is not a .csv file in the folder of the run: set "
+            "collection.corrections to one, or write the file by hand."
         )
     decision = {"verdict": verdict, "category": category if verdict == corrections.MOVE else ""}
     with _saving:

@@ -1,4 +1,4 @@
-"""The saved refinements: listed, opened as the state of a search, and deleted."""
+"""List saved refinements, open one as the state of a search, and delete one."""
 
 import os
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from cbir.web.state import IRRELEVANT, MAX_ROUNDS, RELEVANT, State, flags_of, im
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved refinement as it is listed.
+    """A row of the list of saved refinements.
 
     Attributes:
-        name: its file's, without ``.json``.
-        query: the name of the query's file.
-        sha256: of the query, empty for an image from outside.
+        name: the name of its file without ``.json``.
+        query: the file name of the query.
+        sha256: the query's content hash; empty for an image from outside.
         method: the method.
         rounds: how many rounds were judged.
-        relevant: how many images were judged relevant in all.
-        irrelevant: the same.
-        own: whether it ranks with other settings than the run, which the search page does not show.
+        relevant: how many images were judged relevant in all rounds.
+        irrelevant: how many were judged irrelevant, likewise.
+        own: whether its weights or ``judged_first`` differ from the run's, with which the search page ranks.
         problem: why it cannot be opened; empty if it can.
     """
 
@@ -42,7 +42,7 @@ class Saved:
 
 
 def saved(folder: Path, held: Held) -> list[Saved]:
-    """Return the saved refinements of a folder by name; one that cannot be used says why.
+    """Return the saved refinements of a folder, sorted by name; those that cannot be used state their problem.
 
     Raises:
         InputError: when the folder cannot be read.
@@ -74,19 +74,22 @@ def _listed(name: str, entry: Entry, held: Held) -> Saved:
 
 
 def opened(folder: Path, name: str, held: Held) -> State:
-    """Return a saved refinement as the state of a search that has reached its last round.
+    """Return a saved refinement as the state of a search after its last round.
 
     Raises:
-        InputError: when there is none of this name, or it cannot be used with these results.
+        InputError: when it does not exist, or cannot be used with these results.
     """
     entry = _find(folder, held).get(name)
     if entry is None:
-        raise InputError(f"There is no saved refinement {name!r} any more: choose another one.")
+        raise InputError(f"The saved refinement {name!r} no longer exists: choose another one.")
     asked = entry.refinement
     if asked is None:
         raise InputError(entry.problem)
     if len(asked.rounds) > MAX_ROUNDS:
-        raise InputError(f"The refinement {name!r} has more than {MAX_ROUNDS} rounds, the most that the page shows.")
+        raise InputError(
+            f"The refinement {name!r} has more than {MAX_ROUNDS} rounds, the most that the search page shows: choose "
+            "another one."
+        )
     method = held.library.methods[asked.method]
     image = held.library.images.get(asked.query)
     upload = None
@@ -97,7 +100,7 @@ def opened(folder: Path, name: str, held: Held) -> State:
     else:
         upload = _upload(asked, entry, held)
         made = held.outside.vector(asked.method, upload, 0.5)
-        # The ranks of a refinement's own numbers are looked up in its ranking.
+        # Judgements that are ranks need the ranking, and so the vector: wait longer for the encoder.
         if made is None and any(
             isinstance(item, int) for one in asked.rounds for item in one.relevant + one.irrelevant
         ):
@@ -128,15 +131,15 @@ def _upload(asked: Refinement, entry: Entry, held: Held) -> str:
 
 
 def delete(folder: Path, name: str, held: Held) -> None:
-    """Remove a saved refinement, and the image from outside that it alone asks for.
+    """Remove a saved refinement, and its query image from outside if no other refinement uses it.
 
     Raises:
-        InputError: when there is none of this name, or the disk refuses.
+        InputError: when it does not exist, or a file cannot be removed.
     """
     entries = _find(folder, held)
     entry = entries.pop(name, None)
     if entry is None:
-        raise InputError(f"There is no saved refinement {name!r} any more.")
+        raise InputError(f"The saved refinement {name!r} no longer exists: reload the list.")
     try:
         os.unlink(entry.path)
         own = (folder / "images").resolve()

@@ -20,15 +20,15 @@ _saving = threading.Lock()
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text can name a refinement."""
+    """Return whether a text is a valid name of a refinement."""
     return bool(_NAME.fullmatch(text))
 
 
 def require_name(name: str) -> str:
-    """Return a refinement's name.
+    """Return a refinement's name if it is valid.
 
     Raises:
-        InputError: when it is none; it becomes a file's name, so it may hold nothing that leads elsewhere.
+        InputError: when it is not. It becomes the name of a file, so it must not lead to another folder.
     """
     if not name:
         raise InputError("The name is empty: write one.")
@@ -43,9 +43,9 @@ def require_name(name: str) -> str:
 
 
 def outside_query(digest: str, upload: Upload) -> str:
-    """Return what a refinement calls an image from outside: its file, relative to the refinement's folder."""
+    """Return the ``query`` of a refinement for an image from outside: its path relative to the refinement's folder."""
     name = _UNSAFE.sub("_", PurePosixPath(upload.name.replace("\\", "/")).stem).strip("._-")[:60] or "image"
-    # Two images of one name are told apart by their contents.
+    # The content hash distinguishes two images of the same name.
     return f"images/{name}-{digest[:12]}{upload.suffix}"
 
 
@@ -58,31 +58,31 @@ def save(
     *,
     replace: bool = False,
 ) -> Path:
-    """Write a refinement, and its query image when that comes from outside, whole or not at all.
+    """Write a refinement, and its query image if that is from outside the collection, atomically.
 
     Args:
-        folder: the refinements' folder; made when it is not there.
-        name: the refinement's, checked.
-        refinement: what was judged.
-        methods: the methods' names.
-        upload: the query image, or None for one of the collection.
-        replace: whether a refinement of this name is replaced.
+        folder: the folder of refinements; created if it does not exist.
+        name: the refinement's name, checked by `require_name`.
+        refinement: the refinement.
+        methods: the names of the methods.
+        upload: the query image; None for an image of the collection.
+        replace: whether to replace a refinement of this name.
 
     Returns:
         The refinement's file.
 
     Raises:
-        InputError: when the name is taken, the refinement breaks its own format, or the disk refuses.
+        InputError: when the name is taken, the refinement is not valid, or a file cannot be written.
     """
     path = folder / f"{name}.json"
     content = as_json(refinement)
-    # What the workflow would refuse is not written.
+    # Parsed before it is written, so that the workflow will not refuse the file.
     parse(json.dumps(content).encode(), refinement.source, methods, refinement.weights)
     with _saving:
         if path.is_symlink() or (path.exists() and not replace):
             raise InputError(f"There is already a refinement {name!r}: choose another name, or tick Replace it.")
         if upload is not None:
-            # The bytes as they came, so that the workflow decodes what the search page decoded.
+            # The original bytes, so that the workflow decodes the same image as the search page.
             image = folder / refinement.query
             make_folder(image.parent)
             with atomic(image) as temporary:

@@ -1,4 +1,4 @@
-"""The server: the addresses that it listens on, and its limits on requests before the application sees them."""
+"""The web server: the addresses that it listens on, and limits on requests before they reach the application."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -16,33 +16,33 @@ from werkzeug.sansio.request import Request
 from cbir.files.errors import InputError
 from cbir.web import guard
 
-# Above the largest image that the search page takes, so that it can refuse a larger one with a sentence; from here on
-# the connection is cut.
+# The most bytes of a request; the server closes the connection of a larger one. The limit is above that of an image, so
+# that the application can refuse a slightly larger image with an explanation.
 _LARGEST_REQUEST = 40_000_000
 
 
 class Server:
-    """The application on its sockets, listening.
+    """A server that listens for requests to the application.
 
     Attributes:
-        address: what to open in a browser on this machine, the key included.
+        address: the address to open in a browser on this machine, including the key.
         public: whether other machines can reach it.
     """
 
     def __init__(self, app: Flask, host: str, port: int) -> None:
-        """Listen.
+        """Start to listen.
 
         Args:
-            app: the application, under `guard.protect`.
-            host: the address or name to listen on; ``0.0.0.0``, ``::`` and ``*`` are all of the machine's.
+            app: the application, protected by `guard.protect`.
+            host: the address or name to listen on; ``0.0.0.0``, ``::`` and ``*`` mean all addresses of the machine.
             port: from 1 to 65535, or 0 for any free one.
 
         Raises:
-            InputError: when the address cannot be had.
+            InputError: when the server cannot listen on that address.
         """
         sockets: dict[int, Any] = {}
         try:
-            # The system takes a larger port modulo 65536.
+            # Checked here, because the system takes a larger number modulo 65536.
             if not 0 <= port <= 65535:
                 raise ValueError("there is no such port")
             self._server = waitress.create_server(
@@ -52,7 +52,7 @@ class Server:
             raise InputError(
                 f"The search page cannot listen on {host}, port {port} ({error}): choose another by --host or --port."
             ) from None
-        # A name may stand for several addresses, each with a socket of its own.
+        # A name may resolve to several addresses, each with its own socket.
         listening = [server for server in sockets.values() if isinstance(server, TcpWSGIServer)]
         for server in listening:
             server.channel_class = _channel(app.config["KEY"])
@@ -77,10 +77,10 @@ class _Nothing(OverflowableBuffer):
 
 
 def _channel(key: str) -> type[HTTPChannel]:
-    """Return the class of connections on which the body of a request that will be refused is not kept.
+    """Return a class of connections that discards the body of a request that will be refused.
 
-    The server reads a body to its end before the application sees the request, in a file when it is large. What
-    anybody sends without the key would fill the disk.
+    The server reads the whole body, of a large one into a file, before the application sees the request. So anybody
+    without the key could fill the disk.
     """
 
     class Parser(HTTPRequestParser):
@@ -91,7 +91,7 @@ def _channel(key: str) -> type[HTTPChannel]:
             if self.body_rcv is None or not self._refused():
                 return
             if self.chunked:
-                # No page sends a body of unknown length.
+                # The search page never sends a body of unknown length.
                 raise TransferEncodingNotImplemented("Transfer-Encoding requested is not supported.")
             self.body_rcv = FixedStreamReceiver(self.content_length, _Nothing(0))
 

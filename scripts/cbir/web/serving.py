@@ -1,4 +1,4 @@
-"""Serve the search page on a run's results."""
+"""Start the search page for a run's results."""
 
 import sys
 import threading
@@ -10,29 +10,29 @@ from cbir.web.server import Server
 
 
 def serve(results: Path, feedback: Path | None, host: str, port: int, run: str) -> None:
-    """Serve it until the process is interrupted; print its address.
+    """Print the address of the search page, and serve it until the process is interrupted.
 
     Args:
         results: the folder of the results.
-        feedback: where refinements are saved; None takes the run's ``feedback.folder``.
+        feedback: the folder in which refinements are saved; None takes the run's ``feedback.folder``.
         host: the address to listen on.
         port: the port; 0 takes a free one.
-        run: the command that runs the workflow on these results, as the search page names it.
+        run: the command that runs the workflow on these results, which pages mention.
 
     Raises:
-        InputError: when the results cannot be used, or the address cannot be had.
+        InputError: when the results cannot be used, or the server cannot listen on the address.
     """
     library = Library(results)
     feedback = feedback or results.parent / library.folder
     server = Server(create_app(library, feedback, run), host, port)
-    # scikit-learn takes a second to load; the first round of the linear strategy need not wait for it.
+    # Loads scikit-learn in the background, which takes a second, so that the first linear round need not wait for it.
     threading.Thread(target=lambda: __import__("sklearn.svm"), daemon=True).start()
     print(f"The search page is at {server.address}  Refinements go to {feedback}. Ctrl-C ends it.", flush=True)
     if server.public:
         print(
             f"Warning: other machines can reach the search page ({host}), unencrypted. Whoever has the address "
-            "with its key, or can read the network's traffic, looks and saves as you. To keep it to yourself, leave "
-            "--host out and reach this machine through an SSH tunnel: ssh -L 8000:127.0.0.1:8000 THIS_MACHINE.",
+            "with its key, or can read the network's traffic, can use it as you can. To keep it to yourself, omit "
+            "--host and connect to this machine through an SSH tunnel: ssh -L 8000:127.0.0.1:8000 THIS_MACHINE.",
             file=sys.stderr,
             flush=True,
         )

@@ -1,10 +1,10 @@
-"""The state of a search, which its address holds.
+"""The state of a search, which is stored in its address.
 
-The server keeps nothing about a visitor: the address holds the query and every flag of every round. So a reload, the
-browser's own steps back and forward, a bookmark and any number of tabs work by themselves.
+The server stores nothing about a visitor: the address contains the query and all flags of all rounds. So reloading, the
+browser's back and forward buttons, bookmarks and several tabs work without further code.
 
-A flag names its image by content, not by its place among the results, so that it stays with the image when another
-method, strategy or number of results changes the ranking.
+A flag names its image by content, not by rank, so that it stays with the image when another method, strategy or number
+of results changes the ranking.
 """
 
 import re
@@ -15,19 +15,20 @@ from typing import Any
 from cbir.feedback.folder import NAME
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
+from cbir.retrieval.outside import require_text
 
-# The limit of feedback.k and of a refinement.
+# The limit of feedback.k and of k in a refinement.
 MAX_K = 1000
-# A refinement file may have more. Each round costs a ranking of the gallery, and a person stops long before.
+# A refinement file may have more rounds. Each one costs a ranking of the gallery, and a person stops long before.
 MAX_ROUNDS = 20
-# An address is part of each link on its page.
+# Limits the length of an address, which each link on a page contains.
 MAX_FLAGS = 1000
-# Images beside the first one that a search begins with.
+# The most query images besides the first one.
 MAX_ALSO = 15
 
 RELEVANT, IRRELEVANT = "r", "i"
 FILTER = "in-"
-"""What an argument of the address begins with that names a column and the value asked of it."""
+"""The prefix of the arguments of an address that filter by a column."""
 _DIGITS = 12
 _ROUND = re.compile(rf"(?:[{RELEVANT}{IRRELEVANT}][0-9a-f]{{{_DIGITS}}})*")
 _UPLOAD = re.compile("[0-9a-f]{64}")
@@ -40,7 +41,7 @@ Box = tuple[int, int, int, int]
 
 
 def image_key(sha256: str) -> str:
-    """Return what a flag calls an image: the first digits of its content's SHA-256, enough to tell any two apart."""
+    """Return the name of an image in flags: the first digits of its content's SHA-256, enough to be unique."""
     return sha256[:_DIGITS]
 
 
@@ -51,31 +52,31 @@ def verdicts(flags: str) -> dict[str, str]:
 
 
 def flags_of(given: Mapping[str, str]) -> str:
-    """Return the flags of which `verdicts` are given."""
-    # Sorted, so that the order of clicks makes no difference.
+    """Return the flags of which ``given`` are the `verdicts`."""
+    # Sorted, so that the address does not depend on the order of clicks.
     return "".join(letter + image for image, letter in sorted(given.items()))
 
 
 @dataclass(frozen=True)
 class State:
-    """A query, the flags given so far, the round that is looked at, and which of its results are shown.
+    """A query, all flags, the current round, and the filters of its results.
 
     Attributes:
-        method: whose features are searched.
-        query: the query's image_id, or None for an image from outside.
+        method: the method whose features are searched.
+        query: the query's image_id, or None for an image from outside or a text.
         upload: the SHA-256 of an image from outside, or None.
-        k: results a round.
-        strategy: what the judgements do.
-        flags: for every round reached, what was flagged in it, see `verdicts`. The last entry has not been acted upon
-            yet.
-        at: the round looked at.
-        box: the part of the query image that is searched with; None for the whole image.
-        also: further images that the search begins with: ``RELEVANT`` for one like those looked for, ``IRRELEVANT`` for
-            one unlike them, each followed by its `image_key`, or by the SHA-256 of an image from outside.
-        name: the saved refinement that the search was opened from; empty if from none.
-        filters: columns of the table of images, each with the value that shown results have.
+        k: the number of results of a round.
+        strategy: the strategy of relevance feedback.
+        flags: the flags of each round, see `verdicts`. The last entry has not been used for a ranking yet.
+        at: the current round, the one that is shown.
+        box: the part of the query image to search with; None for the whole image.
+        also: further query images: ``RELEVANT`` for one that results should resemble, ``IRRELEVANT`` for one that they
+            should not, followed by its `image_key`, or by the SHA-256 of an image from outside.
+        name: the saved refinement that the search was opened from; may be empty.
+        filters: columns of images.csv, each with the value that shown results must have.
         within: the largest distance of shown results; None for any.
         copies: whether near-duplicates of a shown result are shown, too.
+        text: words that are looked for, instead of a query image; empty for none.
     """
 
     method: str
@@ -91,21 +92,25 @@ class State:
     filters: tuple[tuple[str, str], ...] = ()
     within: float | None = None
     copies: bool = False
+    text: str = ""
 
     @property
     def last(self) -> int:
-        """The last round reached."""
+        """The number of the last round."""
         return len(self.flags) - 1
 
     @property
     def here(self) -> str:
-        """The flags of the round looked at."""
+        """The flags of the current round."""
         return self.flags[self.at]
 
     def arguments(self) -> dict[str, Any]:
-        """Return the address's arguments, which `parse` reads."""
+        """Return the arguments of the address, which `parse` reads."""
         known: dict[str, Any] = {"method": self.method}
-        known |= {"query": self.query} if self.query is not None else {"upload": self.upload or ""}
+        if self.text:
+            known["text"] = self.text
+        else:
+            known |= {"query": self.query} if self.query is not None else {"upload": self.upload or ""}
         known |= {"k": self.k, "strategy": self.strategy}
         if self.flags != ("",):
             known["rounds"] = "_".join(self.flags)
@@ -125,9 +130,9 @@ class State:
         return known
 
     def flag(self, image: str, letter: str) -> "State":
-        """Return the state after a click on a flag of the round looked at; a second click takes the flag away.
+        """Return the state after a click on a flag of the current round; a second click removes the flag.
 
-        Rounds after this one followed from its old flags, so they are left out.
+        Later rounds followed from the old flags, so they are removed.
 
         Args:
             image: the `image_key` of the flagged image.
@@ -141,19 +146,19 @@ class State:
         return replace(self, flags=(*self.flags[: self.at], flags_of(given)))
 
     def step(self, at: int) -> "State":
-        """Return the state that looks at another round."""
+        """Return the state with another current round."""
         return replace(self, at=at)
 
     def next(self) -> "State":
-        """Return the state that acts upon the flags of the last round."""
+        """Return the state with one more round, which uses the flags of the last one."""
         return replace(self, flags=(*self.flags, ""), at=len(self.flags))
 
     def ranking(self) -> "State":
-        """Return the state without the flags of the round looked at: equal for states that show the same results."""
+        """Return the state without the flags of the current round; it is equal for states with the same results."""
         return replace(self, flags=(*self.flags[: self.at], ""))
 
     def unfiltered(self) -> "State":
-        """Return the state that shows results of any category and distance."""
+        """Return the state without filters and without a largest distance."""
         return replace(self, filters=(), within=None)
 
 
@@ -161,35 +166,40 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
     """Read a state from an address.
 
     Raises:
-        InputError: naming the argument that no link of the search page has.
+        InputError: naming an argument that is missing or not valid.
     """
     method = arguments.get("method", "")
     if method not in methods:
-        raise InputError(f"The address names the method {method!r}: choose one of {', '.join(methods)}.")
-    query, upload = arguments.get("query"), arguments.get("upload")
-    if (query is None) == (upload is None) or (upload is not None and not _UPLOAD.fullmatch(upload)):
+        raise InputError(f"The address names the unknown method {method!r}: choose one of {', '.join(methods)}.")
+    query, upload, text = arguments.get("query"), arguments.get("upload"), arguments.get("text")
+    if text is not None:
+        text = text.strip()
+        require_text(text)
+    if (query, upload, text).count(None) != 2 or (upload is not None and not _UPLOAD.fullmatch(upload)):
         raise InputError("The address names no query image: choose one.")
+    if text is not None and arguments.get("box"):
+        raise InputError("The address has a part of a text, which has none: search for the text again.")
     strategy = arguments.get("strategy", "rocchio")
     if strategy not in STRATEGIES:
-        raise InputError(f"The address names the strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
+        raise InputError(f"The address names the unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     k = _number(arguments.get("k", "10"), "k", 1, MAX_K)
     flags = tuple(arguments.get("rounds", "").split("_"))
     if len(flags) > MAX_ROUNDS + 1:
-        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, the most that is kept: step back.")
+        raise InputError(f"The address has more than {MAX_ROUNDS} rounds, which is the limit: go back a round.")
     if not all(map(_ROUND.fullmatch, flags)):
-        raise InputError("The address has flags that no link of the search page has: start again from the query.")
+        raise InputError("The address has flags that are not valid: start again from the query.")
     if sum(map(len, flags)) > MAX_FLAGS * (1 + _DIGITS):
-        raise InputError(f"More than {MAX_FLAGS:,} images are flagged, the most that the search page keeps: step back.")
+        raise InputError(f"More than {MAX_FLAGS:,} images are flagged, which is the limit: go back a round.")
     flags = tuple(flags_of(verdicts(given)) for given in flags)
     at = _number(arguments.get("at", "0"), "at", 0, len(flags) - 1)
     also = tuple(filter(None, arguments.get("also", "").split("_")))
     if len(also) > MAX_ALSO:
-        raise InputError(f"A search begins with {MAX_ALSO + 1} images at most: leave some out.")
+        raise InputError(f"A search takes at most {MAX_ALSO + 1} images: leave some out.")
     if not all(map(_ALSO.fullmatch, also)):
-        raise InputError("The address has further images that no link of the search page has: start again.")
+        raise InputError("The address has further query images that are not valid: start again.")
     name = arguments.get("name", "")
     if name and not NAME.fullmatch(name):
-        raise InputError("The address names a refinement that the search page cannot have saved: start again.")
+        raise InputError("The address has a name of a refinement that is not valid: start again.")
     filters = tuple(
         (key.removeprefix(FILTER)[:_LONGEST], value[:_LONGEST])
         for key, value in sorted(arguments.items())
@@ -202,6 +212,7 @@ def parse(arguments: Mapping[str, str], methods: Collection[str]) -> State:
         *(method, query, upload, k, strategy, flags, at, _box(arguments.get("box", "")), also, name, filters),
         within=float(within) if within else None,
         copies=arguments.get("copies") == "1",
+        text=text or "",
     )
 
 
@@ -211,7 +222,7 @@ def _box(text: str) -> Box | None:
     found = re.fullmatch("([0-9]{1,4}),([0-9]{1,4}),([0-9]{1,4}),([0-9]{1,4})", text)
     left, top, width, height = map(int, found.groups()) if found else (0, 0, 0, 0)
     if not (width > 0 < height and left + width <= 1000 >= top + height):
-        raise InputError("The address has a part of the image that does not lie in it: draw the part again.")
+        raise InputError("The address has a part of the image that is not inside the image: draw the part again.")
     return left, top, width, height
 
 

@@ -1,1 +1,1 @@
-"""What only the DAG needs: the checked configuration, the code hash, jobs and the lock of a run."""
+"""The configuration and its checks, the code hash, and what jobs and runs need around their work."""

@@ -1,4 +1,4 @@
-"""A content hash of a script and the library modules it uses, so that a changed function reruns what depends on it."""
+"""A hash of a script and the library modules that it imports, so that changed code reruns the jobs that use it."""
 
 import ast
 import hashlib
@@ -7,46 +7,46 @@ from pathlib import Path
 
 NOT_COVERED = frozenset(
     {
-        # Which error is raised decides whether there is an output, and its sentence goes to the log. The rule `collect`
-        # writes sentences into rejected.csv and names this module as an entry, which is always covered.
+        # Defines the exception whose message goes to the log. Only the rule `collect` writes such messages to an
+        # output, rejected.csv. It names this module as an entry, and entries are always covered.
         "cbir/files/errors.py",
-        # These write log lines.
+        # They write log lines.
         "cbir/files/logs.py",
         "cbir/files/progress.py",
-        # A file appears whole under its final name. What is in it was written by the caller.
+        # Moves a file to its final path. Its content is written by the caller.
         "cbir/files/atomic.py",
-        # Finds the file of an entry by its name. The file itself is covered where the configuration names it.
+        # Finds the modules of entries. Those that the configuration names are covered as entries.
         "cbir/files/registry.py",
-        # Runs a script's work and reports its errors; holds the working folder meanwhile.
+        # Run a script, report its errors and lock the working folder.
         "cbir/workflow/job.py",
         "cbir/workflow/lock.py",
-        # Decides what runs again, and not what comes out of it.
+        # Decides which jobs run, not what they write.
         "cbir/workflow/code_hash.py",
-        # The same modules are imported, faster.
+        # Makes imports of Keras and TensorFlow faster.
         "cbir/encoders/loading.py",
     }
 )
-"""Modules that cannot change a byte of a rule's output, relative to the folder that imports are resolved in.
+"""Modules that cannot change the outputs of rules, relative to the folder of the library; edits in them rerun nothing.
 
-An edit in one of them reruns nothing. A module belongs here only if that holds for every edit that leaves the workflow
-correct. `cbir.files.threads` and `cbir.encoders.devices` do not: the size of a block and the device that computes it
-decide the last bits of a sum. Neither do `cbir.files.tables` and `cbir.files.hdf5`, which decide how numbers are
-written.
+A module may be listed only if no correct edit of it changes an output. Counter-examples: `cbir.files.threads` and
+`cbir.encoders.devices` choose the size of blocks and the device, which affect the rounding of sums;
+`cbir.files.tables` and `cbir.files.hdf5` define how numbers are written.
 """
 
 
 @cache
 def fingerprint(script: Path, root: Path, entries: tuple[Path, ...] = ()) -> str:
-    """Hash a Python file together with all modules below ``root`` that it imports, directly or not.
+    """Return the hash of a Python file and all modules below ``root`` that it imports, directly or indirectly.
 
-    Comments, docstrings and layout do not count: what is hashed is the syntax tree. Modules of `NOT_COVERED`, and what
-    only they import, do not count either.
+    It is computed from the syntax trees without docstrings, so comments and layout do not change it, and it is the same
+    with every supported Python version. It does not cover the modules in `NOT_COVERED` and modules that only they
+    import.
 
     Args:
         script: the file.
-        root: the folder that imports are resolved in.
-        entries: further files that the script imports by name, the entries of registries that the configuration names.
-            They count even if `NOT_COVERED` lists them.
+        root: the folder from which the modules are imported.
+        entries: further files that the script imports dynamically: the entries of registries that the configuration
+            names. They are covered even if they are in `NOT_COVERED`.
 
     Returns:
         64 hexadecimal digits.
@@ -70,7 +70,7 @@ def _closure(script: Path, root: Path) -> set[Path]:
 
 @cache
 def _imported(path: Path, root: Path) -> set[Path]:
-    """Return the files below ``root`` that a file imports itself."""
+    """Return the files below ``root`` that a file imports directly, without `NOT_COVERED`."""
     files = {file for name in set(_tree(path)[1]) for file in _files(_absolute(name, path, root), root)}
     return {file for file in files if file.relative_to(root).as_posix() not in NOT_COVERED}
 
@@ -82,9 +82,9 @@ def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
 
 @cache
 def parse(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the syntax tree of a Python file as text, docstrings removed, and the dotted names that it imports.
+    """Return a file's syntax tree without docstrings as text, and the dotted names that it imports.
 
-    A relative import keeps its leading dots.
+    Names of relative imports keep their leading dots.
     """
     tree = ast.parse(text)
     names: list[str] = []
@@ -97,11 +97,23 @@ def parse(text: str) -> tuple[str, tuple[str, ...]]:
             names += [module, *(f"{module}{separator}{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]
-    return ast.dump(tree), tuple(names)
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty strings to nested format specifiers.
+            node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+    return _written(tree), tuple(names)
+
+
+def _written(value: object) -> str:
+    """Return a syntax tree as text. `ast.dump` is not used, because its output depends on the Python version."""
+    if isinstance(value, ast.AST):
+        fields = [f"{name}={_written(field)}" for name, field in ast.iter_fields(value) if field not in (None, [])]
+        return f"{type(value).__name__}({', '.join(fields)})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def _is_text(statement: ast.stmt) -> bool:
-    """Tell whether a statement is a docstring, of a module, a function, a class or a constant above it."""
+    """Return whether a statement is a docstring of a module, class or function, or of the constant above it."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
@@ -119,7 +131,7 @@ def _absolute(name: str, path: Path, root: Path) -> str:
 
 @cache
 def _files(name: str, root: Path) -> list[Path]:
-    """Return the files of a dotted name: the module, and the ``__init__`` of every package above it."""
+    """Return the files of a dotted name: its module, and the ``__init__.py`` of each of its packages."""
     parts = name.split(".")
     packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return [path for path in [*packages, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]

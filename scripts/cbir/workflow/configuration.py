@@ -1,4 +1,4 @@
-"""Check a configuration against its schema and for sense, and say in one sentence what is wrong."""
+"""Check a configuration against its schema and for consistency, with errors of one sentence."""
 
 import copy
 import json
@@ -27,23 +27,24 @@ def check(
     given: dict[str, Any] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
-    """Check a whole configuration and fill in the schema's defaults.
+    """Check a configuration and add the defaults of the schema.
 
-    Values that come as text, as all nested ones of ``--config`` do, are read as YAML where the schema admits no text.
-    A leading ``~`` of a path becomes the home folder.
+    Strings are parsed as YAML where the schema does not allow a string, because ``--config`` passes nested values as
+    strings. A leading ``~`` of a path is replaced by the home folder.
 
     Args:
-        config: what config.yaml, ``--configfile`` files and ``--config`` give together.
-        schema: the JSON schema (draft 2020-12); in it ``registry`` stands for the names of entries, see `with_words`.
-        given: what ``--configfile`` files and ``--config`` alone give. Everything else is a default, and a default that
-            needs a row that is switched off is left out with it. None if that is unknown: then it is an error.
-        tell: takes a sentence about each thing that is left out.
+        config: the merged configuration of config.yaml, ``--configfile`` files and ``--config``.
+        schema: the JSON schema (draft 2020-12), with the additional keyword ``registry``, see `with_words`.
+        given: the configuration of ``--configfile`` files and ``--config`` alone. Keys that are not in it are defaults.
+            A default that refers to a row that is switched off is removed; the same reference in ``given`` is an error.
+            If it is None, every such reference is an error.
+        tell: called with a sentence about everything that is removed.
 
     Returns:
-        The configuration, complete, without the rows that are switched off (set to null).
+        The complete configuration, without rows that are switched off (null).
 
     Raises:
-        InputError: naming the key and what is allowed there.
+        InputError: naming the key and the allowed values.
     """
     schema = with_words(schema)
     config = _read(config, schema)
@@ -66,11 +67,11 @@ def check(
 
 
 def with_words(schema: Any) -> Any:
-    """Return a schema with the words of registries filled in, so that the schema does not list them a second time.
+    """Return a schema in which each ``registry`` is expanded to an ``enum`` of the names of its entries.
 
-    A key with ``registry: training/losses`` admits the names of the entries in that folder of the package `cbir` (see
-    `cbir.files.registry`), as if its ``enum`` listed them, and null if its ``type`` does. Where the registry has
-    prefixes such as ``file:``, ``anyOf`` admits them beside the ``enum``.
+    ``registry: training/losses`` names a folder of the package `cbir`, see `cbir.files.registry`. Null is allowed, too,
+    if the ``type`` of the key allows it. If the registry has prefixes such as ``file:``, an ``anyOf`` allows both the
+    ``enum`` and words with these prefixes.
 
     Args:
         schema: the JSON schema or a part of it.
@@ -93,7 +94,7 @@ def with_words(schema: Any) -> Any:
 
 
 def _read(value: Any, schema: Any) -> Any:
-    """Return ``value`` with texts read by what the schema asks for at their place."""
+    """Return ``value`` with its strings converted to the types that the schema requires."""
     if not isinstance(schema, dict):
         return value
     if isinstance(value, str):
@@ -113,23 +114,23 @@ def _from_text(text: str, schema: dict[str, Any]) -> Any:
             return None
         return os.path.expanduser(text) if schema.get("format") == "path" else text
     try:
-        # YAML 1.1 takes 1e-4 for text.
+        # In YAML 1.1, 1e-4 is a string.
         meant = float(text) if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", text) else yaml.safe_load(text)
-    # Text may be nested deeper than YAML is read.
+    # Deeply nested YAML raises a RecursionError.
     except (ValueError, yaml.YAMLError, RecursionError):
         return text
     return meant if any(_is_type(meant, name) for name in types) else text
 
 
 def _types(schema: dict[str, Any]) -> set[str]:
-    """Return the JSON types that a schema admits; none where it does not say."""
+    """Return the JSON types that a schema allows; empty if it does not restrict the type."""
     own = schema.get("type", [])
     options = [option for key in ("anyOf", "oneOf") for option in schema.get(key, []) if isinstance(option, dict)]
     return {own} if isinstance(own, str) else set(own).union(*map(_types, options))
 
 
 def _require_plain(value: Any, key: str) -> None:
-    """Refuse what YAML can express and no key admits: names that are no text, and infinite numbers."""
+    """Refuse keys that are not strings and numbers that are not finite, which YAML allows and JSON does not."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"config: {key} is {value}, but must be a finite number.")
     if isinstance(value, dict | list):
@@ -143,7 +144,7 @@ def _require_plain(value: Any, key: str) -> None:
 
 
 def _is_given(given: Any, *path: str) -> bool:
-    """Tell whether ``--configfile`` files or ``--config`` give a key."""
+    """Return whether ``--configfile`` files or ``--config`` set a key."""
     for name in path:
         if not isinstance(given, dict) or name not in given:
             return False
@@ -152,9 +153,9 @@ def _is_given(given: Any, *path: str) -> bool:
 
 
 def _take_as_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Let a loss and steps that are given replace those of config.yaml, with which Snakemake merges them.
+    """Undo Snakemake's merge of config.yaml with a given loss or given steps, which must replace the defaults.
 
-    Two losses would be added up, and ``choose`` would stay although the given steps leave nothing to choose.
+    Merged dictionaries of losses would be summed, and the default ``choose`` would remain for steps without lists.
     """
     config = copy.deepcopy(config)
     for name, row in config["encoders"].items():
@@ -172,7 +173,7 @@ def _take_as_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, A
 
 
 def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Let a path that is given choose the source if none is given: that of files lists images, others hold them."""
+    """Choose the source if only a path is given: ``manifest`` for a file, ``folder`` otherwise."""
     path = config["collection"]["path"]
     if path is None or not _is_given(given, "collection", "path") or _is_given(given, "collection", "source"):
         return config
@@ -181,7 +182,7 @@ def _choose_source(config: dict[str, Any], given: dict[str, Any]) -> dict[str, A
 
 
 def _without_trainings(config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
-    """Leave out the defaults that are trained or chosen where there are no labels to do it by."""
+    """Without labels, remove default encoders that are trained and default methods with chosen values."""
     if config["collection"].get("labels") != "none":
         return config
     encoders, methods = dict(config["encoders"]), dict(config["methods"])
@@ -203,7 +204,7 @@ def _without_trainings(config: dict[str, Any], given: dict[str, Any], tell: Call
 def _without_users_of_what_is_off(
     config: dict[str, Any], given: dict[str, Any], tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Leave out defaults that need an encoder or method that is switched off (null); what is ``given`` stays."""
+    """Remove defaults that refer to an encoder or method that is switched off (null); keys in ``given`` are kept."""
     config = copy.deepcopy(config)
     encoders, methods, feedback = config["encoders"], config["methods"], config["feedback"]
 
@@ -248,7 +249,7 @@ def _without_users_of_what_is_off(
 
 
 def _complete(value: Any, schema: dict[str, Any]) -> Any:
-    # JSON Schema admits 3.0 as an integer; Python code needs an int.
+    # JSON Schema accepts 3.0 as an integer; Python code needs an int.
     if isinstance(value, float) and "integer" in schema.get("type", ()):
         return int(value)
     if not isinstance(value, dict):
@@ -256,7 +257,7 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
     known = schema.get("properties", {})
     rows = schema.get("additionalProperties") or {}
     filled = {name: part["default"] for name, part in known.items() if "default" in part} | value
-    # Null switches a row off; a known key that may be null keeps it.
+    # Null switches a row off, so the row is removed. Null as the value of a key of the schema is kept.
     return {
         name: _complete(item, known.get(name, rows))
         for name, item in filled.items()
@@ -265,7 +266,7 @@ def _complete(value: Any, schema: dict[str, Any]) -> Any:
 
 
 def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
-    """Let ``split.from`` choose the protocol ``given``; another one that a person named is an error."""
+    """Set the protocol to ``given`` if ``split.from`` is set; it is an error to set another protocol as well."""
     split, asked = config["split"], (given.get("split") or {}).get("protocol", "given")
     if split["from"] is None:
         return
@@ -278,10 +279,10 @@ def _choose_given_split(config: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def _leave_out_what_needs_labels(config: dict[str, Any]) -> None:
-    """Ask for nothing that needs the categories of images.
+    """Switch off the parts of the configuration that need labels.
 
     Raises:
-        InputError: when an encoder, a method or the split needs them.
+        InputError: when an encoder, a method or the split needs labels.
     """
     why = "by categories, but collection.labels is none"
     if trained := sorted(name for name, row in config["encoders"].items() if row["training"] is not None):
@@ -304,10 +305,10 @@ def _leave_out_what_needs_labels(config: dict[str, Any]) -> None:
 
 
 def check_value(value: Any, schema: dict[str, Any], key: str) -> Any:
-    """Check one value against a schema of its own; texts are read as in `check`.
+    """Check a single value against its schema, and return it; strings are converted as in `check`.
 
     Raises:
-        InputError: naming ``key`` and what is allowed there.
+        InputError: naming ``key`` and the allowed values.
     """
     value = _read(value, schema)
     _require_plain(value, key)
@@ -353,14 +354,14 @@ def _sentence(error: jsonschema.ValidationError, above: str = "") -> str:
         known = [*map(str, value[0]["enum"]), *(f"{prefix}..." for prefix in value[-1]["prefixes"])]
         return f"config: {key} is {shown}, but must be one of {', '.join(known)}."
     if rule == "anyOf" and "description" in error.schema:
-        return f"config: {key} is {shown}, which is none of what it can be: {error.schema['description']}"
+        return f"config: {key} is {shown}, which is not allowed: {error.schema['description']}"
     if rule in allowed:
         return f"config: {key} is {shown}, but must be {allowed[rule]()}."
     return f"config: {key} is {shown}: {error.message}."
 
 
 def _keys_of(option: dict[str, Any]) -> str:
-    """Return in words the keys of one kind of row; ``optional`` in the schema lists those that it may have as well."""
+    """Return the required keys of one kind of row as text, and the keys that ``optional`` in the schema lists."""
     keys = ", ".join(_with_value(name, option) for name in option["required"])
     return f"{keys} (and, if wanted, {', '.join(option['optional'])})" if "optional" in option else keys
 
@@ -391,7 +392,7 @@ def _check_references(config: dict[str, Any]) -> None:
             f"config: collection.path is {os.path.abspath(path)}, but collection.source is {source}, which does not "
             "read it: set collection.source to folder, or collection.path to null."
         )
-    # As the decimal fractions they are written as; as floats 0.6, 0.2 and 0.2 do not make 1.
+    # As fractions, because the floats 0.6, 0.2 and 0.2 do not sum to 1.
     total = sum(Fraction(str(config["split"][name])) for name in ("train", "val", "test"))
     if total != 1:
         raise InputError(f"config: split.train, split.val and split.test sum to {float(total)}, but must sum to 1.")
@@ -402,7 +403,7 @@ def _check_references(config: dict[str, Any]) -> None:
         wanted = {"bfloat16": "OpenVINO", "tf32": "TensorFlow"}.get(row["precision"])
         if wanted is not None and wanted.lower() != row["runtime"]:
             raise InputError(
-                f"config: encoders.{name}.precision is {row['precision']}, which wants {wanted}: set "
+                f"config: encoders.{name}.precision is {row['precision']}, which needs {wanted}: set "
                 f"encoders.{name}.runtime to {wanted.lower()}."
             )
         if row["freeze"] and row["training"] is None:
@@ -425,7 +426,7 @@ def _check_references(config: dict[str, Any]) -> None:
         _require("method", name, config["methods"], "feedback.simulation.methods")
     for name in config["index"]["methods"]:
         _require("method", name, config["methods"], "index.methods")
-    # As `cbir.evaluation.significance.least_resamples`; a real difference needs half as many.
+    # The same formula as `cbir.evaluation.significance.least_resamples`. A significant difference needs half as many.
     least = math.ceil(2 / (1 - Fraction(str(config["comparison"]["confidence"])))) - 1
     if config["comparison"]["resamples"] < least:
         raise InputError(
@@ -435,17 +436,17 @@ def _check_references(config: dict[str, Any]) -> None:
     try:
         TopologicalSorter({name: parts(row) for name, row in config["methods"].items()}).prepare()
     except CycleError as error:
-        # The cycle lists each part before what is made from it.
+        # The cycle lists each method before the methods that are made from it.
         circle = error.args[1][::-1]
         raise InputError(f"config: methods.{circle[0]} is made from itself ({' from '.join(circle)}).") from None
 
 
 def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str]]) -> None:
-    """Refuse an encoder's weights that are not there: published ones of another architecture, or a missing file.
+    """Check that the weights of each encoder exist: published weights of its architecture, or a file.
 
     Args:
         config: the complete configuration.
-        sources: the words for the published weights of each architecture, such as ``imagenet``.
+        sources: the names of the published weights of each architecture, such as ``imagenet``.
 
     Raises:
         InputError: naming the key and the file.
@@ -455,8 +456,8 @@ def require_weights(config: dict[str, Any], sources: Mapping[str, Collection[str
         words = sorted({"random", *own})
         if row["weights"] not in own and any(row["weights"] in known for known in sources.values()):
             raise InputError(
-                f"config: encoders.{name}.weights is {row['weights']}, which there are none of for the architecture "
-                f"{row['architecture']}: make it {', '.join(words)} or a weights file."
+                f"config: encoders.{name}.weights is {row['weights']}, but there are no such weights for the "
+                f"architecture {row['architecture']}: make it {', '.join(words)} or a weights file."
             )
         if row["weights"] not in words and not os.path.isfile(row["weights"]):
             raise InputError(
@@ -474,10 +475,10 @@ def _require(kind: str, name: str, known: Iterable[str], key: str) -> None:
 
 
 def canonical(value: Any) -> str:
-    """Return plain data as one string that does not depend on the order of keys."""
+    """Return plain data as a JSON string that does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def parts(row: dict[str, Any]) -> list[str]:
-    """Return the methods that a row of ``methods`` is made from; none for an encoder's features as they are."""
+    """Return the methods whose features a derived method uses; empty for the features of an encoder."""
     return list(row.get("combine", [])) + [row[key] for key in ("of",) if key in row]

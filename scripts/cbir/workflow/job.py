@@ -1,4 +1,4 @@
-"""What every job of the workflow does around its own work: logging, threads, and errors as one sentence."""
+"""Run the script of a job: logging, number of threads, and errors of one sentence."""
 
 import importlib
 import logging
@@ -18,22 +18,22 @@ log = logging.getLogger("cbir")
 
 
 def run(work: Callable[[Any], None], snakemake: Any) -> None:
-    """Run a job's work with its log file and its number of threads.
+    """Run the work of a job with its log file and its number of threads.
 
-    Log lines go to the job's log file and to standard error; whatever else is written there or to standard output, as
-    TensorFlow does of its own accord, goes to the log file alone. An `InputError` ends the job with its sentence,
-    without a traceback. After any other error the inputs are checked. If one is damaged, the sentence names it; if none
-    is, the program is at fault, and both places get the traceback.
+    Log lines go to the job's log file and to standard error. Other output of the process, such as messages of
+    TensorFlow, goes to the log file alone. An `InputError` ends the job with its message and without a traceback. After
+    any other exception the inputs are checked. If one is damaged, the message names it. Otherwise the exception is a
+    bug, and its traceback is logged.
 
     Args:
-        work: takes the job object.
-        snakemake: the job, as Snakemake hands it to a script.
+        work: a function of the job.
+        snakemake: the job, the object `snakemake` of a script.
     """
-    # A job may outlive a Snakemake that was killed.
+    # A job may continue after its Snakemake was killed.
     lock.hold()
-    # A log beside the job's own is written whole, as an output is: the list of rejected files.
+    # Logs after the first one are written atomically, like outputs: the list of rejected files.
     for output in [*getattr(snakemake, "output", []), *snakemake.log[1:]]:
-        # A job of a killed submitter may still be at work on it.
+        # A job of an earlier run, whose submitting process was killed, may still be writing it.
         if not atomic.is_being_written(output):
             atomic.sweep(output)
     try:
@@ -41,9 +41,9 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     except InputError as error:
         sys.exit(str(error))
     log.setLevel(logging.INFO)
-    # Libraries give the root logger handlers of their own, which would write each line again.
+    # Libraries add handlers to the root logger, which would write each line again.
     log.propagate = False
-    # On a full disk each line would otherwise print a traceback about the log file on the terminal.
+    # Otherwise, on a full disk, each log line would print a traceback to the terminal.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
     with logs.libraries_write_to(file.stream.fileno(), (1, 2)) as console:
@@ -64,8 +64,8 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
 
 
 def _damaged(paths: Iterable[str]) -> str:
-    """Return the sentence why one of these files is not as the workflow writes it; empty when all are."""
-    # Imported dynamically to keep it out of the code hash: it only words the error.
+    """Return a sentence about the first damaged file among some paths; empty if none is damaged."""
+    # Imported dynamically to keep it out of the code hash, because it only explains the error.
     inspect = importlib.import_module("cbir.artifacts.__main__")
     known: dict[Path, Any] = {}
     reasons = (inspect.look(Path(path), known)[2] for path in paths if inspect.is_artifact(Path(path)))

@@ -1,6 +1,7 @@
-"""Find out whether a run is still at work in a folder, or was killed there.
+"""Detect whether a run is active in a folder, and remove the lock of a killed one.
 
-Snakemake's lock is a file, which a killed run leaves behind. The kernel's lock (flock) ends with its process.
+Snakemake locks a folder by a file, which remains when it is killed. Therefore runs and jobs also hold a lock of the
+kernel (flock), which is released when the process ends.
 """
 
 import fcntl
@@ -17,24 +18,24 @@ _held: list[int] = []
 
 
 def hold() -> None:
-    """Take a shared lock on the working folder until this process ends. Every run and every job takes one."""
-    # A job without a run makes no lock.
+    """Hold a shared lock on the working folder until this process ends; every run and every job does."""
+    # Outside a run there is no lock file.
     with suppress(InputError):
         if not _held:
             _lock(_open(os.O_RDWR), fcntl.LOCK_SH)
 
 
 def release_abandoned() -> bool:
-    """Remove the lock that Snakemake left in the working folder when it was killed, and hold the folder as `hold` does.
+    """Remove the lock of a killed Snakemake in the working folder, and hold a shared lock as `hold` does.
 
-    The lock stays if any process of this machine holds the folder, or if it may be that of another machine, whose
-    processes cannot be seen from here.
+    Snakemake's lock is kept if a process on this machine holds the folder, or if the last run was on another machine,
+    whose processes are unknown.
 
     Returns:
-        Whether there was one to remove.
+        Whether a lock was removed.
 
     Raises:
-        InputError: when the folder cannot be written, or a link stands in the place of `run.lock`.
+        InputError: when the folder cannot be written, or ``run.lock`` is a link.
     """
     if _held:
         return False
@@ -70,7 +71,7 @@ def _open(flags: int) -> int:
 def _lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind)
-    # Some network file systems do not support flock; Snakemake's lock then stays.
+    # Some network file systems do not support flock. Snakemake's lock is then kept.
     except OSError:
         return False
     return True

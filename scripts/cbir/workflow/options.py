@@ -1,50 +1,47 @@
-"""Check the options of entries of a registry that the configuration names, before anything runs.
+"""Check the options of steps and losses in the configuration before anything runs.
 
-An entry says in its ``OPTIONS`` what it takes, see `cbir.features.steps`; nothing is imported to read it. Options of an
-entry that does not say are checked when it is used.
+They are checked against the ``OPTIONS`` of the entry, see `cbir.features.steps`, which is read without importing it.
+The options of an entry without ``OPTIONS`` are checked only when it is used.
 """
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from cbir.files.errors import InputError
+from cbir.files.options import by_name
 from cbir.files.registry import Registry
 from cbir.workflow.configuration import check_value
 
 MOST_CHOICES = 200
-"""How many choices of values are tried, at most."""
+"""The largest number of combinations of values that are tried."""
 
-# An option of an entry that does not say what it takes; a text that is a number is read as one.
+# The schema of an option of an entry without OPTIONS. A string that is a number becomes one.
 _ANYTHING: dict[str, Any] = {"anyOf": [{"type": ["integer", "number", "boolean", "null"]}, True]}
-
-_NONE: Mapping[str, Any] = {}
-_WEIGHT = {"weight": {"type": "number", "exclusiveMinimum": 0, "default": 1}}
 
 
 def check_steps(methods: dict[str, dict[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
-    """Return the rows of ``methods``, whose ``steps`` are checked; texts in them are read as in `configuration.check`.
+    """Check the ``steps`` of methods, and return the rows with strings converted as by `configuration.check`.
 
     Args:
-        methods: a row each, checked against the schema.
-        registry: that of the steps.
+        methods: the rows by name, already checked against the schema.
+        registry: the registry of steps.
 
     Raises:
-        InputError: naming the key and what is allowed there.
+        InputError: naming the key and the allowed values.
     """
     return {name: _check_row(f"methods.{name}", row, registry) for name, row in methods.items()}
 
 
 def check_losses(encoders: dict[str, dict[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
-    """Return the rows of ``encoders``, the losses of whose trainings are checked; otherwise as `check_steps`.
+    """Check the losses of encoders, and return the rows with strings converted as by `configuration.check`.
 
     Args:
-        encoders: a row each, checked against the schema.
-        registry: that of the losses.
+        encoders: the rows by name, already checked against the schema.
+        registry: the registry of losses.
 
     Raises:
-        InputError: naming the key and what is allowed there.
+        InputError: naming the key and the allowed values.
     """
     checked = dict(encoders)
     for name, row in encoders.items():
@@ -56,13 +53,13 @@ def check_losses(encoders: dict[str, dict[str, Any]], registry: Registry) -> dic
 
 def _check_loss(key: str, loss: Any, registry: Registry) -> Any:
     if isinstance(loss, str):
-        return _check(key, loss, registry, [], _WEIGHT)
+        return _check(key, loss, registry, [])
     if not loss:
         raise InputError(f"config: {key} is {{}}, but must name a loss.")
     lists = list[int]()
     checked: dict[str, Any] = {}
     for name, value in loss.items():
-        checked |= _check(key, {name: value}, registry, lists, _WEIGHT)
+        checked |= _check(key, {name: value}, registry, lists)
     if lists:
         raise InputError(f"config: {key} has a list of values, but an option of a loss has one value.")
     return checked
@@ -89,18 +86,17 @@ def _check_row(key: str, row: dict[str, Any], registry: Registry) -> dict[str, A
     return row | {"steps": steps}
 
 
-def _check(key: str, written: Any, registry: Registry, lists: list[int], common: Mapping[str, Any] = _NONE) -> Any:
-    """Return an entry as it is written, checked.
+def _check(key: str, written: Any, registry: Registry, lists: list[int]) -> Any:
+    """Check an entry with its options, and return it in the same notation.
 
     Args:
-        key: where it is written.
+        key: its key in the configuration, for messages.
         written: its name, or its name with its options.
-        registry: whose entry it is.
-        lists: gets the length of each list of values.
-        common: options that every entry of the registry has, before its own.
+        registry: the registry of the entry.
+        lists: the length of each list of values is appended to it.
 
     Raises:
-        InputError: naming the key and what is allowed there.
+        InputError: naming the key and the allowed values.
     """
     shown = json.dumps(written, ensure_ascii=False)
     if isinstance(written, dict) and len(written) != 1:
@@ -110,12 +106,10 @@ def _check(key: str, written: Any, registry: Registry, lists: list[int], common:
         words = ", ".join(json.dumps(word) for word in registry)
         raise InputError(f"config: {key} is {shown}, but must be one of {words}, alone or with its options.")
     stated = registry.options(name)
-    known = {**common, **(stated or {})}
-    asked: dict[str, Any] = value if isinstance(value, dict) else {}
-    if value is not None and not isinstance(value, dict):
-        if stated is not None and not known:
-            raise InputError(f"config: {key} is {shown}, but {name} has no options: write {name}.")
-        asked = {next(iter(known), "its first option"): value}
+    known = {**registry.common, **(stated or {})}
+    if value is not None and not isinstance(value, dict) and stated is not None and not known:
+        raise InputError(f"config: {key} is {shown}, but {name} has no options: write {name}.")
+    asked = by_name(value, known)
     if stated is None:
         known = dict.fromkeys(asked, _ANYTHING) | known
     if unknown := sorted(asked.keys() - known.keys()):

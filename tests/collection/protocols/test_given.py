@@ -34,7 +34,7 @@ def test_each_image_is_where_it_is_given() -> None:
     assert all(list(table.columns) == SPLIT_COLUMNS for table in tables.values())
 
 
-def test_copies_in_several_parts_and_unknown_categories_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_copies_in_several_parts_and_unknown_categories_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     digests = list(IMAGES["sha256"])
     given.split(IMAGES, {}, dict.fromkeys(digests[:2], "x") | dict.fromkeys(digests[2:4], "y"))
     assert [message.split(" are ")[0] for message in caplog.messages] == ["1 groups of near-duplicates"]

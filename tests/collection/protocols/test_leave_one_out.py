@@ -7,7 +7,7 @@ from cbir.files.errors import InputError
 from collection.made import sha, table
 
 
-def test_every_image_asks_and_is_a_fold_of_its_own() -> None:
+def test_every_image_is_a_query_and_a_fold() -> None:
     images = table({"a": 3, "b": 2})
     tables = leave_one_out.split(images.sample(frac=1, random_state=1), {}, {})
     assert tables["test"].equals(images.assign(fold=range(1, 6))[[*SPLIT_COLUMNS, "fold"]])

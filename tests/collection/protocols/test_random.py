@@ -180,7 +180,7 @@ def test_images_without_a_group_stay_where_they_are_but_for_those_that_make_room
             assert moved == []
 
 
-def test_a_group_stands_where_its_image_with_the_smallest_hash_would() -> None:
+def test_a_group_is_in_the_split_of_its_image_with_the_smallest_hash() -> None:
     images = table({"a": 50})
     members = [0, 1, 2]
     first = min(map(sha, members))

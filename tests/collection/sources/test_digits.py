@@ -16,7 +16,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
     return folder, digits.fetch(folder, {})
 
 
-def test_every_digit_stands_in_the_folder_of_its_label(written: tuple[Path, pd.DataFrame]) -> None:
+def test_every_digit_is_in_the_folder_of_its_label(written: tuple[Path, pd.DataFrame]) -> None:
     folder, table = written
     # The counts of UCI's test set, as its documentation states them.
     assert {path.name: len(list(path.iterdir())) for path in folder.iterdir()} == {

@@ -29,7 +29,7 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Downloads:
     return downloads
 
 
-def test_finds_the_categories_below_whatever_stands_around_them(downloads: Downloads, tmp_path: Path) -> None:
+def test_finds_the_categories_below_other_folders(downloads: Downloads, tmp_path: Path) -> None:
     downloads(
         "readme.txt", "cover.jpg", "mammals/labels.csv", "mammals/logo.png", "mammals/red panda/2.JPG",
         "mammals/red panda/1.jpeg", "mammals/red panda/notes.txt", "mammals/moose/1.png", "mammals/élan/1.webp",

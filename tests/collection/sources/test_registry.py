@@ -26,7 +26,7 @@ def test_a_source_describes_itself_and_names_what_it_depends_on(name: str) -> No
         assert ("{" + key + "}" in source.DESCRIPTION) == (key in source.SETTINGS)
 
 
-def test_a_source_without_fetch_reads_what_is_there() -> None:
+def test_a_source_without_fetch_reads_existing_files() -> None:
     local = {name: source for name, source in REGISTRY.items() if not hasattr(source, "fetch")}
     assert list(local) == ["folder", "manifest"]
     assert all(callable(source.require) and callable(source.contents) for source in local.values())

@@ -1,6 +1,6 @@
 """Print, as JSON, every place that shows metrics, filled from a tiny evaluation of two methods.
 
-Run with the library to look at and tests/ on PYTHONPATH, and an empty folder as argument.
+Run it with the library to test and tests/ on PYTHONPATH, and an empty folder as argument.
 """
 
 import json
@@ -49,7 +49,7 @@ def features(root: Path, method: str, split: str, images: dict[str, float]) -> s
 
 
 def refusal(root: Path, key: str) -> str:
-    """Return what inspect says when a metric of the summary is edited to a number that it cannot be."""
+    """Return the message of inspect when a metric of the summary is edited to a value out of its range."""
     path = root / "evaluation/plain/summary.json"
     summary = json.loads(path.read_text())
     write_json(path, summary | {key: -7})

@@ -85,7 +85,7 @@ def places(project: Path, folder: Path, monitors: list[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All places that show metrics: of the project, and of a copy with three more metrics."""
+    """The output of everywhere.py for the project, and for a copy with three more metrics."""
     folder = tmp_path_factory.mktemp("metrics")
     shutil.copytree(REPOSITORY / "scripts/cbir", folder / "copy/scripts/cbir")
     for name, text in ADDED.items():

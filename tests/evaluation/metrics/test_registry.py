@@ -1,4 +1,4 @@
-"""What holds for every metric of the registry, also for one that is added."""
+"""Properties of every metric of the registry, including ones that are added."""
 
 import inspect
 import tracemalloc
@@ -27,7 +27,7 @@ def test_the_order_of_files_and_tables() -> None:
         *("accuracy", "anmrr", "nmrr_at_k", "map", "map_at_r", "r_precision", "precision_at_k", "recall_at_k"),
         "macro_f1",
     ]
-    # A metric that is added stands where its ORDER says and leaves the others in theirs.
+    # A metric that is added is sorted by its ORDER, and the order of the others does not change.
     assert [key for key in METRICS if key in known] == known
     assert [key for key in measure.compared_metrics() if key in known] == ["accuracy", "anmrr", "map"]
 

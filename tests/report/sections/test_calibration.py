@@ -13,7 +13,7 @@ def test_the_error_the_threshold_and_its_rates_are_shown(run: Run) -> None:
     assert part.one("img").attrs["src"].startswith("data:image/svg+xml")
 
 
-def test_too_few_validation_images_are_told(run: Run) -> None:
+def test_too_few_validation_images_are_reported(run: Run) -> None:
     probability, novelty = {"too_few": "Too few results."}, {"too_few": "Too few images."}
     run.json("evaluation/plain/calibration.json", calibrated(probability=probability, novelty=novelty))
     part = run.section("calibration")

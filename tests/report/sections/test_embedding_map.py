@@ -7,7 +7,7 @@ from report_run import Node, Run
 
 
 def circles(part: Node) -> dict[str, list[float]]:
-    """The places of the images by name, and of the wrong ones with what they were taken for."""
+    """The coordinates of the images by name; misclassified ones have their predicted category in the name."""
     return {
         (node.all("title") or group.all("title"))[0].text: [float(node.attrs["cx"]), float(node.attrs["cy"])]
         for group in part.all("g")
@@ -48,7 +48,7 @@ def test_places_keep_distances(run: Run) -> None:
     assert all(0 < x < 1000 and 0 < y < 640 for x, y in spots.values())
 
 
-def test_of_many_images_a_sample_is_drawn_and_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_images_a_sample_is_drawn_and_the_text_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cbir.report.sections.embedding_map.MOST", 9)
     run.methods(one=0.2, two=0.3)
     part = run.section("embedding-map")
@@ -63,7 +63,7 @@ def test_of_many_images_a_sample_is_drawn_and_said(run: Run, monkeypatch: pytest
 )
 def test_projections_of_any_size(kind: projections.Kind, shape: tuple[int, int]) -> None:
     features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    # As in a job of one thread; more of them would wait for each other here.
+    # As in a job with one thread; more threads would wait for each other here.
     with threadpool_limits(1):
         found, share = projections.project(features, kind)
         again, _ = projections.project(features, kind)

@@ -9,7 +9,7 @@ def test_without_feedback_there_is_no_section(run: Run) -> None:
     assert not run.report().all("section", id="feedback")
 
 
-def test_the_gain_stands_in_tables_and_as_a_curve(run: Run) -> None:
+def test_the_gain_is_shown_in_tables_and_as_a_curve(run: Run) -> None:
     run.simulate()
     part = run.section("feedback")
     curve = part.one("img", class_="curve")
@@ -25,7 +25,7 @@ def test_the_gain_stands_in_tables_and_as_a_curve(run: Run) -> None:
         [f"{run.categories[1]} (4)", "rocchio"],
         [f"{run.categories[1]} (4)", "linear"],
     ]
-    # Of the queries with something left in every round, and their number.
+    # The figures and the number of the common queries.
     assert unjudged.cells()[1] == ["worst categories (3)", "rocchio", "0.375", "0.375 (0.188)"]
     assert "without feedback" in unjudged.one("caption").text and "without" not in precision.one("caption").text
     # Nothing was left to find.

@@ -19,9 +19,27 @@ def test_one_method_is_not_called_best(run: Run) -> None:
     assert not page.all("details", class_="method")
 
 
-def test_a_gallery_not_trained_on_stands_beside(run: Run) -> None:
+def test_a_gallery_not_trained_on_has_rows_in_the_table(run: Run) -> None:
     unseen = {"gallery": 9, "anmrr": 0.125, "anmrr_train": None}
     run.method("plain", unseen_gallery=unseen)
     *_, one, other = run.section("figures").one("table").cells()
     assert one[0].startswith("ANMRR over images not trained on The gallery is 9 validation images.")
     assert [one[1:], other[1:]] == [["lower ↓", "0.125"], ["lower ↓", "–"]]
+
+
+def test_figures_say_whether_they_come_from_whole_rankings(run: Run) -> None:
+    whole = run.section("figures").text
+    assert "exact rankings of the whole gallery" in whole and "evaluation.exact_rows" not in whole
+
+
+def test_figures_of_the_first_results_are_marked(run: Run) -> None:
+    by = {"kind": "hnsw", "effort": 64, "recall": 0.975}
+    for name in list(run.names["method"]):
+        run.method(name, ranked=1000, cut=["anmrr", "map", "map_trapezoid"], ranked_by=by)
+    section = run.section("figures")
+    names = [row[0].split()[0] for row in section.one("table").cells()[1:]]
+    assert "MAP@1000" in names and "ANMRR@1000" in names and "MAP" not in names and "Accuracy" in names
+    assert "the first 1,000 results of each query were ranked" in section.text
+    assert "by its index (hnsw), which found 97.5 % of the nearest" in section.text
+    assert "count as not found in ANMRR@1000, MAP@1000 and MAP@1000 (trapezoids)" in section.text
+    assert "exact rankings" not in section.text

@@ -21,7 +21,7 @@ def test_recall_times_and_sizes_are_shown(run: Run) -> None:
         assert shown in text, shown
 
 
-def test_a_recall_that_is_not_reached_is_said(run: Run) -> None:
+def test_a_recall_that_is_not_reached_is_reported(run: Run) -> None:
     run.names["approximate"] = ["plain"]
     run.json("index/plain.quality.json", MEASURED | {"met": False})
     assert "the recall stays below 95.0 %" in run.section("index").text

@@ -15,7 +15,7 @@ def test_a_protocol_that_needs_no_words_has_no_section(run: Run) -> None:
 @pytest.mark.parametrize("protocol", ["disjoint", "leave-one-out", "k-fold", "query-gallery"])
 def test_a_protocol_is_explained(run: Run, protocol: str) -> None:
     run.config["split"]["protocol"] = protocol
-    # What is searched is read whatever it is.
+    # The gallery is read, whichever split it is.
     shutil.copy(run.results / "features/plain/train.h5", run.results / "features/plain/test.h5")
     [section] = [section for section in run.gather()["sections"] if section["name"] == "protocol"]
     assert section["data"]["name"] == protocol and section["data"]["words"].endswith(".")

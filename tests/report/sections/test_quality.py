@@ -34,7 +34,7 @@ def test_near_duplicates_are_counted_and_shown(run: Run) -> None:
     run.csv("collection/hashes.csv", hashes)
     part = run.section("quality")
     assert "4 images in 2 groups are near-duplicates" in part.text
-    assert "1 group stands in several splits" in part.text and "too little would be left" in part.text
+    assert "1 group is spread over several splits" in part.text and "leave too few images" in part.text
     assert "1 group has images of several categories" in part.text
     assert "1 image was not compared" in part.text and "near_duplicates.csv" in part.text
     assert "open" in part.one("details").attrs
@@ -57,7 +57,7 @@ def test_groups_and_their_images_are_bounded(run: Run) -> None:
     near(run, rows)
     part = run.section("quality")
     assert "The first 12 of 21 groups" in part.text
-    assert "No group stands in several splits." in part.text
+    assert "No group is spread over several splits." in part.text
     assert "open" not in part.one("details").attrs
     assert part.all("p", **{"class": "strip-title"})[0].text == "Group 1: 10 images"
     assert len(part.all("img")) == 6 + 11 * 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cbir.training import losses
+from cbir.training import losses, objective
 from training.made import settings
 
 GOLDEN = Path(__file__).parents[2] / "golden/losses.py"
@@ -24,7 +24,7 @@ CASES = json.loads(GOLDEN.with_suffix(".json").read_text(encoding="utf-8"))
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['loss']} {case['options']}")
 def test_values_and_gradients_are_those_of_pytorch_metric_learning(case: dict[str, Any]) -> None:
     embeddings, labels, proxies = golden.batch()
-    loss = losses.REGISTRY[case["loss"]].build(settings(), golden.CATEGORIES, golden.DIMENSION, **case["options"])
+    loss = objective.build(settings(loss={case["loss"]: case["options"]}), golden.CATEGORIES, golden.DIMENSION)
     if "proxies" in case:
         loss.scaled.assign(proxies / loss.rate)
     x = tf.constant(embeddings, tf.float32)

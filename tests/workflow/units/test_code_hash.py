@@ -46,6 +46,18 @@ def edit(root: Path, name: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
+def test_the_hash_is_the_same_on_every_python_version(root: Path) -> None:
+    """Python 3.12 adds `type_params`, 3.13 omits empty lists, 3.12.1 adds empty texts to f-strings."""
+    forget()
+    (root / "run.py").write_text("class Late:\n    pass\n\n\nprint(f'{x:>{y}}', [], None)\n")
+    text, _ = code_hash._tree(root / "run.py")
+    name = "Name(id='{}', ctx=Load())".format
+    nested = f"JoinedStr(values=[Constant(value='>'), FormattedValue(value={name('y')}, conversion=-1)])"
+    shown = f"JoinedStr(values=[FormattedValue(value={name('x')}, conversion=-1, format_spec={nested})])"
+    call = f"Call(func={name('print')}, args=[{shown}, List(ctx=Load()), Constant()])"
+    assert text == f"Module(body=[ClassDef(name='Late', body=[Pass()]), Expr(value={call})])"
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [

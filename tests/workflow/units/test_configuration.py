@@ -134,7 +134,7 @@ MISTAKES = {
     "precision of another runtime": (
         "encoders.pretrained.precision",
         "bfloat16",
-        "precision is bfloat16, which wants OpenVINO: set encoders.pretrained.runtime to openvino.",
+        "precision is bfloat16, which needs OpenVINO: set encoders.pretrained.runtime to openvino.",
     ),
     "empty text": ("report.title", "", 'config: report.title is "", but must be not empty.'),
     "twice": (
@@ -244,7 +244,7 @@ def test_a_mistake_is_one_sentence_with_the_key_and_what_is_allowed(mistake: tup
 def test_the_precision_of_gpus_wants_tensorflow() -> None:
     broken = changed("encoders.pretrained.runtime", "openvino")
     broken["encoders"]["pretrained"]["precision"] = "tf32"
-    with pytest.raises(InputError, match=r"precision is tf32, which wants TensorFlow: set .*\.runtime to tensorflow"):
+    with pytest.raises(InputError, match=r"precision is tf32, which needs TensorFlow: set .*\.runtime to tensorflow"):
         module.check(broken, SCHEMA)
     broken["encoders"]["pretrained"]["runtime"] = "tensorflow"
     module.check(broken, SCHEMA)

@@ -16,9 +16,9 @@ def test_the_page_says_what_the_schema_says() -> None:
 
 
 def test_a_key_has_a_row_with_its_bounds_and_its_default() -> None:
-    row = "| `comparison.resamples` | whole number, at least `99`, at most `1000000` | `9999` | Of the bootstrap and of"
+    row = "| `comparison.resamples` | whole number, at least `99`, at most `1000000` | `9999` | Number of"
     assert row in PAGE
-    assert "| `collection.path` | path or null | `null` | The folder with one sub-folder a category, for" in PAGE
+    assert "| `collection.path` | path or null | `null` | For source folder, the folder with" in PAGE
     assert "| `queries.choose` | list of: `best`, `middling`, `worst` | `[" in PAGE
     assert "| `encoders.NAME.training.augment.crop` | number, at least `0`, below `1` | `0.3` |" in PAGE
 
@@ -33,7 +33,7 @@ def test_a_changed_default_or_a_new_key_changes_the_page() -> None:
     assert "| `report.logo` | text or null |  | A \\| B. |\n" in module.document(PAGE, schema)
 
 
-def test_what_stands_around_the_tables_stays() -> None:
+def test_text_around_the_tables_stays() -> None:
     before, after = "# Title\n", "\n## After\n"
     page = f"{before}{module.BEGIN}stale{module.END}{after}"
     found = module.document(page, SCHEMA)

@@ -19,7 +19,7 @@ of another run
 """
 
 
-def test_a_block_is_written_anew_and_what_stands_around_it_stays() -> None:
+def test_a_block_is_replaced_and_the_text_around_it_stays() -> None:
     written = module.rewrite(PAGE, {("sample", "methods"): lambda: "| new |"})
     assert written == PAGE.replace("stale", "| new |")
     assert module.rewrite(written, {("sample", "methods"): lambda: "| new |"}) == written

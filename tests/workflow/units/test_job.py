@@ -59,7 +59,7 @@ def test_what_a_person_can_mend_is_one_sentence_without_a_traceback(tmp_path: Pa
     assert "is broken" in done.stderr
 
 
-def test_a_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_can_be_printed(tmp_path: Path) -> None:
     done = run(
         "raise InputError('The image ' + bytes([255]).decode('utf-8', 'surrogateescape') + ' is broken.')",
         tmp_path / "a",

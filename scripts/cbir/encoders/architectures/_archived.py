@@ -1,4 +1,4 @@
-"""Build a network from the configuration in a Keras archive, after a look at everything that it names.
+"""Build a network from the configuration in a Keras archive, after checking all classes that it names.
 
 No code in an archive runs: only classes that compute with arrays are built, see `_ADMITTED`.
 """
@@ -16,7 +16,7 @@ from cbir.files.errors import InputError
 Node = dict[str, Any]
 
 _LARGEST_CONFIG = 20_000_000
-# How a network was trained is of no use here and names losses and metrics; Keras also notes memory addresses.
+# Settings of the training, which may name losses and metrics, and memory addresses.
 _NOT_OF_USE = ("compile_config", "shared_object_id")
 
 # fmt: off
@@ -36,7 +36,7 @@ _LAYERS = frozenset(
 )
 # fmt: on
 
-# What a layer's configuration may name, by the module that Keras writes for it; "*" is every class there.
+# The classes that a configuration may name, by module; "*" admits every class of a module.
 _ADMITTED = {
     "keras.layers": _LAYERS,
     "keras": frozenset({"Functional", "Model", "Sequential", "DTypePolicy"}),
@@ -63,14 +63,14 @@ def _nothing(node: Node) -> bool:
 
 
 def read(path: Path, extra: Admits = _nothing) -> Node:
-    """Return the configuration of the network in an archive, after a look at everything that it names.
+    """Return the configuration of the network in an archive, after checking all classes that it names.
 
     Args:
         path: the archive.
-        extra: tells of a part with a ``class_name`` whether it is admitted beside Keras's own layers.
+        extra: returns whether a part with a ``class_name`` is admitted in addition to `_ADMITTED`.
 
     Raises:
-        InputError: when the file is missing, damaged, or names what is not admitted.
+        InputError: when the file is missing, damaged, or names a class that is not admitted.
     """
     if not path.is_file():
         raise InputError(f"The network {path} does not exist: correct the encoder's architecture in the config.")
@@ -87,7 +87,7 @@ def read(path: Path, extra: Admits = _nothing) -> Node:
         assert isinstance(layers, list)
     except InputError:
         raise
-    # A damaged archive raises nearly anything.
+    # A damaged archive may raise any type of exception.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -103,16 +103,16 @@ def _of_use(node: Any) -> Any:
 
 
 def require_harmless(node: Any, largest: float, extra: Admits = _nothing, key: str = "") -> None:
-    """Refuse a configuration that names anything but layers that compute, or claims far more memory than its weights.
+    """Refuse a configuration that names a class that is not admitted, or has a number that may fill the memory.
 
     Args:
         node: the configuration or a part of it.
-        largest: the largest whole number that it may have.
+        largest: the largest absolute value that an integer in it may have, except a seed.
         extra: see `read`.
-        key: where the part stands.
+        key: the key of the part in the configuration.
 
     Raises:
-        ValueError: saying what it names.
+        ValueError: naming the class or the number.
     """
     if isinstance(node, dict):
         if "class_name" in node and not (_is_admitted(node) or extra(node)):
@@ -132,7 +132,7 @@ def require_harmless(node: Any, largest: float, extra: Admits = _nothing, key: s
 def _is_admitted(node: Node) -> bool:
     kind, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     admitted = _ADMITTED.get(module, frozenset())
-    # Keras looks for a registered class first, so its name must say the same.
+    # Keras looks up the registered name first, so it must name the same class.
     package = str(module).partition(".")[0]
     if registered not in (None, kind, f"{package}>{kind}"):
         return False
@@ -140,7 +140,11 @@ def _is_admitted(node: Node) -> bool:
 
 
 def input_layer(config: Node) -> Node:
-    """Return the configuration of the layer that takes the images."""
+    """Return the configuration of the input layer.
+
+    Raises:
+        InputError: when the network has none, or more than one.
+    """
     found = [layer for layer in config["config"]["layers"] if layer.get("class_name") == "InputLayer"]
     if len(found) != 1:
         raise InputError(f"A network of one's own has one input, the images, and not {len(found)}: change the file.")
@@ -149,25 +153,25 @@ def input_layer(config: Node) -> Node:
 
 
 def set_size(config: Node, size: tuple[int, int]) -> None:
-    """Let a network take images of another size, (width, height)."""
+    """Change the size of a network's input images to ``size`` (width, height)."""
     given = input_layer(config)["config"]
     given["batch_shape"] = [None, size[1], size[0], (given.get("batch_shape") or [3])[-1]]
 
 
 def built(config: Node, path: Path) -> Any:
-    """Return the network of a configuration that `read` returned, a functional `keras.Model`, with random weights.
+    """Build the network of a configuration that `read` returned, a functional `keras.Model`, with random weights.
 
     Raises:
-        InputError: when it cannot be built, or does not take images and give one array of features.
+        InputError: when it cannot be built, or does not map images to one array of features.
     """
     import keras
 
-    # Registers its layers.
+    # Importing the module registers its layers.
     from cbir.encoders import pooling  # noqa: F401
 
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    # Keras raises nearly anything here.
+    # Keras may raise any type of exception here.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"The network in {path} could not be built ({reason}): save it anew by Keras 3.") from error
@@ -177,6 +181,6 @@ def built(config: Node, path: Path) -> Any:
             f"The network in {path} maps {shapes[:-1]} to {shapes[-1:]}: it must take images (height, width, 3) and "
             "give one array of features."
         )
-    # Of a sequential model, or one that gives a list of one, a plain functional one is made.
+    # A sequential model, or one whose output is a list, is converted to a functional one with a single output.
     plain = not isinstance(model, keras.Sequential) and isinstance(model.output, keras.KerasTensor)
     return model if plain else keras.Model(model.inputs[0], model.outputs[0], name=model.name)

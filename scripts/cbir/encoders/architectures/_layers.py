@@ -1,4 +1,4 @@
-"""Layers that architectures share."""
+"""Preprocessing layers that architectures share."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from typing import Any
 from keras import layers, ops
 from keras.src.backend.common import global_state
 
-# Of ImageNet's training images, red, green and blue, as shares of 255; Keras Applications use these digits.
+# Mean and standard deviation of red, green and blue in ImageNet's training images, divided by 255, with the digits of
+# Keras Applications.
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
-# The means of the networks that were trained with Caffe: blue, green, red.
+# Means of blue, green and red for networks that were trained with Caffe.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
@@ -21,24 +22,24 @@ def from_minus_one_to_one(pixels: Any) -> Any:
     Two layers, because a `Rescaling` by 1 / 127.5 multiplies by a rounded number: for 111 of the 256 values its float32
     results differ from those of the division by up to 1.2e-7. Neither layer has weights.
     """
-    # Divides by the square root of the variance.
+    # A `Normalization` divides by the square root of the variance.
     divided = layers.Normalization(axis=None, mean=0.0, variance=127.5**2, name="divide")(pixels)
     return layers.Rescaling(1.0, offset=-1.0, name="shift")(divided)
 
 
 def normalised(pixels: Any) -> Any:
-    """Return pixels, a Keras tensor of values from 0 to 255, less ImageNet's mean by its deviation, by channel."""
+    """Return (pixels - mean) / deviation of ImageNet for each channel; pixels are a Keras tensor of 0 to 255."""
     return layers.Normalization(
         axis=-1,
         mean=[255 * value for value in _MEAN],
-        # Divides by the square root of the variance.
+        # A `Normalization` divides by the square root of the variance.
         variance=[(255 * value) ** 2 for value in _DEVIATION],
         name="normalise",
     )(pixels)
 
 
 def blue_green_red(pixels: Any) -> Any:
-    """Return pixels, a Keras tensor of values from 0 to 255, in the order blue, green, red, less the mean of each."""
+    """Return pixels - mean, in the order blue, green, red; pixels are a Keras tensor of values from 0 to 255."""
     return layers.Normalization(axis=-1, mean=list(_CAFFE_MEAN), variance=[1.0] * 3, name="centre")(
         ops.flip(pixels, axis=-1)
     )
@@ -46,7 +47,7 @@ def blue_green_red(pixels: Any) -> Any:
 
 @contextmanager
 def numbered_anew() -> Iterator[None]:
-    """Let Keras number layers without a name from the start, whatever else was built in this process before."""
+    """Restart Keras's numbering of layers without a name, so that it does not depend on networks built before."""
     kept = global_state.get_global_attribute("object_name_uids")
     global_state.set_global_attribute("object_name_uids", defaultdict(int))
     try:

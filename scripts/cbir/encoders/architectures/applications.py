@@ -1,9 +1,10 @@
-"""The networks of Keras Applications without their classifiers, globally averaged; the words are in the table beside.
+"""The networks of Keras Applications without their classifiers, with global average pooling.
 
-Columns of the table: ``word`` in the configuration, ``function`` of `keras.applications`, ``size`` (side in pixels),
-``width`` (values an image), ``pixels`` (see `_PIXELS`), and Keras's ImageNet weights without the classifier: the name
-of the ``file`` in Keras's cache, its ``url`` and the ``hash`` that Keras compares it with (MD5, or SHA-256 where it is
-longer; Keras knows none for MobileNet).
+``applications.words.csv`` lists them. Its columns are: ``word`` in the configuration; ``function`` of
+`keras.applications`; ``size``, the side of the images in pixels; ``width``, the dimension of the features; ``pixels``,
+see `_PIXELS`; and for the ImageNet weights without the classifier, the name of the ``file`` in Keras's cache, its
+``url`` and the ``hash`` that Keras compares it with (MD5, or SHA-256 if it has 64 digits; Keras has none for
+MobileNet).
 """
 
 import os
@@ -26,7 +27,7 @@ def _rows() -> dict[str, dict[str, str]]:
 
 
 class _Pixels(NamedTuple):
-    """What a network takes: in words, the function of `_layers` that makes it, and whether that replaces Keras's."""
+    """Preprocessing of pixels: as a text, as a function of `_layers`, and whether it replaces Keras's own layers."""
 
     text: str
     before: str | None = None
@@ -38,11 +39,11 @@ _PIXELS = {
     "tf": _Pixels("x / 127.5 - 1", "from_minus_one_to_one"),
     "torch": _Pixels(_NORMALISED, "normalised"),
     "caffe": _Pixels("blue, green, red; x - mean of ImageNet, by channel", "blue_green_red"),
-    # Keras's own layers do the same.
+    # The networks of Keras contain these layers.
     "tf-inside": _Pixels("x / 127.5 - 1"),
     "torch-inside": _Pixels(_NORMALISED),
     "128-inside": _Pixels("x / 128 - 1"),
-    # Keras's own layers do so only with ImageNet weights, and without them x / 255.
+    # The networks of Keras contain these layers only if they are built with ImageNet weights, otherwise x / 255.
     "torch-instead": _Pixels(_NORMALISED, "normalised", instead=True),
 }
 
@@ -51,7 +52,7 @@ class Application:
     """A network of `keras.applications`, as an entry of `cbir.encoders.architectures`.
 
     Attributes:
-        WIDTH: values an image.
+        WIDTH: dimension of the features.
     """
 
     def __init__(self, row: dict[str, str]) -> None:
@@ -59,14 +60,14 @@ class Application:
         self.SIZE = (int(row["size"]), int(row["size"]))
         self.WIDTH = int(row["width"])
         self.PREPROCESSING = self._pixels.text
-        # Keras publishes checksums of files, which it compares itself, and none of weights.
+        # Keras checks the hash of the file. The hash over the weights, which SOURCES lists, is not published.
         self.SOURCES = {"imagenet": None}
 
     def build(self, size: tuple[int, int]) -> Any:
         """Return the network, a functional `keras.Model`, with random weights.
 
         Raises:
-            InputError: when the network takes no images of this size.
+            InputError: when the network does not support images of this size.
         """
         import keras
 
@@ -92,10 +93,10 @@ class Application:
             return keras.Model(backbone.input, backbone.output, name=self._row["word"])
 
     def download(self, source: str, model: Any) -> str:
-        """Give a network the ImageNet weights, by Keras's own download, which takes a file in Keras's cache first.
+        """Load the ImageNet weights into a network, from Keras's cache or by its download.
 
         Raises:
-            InputError: when the file cannot be had; the sentence says which one to fetch by hand.
+            InputError: when the file cannot be downloaded; the sentence says which file to fetch by hand.
         """
         import keras
 
@@ -121,7 +122,7 @@ class Application:
 
 
 def _without_own_preprocessing(backbone: Any) -> Any:
-    """Return a copy of an EfficientNet without the two layers by which Keras itself scales pixels."""
+    """Return a copy of an EfficientNet without its two layers that scale pixels."""
     import keras
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:

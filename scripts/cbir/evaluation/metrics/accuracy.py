@@ -13,7 +13,7 @@ COLUMN = "correct"
 
 
 def overall(counts: NDArray[np.int64]) -> float:
-    """Return the share of images that are taken for their own category.
+    """Return the share of images that are classified as their own category.
 
     Args:
         counts: int64 (categories, categories), see `cbir.evaluation.classification.confusion`.

@@ -20,13 +20,16 @@ def per_query(relevance: Relevance, gtm: int) -> Values:
     """Return the normalised modified retrieval rank (NMRR). 0 is best, 1 is worst.
 
     With K = min(4 NG, 2 GTM), Rank* = rank if rank <= K else 1.25 K, and AVR the mean of Rank* over all NG relevant
-    images: NMRR = (AVR - (1 + NG) / 2) / (1.25 K - (1 + NG) / 2). NaN where NG = 0. Source: Manjunath, Ohm, Vasudevan
-    and Yamada, "Color and texture descriptors", IEEE Trans. Circuits and Systems for Video Technology 11(6), 2001.
+    images: NMRR = (AVR - (1 + NG) / 2) / (1.25 K - (1 + NG) / 2). NaN where NG = 0. ANMRR is the mean over the queries.
+    Source: Manjunath, Ohm, Vasudevan and Yamada, "Color and texture descriptors", IEEE Trans. Circuits and Systems for
+    Video Technology 11(6), 2001.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; any block of the query set.
-        gtm: GTM, the largest NG of the WHOLE query set. It stays the same for every block of queries and in a mean
-            over one category.
+        gtm: GTM, the largest NG of the WHOLE query set, also when ``relevance`` is a block or one category of it.
+
+    Raises:
+        ValueError: when ``gtm`` is smaller than the NG of a query.
     """
     require(relevance)
     relevant = count(relevance)
@@ -37,5 +40,5 @@ def per_query(relevance: Relevance, gtm: int) -> Values:
     penalised = np.where(rank <= window[query], rank, 1.25 * window[query])
     average_rank = divide(np.bincount(query, weights=penalised, minlength=len(relevance)), relevant)
     ideal = (1 + relevant) / 2
-    # Where NG = 0 the numerator is NaN already; elsewhere K >= 2 NG keeps the denominator above 0.
+    # Where NG = 0 the numerator is NaN; elsewhere K >= 2 NG, so the denominator is above 0.
     return (average_rank - ideal) / (1.25 * window - ideal)

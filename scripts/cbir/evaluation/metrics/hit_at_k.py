@@ -1,8 +1,10 @@
 """Hit rate at k: the Recall@k of metric learning, and CMC at rank k."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cbir.evaluation.relevance import Relevance, Values, count, require
+from cbir.evaluation.cut import total
+from cbir.evaluation.relevance import Relevance, Values, require
 
 NAME = "hit rate at {k}"
 MEANING = (
@@ -16,17 +18,19 @@ ORDER = 85
 COLUMN = None
 
 
-def per_query(relevance: Relevance, k: int) -> Values:
+def per_query(relevance: Relevance, k: int, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return 1 where any of the first ``k`` ranks is relevant, else 0; NaN where NG = 0.
 
-    Sources: Jegou, Douze and Schmid, "Product quantization for nearest neighbor search", IEEE TPAMI 33(1), 2011, and
-    Oh Song et al., "Deep metric learning via lifted structured feature embedding", CVPR 2016, call it recall@k; Gray,
-    Brennan and Tao, PETS 2007, the cumulative match characteristic, which leaves out queries without a relevant image.
-    For k = 1 it is the precision@1 of metric learning. It is not the recall of information retrieval, `recall_at_k`.
+    It is called recall@k by Jegou, Douze and Schmid, "Product quantization for nearest neighbor search", IEEE TPAMI
+    33(1), 2011, and Oh Song et al., "Deep metric learning via lifted structured feature embedding", CVPR 2016. Gray,
+    Brennan and Tao, PETS 2007, call it the cumulative match characteristic; they too leave out queries without a
+    relevant image. For k = 1 it is the precision@1 of metric learning. It is not the recall of information retrieval,
+    which is `recall_at_k`.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
         k: how many results are looked at, at least 1; it may exceed the gallery.
+        relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """
     require(relevance, k)
-    return np.where(count(relevance) > 0, relevance[:, :k].any(axis=1), np.nan)
+    return np.where(total(relevance, relevant) > 0, relevance[:, :k].any(axis=1), np.nan)

@@ -24,5 +24,5 @@ def overall(counts: NDArray[np.int64]) -> float:
         counts: int64 (categories, categories), see `cbir.evaluation.classification.confusion`.
     """
     _, _, f1 = precision_recall_f1(counts)
-    # The largest first, as in categories.csv, so that the sum over its column is rounded alike.
+    # Summed largest first, in the order of categories.csv, so that the mean of its column has the same rounding.
     return float(np.sort(f1[counts.sum(axis=1) > 0])[::-1].mean())

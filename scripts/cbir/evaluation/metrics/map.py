@@ -1,7 +1,9 @@
 """Mean average precision (MAP)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cbir.evaluation.cut import total
 from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
 
 NAME = "MAP"
@@ -16,15 +18,15 @@ ORDER = 40
 COLUMN = "average_precision"
 
 
-def per_query(relevance: Relevance) -> Values:
+def per_query(relevance: Relevance, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return the mean, over the NG relevant images, of the precision at their ranks; NaN where NG = 0.
 
-    The whole ranking counts and the denominator is NG, as trec_eval's ``map``. No interpolation.
+    As in trec_eval's ``map``, the whole ranking counts, the denominator is NG, and nothing is interpolated.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
+        relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """
     require(relevance)
-    relevant = count(relevance)
-    query, rank, found = hits(relevance, relevant)
-    return divide(np.bincount(query, weights=found / rank, minlength=len(relevance)), relevant)
+    query, rank, found = hits(relevance, count(relevance))
+    return divide(np.bincount(query, weights=found / rank, minlength=len(relevance)), total(relevance, relevant))

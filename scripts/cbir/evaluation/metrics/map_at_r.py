@@ -1,7 +1,9 @@
 """Mean average precision within the first R results (MAP@R)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cbir.evaluation.cut import total
 from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
 
 NAME = "MAP@R"
@@ -16,7 +18,7 @@ ORDER = 50
 COLUMN = None
 
 
-def per_query(relevance: Relevance) -> Values:
+def per_query(relevance: Relevance, relevant: NDArray[np.int64] | None = None) -> Values:
     """Return (1/R) * sum over ranks i <= R of P(i) rel(i), with R = NG; NaN where NG = 0.
 
     Only the first R ranks count, and the denominator is R, not the number of hits among them. Source: Musgrave,
@@ -24,12 +26,18 @@ def per_query(relevance: Relevance) -> Values:
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.
+        relevant: NG of each query where ``relevance`` is of the first results alone; None: of whole rankings.
     """
     require(relevance)
-    relevant = count(relevance)
-    query, rank, found = hits(relevance, relevant)
+    query, rank, found = hits(relevance, count(relevance))
+    relevant = total(relevance, relevant)
     inside = rank <= relevant[query]
     return divide(
         np.bincount(query[inside], weights=found[inside] / rank[inside], minlength=len(relevance)),
         relevant,
     )
+
+
+def depth(relevant: NDArray[np.int64], gtm: int) -> NDArray[np.int64]:
+    """Return the last rank that decides the value of each query: R."""
+    return relevant

@@ -14,8 +14,8 @@ COLUMN = None
 def per_query(relevance: Relevance, k: int) -> Values:
     """Return the hits in the first ``k`` ranks over ``k``, as trec_eval's ``P_k``.
 
-    The denominator is always ``k``, never min(k, NG) or the gallery size: a query with NG < k cannot reach 1. NG = 0
-    gives 0, which is defined.
+    The denominator is always ``k``, never min(k, NG) or the gallery size, so a query with NG < k cannot reach 1. A
+    query with NG = 0 has the value 0, not NaN.
 
     Args:
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`.

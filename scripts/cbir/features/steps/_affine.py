@@ -1,4 +1,4 @@
-"""Affine maps of features, which several steps are."""
+"""Affine maps of features, shared by the steps that shift and scale."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +7,8 @@ from cbir.features.steps import Arrays
 
 
 def arrays(low: NDArray[np.float64], width: NDArray[np.float64]) -> Arrays:
-    """Return offset and scale that map ``low`` to 0 and ``low + width`` to 1; both are scalars or (d,)."""
-    # A constant feature has no width: it becomes 0 instead of a division by zero.
+    """Return offset and scale that map ``low`` to 0 and ``low + width`` to 1; both arguments are scalars or (d,)."""
+    # The width of a constant feature is 0. Dividing by 1 instead maps the feature to 0.
     return {"offset": np.asarray(low), "scale": np.asarray(1 / np.where(width > 0, width, 1))}
 
 

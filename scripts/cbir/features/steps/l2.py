@@ -11,7 +11,7 @@ OPTIONS: dict[str, dict[str, Any]] = {}
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:
-    """Return nothing: there is nothing to learn."""
+    """Return no arrays, because the step learns nothing."""
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Take the gallery's smallest value to 0 and its largest to 1, all features alike, which keep their proportions."""
+"""Map the smallest value in the gallery to 0 and the largest to 1, by one affine map for all features."""
 
 from typing import Any
 
@@ -13,5 +13,5 @@ apply = _affine.apply
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:
-    """Return the smallest value and the inverse of the range."""
+    """Return the smallest value and the reciprocal of the range, as scalars."""
     return _affine.arrays(gallery.min(), np.asarray(np.ptp(gallery)))

@@ -1,4 +1,4 @@
-"""Take each feature's smallest value in the gallery to 0 and its largest to 1."""
+"""Map the smallest value of each feature in the gallery to 0 and the largest to 1."""
 
 from typing import Any
 
@@ -13,5 +13,5 @@ apply = _affine.apply
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:
-    """Return each feature's smallest value and the inverse of its range."""
+    """Return the smallest value of each feature and the reciprocal of its range, (d,) each."""
     return _affine.arrays(gallery.min(axis=0), np.ptp(gallery, axis=0))

@@ -1,4 +1,4 @@
-"""Signed power of each value (Perronnin, Sanchez and Mensink, ECCV 2010), which dampens large ones; the square root."""
+"""Signed power of each value, which dampens large values (Perronnin, Sanchez and Mensink, ECCV 2010)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from cbir.features.steps import Arrays
 
 OPTIONS = {
     "exponent": {
-        "description": "Each value's amount is raised to it, and the sign kept; 0.5 is the square root.",
+        "description": "The power of the absolute value; the sign is kept, so 0.5 is the signed square root.",
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": 10,
@@ -16,8 +16,8 @@ OPTIONS = {
 }
 
 
-def fit(gallery: NDArray[np.float64], *, exponent: float = 0.5) -> Arrays:
-    """Return the exponent: there is nothing to learn."""
+def fit(gallery: NDArray[np.float64], *, exponent: float) -> Arrays:
+    """Return the exponent, because the step learns nothing."""
     return {"exponent": np.asarray(exponent, np.float64)}
 
 

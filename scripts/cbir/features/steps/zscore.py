@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbir.features import blocks
 from cbir.features.steps import Arrays, _affine
 
 OPTIONS: dict[str, dict[str, Any]] = {}
@@ -13,5 +14,9 @@ apply = _affine.apply
 
 
 def fit(gallery: NDArray[np.float64]) -> Arrays:
-    """Return each feature's mean and the inverse of its standard deviation."""
-    return _affine.arrays(gallery.mean(axis=0), gallery.std(axis=0))
+    """Return the mean of each feature and the reciprocal of its standard deviation, (d,) each."""
+    if len(gallery) <= blocks.IN_MEMORY:
+        return _affine.arrays(gallery.mean(axis=0), gallery.std(axis=0))
+    mean = gallery.mean(axis=0)
+    squares = sum(np.square(gallery[block] - mean).sum(axis=0) for block in blocks.spans(len(gallery)))
+    return _affine.arrays(mean, np.sqrt(squares / len(gallery)))

@@ -1,14 +1,14 @@
-"""Strategies of relevance feedback: what a set of judgements does to the ranking of the gallery.
+"""Strategies of relevance feedback: how a set of judgements changes the ranking of the gallery.
 
 A strategy is a module of this package. Its file is named as the word that ``strategy`` of a refinement and
 ``feedback.simulation.strategies`` of the configuration use. It defines:
 
 ``LABEL`` (str)
-    What the search page calls it, one to three words.
+    Its name on the search page, one to three words.
 
 ``EXPLANATION`` (str)
-    What it does, for the report and the search page: the rest of a sentence that begins with its name, without a full
-    stop.
+    What it does, for the report and the search page: the predicate of a sentence whose subject is its name, without a
+    full stop.
 
 ``rank(features, query, relevant, irrelevant, weights)``
     Returns the `cbir.feedback.ranking.Ranking` of the gallery. Its arguments are
@@ -18,13 +18,13 @@ A strategy is a module of this package. Its file is named as the word that ``str
     - ``relevant``, ``irrelevant``: the gallery rows judged so far, intp, each row once, sorted; either may be empty;
     - ``weights``: `Weights`, of Rocchio's formula.
 
-    It depends on nothing but its arguments and changes none of them. The order in which images were judged has no
-    influence. It raises nothing: whatever was judged, there is a ranking.
+    It is a pure function: it depends only on its arguments and does not change them. It must return a ranking for any
+    judgements, and raise no error.
 
-A ranking that is no `cbir.feedback.ranking.Near` is a class derived from `cbir.feedback.ranking.Ranking` with a method
-``score``; its ``bounds`` are optional and make simulations faster.
+A strategy returns a `cbir.feedback.ranking.Near`, or an instance of its own subclass of `cbir.feedback.ranking.Ranking`
+with a method ``score``; a method ``bounds`` is optional and makes simulations faster.
 
-A strategy that falls back to another one imports it, so that the code hash of the one covers the other.
+A strategy that calls another one imports it as a module, so that its code hash covers the other one too.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rank by Rocchio's score and the linear classifier's together, the classifier's the more, the more was judged."""
+"""Rank by a weighted sum of Rocchio's score and the linear classifier's, whose weight grows with the judgements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +14,28 @@ from cbir.retrieval.exact import Features, Vector
 LABEL = "mixed"
 EXPLANATION = "mixes Rocchio's score with the linear classifier's, whose share grows with the judgements"
 
-# Examples of the smaller class at which the classifier has half of the weight. Measured as in `rank`: with 2, or with
-# the count of all judgements and 2 to 20, some number of flags had a worse ranking than one of the strategies alone.
+# The number of examples of the smaller class at which the classifier has half of the weight. In the measurement of
+# `rank`, the value 2 was worse than a single strategy for some numbers of judgements, and so was any value from 2 to 20
+# with the number of all judgements in place of the smaller class.
 HALF = 5
 
-# Gallery images whose scores tell how far scores spread.
+# How many gallery images are sampled to estimate the mean and the standard deviation of scores.
 _SAMPLE = 1024
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def rank(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights) -> Ranking:
-    """Rank by (1 - t) r + t l of Rocchio's score r and the linear classifier's l, t = m / (m + HALF).
+    """Rank by (1 - t) r + t l, with r Rocchio's score, l the linear classifier's, and t = m / (m + HALF).
 
-    m is the number of examples of the smaller class, the query among the relevant ones: a classifier with a single
-    negative example says little. Both scores are shifted and scaled to mean 0 and standard deviation 1 on every so many
-    images of the gallery. With nothing judged irrelevant it is ``rocchio``'s ranking.
+    m is the number of examples of the smaller class, where the query counts as a relevant one: a classifier trained on
+    a single negative example is unreliable. Both scores are standardised to mean 0 and standard deviation 1 over a
+    sample of the gallery. If no image was judged irrelevant, the ranking is that of ``rocchio``.
 
-    Measured (20 categories of animals, 1,994 photographs, ``pretrained`` features, one split, 60 queries; a simulated
-    user who judges the first 1, 2, 3, 5 or 10 results not judged yet): residual ANMRR after round 1 0.23, 0.19, 0.18,
-    0.18 and 0.16, of the best of the others 0.23, 0.20, 0.19, 0.19 and 0.19; after round 4 0.19, 0.18, 0.17, 0.19
-    and 0.26, of the best of the others 0.19, 0.19, 0.19, 0.20 and 0.32.
+    Measurement: 20 categories of animals, 1,994 photographs, ``pretrained`` features, one split, 60 queries, and a
+    simulated user who judges the first 1, 2, 3, 5 or 10 results not judged before. Residual ANMRR after round 1: 0.23,
+    0.19, 0.18, 0.18 and 0.16; the best of the other strategies has 0.23, 0.20, 0.19, 0.19 and 0.19. After round 4:
+    0.19, 0.18, 0.17, 0.19 and 0.26; the best of the others has 0.19, 0.19, 0.19, 0.20 and 0.32.
     """
     near: Any = rocchio.rank(features, query, relevant, irrelevant, weights)
     if not irrelevant.size:
@@ -53,14 +54,14 @@ def rank(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, we
 
 @dataclass(frozen=True, eq=False)
 class Mixed(Ranking):
-    """By ``of_near`` times the score of ``near`` plus ``of_plane`` times that of ``plane`` less ``shift``.
+    """A ranking by ``of_near`` times the score of ``near`` plus ``of_plane`` times that of ``plane`` minus ``shift``.
 
     Attributes:
-        near: `rocchio`'s ranking.
-        plane: `linear`'s.
-        of_near: above 0.
-        of_plane: above 0.
-        shift: the weighted mean of both.
+        near: the ranking of `rocchio`.
+        plane: the ranking of `linear`.
+        of_near: a factor above 0.
+        of_plane: a factor above 0.
+        shift: the weighted sum of the two mean scores.
     """
 
     near: Near
@@ -77,7 +78,7 @@ class Mixed(Ranking):
     @staticmethod
     def bounds(rankings: Sequence["Mixed"], parts: int) -> Bounds:
         """See `Ranking`."""
-        # Those of negative squared distances, from below and above, as distances.
+        # `Near.bounds` bounds negative squared distances; these are the bounds of negative distances.
         near = [-np.sqrt(np.maximum(-bound, 0)) for bound in Near.bounds([ranking.near for ranking in rankings], parts)]
         plane = linear.Hyperplane.bounds([ranking.plane for ranking in rankings], parts)
         of_near, of_plane, shift = (
@@ -88,7 +89,7 @@ class Mixed(Ranking):
             return of_near * close + of_plane * beyond - shift
 
         low, high = starmap(mix, zip(near, plane, strict=True))
-        # The roundings of a root, two products and two sums.
+        # Bounds of the rounding errors of a root, two products and two sums.
         amounts = [
             of_near * np.abs(close) + of_plane * np.abs(beyond) for close, beyond in zip(near, plane, strict=True)
         ]

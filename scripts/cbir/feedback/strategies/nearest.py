@@ -1,4 +1,4 @@
-"""Rank by the distance to the nearest relevant image against that to the nearest irrelevant one."""
+"""Rank by the distance to the nearest relevant image relative to the distance to the nearest irrelevant one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cbir.retrieval.exact import Features, Vector, nearest_squared_distances, sq
 LABEL = "nearest"
 EXPLANATION = "compares each image's distance to the nearest relevant with that to the nearest irrelevant one"
 
-# Bytes of the distances held at once.
+# The most bytes of distances in memory at once.
 _BYTES = 64_000_000
 
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -21,9 +21,9 @@ _EPSILON = float(np.finfo(np.float64).eps)
 def rank(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights) -> Ranking:
     """Rank by the relevance score D_irr / (D_rel + D_irr) of nearest-neighbour distances.
 
-    D_rel is an image's distance to the nearest relevant one, with the query among them, D_irr to the nearest irrelevant
-    one. An image at distance 0 of both scores 1/2. With nothing judged irrelevant, D_irr has no value and the images
-    are ranked by -D_rel: the order that the score approaches when the irrelevant ones move away. Source: Giacinto, "A
+    D_rel is an image's distance to the nearest relevant image, where the query counts as one; D_irr is that to the
+    nearest irrelevant image. An image at distance 0 from both scores 1/2. If no image was judged irrelevant, the score
+    is -D_rel, which gives the order that the score approaches as the irrelevant images move away. Source: Giacinto, "A
     nearest-neighbor approach to relevance feedback in content based image retrieval", CIVR 2007.
     """
     return NearestJudged(features, query, relevant, irrelevant)
@@ -34,8 +34,8 @@ class NearestJudged(Ranking):
     """The ranking of `rank`.
 
     Attributes:
-        relevant: gallery rows; ``vector`` counts among them.
-        irrelevant: gallery rows.
+        relevant: gallery rows judged relevant; ``vector`` counts as a further one.
+        irrelevant: gallery rows judged irrelevant.
     """
 
     relevant: Rows
@@ -60,7 +60,7 @@ class NearestJudged(Ranking):
         step = max(1, _BYTES // (8 * points * max(len(features), 1)))
         for start in range(0, len(rankings), step):
             some = rankings[start : start + step]
-            # Images that several users judged are measured once.
+            # The distances of images that occur in several rankings are computed once.
             judged = np.unique(
                 np.concatenate([rows for ranking in some for rows in (ranking.relevant, ranking.irrelevant)])
             )
@@ -76,7 +76,7 @@ class NearestJudged(Ranking):
                 if irrelevant.size:
                     far = squares[irrelevant].min(axis=0)
                     less_far, farther = np.sqrt(np.maximum(far - error, 0)), np.sqrt(far + error)
-                    # Roundings of roots, sum and quotient of numbers up to 1.
+                    # Bounds of the rounding errors of roots, sum and quotient; the score is at most 1.
                     low[start + number] = less_far / (less_near + less_far) - 8 * _EPSILON
                     high[start + number] = farther / (nearer + farther) + 8 * _EPSILON
                 else:

@@ -1,4 +1,4 @@
-"""Rank by the Euclidean distance to a query vector that the judgements moved."""
+"""Rank by the Euclidean distance to a query vector that is moved by Rocchio's formula."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ EXPLANATION = (
 def rank(features: Features, query: Vector, relevant: Rows, irrelevant: Rows, weights: Weights) -> Ranking:
     """Rank by the Euclidean distance to q' = alpha q + beta mean(relevant) - gamma mean(irrelevant).
 
-    A set without members contributes nothing; its weight is not given to the others. Scores are negative distances.
-    Sources: Rocchio, "Relevance feedback in information retrieval", in Salton (ed.), "The SMART Retrieval System",
-    1971; Salton and Buckley, "Improving retrieval performance by relevance feedback", JASIS 41(4), 1990.
+    The term of an empty set is 0; the other weights stay the same. Scores are negative distances. Sources: Rocchio,
+    "Relevance feedback in information retrieval", in Salton (ed.), "The SMART Retrieval System", 1971; Salton and
+    Buckley, "Improving retrieval performance by relevance feedback", JASIS 41(4), 1990.
 
-    The new vector is NOT rescaled. The formula's authors compare by cosine, where length has no influence; under
-    Euclidean distance a vector grown by alpha + beta - gamma favours long gallery vectors, which was of use where it
-    was measured (docs/feedback.md). On features of unit length it makes no difference.
+    The new vector is NOT rescaled. The authors compare by cosine similarity, where length has no influence. With
+    Euclidean distance, a vector that has grown by about alpha + beta - gamma favours long gallery vectors, which
+    improved the results that were measured (docs/feedback.md). For gallery vectors of length 1 it makes no difference.
     """
     vector = weights.alpha * query
     if relevant.size:

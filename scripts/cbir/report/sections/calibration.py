@@ -1,4 +1,4 @@
-"""How sure a result of each method is: probabilities by distance, and queries that are like nothing in the gallery."""
+"""Confidence in results: probabilities by distance, and queries that are like nothing in the gallery."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ INPUTS = (CALIBRATION, CALIBRATION_PICTURE)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Each method's calibration error with its picture, and how well new queries are told from known ones.
+    """Return each method's calibration error and picture, and how well new queries are distinguished from known ones.
 
-    None where there are no val images that search train.
+    Returns None if the split protocol has no val images whose gallery is train.
     """
     if not has_unseen_gallery(results.config["split"]["protocol"]):
         return None

@@ -14,7 +14,7 @@ INPUTS = (METHOD_CATEGORIES, CONFUSION)
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Each method's categories, best F1 first, with the place of its errors."""
+    """Return each method's categories, best F1 first, each with a link to its errors."""
     figures = ["precision", "recall", "f1", "support", "anmrr"]
     found = {}
     for method in results.methods:

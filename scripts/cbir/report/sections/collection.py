@@ -16,11 +16,11 @@ TITLE = "Collection"
 ORDER = 10
 INPUTS = (REJECTED, NOTES)
 MAX_REJECTED = 200
-"""Rows of the table of rejected files."""
+"""The most rows of the table of rejected files."""
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Counts of each category and split, and the files that were not used."""
+    """Return the number of images of each category and split, and the files that were not used."""
     config = results.config["collection"]
     counts = pd.DataFrame({name: _counts(table["category"]) for name, table in results.splits.items()})
     counts = counts.reindex(singles(results.images["category"])).fillna(0).astype(int)
@@ -49,17 +49,17 @@ def gather(results: Results) -> dict[str, Any]:
 
 
 def _counts(categories: pd.Series) -> pd.Series:
-    """Count an image with several categories in each."""
+    """Count the images of each category; an image with several categories counts in each."""
     return categories.map(members).explode().dropna().value_counts()
 
 
 def _ends(totals: pd.Series) -> dict[str, int]:
-    """Return the smallest and the largest count; nothing where images have no categories."""
+    """Return the smallest and the largest count; {} if images have no categories."""
     return {"smallest": totals.min(), "largest": totals.max()} if len(totals) else {}
 
 
 def _extreme(totals: pd.Series, count: int) -> dict[str, Any]:
-    """Return the first category with a count, how many more have it, and the count."""
+    """Return the first category with this count, the number of further ones with it, and the count."""
     names = [str(name) for name in totals.index[totals == count]]
     return {"category": names[0], "more": len(names) - 1, "count": count}
 

@@ -1,9 +1,10 @@
-"""The methods side by side, beside published figures if the configuration has some, and in pairs."""
+"""The comparison of all methods, with published figures if the configuration has some, and of pairs of methods."""
 
 from typing import Any
 
 import pandas as pd
 
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
@@ -15,10 +16,9 @@ INPUTS = ("comparison/{comparison}", PAIR, PAIR_PICTURE)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """The methods side by side, beside the figures of ``report.study``, and which differences in pairs are real."""
+    """Return the metrics of all methods, the figures of ``report.study``, and the differences between pairs."""
     if not results.names["comparison"]:
         return None
-    k = results.config["evaluation"]["k"]
     metrics = compared_metrics()
     ends = ("", "_low", "_high", "_categories_low", "_categories_high")
     numbers = [f"{key}{end}" for key in metrics for end in ends]
@@ -34,7 +34,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     ]
     return {
         "metrics": [
-            {"key": key, "name": capitalised(metric.NAME.format(k=k)), "written": metric.FORMAT}
+            {"key": key, "name": capitalised(named(key, metric, results.methods[0].summary)), "written": metric.FORMAT}
             for key, metric in metrics.items()
         ],
         "rows": rows,
@@ -53,7 +53,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 
 
 def _places(method: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a method's best and its worst categories; with so few that some are both, all of them once."""
+    """Return a method's best and worst categories; if some would be in both lists, all categories in one list."""
     by_place = {place: records(part) for place, part in rows.groupby("place", sort=False)}
     if rows["category"].duplicated().any():
         ordered = {row["category"]: row for row in [*by_place["best"], *reversed(by_place["worst"])]}

@@ -13,11 +13,11 @@ ORDER = 70
 NEEDS_LABELS = True
 INPUTS = (CONFUSION,)
 MAX_CONFUSIONS = 10
-"""Rows of the table of most frequent confusions."""
+"""The most rows of the table of most frequent confusions."""
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Each method's confusion matrix as shares of the true category, and its most frequent confusions."""
+    """Return each method's confusion matrix, as counts and as shares of rows, and its most frequent confusions."""
     return {method.name: _confusion(results, method.name) for method in results.methods}
 
 

@@ -10,11 +10,11 @@ ORDER = 130
 FOLDED = True
 INPUTS = (CREDITS,)
 MAX_FILES = 5
-"""Files named in one row of the credits."""
+"""The most files that a row of the credits names."""
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Authors and licences of the images; images with the same credit share a row."""
+    """Return the authors and licences of the images; images with the same credit share a row."""
     if not results.names["source"]:
         return None
     [source] = results.names["source"]

@@ -1,4 +1,4 @@
-"""A map of each method's features: near images have similar vectors."""
+"""A map of each method's features, on which images with similar features are near each other."""
 
 from typing import Any
 
@@ -17,17 +17,17 @@ NEEDS_LABELS = True
 _GALLERY, _QUERIES = (FEATURES.replace("{split}", split) for split in ("{gallery}", "test"))
 INPUTS = (_GALLERY, _QUERIES, METHOD_QUERIES)
 MOST = 1500
-"""Images of a map; of more, a sample is drawn: a third of it queries, if there are as many."""
+"""The most images of a map. Of more, a sample is drawn, a third of which is queries if there are enough."""
 SEED = 0
 WIDTH, HEIGHT, MARGIN = 1000, 640, 14
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Each method's map of the same images: places, categories, and which queries were taken for another category."""
+    """Return a map for each method, all of the same images: coordinates, categories and misclassified queries."""
     first = results.methods[0].name
     gallery, queries = (results.store(first, name, mapped=True).image_id for name in (results.gallery, "test"))
     if results.gallery == "test":
-        # The queries search one another.
+        # The queries are their own gallery.
         gallery = gallery[:0]
     drawn_queries = _sample(queries, max(MOST // 3, MOST - len(gallery)))
     drawn = set(drawn_queries) | set(_sample(gallery, MOST - len(drawn_queries)))
@@ -38,7 +38,7 @@ def gather(results: Results) -> dict[str, Any]:
         "whole": len(gallery) + len(queries),
         "seed": SEED,
         "size": [WIDTH, HEIGHT],
-        # Neighbouring numbers get hues that are far apart.
+        # Multiples of the golden angle give neighbouring categories very different hues.
         "hues": {name: round(place * 137.508 % 360) for place, name in enumerate(names)},
         "maps": {method.name: _map(results, method.name, drawn) for method in results.methods},
     }
@@ -53,7 +53,7 @@ def _sample(rows: NDArray[np.object_], count: int) -> NDArray[np.object_]:
 def _map(results: Results, method: str, drawn: set[str]) -> dict[str, Any]:
     parts = []
     for layer, split in (("gallery", results.gallery), ("query", "test"))[results.gallery == "test" :]:
-        # Not by `results`, which would keep the vectors of all methods.
+        # Not read by `results`, which caches what it reads and would keep the vectors of all methods in memory.
         held = store.read(results.path(FEATURES, method=method, split=split), method)
         rows = np.flatnonzero(np.isin(held.image_id, list(drawn)))
         parts.append((layer, held.features[rows], held.image_id[rows]))
@@ -78,7 +78,7 @@ def _map(results: Results, method: str, drawn: set[str]) -> dict[str, Any]:
 
 
 def _fitted(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return coordinates in the picture's, with one scale for both, upwards as in a chart, to a tenth of its unit."""
+    """Scale coordinates to fit the picture: the same scale on both axes, y upwards, rounded to a tenth of a unit."""
     low, high = coordinates.min(axis=0), coordinates.max(axis=0)
     room = np.array([WIDTH, HEIGHT]) - 2 * MARGIN
     spread = np.where(high > low, high - low, np.inf)

@@ -1,4 +1,4 @@
-"""Every misranked query with its nearest images, by what it was taken for."""
+"""All misclassified queries with their nearest images, grouped by true and predicted category."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ ORDER = 75
 NEEDS_LABELS = True
 INPUTS = (METHOD_QUERIES, NEIGHBOURS)
 MOST = 10_000
-"""Misranked queries shown of all methods together."""
+"""The most misclassified queries shown, of all methods together."""
 SHOWN_NEIGHBOURS = 5
-"""Nearest images of each, at least those that vote."""
+"""Nearest images shown of each query; if more of them vote, all that vote."""
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Each method's misranked queries, grouped by their category and by the one that they were taken for."""
+    """Return each method's misclassified queries, grouped by true and predicted category; None if there are none."""
     most = MOST // len(results.methods)
     wrong = {method.name: _wrong(results, method.name) for method in results.methods}
     if all(table.empty for table in wrong.values()):
         return None
-    # All queries before any neighbour: should there be more pictures than a page can hold, these are in it.
+    # Queries ask for their thumbnails before neighbours do, so that they have one even if there are too many pictures.
     for table in wrong.values():
         for image_id in table["image_id"].head(most):
             results.tile(image_id, large=True)

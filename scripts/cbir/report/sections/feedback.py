@@ -1,4 +1,4 @@
-"""Relevance feedback: what the simulated user gained, and each refinement round by round."""
+"""Relevance feedback: the gain of the simulated user, and each refinement round by round."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ INPUTS = (GAIN, GAIN_PICTURE, EXAMPLE, ROUNDS)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """What the simulated user gained with each method, and the rounds of each refinement."""
+    """Return the simulated user's gain with each method, and the rounds of each refinement; None without either."""
     simulated, refinements = results.names["simulated"], results.names["refinement"]
     if not simulated and not refinements:
         return None
@@ -26,7 +26,7 @@ def gather(results: Results) -> dict[str, Any] | None:
     return {
         "settings": results.config["feedback"],
         "strategies": [(name, STRATEGIES[name].EXPLANATION) for name in STRATEGIES if name in used],
-        # The best ranking method first, as everywhere.
+        # Lowest ANMRR first, as in the other sections.
         "methods": [
             {"name": method.name, **method.summary} for method in results.methods if method.name in simulations
         ],
@@ -38,7 +38,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 def _simulation(results: Results, method: str) -> dict[str, Any]:
     keys = ["scope", "category", "strategy"]
     table = results.table(GAIN, GAIN_COLUMNS, simulated=method)
-    # A figure that is not defined is an empty cell.
+    # A value that is not defined is an empty cell, which becomes NaN.
     figures = table.columns.difference(keys)
     table = table.assign(**table[figures].apply(pd.to_numeric, errors="coerce"))
     rows = [
@@ -50,7 +50,7 @@ def _simulation(results: Results, method: str) -> dict[str, Any]:
         }
         for key, rounds in table.groupby(keys, sort=False)
     ]
-    # The strategies beside each other, what many queries say before what few do; a stable sort keeps the rest.
+    # Rows of one scope and category together, single categories last; the sort is stable.
     places = {key: place for place, key in enumerate(dict.fromkeys((row["scope"], row["category"]) for row in rows))}
     rows.sort(key=lambda row: (row["scope"] == "category", places[row["scope"], row["category"]]))
     return {

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cbir.evaluation.cut import named
 from cbir.evaluation.measure import all_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results
@@ -13,7 +14,7 @@ INPUTS = ()
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """The metrics, a row a metric and a column a method."""
+    """Return all metrics, a row for each metric and a column for each method."""
     k = results.config["evaluation"]["k"]
     rows = []
     for key, metric in all_metrics().items():
@@ -21,26 +22,37 @@ def gather(results: Results) -> dict[str, Any]:
         best = max(values) if metric.HIGHER_IS_BETTER else min(values)
         rows.append(
             {
-                "name": capitalised(metric.NAME.format(k=k)),
+                "name": capitalised(named(key, metric, results.methods[0].summary)),
                 "meaning": metric.MEANING.format(k=k),
                 "more_is_better": metric.HIGHER_IS_BETTER,
                 "written": metric.FORMAT,
                 "cells": [{"value": value, "best": len(set(values)) > 1 and value == best} for value in values],
             }
         )
-    return {"rows": rows + _unseen(results)}
+    return {"rows": rows + _unseen(results), "ranked": _ranked(results)}
+
+
+def _ranked(results: Results) -> dict[str, Any] | None:
+    """Return how many results were ranked, and by what for each method; None where whole galleries were."""
+    found = {method.name: method.summary for method in results.methods if "ranked" in method.summary}
+    if not found:
+        return None
+    first = next(iter(found.values()))
+    by = [{"method": name, **summary["ranked_by"]} for name, summary in found.items()]
+    names = [named(key, metric, first) for key, metric in all_metrics().items() if key in first["cut"]]
+    return {"ranked": first["ranked"], "gallery": first["gallery"], "cut": names, "by": by}
 
 
 def _unseen(results: Results) -> list[dict[str, Any]]:
-    """Return the rows of a gallery that no network was trained on, where the evaluation has them."""
+    """Return the rows about a gallery that no network was trained on, if the evaluation measured it."""
     found = [method.summary["unseen_gallery"] for method in results.methods if "unseen_gallery" in method.summary]
     if len(found) < len(results.methods):
         return []
     meanings = {
         "anmrr": f"The gallery is {found[0]['gallery']:,} validation images. No network was trained on them; "
-        "they chose its best epoch.",
+        "they only decided which epoch was best.",
         "anmrr_train": "The gallery is as many train images of each category. A network that was trained on them does "
-        "better here than in the row above, because it has seen them; of one that was not, the two differ by chance.",
+        "better here than in the row above, because it has seen them; for one that was not, the two differ by chance.",
     }
     return [
         {

@@ -1,4 +1,4 @@
-"""What approximate indexes miss, and how long they take."""
+"""The recall and the speed of approximate indexes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ INPUTS = (INDEX_QUALITY,)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """The measured indexes, a row a method; None where no index is approximate."""
+    """Return a row for each method with an approximate index; None if there is none."""
     rows = []
     for name in results.names["approximate"]:
         measured = results.json(INDEX_QUALITY, approximate=name)
@@ -20,4 +20,5 @@ def gather(results: Results) -> dict[str, Any] | None:
         recalls = {key: measured[key] for key in measured if key.startswith("recall_at_")}
         row = {"method": name, **{key: measured[key] for key in keys}, **recalls, **measured["times"]}
         rows.append(row | {"build_seconds": seconds(results.path(BENCHMARK.replace("{job*}", f"index/{name}")))})
-    return {"rows": rows} if rows else None
+    ranks = next((method.summary["ranked"] for method in results.methods if "ranked" in method.summary), None)
+    return {"rows": rows, "ranks": ranks} if rows else None

@@ -20,7 +20,7 @@ INPUTS = (NETWORK_ABOUT, FEATURES.replace("{split}", "{gallery}"), INDEX_ABOUT)
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Encoders, methods, library versions and the configuration."""
+    """Return the encoders, methods, library versions and the configuration."""
     libraries: dict[str, str] = {}
     methods = []
     for method in results.methods:
@@ -53,7 +53,7 @@ def _flow(row: dict[str, Any]) -> str:
 
 
 def _chosen(features: dict[str, Any]) -> dict[str, Any] | None:
-    """Return which values were tried on val; None where nothing was chosen."""
+    """Return the options of steps that were tried on val; None if nothing was chosen."""
     if "chosen" not in features:
         return None
     chosen = json.loads(features["chosen"])

@@ -14,15 +14,15 @@ TITLE_UNLABELLED = "Near-duplicates"
 ORDER = 20
 INPUTS = (HASHES, NEAR_DUPLICATES, SUSPECTS)
 MAX_GROUPS = 12
-"""Groups of near-duplicates shown."""
+"""The most groups of near-duplicates shown."""
 MAX_COPIES = 6
-"""Images shown of each."""
+"""The most images shown of each group."""
 MAX_SUSPECTS = 24
-"""Images with a doubtful label shown."""
+"""The most images with doubtful labels shown."""
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Near-duplicates, those across splits and categories first, and doubtful labels, the clearest first."""
+    """Return near-duplicates, those across splits and categories first, and doubtful labels, the clearest first."""
     near = results.table(NEAR_DUPLICATES, NEAR_DUPLICATE_COLUMNS)
     suspects = results.table(SUSPECTS, SUSPECT_COLUMNS) if results.labelled else pd.DataFrame(columns=SUSPECT_COLUMNS)
     doubted = near.loc[near["doubted"] == 1, "group"]

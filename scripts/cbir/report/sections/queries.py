@@ -11,7 +11,7 @@ INPUTS = (QUERY,)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Each method's example queries with their nearest images."""
+    """Return each method's example queries with their nearest images; None if there are none."""
     if not results.names["query"]:
         return None
     chosen = results.config["queries"]["choose"]

@@ -13,13 +13,13 @@ INPUTS = ()
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """Duration and memory of each job's last run, longest first."""
+    """Return duration and memory of each job's last run, longest first; None if there are no benchmark files."""
     jobs: list[dict[str, Any]] = []
     for path, names in results.find(BENCHMARK):
         stage, _, item = names["job"].partition("/")
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
-                # Memory is looked at now and then; of a job that ended before, it is 0.
+                # Snakemake samples memory at intervals; it is 0 for a job that ended before the first sample.
                 seconds, memory = _number(row.get("s")), _number(row.get("max_rss")) or None
                 jobs.append({"stage": stage, "item": item, "seconds": seconds, "memory": memory})
     if not jobs:
@@ -29,7 +29,7 @@ def gather(results: Results) -> dict[str, Any] | None:
 
 
 def _number(text: str | None) -> float | None:
-    """Snakemake writes NA or a dash where a job was too short to be measured."""
+    """Return a number, or None: Snakemake writes NA or a dash for a job that was too short to be measured."""
     try:
         return float(text or "")
     except ValueError:

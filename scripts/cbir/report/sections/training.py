@@ -1,4 +1,4 @@
-"""How each trained encoder came to its weights."""
+"""The training of each encoder: the monitored metric before and after, and the curves."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ INPUTS = (HISTORY, TRAINING_PICTURE)
 
 
 def gather(results: Results) -> dict[str, Any] | None:
-    """How each trained encoder came to its weights."""
+    """Return the training of each trained encoder; None if there is none."""
     if not results.names["trained"]:
         return None
     encoders = []

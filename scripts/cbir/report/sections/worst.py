@@ -15,7 +15,7 @@ INPUTS = (WORST, CONFUSION, METHOD_CATEGORIES)
 
 
 def gather(results: Results) -> dict[str, Any]:
-    """Each method's category with the lowest F1: some of its test images, what they retrieve, what it is taken for."""
+    """Return each method's category with the lowest F1: some of its test images, their results, its confusions."""
     return {method.name: _worst(results, method.name) for method in results.methods}
 
 

@@ -1,4 +1,4 @@
-// Tables can be sorted by their headings; without scripts they stay as they are.
+// Clicking a heading sorts its table. Without scripts, tables keep their order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
@@ -9,7 +9,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     heading.append(button);
     button.addEventListener("click", () => {
       const number = heading.classList.contains("number");
-      // The first click shows the largest numbers, or the names in order.
+      // The first click sorts numbers from the largest, names alphabetically.
       const ascending = heading.getAttribute("aria-sort") === "descending" || (!number && !heading.hasAttribute("aria-sort"));
       const value = (row) => {
         const cell = row.cells[column];
@@ -24,7 +24,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// What a link leads to is opened, with all that it is folded into; a link to errors shows these alone.
+// Opens the target of a link and everything that it is folded into. A link to errors filters the others out.
 const errors = document.querySelector("#errors");
 const go = () => {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -36,13 +36,13 @@ const go = () => {
   target.scrollIntoView();
 };
 addEventListener("hashchange", go);
-// The same link again is no change.
+// Clicking the same link again fires no hashchange event.
 addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='#']");
   if (link && link.hash === location.hash) go();
 });
 
-// Errors are filtered by method, category, and the category that they were taken for.
+// Filters the errors by method, true category and predicted category.
 const filters = errors?.querySelector(".filters");
 const set = (name, value) => {
   const select = filters.querySelector(`[name=${name}]`);
@@ -90,7 +90,7 @@ if (filters) {
   filter();
 }
 
-// A map shows the picture that the pointer is on; a click on a wrong query leads to its errors.
+// Shows the picture of the point under the pointer on a map. A click on a misclassified query leads to its errors.
 for (const map of document.querySelectorAll(".map")) {
   const hint = document.createElement("div");
   hint.className = "hint";
@@ -135,7 +135,7 @@ for (const entry of document.querySelectorAll(".legend .entry")) {
   });
 }
 
-// The contents follow: the section in view is marked. On a narrow screen they are folded until they are opened.
+// Marks the section in view in the table of contents, which is folded at first on a narrow screen.
 const contents = document.querySelector(".contents details");
 const narrow = matchMedia("(max-width: 75.99rem)");
 const fit = () => (contents.open = !narrow.matches);
@@ -159,7 +159,7 @@ const watcher = new IntersectionObserver(
 document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
 if (location.hash) go();
 
-// A printed report shows what is folded on the screen.
+// Unfolds everything but the errors for printing.
 let folded = [];
 addEventListener("beforeprint", () => {
   folded = [...document.querySelectorAll("details:not([open], .error)")];

@@ -1,13 +1,13 @@
-"""Index kinds: what finds the nearest images of the gallery.
+"""Index kinds: data structures that find the nearest images of the gallery.
 
 A kind is a module of this package. Its file is named as the word that ``index.kind`` of the configuration uses. It is
-imported while the workflow is planned, so it imports large libraries within its functions. It defines:
+imported while the workflow is planned, so it imports large libraries inside its functions. It defines:
 
 ``LABEL`` (str)
-    What messages call it.
+    Its name in messages.
 
 ``SUFFIX`` (str)
-    The ending of the file that it needs beside ``index/{method}.json``, with its dot; ``""`` if it needs none.
+    The suffix, with its dot, of the file that it writes beside ``index/{method}.json``; ``""`` if it writes none.
 
 ``build(features, **options)``
     Returns the index, any object, over the gallery's ``features`` (n, d) float32 or float64. Row i of the index is row
@@ -19,27 +19,30 @@ imported while the workflow is planned, so it imports large libraries within its
 
 ``open(path, features, about)``
     Returns the index as ``build`` does, from the file that ``save`` wrote and the gallery's features. ``about`` is the
-    side file's content: the options, versions and ``file_sha256``. The file has been found to have this hash and to be
-    of these features. It raises InputError, naming the file and the remedy, when the file cannot be used. It runs no
-    code from the file: nothing is unpickled.
+    side file's content: the options, versions and ``file_sha256``. The caller has checked that the file has this hash
+    and was built over these features. It raises InputError, naming the file and the remedy, when the file cannot be
+    used. It must not run code from the file, so it unpickles nothing.
 
 ``search(index, queries, k)``
     Returns the Euclidean distances (q, k) float64 and rows (q, k) int64 of the k nearest of each of ``queries`` (q, d),
-    nearest first; k is at most n. The evaluation compares them with the exact search.
+    nearest first; k is at most n. The evaluation checks them against the exact search.
+
+``build`` of a kind may also take ``kept``, a file in which it keeps a part of a large index, so that a build that was
+killed goes on; see `hnsw`.
 
 An approximate kind may miss some of the nearest. It sets ``APPROXIMATE = True`` and, in place of ``search``, defines:
 
 ``candidates(index, queries, k, effort)``
-    Returns gallery rows (q, k or more) int64 for each of ``queries`` (q, d) float32, -1 where it found fewer. The exact
-    distances of these rows are computed from the features, and the k nearest are the result.
+    Returns gallery rows (q, k or more) int64 for each of ``queries`` (q, d) float32, padded with -1 where it found
+    fewer. The caller ranks these rows by exact distances and returns the k nearest.
 
 ``efforts(index)``
-    Returns the values of its search parameter, ascending: a higher one misses less and takes longer. The lowest that
-    reaches ``index.recall`` is used, see `cbir.retrieval.quality`.
+    Returns the values of its search parameter, ascending: a higher one has a higher recall and takes longer. The lowest
+    that reaches ``index.recall`` is used, see `cbir.retrieval.quality`.
 
 ``describe(index)``
-    Returns what the side file says about the index beside the options, as plain data: ``parameter``, the name of the
-    search parameter, and what was chosen. The same features give the same values.
+    Returns plain data for the side file in addition to the options: ``parameter``, the name of the search parameter,
+    and the sizes chosen. The same features give the same values.
 """
 
 import inspect
@@ -51,7 +54,7 @@ from cbir.files.registry import Registry
 
 REGISTRY = Registry(__name__, __path__[0], "index kind")
 
-# Keys of the configuration that choose a kind, and no options of one.
+# Keys of ``index`` that choose the kind of each method; the other keys are options of a kind.
 _CHOOSING = ("kind", "methods")
 
 
@@ -60,18 +63,16 @@ def is_approximate(kind: str) -> bool:
     return getattr(REGISTRY.get_entry(kind), "APPROXIMATE", False)
 
 
-def options(kind: str, settings: Mapping[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
+def options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the configuration's settings that the ``build`` of a kind takes.
 
     Args:
         kind: an entry.
         settings: the keys of ``index``, complete.
-        given: the keys that a person set; the others have their defaults.
 
     Raises:
-        InputError: when there is no such kind, or it does not take an option that a person set.
+        InputError: when there is no such kind.
     """
-    _require_taken("index", given, [kind])
     return {name: settings[name] for name in _taken(kind) if name in settings}
 
 
@@ -81,12 +82,16 @@ def of_methods(
     """Return the kind of index of each method, its options and the least recall that its search must have.
 
     Args:
-        settings: ``index`` of the configuration, complete. A row of its ``methods`` replaces single keys for a method.
-        given: what a person set of it; the other keys have their defaults.
-        methods: all methods.
+        settings: ``index`` of the configuration, with defaults. A row of its ``methods`` overrides keys for a method.
+        given: the part of it that the user set.
+        methods: the names of all methods.
+
+    Returns:
+        For each method its kind, the options of that kind, and the recall that its search must reach: 1 if it is exact.
 
     Raises:
-        InputError: when a person set an option that the kind does not take, or of the general ones none of the kinds.
+        InputError: when the user set an option for a method that its kind does not take, or one for all methods that
+            none of their kinds takes.
     """
     rows = settings.get("methods", {})
     asked = {method: {**settings, **rows.get(method, {})} for method in methods}
@@ -100,7 +105,7 @@ def of_methods(
 
 
 def _require_taken(key: str, given: Collection[str], kinds: Collection[str]) -> None:
-    """Refuse an option that a person set and none of some kinds takes."""
+    """Raise InputError for an option in ``given`` that none of ``kinds`` takes."""
     for name in given:
         if name not in _CHOOSING and not any(
             name in _taken(kind) or (name == "recall" and is_approximate(kind)) for kind in kinds

@@ -1,11 +1,13 @@
-"""What the kinds of index by FAISS (Douze et al., 2024, arXiv:2401.08281) share: files, search, the choice of sizes.
+"""Shared code of the index kinds that use FAISS (Douze et al., 2024, arXiv:2401.08281): files, search, sizes.
 
-A file is FAISS's own: ``faiss.read_index`` opens it. FAISS is imported within functions, because it is an extra.
+Files are in FAISS's own format and can be opened by ``faiss.read_index``. FAISS is imported inside functions, because
+it is an optional dependency.
 """
 
 import logging
 import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,31 +16,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir.files import threads
+from cbir.files.atomic import atomic
 from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_file
+from cbir.files.tables import read_json, write_json
 
 SUFFIX = ".faiss"
 
 FEWEST_ROWS = 10_000
-"""With fewer rows, comparing all of them takes less than a millisecond, and `auto` builds no graph."""
+"""With fewer rows `auto` builds a flat index, because comparing all rows takes less than a millisecond."""
 LEAST_LINKS, MOST_LINKS = 8, 32
 
-# Rows that are handed to FAISS at once, where they are read from a file or converted: 64 MB of 128 float32 values.
+# Rows passed to FAISS at once, because they may have to be read from a file or converted: 64 MB of 128 float32 values.
 _BLOCK = 131_072
-# FAISS warns where k-means has fewer rows for each centroid, and takes no more than the second number.
+# Training rows for each centroid of k-means: FAISS warns below the first number; more than the second are not drawn.
 _LEAST_SAMPLE, _MOST_SAMPLE = 39, 64
 _SEED = 1234
+# Seconds after which a part of a large graph is kept.
+_EVERY = 60
+
+log = logging.getLogger("cbir")
 
 
 def library() -> Any:
-    """Return the module ``faiss``, which uses as many threads as the job has.
+    """Return the module ``faiss``, set to use as many threads as the job has.
 
     Raises:
         InputError: when it is not installed.
     """
-    # Read when FAISS loads: its threads sleep while they wait for each other. By default they spin, which takes the
-    # learning of codes more than four times as long where other work wants the processors, too.
+    # OpenMP reads this when FAISS loads: waiting threads sleep. By default they spin, which makes training the codes
+    # more than four times slower when other processes use the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # It tells at each import which build of it was chosen.
+    # Silences the message about the chosen build that FAISS logs at each import.
     logging.getLogger("faiss.loader").setLevel(logging.ERROR)
     try:
         import faiss
@@ -47,7 +56,7 @@ def library() -> Any:
             "This kind of index needs FAISS, which is not installed: run `make extras` (or pip install faiss-cpu), or "
             "set index.kind to kdtree or exact."
         ) from None
-    # A setting of this thread alone.
+    # OpenMP keeps this number for each thread, so it is set at every call.
     faiss.omp_set_num_threads(threads.count())
     return faiss
 
@@ -57,32 +66,84 @@ def flat(features: NDArray[Any]) -> Any:
     return _filled(library().IndexFlatL2(features.shape[1]), features)
 
 
-def hnsw(features: NDArray[Any], links: int, ef_construction: int) -> Any:
+def hnsw(features: NDArray[Any], links: int, ef_construction: int, kept: "Kept | None" = None) -> Any:
     """Return a graph of near neighbours (HNSW: Malkov and Yashunin, 2020) that holds the vectors.
 
     Args:
         features: (n, d).
-        links: M, the links of a row in each layer, twice as many in the lowest.
-        ef_construction: rows that are kept while the neighbours of a new one are searched.
+        links: M, the links of a row in each layer; the lowest layer has 2 M.
+        ef_construction: how many candidates are kept while the neighbours of a new row are searched.
+        kept: where a part of a large graph is saved, so that a killed build can continue; None saves nothing.
     """
-    index = library().IndexHNSWFlat(features.shape[1], links)
+    faiss = library()
+    index = faiss.IndexHNSWFlat(features.shape[1], links)
     index.hnsw.efConstruction = ef_construction
-    return _filled(index, features)
+    if kept is None or len(features) <= _BLOCK:
+        return _filled(index, features)
+    # A graph that is read has forgotten how many random numbers it drew; so all are drawn at the start.
+    levels = np.array([index.hnsw.random_level() + 1 for _ in range(len(features))], np.int32)
+    index = kept.read(features.shape[1]) or index
+    index.hnsw.efConstruction = ef_construction
+    for start in range(index.ntotal, len(features), _BLOCK):
+        block = np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
+        faiss.copy_array_to_vector(levels[: start + len(block)], index.hnsw.levels)
+        index.add(block)
+        if index.ntotal < len(features):
+            kept.save(index)
+    return index
+
+
+class Kept:
+    """A part of a graph in a file, and what it is made from in another; whoever builds an index removes both."""
+
+    def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
+        """Name the file, and say as plain data what the graph is made from."""
+        self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
+        self._saved = time.monotonic()
+
+    def read(self, dimension: int) -> Any:
+        """Return the graph, None where there is none that can be gone on with."""
+        try:
+            said = read_json(self.side)
+            if said != self._said(sha256_file(self.path)):
+                return None
+            index = library().read_index(str(self.path))
+            if type(index) is not library().IndexHNSWFlat or index.d != dimension or not _is_sound(library(), index):
+                return None
+        # Whatever it is, the graph is built from the start. FAISS raises many kinds on damaged files.
+        except Exception:
+            return None
+        log.info("a build that was stopped goes on after %d rows", index.ntotal)
+        return index
+
+    def save(self, index: Any) -> None:
+        """Write the graph, unless it was written less than a minute ago."""
+        if time.monotonic() - self._saved < _EVERY:
+            return
+        # Nothing is said of a file that is half replaced.
+        self.side.unlink(missing_ok=True)
+        with atomic(self.path) as temporary:
+            save(index, temporary)
+        write_json(self.side, self._said(sha256_file(self.path)))
+        self._saved = time.monotonic()
+
+    def _said(self, digest: str) -> dict[str, Any]:
+        return {"made_from": self.made_from, "faiss": library().__version__, "file_sha256": digest}
 
 
 def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) -> Any:
-    """Return an inverted file with product quantisation (Jegou, Douze and Schmid, PAMI 2011): short codes in lists.
+    """Return an inverted file with product quantisation (IVF-PQ: Jegou, Douze and Schmid, PAMI 2011).
 
     Args:
-        features: (n, d).
-        lists: how many lists; None for `lists_for`.
-        code_bytes: bytes a row; None for `code_bytes_for`. It divides the dimension.
+        features: (n, d); of fewer than 256 rows a flat index is returned.
+        lists: the number of inverted lists; None for `lists_for`.
+        code_bytes: bytes of a row's code, a divisor of d; None for `code_bytes_for`.
 
     Raises:
         InputError: when ``code_bytes`` does not divide the dimension.
     """
     rows, dimension = features.shape
-    # A byte of a code names one of 256 centroids, which need as many rows to be learned from.
+    # Each byte of a code names one of 256 centroids, and k-means needs at least that many rows.
     if rows < 256:
         return flat(features)
     length = code_bytes or code_bytes_for(dimension)
@@ -95,7 +156,7 @@ def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) ->
     count = min(lists or lists_for(rows), max(rows // _LEAST_SAMPLE, 1))
     coarse = faiss.IndexFlatL2(dimension)
     index = faiss.IndexIVFPQ(coarse, dimension, count, length, 8)
-    # Tables of all lists would take more memory than the codes.
+    # Precomputed tables would take more memory than the codes.
     index.use_precomputed_table = -1
     index.cp.seed, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = _SEED, 1, _MOST_SAMPLE
     index.pq.cp.seed, index.pq.cp.min_points_per_centroid, index.pq.cp.max_points_per_centroid = _SEED, 1, 128
@@ -105,7 +166,7 @@ def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) ->
 
 
 def _filled(index: Any, features: NDArray[Any]) -> Any:
-    # A graph is the same whatever the number of threads, and another one if it is filled in other blocks.
+    # The number of threads does not change the graph, but the size of the blocks does.
     for block in _blocks(features):
         index.add(block)
     return index
@@ -117,41 +178,45 @@ def _blocks(features: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
 
 
 def lists_for(rows: int) -> int:
-    """Return how many lists an inverted file has: the power of two nearest to four times the root of its rows."""
+    """Return the number of inverted lists for a number of rows: the power of two nearest to 4 sqrt(rows)."""
     return int(2 ** round(math.log2(4 * math.sqrt(max(rows, 1)))))
 
 
 def divisors(dimension: int, most: int = 256) -> list[int]:
-    """Return the lengths that a code may have."""
+    """Return the lengths in bytes that a code may have: the divisors of the dimension up to ``most``."""
     return [length for length in range(1, min(dimension, most) + 1) if dimension % length == 0]
 
 
 def code_bytes_for(dimension: int, most: int = 64) -> int:
-    """Return the longest code that gives two values or more to a byte, of at most ``most`` bytes."""
+    """Return the length of the longest code, up to ``most`` bytes, in which a byte encodes two values or more."""
     return max((length for length in divisors(dimension, most) if 2 * length <= dimension), default=1)
 
 
 def hnsw_bytes(rows: int, dimension: int, links: int) -> int:
-    """Return the bytes of a graph: vectors, 2 M links of the lowest layer, and 20 for those above, place and level."""
+    """Return the size of an HNSW index in bytes.
+
+    A row takes 4 bytes a value, 4 for each of the 2 M links of the lowest layer, and about 20 for the links of the
+    upper layers, its offset and its level.
+    """
     return rows * (4 * dimension + 8 * links + 20)
 
 
 def ivf_pq_bytes(rows: int, dimension: int, code_bytes: int) -> int:
-    """Return the bytes of an inverted file: codes, row numbers and centroids."""
+    """Return the size of an IVF-PQ index in bytes: codes, row numbers and centroids."""
     return rows * (code_bytes + 8) + 4 * dimension * (lists_for(rows) + 256)
 
 
 def choose(rows: int, dimension: int, memory: int) -> tuple[str, int]:
-    """Choose an index for a gallery, by the rule that docs/index.md states.
+    """Choose the type of index for a gallery by the rule in docs/index.md.
 
     Args:
-        rows: of the gallery.
-        dimension: values a row.
-        memory: bytes that the index may take.
+        rows: the number of gallery images.
+        dimension: the number of values of a vector.
+        memory: the most bytes that the index may take.
 
     Returns:
-        ``flat`` and 0; ``hnsw`` and its number of links; or ``ivf-pq`` and the bytes of its codes. Where not even the
-        shortest codes fit, it is these.
+        ``flat`` and 0; ``hnsw`` and its number of links; or ``ivf-pq`` and the bytes of its codes, which are the
+        shortest if none fits the memory.
     """
     if rows < FEWEST_ROWS:
         return "flat", 0
@@ -165,15 +230,15 @@ def choose(rows: int, dimension: int, memory: int) -> tuple[str, int]:
 
 
 def save(index: Any, path: Path) -> None:
-    """Write an index as FAISS does."""
+    """Write an index in FAISS's format."""
     library().write_index(index, str(path))
 
 
 def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> Any:
-    """Return the index in a file, which has the checksum that its side file states.
+    """Return the index in a file whose checksum the caller has compared with the side file's.
 
     Raises:
-        InputError: when FAISS cannot read it, or it is no index of as many vectors of this dimension.
+        InputError: when FAISS cannot read it, or it is not an index of as many vectors of this dimension.
     """
     faiss = library()
     try:
@@ -182,7 +247,7 @@ def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> Any:
         fits = plain and (index.ntotal, index.d) == features.shape and index.metric_type == faiss.METRIC_L2
         if fits and type(index) is faiss.IndexHNSWFlat:
             fits = _is_sound(faiss, index)
-    # FAISS raises RuntimeError, and others where numbers in the file are out of range.
+    # FAISS raises RuntimeError for most faults, and other exceptions for numbers out of range.
     except Exception as error:
         raise InputError(
             f"The index {path} cannot be read by FAISS ({_first_line(error)}): remove it and run again."
@@ -193,7 +258,7 @@ def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> Any:
 
 
 def _is_sound(faiss: Any, index: Any) -> bool:
-    """Return whether a graph's links lead to rows that there are, because FAISS follows them unchecked."""
+    """Return whether all links of a graph lead to existing rows; FAISS follows links without checking them."""
     graph, rows = index.hnsw, index.ntotal
     places, levels, links, per_level = (
         faiss.vector_to_array(part).astype(np.int64)
@@ -220,15 +285,15 @@ def _first_line(error: Exception) -> str:
 
 
 def candidates(index: Any, queries: NDArray[Any], k: int, effort: int) -> NDArray[np.int64]:
-    """Return k rows or more that may be the nearest of each query, see `cbir.retrieval.indexes`."""
+    """Return k or more candidate rows for each query, see `cbir.retrieval.indexes`."""
     faiss = library()
     count, asked = k, None
     if isinstance(index, faiss.IndexHNSWFlat):
-        # Its distances are rounded to float32: the order of the last few may be another.
+        # More than k, because FAISS ranks by float32 distances and may order the last few differently.
         count = k + 10
         asked = faiss.SearchParametersHNSW(efSearch=max(effort, count))
     elif isinstance(index, faiss.IndexIVFPQ):
-        # Distances to codes are inexact, so many more rows are compared exactly.
+        # Many more than k, because distances to codes are approximate.
         count = max(100, 4 * k, min(4 * effort, 1000))
         asked = faiss.SearchParametersIVF(nprobe=effort)
     else:
@@ -239,7 +304,7 @@ def candidates(index: Any, queries: NDArray[Any], k: int, effort: int) -> NDArra
 
 
 def efforts(index: Any) -> Sequence[int]:
-    """Return values of efSearch or nprobe, ascending; a single one where all rows are compared."""
+    """Return the values of efSearch or nprobe to try, ascending; a flat index has none, so [1]."""
     faiss = library()
     if isinstance(index, faiss.IndexHNSWFlat):
         return [16 * 2**step for step in range(8)]
@@ -249,7 +314,7 @@ def efforts(index: Any) -> Sequence[int]:
 
 
 def describe(index: Any) -> dict[str, Any]:
-    """Return what was built, as plain data."""
+    """Return the FAISS version, the factory string and the name of the search parameter."""
     faiss = library()
     about: dict[str, Any] = {"faiss": faiss.__version__, "factory": "Flat", "parameter": None}
     if isinstance(index, faiss.IndexHNSWFlat):

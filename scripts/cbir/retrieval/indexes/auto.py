@@ -1,4 +1,4 @@
-"""The index by FAISS that fits the size of the gallery and the memory: exact, HNSW or IVF-PQ."""
+"""The FAISS index that suits the size of the gallery and fits the memory: flat, HNSW or IVF-PQ."""
 
 from typing import Any
 
@@ -14,9 +14,11 @@ save, open = _faiss.save, _faiss.open
 candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.describe
 
 
-def build(features: NDArray[Any], *, memory_mb: int, ef_construction: int) -> Any:
-    """Return an index that takes ``memory_mb`` megabytes at most, if one can; see `_faiss.choose`."""
+def build(features: NDArray[Any], *, memory_mb: int, ef_construction: int, kept: _faiss.Kept | None = None) -> Any:
+    """Return an index of at most ``memory_mb`` megabytes, if one fits; see `_faiss.choose`."""
     kind, size = _faiss.choose(len(features), features.shape[1], memory_mb * 10**6)
     if kind == "flat":
         return _faiss.flat(features)
-    return _faiss.hnsw(features, size, ef_construction) if kind == "hnsw" else _faiss.ivf_pq(features, None, size)
+    if kind == "hnsw":
+        return _faiss.hnsw(features, size, ef_construction, kept)
+    return _faiss.ivf_pq(features, None, size)

@@ -1,4 +1,4 @@
-"""Exact search over the gallery's features as they are; it needs no file of its own."""
+"""Exact search in the gallery's features. The index is the feature matrix itself, so there is no file."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> NDArray[A
 
 def search(index: NDArray[Any], queries: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the distances and rows of the k nearest; ties by row."""
-    # Imported here, because it imports threadpoolctl, which planning the workflow does not need.
+    # Imported here, because planning the workflow imports this module and does not need threadpoolctl.
     from cbir.retrieval.exact import nearest
 
     return nearest(queries, index, k)

@@ -1,4 +1,4 @@
-"""A graph of near neighbours by FAISS: fast, with a known recall, in more memory than the vectors take."""
+"""An HNSW graph by FAISS: fast, with high recall; it takes somewhat more memory than the vectors."""
 
 from typing import Any
 
@@ -14,6 +14,6 @@ save, open = _faiss.save, _faiss.open
 candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.describe
 
 
-def build(features: NDArray[Any], *, links: int, ef_construction: int) -> Any:
-    """Return the graph; ``links`` is M, ``ef_construction`` the rows kept in the search for a new one's neighbours."""
-    return _faiss.hnsw(features, links, ef_construction)
+def build(features: NDArray[Any], *, links: int, ef_construction: int, kept: _faiss.Kept | None = None) -> Any:
+    """Return the graph; see `_faiss.hnsw` for the options."""
+    return _faiss.hnsw(features, links, ef_construction, kept)

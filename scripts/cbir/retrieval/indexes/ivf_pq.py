@@ -1,4 +1,4 @@
-"""An inverted file with product quantisation by FAISS: a tenth of the memory of the vectors, and less."""
+"""An inverted file with product quantisation (IVF-PQ) by FAISS: a tenth of the memory of the vectors, or less."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.descri
 
 
 def build(features: NDArray[Any], *, lists: int | None, code_bytes: int | None) -> Any:
-    """Return the inverted file; None lets the number of lists and the bytes of a code follow from the gallery."""
+    """Return the inverted file; None chooses the number of lists or the bytes of a code by the gallery's size."""
     return _faiss.ivf_pq(features, lists, code_bytes)

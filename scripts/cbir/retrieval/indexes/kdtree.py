@@ -1,7 +1,7 @@
-"""A SciPy KD-tree over the gallery, pickled for other programs and never unpickled here.
+"""A SciPy KD-tree over the gallery. It is pickled for use by other programs; this project never unpickles it.
 
 The pickle is a plain ``scipy.spatial.KDTree``: ``pickle.load`` and ``.query`` work wherever SciPy is installed. The
-tree holds float64 (Bentley 1975; Maneewongvatana and Mount 1999, sliding midpoint).
+tree holds float64 values (Bentley 1975; splits by sliding midpoint, Maneewongvatana and Mount 1999).
 """
 
 import hashlib
@@ -23,8 +23,8 @@ SUFFIX = ".pkl"
 
 
 def build(features: NDArray[Any], *, leafsize: int) -> "KDTree":
-    """Return a KD-tree over the features; ``leafsize`` is how many rows a leaf has at most."""
-    # Imported here, so that planning the workflow does not wait for it.
+    """Return a KD-tree over the features; ``leafsize`` is the most rows of a leaf."""
+    # Imported here, because planning the workflow imports this module and does not need SciPy.
     from scipy.spatial import KDTree
 
     return KDTree(features, leafsize=leafsize)
@@ -37,14 +37,14 @@ def save(tree: "KDTree", path: Path) -> None:
 
 
 def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> "KDTree":
-    """Return the KD-tree of the features, having checked that the pickled one is the same.
+    """Build the KD-tree of the features again, and check that the file is its pickle.
 
-    A pickle can run any code, and SciPy trusts whatever numbers a pickled tree holds. So the file is not opened: the
-    tree is built again from the vectors, which takes less time than checking a pickle, and the file must have the bytes
-    that pickling this tree gives.
+    Unpickling can run arbitrary code, and SciPy does not validate the nodes of a pickled tree. So the file is not
+    opened: the tree is built from the vectors, which is faster than validating a pickle, and the file must have the
+    hash of this tree's pickle.
 
     Raises:
-        InputError: when the side file lacks the leafsize, or the file is any other than the pickle of this tree.
+        InputError: when the side file lacks the leafsize, or the file is not the pickle of this tree.
     """
     leafsize = about.get("leafsize")
     if type(leafsize) is not int or not 0 < leafsize < 2**31:
@@ -81,8 +81,8 @@ class _Hashed:
         self.digest.update(data)
 
 
-# A node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h), of which only the size and the place of
-# the two pointers matter here.
+# The layout of a node of SciPy's compiled tree (scipy/spatial/ckdtree/src/ckdtree_decl.h): only its size and the
+# offsets of its two pointers matter here.
 _NODE = np.dtype(
     {"names": ["less_pointer", "greater_pointer"], "formats": ["u8", "u8"], "offsets": [40, 48], "itemsize": 72}
 )
@@ -91,7 +91,7 @@ _NODE = np.dtype(
 class _TreePickler(pickle.Pickler):
     """Writes zeros for the pointers in the nodes, so that the same vectors give the same bytes.
 
-    They mean nothing outside the process; SciPy makes them anew when it reads a tree.
+    The pointers are addresses of this process; SciPy sets them again when it unpickles a tree.
     """
 
     def reducer_override(self, value: Any) -> Any:

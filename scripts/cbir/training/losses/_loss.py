@@ -1,4 +1,4 @@
-"""What every loss offers to the training."""
+"""The base class of losses."""
 
 from typing import Any
 
@@ -8,28 +8,28 @@ from numpy.typing import NDArray
 
 
 class Loss(keras.layers.Layer):
-    """A loss of the embeddings of a batch; subclasses define `call` and, where needed, override the other methods.
+    """A loss of the embeddings of a batch; subclasses define `call` and may override the other methods.
 
-    Variables are made by ``self.add_weight`` in the constructor of a subclass.
+    A subclass creates its variables with ``self.add_weight`` in its constructor.
 
     Args:
-        name: of the loss, as in the configuration.
+        name: name of the loss in the configuration.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
-        # Variables are made by the constructors of subclasses, so nothing is left to do for the first batch.
+        # Constructors create all variables, so Keras has nothing to build for the first batch.
         self.built = True
 
     def targets(self, labels: NDArray[np.int64], generator: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Return what `call` needs of a batch beside its embeddings.
+        """Return the targets of a batch, which `call` needs in addition to the embeddings.
 
         Args:
-            labels: int64 (n,), the categories of the images.
-            generator: where random numbers come from; threads call this, so nothing else may be drawn from.
+            labels: int64 (n,), the labels of the images.
+            generator: the only source of random numbers that may be used, because several threads call this method.
 
         Returns:
-            Arrays whose first dimension is n, by name: ``labels`` unless a subclass adds more.
+            Arrays by name whose first dimension is n: ``labels``, and those that a subclass adds.
         """
         return {"labels": labels}
 
@@ -38,22 +38,23 @@ class Loss(keras.layers.Layer):
 
         Args:
             embeddings: float32 (n, d).
-            targets: from `targets`, as tensors.
+            targets: the result of `targets`, as tensors.
 
         Returns:
-            Two scalars: the loss, and the share (0 to 1) of its terms, such as triplets, that still have a gradient;
-            1 where a loss has no such terms.
+            Two scalars: the loss, and the share (0 to 1) of its terms, such as triplets, whose gradient is not zero; 1
+            for a loss whose terms are always active.
         """
         raise NotImplementedError
 
     def collapse_remedy(self, loss: float, spread: float) -> str | None:
-        """Return what to change if an epoch shows that all images are mapped to one place; None if it does not.
+        """Return a remedy if the embedding has collapsed in an epoch, that is, maps all images to one place.
 
         Args:
-            loss: mean of the epoch.
+            loss: mean loss of the epoch.
             spread: root mean square distance of the embeddings to their mean.
 
         Returns:
-            The start of a sentence that goes on with ``training.learning_rate``, such as ``lower``.
+            The start of a sentence that continues with ``training.learning_rate``, such as ``lower``; None if the
+            embedding has not collapsed.
         """
         return None

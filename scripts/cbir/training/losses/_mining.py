@@ -1,8 +1,8 @@
-"""Which triplets (anchor, positive, negative) of a batch the loss sees.
+"""Mining: choose the triplets (anchor, positive, negative) of a batch.
 
-A strategy returns three arrays of one shape: the anchors' squared distances to their positives, those to their
-negatives, and 1 where there is a triplet, 0 where there is none. Everything is dense (masks, maxima and minima instead
-of indices), so that gradients are the same bits on every run, also on a GPU.
+Each function returns three arrays of one shape: the squared distances of anchors to their positives, those to their
+negatives, and 1 for a triplet or 0 for none. All operations are dense (masks, maxima and minima instead of indices),
+because their gradients are deterministic, also on a GPU.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def squared_distances(embeddings: Any) -> Any:
-    """Return all squared Euclidean distances of ``embeddings`` (n, d) to each other, (n, n), never below 0."""
+    """Return all squared Euclidean distances (n, n) between ``embeddings`` (n, d), none below 0."""
     squares = ops.sum(embeddings * embeddings, axis=1)
     products = ops.matmul(embeddings, ops.transpose(embeddings))
     return ops.maximum(squares[:, None] + squares[None, :] - 2 * products, 0)
@@ -22,14 +22,14 @@ def squared_distances(embeddings: Any) -> Any:
 def random_partners(
     labels: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw for each image of a batch another of its category and one of a different category.
+    """Draw for each image of a batch another image of its category and an image of a different category.
 
-    The batches are made with them, and the loss does not draw, because no backend-neutral loss can draw numbers that a
-    resumed training repeats.
+    They are drawn when a batch is made and not in the loss, because the random numbers of Keras in a loss cannot be
+    repeated by a resumed training with every backend.
 
     Args:
         labels: integers (n,), at least two categories and two images of each.
-        generator: where the numbers come from.
+        generator: source of random numbers.
 
     Returns:
         The positions of the positives and of the negatives in the batch, int64 (n,) each.
@@ -42,7 +42,7 @@ def random_partners(
 
 
 def random_triplets(distances: Any, positives: Any, negatives: Any) -> tuple[Any, Any, Any]:
-    """Return one triplet an anchor, with the partners of `random_partners`.
+    """Return one triplet per anchor, with the partners that `random_partners` drew.
 
     Args:
         distances: squared distances (n, n).
@@ -64,7 +64,7 @@ def random_triplets(distances: Any, positives: Any, negatives: Any) -> tuple[Any
 
 
 def batch_hard_triplets(distances: Any, labels: Any) -> tuple[Any, Any, Any]:
-    """Return one triplet an anchor: its farthest positive and its nearest negative.
+    """Return one triplet per anchor: its farthest positive and its nearest negative.
 
     Source: Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017.
 
@@ -82,10 +82,10 @@ def batch_hard_triplets(distances: Any, labels: Any) -> tuple[Any, Any, Any]:
 
 
 def semi_hard_triplets(distances: Any, labels: Any) -> tuple[Any, Any, Any]:
-    """Return a triplet for every anchor and positive: the nearest negative that is farther than the positive.
+    """Return a triplet for each pair of anchor and positive: the nearest negative that is farther than the positive.
 
-    Where no negative is farther, the farthest there is. Source: Schroff, Kalenichenko and Philbin, "FaceNet: A Unified
-    Embedding for Face Recognition and Clustering", CVPR 2015; the fallback is that of TensorFlow Addons.
+    If no negative is farther, the farthest negative is taken. Source: Schroff, Kalenichenko and Philbin, "FaceNet: A
+    Unified Embedding for Face Recognition and Clustering", CVPR 2015; the fallback is that of TensorFlow Addons.
 
     Args:
         distances: squared distances (n, n).
@@ -103,11 +103,11 @@ def semi_hard_triplets(distances: Any, labels: Any) -> tuple[Any, Any, Any]:
     return distances, negative, ops.cast(positive_pairs, distances.dtype)
 
 
-_FAR = 1e30  # Used instead of infinity, which would turn gradients into NaN.
+_FAR = 1e30  # Instead of infinity, with which gradients would be NaN.
 
 
 def _pairs(labels: Any) -> tuple[Any, Any]:
-    """Return which (anchor, image) are positive and which are negative pairs, bool (n, n) each."""
+    """Return the masks of positive and of negative pairs (anchor, image), bool (n, n) each."""
     same = labels[:, None] == labels[None, :]
     itself = ops.cast(ops.eye(ops.shape(labels)[0]), "bool")
     return ops.logical_and(same, ops.logical_not(itself)), ops.logical_not(same)

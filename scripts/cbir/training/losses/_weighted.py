@@ -10,11 +10,11 @@ from cbir.training.losses._loss import Loss
 
 
 class Weighted(Loss):
-    """The sum of losses, each times its weight; the share of active terms is their mean by the same weights.
+    """The weighted sum of losses; the share of active terms is their weighted mean.
 
     Args:
-        parts: the losses; their variables are trained, saved and left behind as those of a single one.
-        weights: above 0, one a loss.
+        parts: the losses.
+        weights: the weight of each loss, above 0.
     """
 
     def __init__(self, parts: Sequence[Loss], weights: Sequence[float]) -> None:
@@ -22,11 +22,11 @@ class Weighted(Loss):
         self.parts, self.weights_of_parts = list(parts), list(weights)
 
     def targets(self, labels: NDArray[np.int64], generator: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Return the targets of all parts; those of one name must be the same for all of them."""
+        """Return the targets of all losses; targets with one name must be equal."""
         return {name: array for part in self.parts for name, array in part.targets(labels, generator).items()}
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """See the class."""
+        """Return the weighted sum and the weighted mean of the shares of active terms, see `Loss.call`."""
         loss, active = 0.0, 0.0
         for part, weight in zip(self.parts, self.weights_of_parts, strict=True):
             own, share = part(embeddings, targets)

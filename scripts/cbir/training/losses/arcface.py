@@ -11,27 +11,27 @@ from cbir.training.settings import TrainingSettings
 
 OPTIONS = {
     "margin": {
-        "description": "How many radians nearer an image must be to its own proxy.",
+        "description": "How much nearer an image must be to the proxy of its category, in radians.",
         "type": "number",
         "minimum": 0,
         "maximum": 1.5,
         "default": 0.5,
     },
     "scale": {
-        "description": "What cosines are multiplied by.",
+        "description": "Factor of the cosines.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 64,
     },
     "rate": {
-        "description": "How many times the encoder's learning rate the proxies are trained with.",
+        "description": "Factor of the learning rate for the proxies.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 100,
     },
 }
 
-# The derivative of the arc cosine is infinite at 1.
+# Keeps cosines away from -1 and 1, where the derivative of the arc cosine is infinite.
 _EPSILON = 1e-7
 
 
@@ -40,19 +40,19 @@ def build(
     categories: int,
     dimension: int,
     *,
-    margin: float = 0.5,
-    scale: float = 64,
-    rate: float = 100,
+    margin: float,
+    scale: float,
+    rate: float,
 ) -> Loss:
     """Return the ArcFace loss, whose variable is a proxy of each category."""
     return ArcFace(categories, dimension, margin, scale, rate, settings.seed)
 
 
 class ArcFace(ProxyLoss):
-    """The mean over images of the cross-entropy of scaled cosines to all proxies; to their own, that of a larger angle.
+    """The mean cross-entropy of the scaled cosines between images and proxies.
 
-    Where an angle and the margin exceed pi, cos(angle) - margin sin(margin) takes the place of their cosine, which
-    would rise again.
+    The margin is added to the angle between an image and the proxy of its category. The cosine of this sum would rise
+    again above pi. There cos(angle) - margin sin(margin) is used instead.
     """
 
     def __init__(self, categories: int, dimension: int, margin: float, scale: float, rate: float, seed: int) -> None:
@@ -60,7 +60,7 @@ class ArcFace(ProxyLoss):
         self.margin, self.scale = margin, scale
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the loss; every term is active."""
+        """Return the loss and 1, because every term is active."""
         similar = cosines(embeddings, self.proxies)
         angles = ops.arccos(ops.clip(similar, -1 + _EPSILON, 1 - _EPSILON))
         farther = ops.where(

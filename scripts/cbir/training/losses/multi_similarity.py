@@ -10,27 +10,27 @@ from cbir.training.settings import TrainingSettings
 
 OPTIONS = {
     "alpha": {
-        "description": "How sharply pairs of one category that are far apart weigh.",
+        "description": "Sharpness of the weights of pairs of one category; higher values prefer distant pairs.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 2,
     },
     "beta": {
-        "description": "How sharply pairs of two categories that are near weigh.",
+        "description": "Sharpness of the weights of pairs of two categories; higher values prefer near pairs.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 50,
     },
     "base": {
-        "description": "The cosine from which both are measured.",
+        "description": "The cosine at which pairs of both kinds begin to weigh.",
         "type": "number",
         "minimum": -1,
         "maximum": 1,
         "default": 0.5,
     },
     "epsilon": {
-        "description": "A pair counts unless it is better than the anchor's worst pair of the other sort by more than "
-        "this, in cosine; null counts all.",
+        "description": "A pair is ignored if it is better than the anchor's worst pair of the other kind by more than "
+        "this cosine; null uses all pairs.",
         "type": ["number", "null"],
         "minimum": 0,
         "default": 0.1,
@@ -43,20 +43,21 @@ def build(
     categories: int,
     dimension: int,
     *,
-    alpha: float = 2,
-    beta: float = 50,
-    base: float = 0.5,
-    epsilon: float | None = 0.1,
+    alpha: float,
+    beta: float,
+    base: float,
+    epsilon: float | None,
 ) -> Loss:
     """Return the multi-similarity loss; it has no variables."""
     return MultiSimilarity(alpha, beta, base, epsilon)
 
 
 class MultiSimilarity(Loss):
-    """The mean over anchors of log(1 + sum exp(-alpha (s+ - base))) / alpha, log(1 + sum exp(beta (s- - base))) / beta.
+    """The mean over anchors of two terms, one for positive and one for negative pairs.
 
-    The two are added. s+ are the cosines to images of the anchor's category, s- those to others. Pairs are mined as in
-    the paper: s+ counts if it is below the largest s- plus epsilon, s- if it is above the smallest s+ less epsilon.
+    They are log(1 + sum exp(-alpha (s+ - base))) / alpha and log(1 + sum exp(beta (s- - base))) / beta. s+ are the
+    cosines of the anchor to images of its category, s- those to others. Pairs are mined as in the paper: s+ is used if
+    it is below the largest s- plus epsilon, and s- if it is above the smallest s+ minus epsilon.
     """
 
     def __init__(self, alpha: float, beta: float, base: float, epsilon: float | None) -> None:
@@ -64,7 +65,7 @@ class MultiSimilarity(Loss):
         self.alpha, self.beta, self.base, self.epsilon = alpha, beta, base, epsilon
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the loss, and the share of pairs that count."""
+        """Return the loss and the share of pairs that are used."""
         similar = cosines(embeddings, embeddings)
         positive, negative = pairs(targets["labels"])
         of_all = ops.sum(ops.cast(positive, "float32")) + ops.sum(ops.cast(negative, "float32"))

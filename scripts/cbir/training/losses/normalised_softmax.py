@@ -10,13 +10,13 @@ from cbir.training.settings import TrainingSettings
 
 OPTIONS = {
     "temperature": {
-        "description": "What cosines are divided by.",
+        "description": "Divisor of the cosines.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 0.05,
     },
     "rate": {
-        "description": "How many times the encoder's learning rate the proxies are trained with.",
+        "description": "Factor of the learning rate for the proxies.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 100,
@@ -24,9 +24,7 @@ OPTIONS = {
 }
 
 
-def build(
-    settings: TrainingSettings, categories: int, dimension: int, *, temperature: float = 0.05, rate: float = 100
-) -> Loss:
+def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float, rate: float) -> Loss:
     """Return the normalised softmax loss, whose variable is a proxy of each category."""
     return NormalisedSoftmax(categories, dimension, temperature, rate, settings.seed)
 
@@ -39,6 +37,6 @@ class NormalisedSoftmax(ProxyLoss):
         self.temperature = temperature
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the loss; every term is active."""
+        """Return the loss and 1, because every term is active."""
         logits = cosines(embeddings, self.proxies) / self.temperature
         return cross_entropy(logits, self.own(targets["labels"])), ops.ones(())

@@ -10,7 +10,7 @@ from cbir.training.settings import TrainingSettings
 
 OPTIONS = {
     "temperature": {
-        "description": "What cosines are divided by; lower ones look at the nearest images more.",
+        "description": "Divisor of the cosines; lower values give the nearest images more weight.",
         "type": "number",
         "exclusiveMinimum": 0,
         "default": 0.1,
@@ -18,15 +18,15 @@ OPTIONS = {
 }
 
 
-def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float = 0.1) -> Loss:
+def build(settings: TrainingSettings, categories: int, dimension: int, *, temperature: float) -> Loss:
     """Return the supervised contrastive loss; it has no variables."""
     return SupervisedContrastive(temperature)
 
 
 class SupervisedContrastive(Loss):
-    """The mean over anchors, and over the other images p of their category, of -log softmax(s / temperature) of p.
+    """The mean over anchors of the mean over positives p of -log softmax(s / temperature)[p].
 
-    s are the cosines of the anchor to all other images of the batch.
+    s are the cosines of the anchor to all other images of the batch; positives are those of its category.
     """
 
     def __init__(self, temperature: float) -> None:
@@ -34,12 +34,12 @@ class SupervisedContrastive(Loss):
         self.temperature = temperature
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the loss; every term is active."""
+        """Return the loss and 1, because every term is active."""
         logits = cosines(embeddings, embeddings) / self.temperature
         positive, negative = pairs(targets["labels"])
         every = log_sum_exp(logits, ops.logical_or(positive, negative), axis=1, one=False)
         count = ops.sum(ops.cast(positive, "float32"), axis=1)
         of_anchor = every - ops.sum(ops.where(positive, logits, 0), axis=1) / ops.maximum(count, 1)
-        # An anchor without another image of its category has no term.
+        # An anchor without a positive has no term in the mean.
         has_terms = ops.cast(count > 0, "float32")
         return ops.sum(has_terms * of_anchor) / ops.maximum(ops.sum(has_terms), 1), ops.ones(())

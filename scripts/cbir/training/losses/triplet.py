@@ -10,13 +10,15 @@ from cbir.training.losses import _mining
 from cbir.training.losses._loss import Loss
 from cbir.training.settings import TrainingSettings
 
-# Its mining and margin are settings of the training.
+# Mining and margin are settings of the training, not options of the loss.
 OPTIONS: dict[str, Any] = {}
 
-# The hinge of a triplet of coinciding embeddings is the margin; a tenth of it counts as no distance. Measured at margin
-# 0.2: batch-hard mining of a network from scratch collapsed to loss 0.216 and spread 0.05 within an epoch, healthy
-# trainings have spreads above 0.7.
 TOLERANCE = 0.1
+"""Share of the margin below which distances count as zero, see `is_collapsed`.
+
+Measured at margin 0.2: a network trained from scratch with batch-hard mining collapsed within an epoch, to a loss of
+0.216 and a spread of 0.05. Successful trainings have spreads above 0.7.
+"""
 
 
 def build(settings: TrainingSettings, categories: int, dimension: int) -> Loss:
@@ -37,7 +39,7 @@ class TripletLoss(Loss):
         return {"labels": labels, "positives": positives, "negatives": negatives}
 
     def call(self, embeddings: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the mean hinge of a batch's triplets and the share of them that is active."""
+        """Return the mean hinge of the triplets of a batch, and the share of active triplets."""
         distances = _mining.squared_distances(embeddings)
         if self.mining == "random":
             triplets = _mining.random_triplets(distances, targets["positives"], targets["negatives"])
@@ -48,7 +50,7 @@ class TripletLoss(Loss):
         return triplet_loss(*triplets, self.margin)
 
     def collapse_remedy(self, loss: float, spread: float) -> str | None:
-        """Return which mining is easier on the network if the loss is the margin and the embeddings have no spread."""
+        """Return an easier mining as the remedy if the embedding `is_collapsed`."""
         if not is_collapsed(loss, spread, self.margin):
             return None
         return {
@@ -59,18 +61,20 @@ class TripletLoss(Loss):
 
 
 def is_collapsed(loss: float, spread: float, margin: float) -> bool:
-    """Return whether a loss is close to the margin while the embeddings have hardly any spread.
+    """Return whether the loss is close to the margin and the spread of the embeddings close to 0.
+
+    If all embeddings are equal, the hinge of each triplet is the margin.
 
     Args:
         loss: mean hinge.
         spread: root mean square distance of the embeddings to their mean.
-        margin: of the loss, in squared distances.
+        margin: margin of the loss, in squared distances.
     """
     return abs(loss - margin) <= TOLERANCE * margin and spread**2 <= TOLERANCE * margin
 
 
 def triplet_hinge(positive: Any, negative: Any, margin: float) -> Any:
-    """Return by how much each triplet misses the margin, 0 where it keeps it.
+    """Return the hinge of each triplet: max(positive - negative + margin, 0).
 
     Source: Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering",
     CVPR 2015.
@@ -78,18 +82,18 @@ def triplet_hinge(positive: Any, negative: Any, margin: float) -> Any:
     Args:
         positive: squared distances of anchors to positives, any shape.
         negative: squared distances of anchors to negatives, the same shape.
-        margin: how much farther, in squared distances, a negative must be.
+        margin: how much farther than the positive the negative must be, in squared distances.
     """
     return ops.maximum(positive - negative + margin, 0)
 
 
 def triplet_loss(positive: Any, negative: Any, present: Any, margin: float) -> tuple[Any, Any]:
-    """Return the mean hinge over the triplets and the share of them that is active, that is, whose hinge is above 0.
+    """Return the mean hinge of the triplets, and the share of active triplets, whose hinge is above 0.
 
     Args:
         positive: squared distances of anchors to positives, any shape.
         negative: squared distances of anchors to negatives, the same shape.
-        present: 1 where there is a triplet, 0 where not, the same shape.
+        present: 1 for a triplet, 0 for none, the same shape; at least one is 1.
         margin: see `triplet_hinge`.
 
     Returns:

@@ -1,20 +1,20 @@
-// The server renders every state of the search page at an address of its own. This script follows its links and sends its
-// forms without loading a new page, shows pictures large in place, and adds keys, dropping, pasting and undoing. Without
-// it everything but those works.
+// The server renders every state of the search page at its own address. This script follows links and submits forms
+// without loading a new page, shows large pictures in a dialog, and adds keyboard shortcuts, drag and drop, pasting and
+// undo. Everything else works without it.
 
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 const large = document.getElementById("large");
 document.documentElement.classList.add("scripts");
 let waiting = 0;
-// Addresses before each flag of the ranking that is shown.
+// The addresses before each flag of the current ranking, for undo.
 let undos = [];
 
-// One after the other: each click acts upon what the one before made.
+// Runs actions one after another, because each click acts on the page that the one before has produced.
 let last = Promise.resolve();
 const act = (work) => (last = last.then(work).catch(() => say("The server does not answer: is it still running?", true)));
 
-// To a screen reader; what hinders everybody is shown too.
+// Announces a text to screen readers; if `shown`, also to everybody else.
 function say(text, shown = false) {
   status.textContent = text;
   status.classList.toggle("unseen", !shown);
@@ -22,8 +22,8 @@ function say(text, shown = false) {
 
 const parse = async (response) => new DOMParser().parseFromString(await response.text(), "text/html");
 
-// Shows the answer to a request. `history` is "push", "replace" or nothing, when the address already changed. Returns
-// whether the results were made anew meanwhile.
+// Shows the response to a request. `history` is "push" or "replace", or undefined if the address has already changed.
+// Returns whether a run has replaced the results since the last response.
 async function show(response, history) {
   const page = await parse(response);
   const fresh = page.getElementById("main");
@@ -40,7 +40,7 @@ async function show(response, history) {
     swap(fresh, Boolean(history));
   }
   offerUndo();
-  if (anew) say("The results were made anew. This page shows the new ones.");
+  if (anew) say("A run replaced the results. This page shows the new ones.");
   wait();
   return anew;
 }
@@ -76,7 +76,7 @@ function swap(fresh, up) {
   else if (up) scrollTo({ top: 0, behavior: "instant" });
 }
 
-// Within one ranking only flags change: the results stay where they are, with their focus.
+// Updates a page whose ranking is the same: only flags have changed, so the results keep their elements and the focus.
 function patch(fresh) {
   for (const now of fresh.querySelectorAll(".result, .flag, .zoom, #save-form")) {
     const old = document.getElementById(now.id);
@@ -119,7 +119,7 @@ document.addEventListener("click", (event) => {
   if (link.id === "undo") undo();
   else if (link.dataset.flag) press(link);
   else if ("look" in link.dataset) enlarge(link.id);
-  // Looked up again when its turn comes: a flag before it changes where it leads.
+  // The link is looked up when the action runs, because an earlier action may have changed its address.
   else act(() => go(((link.id && document.getElementById(link.id)) || link).href, "push"));
 });
 
@@ -127,10 +127,9 @@ document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-swap]");
   if (!form) return;
   event.preventDefault();
-  // With the button that was pressed: it may say what is to be done.
+  // Includes the pressed button, whose value may be the action.
   const data = new FormData(form, event.submitter);
-  // Attributes, because a field of the form takes the place of the form's property of the same name: form.method is the
-  // field "method" where there is one.
+  // Read as attributes, because a form field hides the form's property of the same name, such as form.method.
   const [method, action, most] = ["method", "action", "data-most"].map((name) => form.getAttribute(name));
   if (method === "get") {
     for (const [name, value] of [...data]) if (!value) data.delete(name);
@@ -142,16 +141,16 @@ document.addEventListener("submit", (event) => {
     refuse(`The file is larger than ${most / 1e6} MB: choose a smaller one.`);
     return;
   }
-  if (size) say("The image is being sent.");
+  if (size) say("The image is being uploaded.");
   act(async () => {
     const response = await fetch(action, { method: "POST", body: data });
-    // What is decided on a large picture leaves it open.
+    // A decision in the large view keeps it open.
     if (large.contains(form) && response.ok) large.querySelector("#look").replaceWith((await parse(response)).getElementById("look"));
     else await show(response, "push");
   });
 });
 
-// A choice among filters needs no further click.
+// Choosing a filter submits the form.
 document.addEventListener("change", (event) => event.target.matches("#filters select, #filters input") && event.target.form.requestSubmit());
 
 function refuse(text) {
@@ -163,7 +162,7 @@ function refuse(text) {
 
 addEventListener("popstate", () => act(() => go(location.href)));
 
-// A large view in place; `id` is that of the link of the picture.
+// Opens the large view; `id` is that of the picture's link.
 function enlarge(id) {
   act(async () => {
     const response = await fetch(document.getElementById(id).href);
@@ -189,18 +188,18 @@ function enlarge(id) {
 }
 
 large.addEventListener("close", () => document.getElementById(large.dataset.from)?.focus());
-// A click beside the picture closes it; the end of a box that was dragged beyond the picture does not.
+// A click beside the picture closes the large view, but not if a box was dragged to there.
 let pressed;
 large.addEventListener("pointerdown", (event) => (pressed = event.target));
 large.addEventListener("click", (event) => event.target === large && pressed === large && large.close());
 
-// A box dragged on the large picture fills in the four numbers of its form.
+// Dragging a box on the large picture fills in the four numbers of its form.
 document.addEventListener("pointerdown", (event) => {
   const picture = event.target.closest?.("#whole");
   const form = picture?.closest(".look").querySelector(".part");
   if (!form || event.button) return;
   event.preventDefault();
-  // The picture is centred in its element.
+  // object-fit centres the picture in its element, so it may be smaller than the element.
   const around = picture.getBoundingClientRect();
   const scale = Math.min(around.width / picture.naturalWidth, around.height / picture.naturalHeight);
   const [across, down] = [picture.naturalWidth * scale, picture.naturalHeight * scale];
@@ -227,8 +226,8 @@ document.addEventListener("pointerdown", (event) => {
   document.addEventListener("pointerup", end, { once: true });
 });
 
-// Keys act only while a result has the focus or is shown large, so that they take none from the browser or a screen
-// reader.
+// Keyboard shortcuts work only while a result has the focus or is shown large, so that they do not interfere with those
+// of browsers and screen readers.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.closest?.("input, select, textarea");
@@ -269,14 +268,14 @@ document.addEventListener("keydown", (event) => {
       ArrowDown: () => move(columns()),
       ArrowUp: () => move(-columns()),
     });
-  // A link that acts as a button must also take the space bar.
+  // A link with the role of a button must react to the space bar.
   if (event.target.dataset?.flag) actions[" "] = () => press(event.target);
   if (!actions[key]) return;
   event.preventDefault();
   actions[key]();
 });
 
-// Files may be dropped anywhere, and pasted.
+// Files may be dropped anywhere on the page, or pasted.
 const form = () => document.getElementById("upload");
 const carriesFile = (event) => form() && [...(event.dataTransfer?.types ?? [])].includes("Files");
 function send(files) {
@@ -304,7 +303,7 @@ addEventListener("paste", (event) => {
   send(transfer.files);
 });
 
-// Pictures of the page at hand cannot be dragged away as files while a box is drawn.
+// Keeps the browser from dragging the picture itself while a box is drawn on it.
 document.addEventListener("dragstart", (event) => event.target.id === "whole" && event.preventDefault());
 
 wait();
