@@ -29,7 +29,7 @@ inspect: .venv/run.stamp
 	@PYTHONPATH=scripts $(BIN)/python -m cbir.artifacts "$${FILE:-$$($(BIN)/python scripts/arguments.py $(value ARGS))}"
 
 # tests/conftest.py defines which tests run in one process and in which order they start.
-PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(ARGS)
@@ -42,13 +42,25 @@ figures: .venv/run.stamp
 check: lint
 	$(PYTEST) -m "not network" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
 
+# Two at a time; that of the types takes longest.
+LINTERS = lint-types lint-rules lint-style lint-layers
+.PHONY: $(LINTERS)
 lint: .venv/dev.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 $(LINTERS)
+
+lint-types:
 	$(BIN)/mypy
-	PYTHONPATH=scripts $(BIN)/lint-imports
+
+lint-rules:
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+lint-style:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lint-layers:
+	PYTHONPATH=scripts $(BIN)/lint-imports
 
 # Not part of the tests, because it needs PyPI's database of vulnerabilities, and a new entry there would make them fail.
 audit: .venv/dev.stamp

@@ -10,24 +10,50 @@ SIDE = 48
 TESTS = Path(__file__).parent
 
 
-def folder(item: pytest.Item) -> str:
-    """The folder of a test, or its module where it is in none."""
-    return item.path.relative_to(TESTS).parts[0]
+def group(path: str) -> str:
+    """The group of a test module, which one process of pytest-xdist runs; "" when its tests may go to several.
+
+    The tests of the cluster share one SLURM, those of the search page one browser, and those of the two modules of the
+    workflow the same two runs. The other tests of the workflow share what `sharing.once` makes, and a module elsewhere
+    what its fixtures make and its imports load.
+
+    Args:
+        path: of the module, relative to the tests.
+    """
+    folder = path.split("/")[0]
+    if folder in ("browser", "cluster"):
+        return folder
+    if path in ("workflow/test_inspect.py", "workflow/test_same_figures.py"):
+        return "machines"
+    return "" if path.startswith("workflow/test_") else path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests go to one process of pytest-xdist together, and begin with those that take longest.
+    """Begin with the tests that take longest."""
+    first = ["cluster", "test_sequences", "test_fuzz", "machines", "workflow", "browser"]
 
-    A module's tests stay together, because they share what its fixtures make. The tests of the cluster share one SLURM,
-    those of the search page one browser. A test of the workflow goes alone where its module does not say otherwise.
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(TESTS)
+        names = (item.path.stem, group(path.as_posix()), path.parts[0])
+        return next((first.index(name) for name in names if name in first), len(first))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out the tests by `group`.
+
+    Not by marks and ``--dist loadgroup``: with pytest 9.2 it takes no notice of them (pytest-xdist issue 1386).
     """
-    first = ["cluster", "workflow", "browser"]
-    items.sort(key=lambda item: ([*first, folder(item)].index(folder(item)), item.path.stem != "test_sequences"))
-    for item in items:
-        if folder(item) in ("browser", "cluster"):
-            item.add_marker(pytest.mark.xdist_group(folder(item)))
-        elif item.path.parent != TESTS / "workflow":
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = (config.rootpath / nodeid.split("::")[0]).relative_to(TESTS)
+            return group(path.as_posix()) or nodeid
+
+    return Groups(config, log)
 
 
 def picture(category: int, number: int) -> Image.Image:

@@ -17,7 +17,7 @@ from cbir.files.hashes import sha256_json
 from workplace import Run, Workplace, contents, make, photograph
 
 SABOTAGE = Path(__file__).parent / "workflow/sabotage"
-_SMALL = {"architecture": "siamese", "weights": "random"}
+_SMALL = {"architecture": "siamese", "weights": "random", "size": 32}
 # Every rule but `fetch` and `weights`, with as few and as small jobs as it can be.
 CONFIG = {
     "collection": {"source": "folder", "path": "collection"},
@@ -83,29 +83,34 @@ def prepare(root: Path) -> Workplace:
     return place
 
 
-def unbroken(place: Workplace, *arguments: str) -> dict[str, int]:
-    """Run without a fault; return the number of moments in the shortest job of each rule."""
-    counts = place.root / "counts"
-    run = _watched(place, *arguments, SABOTAGE_COUNTS=str(counts))
+def unbroken(place: Workplace) -> None:
+    """Run without a fault, and keep what `counts` reads and, in a folder ``jobs``, the scripts of the jobs."""
+    kept = place.root / "jobs"
+    kept.mkdir()
+    run = _watched(place, SABOTAGE_COUNTS=str(place.root / "counts"), SABOTAGE_KEEP=str(kept))
     assert run.status == 0, run.output
+
+
+def counts(place: Workplace) -> dict[str, int]:
+    """Return the number of moments in the shortest job of each rule, after a run `unbroken`."""
     found: dict[str, int] = {}
-    for line in counts.read_text().splitlines():
+    for line in (place.root / "counts").read_text().splitlines():
         rule, count = line.split()
         found[rule] = min(int(count), found.get(rule, int(count)))
     return found
 
 
-def kill(place: Workplace, rule: str, share: float, counts: dict[str, int], target: str | None = None) -> Run:
+def kill(place: Workplace, rule: str, share: float, moments: dict[str, int], target: str | None = None) -> Run:
     """Run up to a file of a rule until all processes of the run are killed within a job of the rule.
 
     Args:
         place: where.
         rule: one of ``RULES``.
         share: from 0 to 1, how far the job comes; Snakemake itself is killed early, so that the rules are yet to come.
-        counts: see `unbroken`.
+        moments: see `counts`.
         target: the file below results/ that is run up to, if not that of ``RULES``.
     """
-    moment = int(share * (40 if rule == "snakemake" else counts[rule]))
+    moment = int(share * (40 if rule == "snakemake" else moments[rule]))
     return _watched(place, f"results/{target or RULES[rule]}", SABOTAGE=f"{rule} {moment}")
 
 
@@ -140,7 +145,8 @@ def main(first: int, last: int) -> None:
     failures: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         whole = prepare(Path(folder) / "whole")
-        counts = unbroken(whole)
+        unbroken(whole)
+        moments = counts(whole)
         expected = contents(whole.folder / "results")
         for seed in range(first, last):
             place = prepare(Path(folder) / str(seed))
@@ -153,7 +159,7 @@ def main(first: int, last: int) -> None:
                     failures["any"] += 1
                     print(f"seed {seed}: ended with {run.status}\n{run.output}", flush=True)
             for rule in RULES:
-                run = kill(place, rule, chosen.random(), counts)
+                run = kill(place, rule, chosen.random(), moments)
                 killed[rule] += run.status == -signal.SIGKILL
                 if run.status not in (0, -signal.SIGKILL):
                     failures[rule] += 1

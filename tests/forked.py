@@ -6,11 +6,15 @@ does not measure the jobs. ``python tests/forked.py SOCKET`` serves runs for `Se
 imported there: each run imports that of its own checkout.
 """
 
+import asyncio
 import atexit
 import contextlib
+import gc
+import importlib.util
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -19,22 +23,58 @@ import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 LIBRARIES = (
-    *(
-        "ai_edge_litert.interpreter",
-        "h5py",
-        "imagehash",
-        "jinja2",
-        "jsonschema",
-        "keras",
-        "matplotlib.pyplot",
-        "pandas",
-    ),
-    *("PIL.Image", "psutil", "scipy.optimize", "scipy.spatial", "scipy.stats", "sklearn.decomposition", "sklearn.svm"),
-    *("tensorflow", "tqdm", "yaml", "snakemake.cli", "snakemake.executors.local", "snakemake.report.html_reporter"),
+    "ai_edge_litert.interpreter",
+    "h5py",
+    "imagehash",
+    "jinja2",
+    "jsonschema",
+    "keras",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "pandas",
+    "pathspec",
+    "PIL.GifImagePlugin",
+    "PIL.Image",
+    "PIL.ImageOps",
+    "psutil",
+    "scipy.optimize",
+    "scipy.spatial",
+    "scipy.stats",
+    "sklearn.decomposition",
+    "sklearn.svm",
+    "tensorflow",
+    "tqdm",
+    "yaml",
+    "snakemake.benchmark",
+    "snakemake.cli",
+    "snakemake.executors.local",
+    "snakemake.notebook",
+    "snakemake.profiles",
+    "snakemake.report.html_reporter",
+    "snakemake.storage",
 )
+_REPOSITORY = Path(__file__).parents[1]
+_CODE_HASH, _CODE_HASH_FILE = "cbir.workflow.code_hash", "scripts/cbir/workflow/code_hash.py"
+
+INTERPRETER = "CBIR_TESTS_INTERPRETER"
+"""The environment variable that names a file which `Server.interpreter` wrote."""
+# Snakemake as a fork of the server; all else by the interpreter itself. It loads as little as it can.
+_INTERPRETER = """#!{python} -IS
+import json, os, socket, sys
+
+if sys.argv[1:3] != ["-m", "snakemake"]:
+    os.execv("{python}", ["{python}", *sys.argv[1:]])
+connection = socket.socket(socket.AF_UNIX)
+connection.connect("\\0{address}")
+asked = {{"arguments": sys.argv[3:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+socket.send_fds(connection, [json.dumps(asked).encode() + b"\\n"], [1])
+process, status = connection.makefile()
+sys.exit(int(status) % 256)
+"""
 
 
 def import_libraries() -> None:
@@ -43,6 +83,31 @@ def import_libraries() -> None:
         # A library may belong to an extra that is not installed.
         with contextlib.suppress(ImportError):
             __import__(name)
+    # What each fork's search for garbage would touch, and so copy.
+    gc.collect()
+    gc.freeze()
+
+
+def _parse_project() -> None:
+    """Let runs find the syntax trees of this repository's files made, which is half of what a run without a job does.
+
+    A tree goes by the text of the file, so that a file that a test changed is parsed again.
+    """
+    specification = importlib.util.spec_from_file_location(_CODE_HASH, _REPOSITORY / _CODE_HASH_FILE)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    for path in (_REPOSITORY / "scripts").rglob("*.py"):
+        module.parse(path.read_text(encoding="utf-8"))
+    sys.modules[_CODE_HASH] = module
+
+
+def _keep_parsed(arguments: list[str], folder: Path) -> None:
+    """Keep what `_parse_project` made, if the workflow that is run has the same way to make it."""
+    snakefile = arguments[arguments.index("--snakefile") + 1] if "--snakefile" in arguments else "Snakefile"
+    own = (folder / snakefile).parent / _CODE_HASH_FILE
+    if not own.is_file() or own.read_bytes() != (_REPOSITORY / _CODE_HASH_FILE).read_bytes():
+        sys.modules.pop(_CODE_HASH, None)
 
 
 def run(arguments: list[str], folder: Path, output: int) -> int:
@@ -95,6 +160,7 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     os.dup2(output, 2)
     os.close(output)
     os.chdir(folder)
+    _keep_parsed(arguments, folder)
     server = socket.socket(socket.AF_UNIX)
     address = f"\0cbir-jobs-{os.getpid()}"
     server.bind(address)
@@ -108,6 +174,7 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     from snakemake import cli
     from snakemake.script import PythonScript
     from snakemake.workflow import Workflow
+    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
     def execute_script(self: PythonScript, fname: str, edit: bool = False) -> None:
         if self.bench_record is not None:
@@ -119,7 +186,14 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
         if answer != "0":
             raise subprocess.CalledProcessError(int(answer or "1"), f"python {fname}")
 
+    async def sleep(self: RemoteExecutor) -> None:
+        """Look after jobs of a cluster each second, where a plugin would let ever more time pass."""
+        await asyncio.sleep(1)
+
     PythonScript.execute_script = execute_script
+    RemoteExecutor.sleep = sleep
+    # What a plugin starts jobs with.
+    sys.executable = os.environ.get(INTERPRETER, sys.executable)
     # Snakemake sets it when it is imported.
     Workflow._rundir = os.getcwd()
     sys.argv = ["snakemake", *arguments]
@@ -185,16 +259,38 @@ class Server:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
-    def start(self, arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> "Started":
-        """Start a run, see `run`, with an environment beside the server's."""
+    def start(
+        self,
+        arguments: list[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        output: IO[str] | None = None,
+    ) -> "Started":
+        """Start a run, see `run`, with an environment beside the server's; it prints to ``output``, or to a pipe."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._address)
-        reader, writer = os.pipe()
+        reader, writer = (None, output.fileno()) if output else os.pipe()
         all_of_it = {**os.environ, **self._environment, **(environment or {})}
         asked = json.dumps({"arguments": arguments, "folder": str(folder), "environment": all_of_it}).encode()
         socket.send_fds(connection, [asked + b"\n"], [writer])
-        os.close(writer)
+        if not output:
+            os.close(writer)
         return Started(connection, reader)
+
+    def interpreter(self, path: Path) -> dict[str, str]:
+        """Write a program that stands in for the interpreter, for Snakemake that a cluster starts: it is a fork, too.
+
+        Such a process is not the cluster's, which cannot end it or hold it to its memory.
+
+        Args:
+            path: of the program.
+
+        Returns:
+            The environment of a run whose jobs start with it.
+        """
+        path.write_text(_INTERPRETER.format(python=sys.executable, address=self._address[1:]))
+        path.chmod(0o755)
+        return {INTERPRETER: str(path)}
 
     def __enter__(self) -> "Server":
         return self
@@ -210,21 +306,36 @@ class Server:
 class Started:
     """A run that has begun, with what tests use of ``subprocess.Popen``."""
 
-    def __init__(self, connection: socket.socket, output: int) -> None:
-        self._connection = connection.makefile()
-        self.pid = int(self._connection.readline())
-        self.stdout = os.fdopen(output, encoding="utf-8", errors="replace")
+    def __init__(self, connection: socket.socket, output: int | None) -> None:
+        # Without a buffer, so that what waits to be read can be seen.
+        self._answers = connection.makefile("rb", buffering=0)
+        self.pid = int(self._answers.readline())
+        self.stdout = None if output is None else os.fdopen(output, encoding="utf-8", errors="replace")
         self.returncode: int | None = None
 
     def communicate(self) -> tuple[str, None]:
+        assert self.stdout is not None
         printed = self.stdout.read()
         self.stdout.close()
-        self.returncode = int(self._connection.readline())
-        self._connection.close()
+        self.wait()
         return printed, None
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._answers], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._answers], [], [], timeout)[0]:
+                raise TimeoutError(f"the run did not end within {timeout} seconds")
+            self.returncode = int(self._answers.readline())
+            self._answers.close()
+        return self.returncode
 
 
 def _serve_runs(address: str) -> None:
+    _parse_project()
     import_libraries()
     server = socket.socket(socket.AF_UNIX)
     server.bind("\0" + address)

@@ -1,6 +1,7 @@
 """Damage a file that a job of the real workflow reads, and run that job: it reads the file or says what is wrong.
 
-``python tests/fuzz.py CASES [FIRST]`` does so for the seeds from FIRST (0) on and prints a table of kinds of files.
+``python tests/fuzz.py CASES [FIRST [FINISHED]]`` does so for the seeds from FIRST (0) on and prints a table of kinds of
+files. FINISHED is a folder with a run `faults.unbroken`, if there is one already.
 
 A damage changes bytes, numbers and texts, or types (`mistyped`). The jobs are those of a finished run, as Snakemake
 handed them to Python, each in a process of its own that may not hang, crash, end in a traceback, take more than
@@ -69,14 +70,10 @@ class Job:
     inputs: tuple[str, ...]
 
 
-def prepare(root: Path) -> tuple[Workplace, list[Job]]:
-    """Make a finished run and collect its jobs."""
-    place = faults.prepare(root)
-    kept = root / "jobs"
-    kept.mkdir()
-    run = place.run(PYTHONPATH=str(faults.SABOTAGE), SABOTAGE_FOLDER=str(place.folder), SABOTAGE_KEEP=str(kept))
-    assert run.status == 0, run.output
-    return place, sorted((_job(place, script) for script in kept.iterdir()), key=lambda job: (job.rule, job.inputs))
+def jobs_of(place: Workplace) -> list[Job]:
+    """Return the jobs of a run `faults.unbroken`, of which the workplace may be a copy."""
+    scripts = (place.root / "jobs").iterdir()
+    return sorted((_job(place, script) for script in scripts), key=lambda job: (job.rule, job.inputs))
 
 
 def _job(place: Workplace, script: Path) -> Job:
@@ -380,8 +377,8 @@ def hunt(place: Workplace, jobs: list[Job], seeds: range) -> Iterator[tuple[int,
         yield seed, "configuration", "config.check", configuration(seed)
 
 
-def main(cases: int, first: int = 0) -> None:
-    """Print a table of kinds of files."""
+def main(cases: int, first: int = 0, finished: Path | None = None) -> None:
+    """Print a table of kinds of files; ``finished`` is a run `faults.unbroken`, if there is one already."""
     # What is loaded before a process is forked is not loaded in each.
     import keras  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
@@ -390,7 +387,12 @@ def main(cases: int, first: int = 0) -> None:
     counts: dict[str, Counter[str]] = {}
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        place, jobs = prepare(Path(folder) / "place")
+        if finished:
+            place = Workplace(finished).copy(Path(folder) / "place")
+        else:
+            place = faults.prepare(Path(folder) / "place")
+            faults.unbroken(place)
+        jobs = jobs_of(place)
         # If it is interrupted, it prints the cases so far.
         with contextlib.suppress(KeyboardInterrupt):
             for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
@@ -407,4 +409,4 @@ def main(cases: int, first: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *map(Path, sys.argv[3:]))

@@ -52,16 +52,22 @@ def named_modules(path: Path) -> list[str]:
     # And debug.py imports one of the scripts, each of which is followed by itself.
     if path in (SCRIPTS / "cbir/files/registry.py", SCRIPTS / "debug.py"):
         return []
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    calls = called(path.read_text("utf-8"))
     names = []
-    if any(ast.unparse(call.func) == "Registry" for call in calls):
+    if any(name == "Registry" for name, _ in calls):
         package = ".".join(path.parent.relative_to(SCRIPTS).parts)
         names += [f"{package}.{entry.stem}" for entry in path.parent.glob("[!_]*.py")]
-    for call in calls:
-        if ast.unparse(call.func) in ("importlib.import_module", "import_module", "__import__"):
+    for name, call in calls:
+        if name in ("importlib.import_module", "import_module", "__import__"):
             assert isinstance(call.args[0], ast.Constant), f"{path}: a name that is not in the text cannot be followed"
             names.append(call.args[0].value)
     return names
+
+
+@cache
+def called(text: str) -> list[tuple[str, ast.Call]]:
+    """Return the calls in a Python file, each with what is called."""
+    return [(ast.unparse(node.func), node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
 
 
 # Keras's other backends, and what reads Parquet. Who chooses one of them installs it.
@@ -87,6 +93,12 @@ def imported(script: Path, root: Path) -> set[str]:
     here = {path.stem for path in root.iterdir()}
     modules = {name.partition(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - here
     return {canonicalize_name(distributions()[name][0]) for name in modules - CHOSEN}
+
+
+@cache
+def needed_by(script: str) -> set[str]:
+    """Return what a script of the workflow can import."""
+    return imported(SCRIPTS / script, SCRIPTS)
 
 
 @cache
@@ -128,12 +140,12 @@ def test_a_conda_environment_names_what_its_rules_can_import(name: str) -> None:
         if used == name
     }
     assert scripts
-    needed = set().union(*(imported(SCRIPTS / script, SCRIPTS) for script in scripts))
+    needed = set().union(*(needed_by(script) for script in scripts))
     assert set(environment(name)) == needed | {IMPLIED[package] for package in needed & IMPLIED.keys()}
 
 
 def test_the_project_names_all_that_its_scripts_import() -> None:
-    needed = set().union(*(imported(script, SCRIPTS) for script in SCRIPTS.glob("*.py")))
+    needed = set().union(*(needed_by(script.name) for script in SCRIPTS.glob("*.py")))
     assert {"flask", "imagehash", "keras", "openvino"} <= needed
     assert needed - OPTIONAL <= project().keys()
     assert needed & OPTIONAL == OPTIONAL

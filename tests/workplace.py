@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import yaml
@@ -68,9 +69,11 @@ class Workplace:
         command = [*SNAKEMAKE, "--snakefile", str(self.checkout / "Snakefile"), *arguments]
         return [*command, "--directory", str(self.folder), "--cores", "2", "--configfile", str(self.folder / "my.yaml")]
 
-    def start(self, *arguments: str, server: forked.Server | None = None, **environment: str) -> forked.Started:
+    def start(
+        self, *arguments: str, server: forked.Server | None = None, output: IO[str] | None = None, **environment: str
+    ) -> forked.Started:
         """Start a run in a process group of its own, as a fork."""
-        return (server or _server()).start(self.command(*arguments)[3:], self.checkout, environment)
+        return (server or _server()).start(self.command(*arguments)[3:], self.checkout, environment, output)
 
     def run(self, *arguments: str, server: forked.Server | None = None, **environment: str) -> Run:
         """Run as a fork, which takes a fifth of the time."""
@@ -92,6 +95,11 @@ def _server() -> forked.Server:
     server = forked.Server()
     atexit.register(server.close)
     return server
+
+
+def interpreter(path: Path) -> dict[str, str]:
+    """Write a stand-in for the interpreter, see `forked.Server.interpreter`."""
+    return _server().interpreter(path)
 
 
 def run(command: list[str], folder: Path) -> Run:

@@ -15,8 +15,8 @@ def arguments(place: Workplace) -> list[str]:
     return ["--profile", str(place.checkout / "profiles/slurm"), *SITE]
 
 
-def run(place: Workplace, *more: str) -> Run:
-    return place.run(*arguments(place), *more)
+def run(place: Workplace, *more: str, **environment: str) -> Run:
+    return place.run(*arguments(place), *more, **environment)
 
 
 def jobs(place: Workplace) -> list[dict[str, str]]:

@@ -17,9 +17,11 @@ import yaml
 
 import workplace
 from cluster.jobs import arguments, cancel, jobs, rule, run
+from forked import Started
 from workplace import Workplace
 
 PER_CATEGORY, SHARDS, BATCH = 16, 2, 8
+NETWORK = {"architecture": "siamese", "weights": "random", "size": 32}
 # `plain` encodes with random weights, `trained` is trained; the same small network.
 CONFIG = {
     "collection": {"source": "folder", "path": "collection", "shards": SHARDS},
@@ -27,10 +29,9 @@ CONFIG = {
         "pretrained": None,
         "finetuned": None,
         "siamese": None,
-        "plain": {"architecture": "siamese", "weights": "random", "batch": BATCH, "training": None},
+        "plain": {**NETWORK, "batch": BATCH, "training": None},
         "trained": {
-            "architecture": "siamese",
-            "weights": "random",
+            **NETWORK,
             "training": {"epochs": 2, "patience": 2, "steps_per_epoch": 1, "categories_per_batch": 3},
         },
     },
@@ -98,21 +99,17 @@ def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
 
 
 @pytest.fixture
-def start(slurm: None, place: Workplace) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts runs on SLURM in the background, each in its own process group; after the test all are ended."""
+def start(slurm: None, place: Workplace) -> Iterator[Callable[..., Started]]:
+    """Starts runs on SLURM in the background, each in its own process group; after the test all are ended.
+
+    SLURM starts new interpreters for their jobs, so that it can cancel them and limit their memory.
+    """
     started = []
 
-    def start(*targets: str) -> subprocess.Popen[bytes]:
+    def start(*targets: str) -> Started:
         with (place.root / "output.txt").open("w") as output:
-            process = subprocess.Popen(
-                place.command(*arguments(place), *targets),
-                cwd=place.checkout,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        started.append(process)
-        return process
+            started.append(place.start(*arguments(place), *targets, output=output))
+        return started[-1]
 
     yield start
     for process in started:
@@ -124,7 +121,7 @@ def start(slurm: None, place: Workplace) -> Iterator[Callable[..., subprocess.Po
         cancel(*left)
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+def until(condition: Callable[[], object], process: Started) -> None:
     """Wait for a condition while a run is active."""
     end = time.monotonic() + PATIENCE
     while not condition():
@@ -168,7 +165,7 @@ def encoded(place: Workplace) -> list[tuple[int, int]]:
 
 
 def test_cancelled_jobs_and_one_over_its_memory(
-    start: Callable[..., subprocess.Popen[bytes]], place: Workplace, undisturbed: Workplace
+    start: Callable[..., Started], place: Workplace, undisturbed: Workplace
 ) -> None:
     shutil.rmtree(place.folder / "results/encoders")
     profile = place.checkout / "profiles/slurm/config.yaml"
@@ -205,7 +202,7 @@ def test_cancelled_jobs_and_one_over_its_memory(
 
 
 def test_a_killed_submitter_whose_jobs_go_on(
-    start: Callable[..., subprocess.Popen[bytes]], place: Workplace, undisturbed: Workplace
+    start: Callable[..., Started], place: Workplace, undisturbed: Workplace
 ) -> None:
     (place.folder / "hold").write_text(PARTS)
     process = start(FEATURES)

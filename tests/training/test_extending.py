@@ -156,9 +156,9 @@ ENTRIES = {
 
 def hashes(scripts: Path) -> dict[str, str]:
     """The code hashes of the rules that run or make networks, with the entries that a configuration names."""
-    # Within one process files are taken not to change.
+    # Within one process files are taken not to change; a text is what it is.
     for cached in vars(code_hash).values():
-        if hasattr(cached, "cache_clear"):
+        if hasattr(cached, "cache_clear") and cached is not code_hash.parse:
             cached.cache_clear()
     return {
         script: code_hash.fingerprint(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import faults
 import sharing
 from forked import Server
 from workplace import CONFIG, Workplace, make
@@ -31,6 +32,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def workplace(finished: Workplace, tmp_path: Path) -> Workplace:
     """A copy of the finished workplace to change."""
     return finished.copy(tmp_path / "place")
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A workplace after a run `faults.unbroken`; tests leave it as it is."""
+    return Workplace(sharing.once(tmp_path_factory, "unbroken", lambda root: faults.unbroken(faults.prepare(root))))
 
 
 # Every kind of artifact: a training, derived methods, a query from outside, a refinement.

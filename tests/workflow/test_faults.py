@@ -12,19 +12,18 @@ from faults import RULES
 from workplace import CONFIG, Workplace, contents, photograph
 
 
-def test_killed_in_every_rule_it_ends_as_if_unbroken(tmp_path: Path) -> None:
-    whole = faults.prepare(tmp_path / "whole")
-    counts = faults.unbroken(whole)
-    assert counts.keys() == RULES.keys()
+def test_killed_in_every_rule_it_ends_as_if_unbroken(unbroken: Workplace, tmp_path: Path) -> None:
+    moments = faults.counts(unbroken)
+    assert moments.keys() == RULES.keys()
     place = faults.prepare(tmp_path / "killed")
     chosen = random.Random(0)
     for rule in RULES:
-        run = faults.kill(place, rule, chosen.random(), counts)
+        run = faults.kill(place, rule, chosen.random(), moments)
         assert run.status == -signal.SIGKILL, (rule, run.output)
     run = place.run()
     assert run.status == 0, run.output
     assert "was killed and left its lock" in run.output
-    assert faults.compare(place, contents(whole.folder / "results")) == []
+    assert faults.compare(place, contents(unbroken.folder / "results")) == []
     assert not place.run().rules
 
 

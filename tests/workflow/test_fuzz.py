@@ -4,15 +4,15 @@ import os
 import subprocess
 import sys
 
-from workplace import REPOSITORY
+from workplace import REPOSITORY, Workplace
 
-CASES = 60
+CASES = 40
 
 
-def test_damaged_files_are_read_or_reported_in_a_sentence() -> None:
+def test_damaged_files_are_read_or_reported_in_a_sentence(unbroken: Workplace) -> None:
     # By itself: a process that already calculated with TensorFlow cannot be forked.
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES)],
+        [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES), "0", str(unbroken.root)],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")},
         capture_output=True,
         text=True,

@@ -19,8 +19,6 @@ from cbir.artifacts.found import WIDTH
 from cbir.artifacts.registry import KINDS, Kind, locate
 from workplace import REPOSITORY, Workplace
 
-pytestmark = pytest.mark.xdist_group("machines")
-
 DOCUMENT = (REPOSITORY / "docs/artifacts.md").read_text()
 
 

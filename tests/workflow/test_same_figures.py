@@ -16,8 +16,6 @@ import pytest
 from cbir.features import store
 from workplace import Workplace, contents
 
-pytestmark = pytest.mark.xdist_group("machines")
-
 Machines = tuple[Workplace, Workplace]
 
 # Features of length 1, after two steps. Float32 has 6e-8 to 1.

@@ -77,11 +77,16 @@ def _imported(path: Path, root: Path) -> set[Path]:
 
 @cache
 def _tree(path: Path) -> tuple[str, tuple[str, ...]]:
+    return parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def parse(text: str) -> tuple[str, tuple[str, ...]]:
     """Return a file's syntax tree without docstrings as text, and the dotted names that it imports.
 
     Names of relative imports keep their leading dots.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(text)
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
