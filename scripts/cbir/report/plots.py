@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cbir.collection.depths import Whites
 from cbir.collection.images import ImageError, thumbnail
 from cbir.evaluation import measure
 from cbir.files.atomic import atomic
@@ -41,11 +42,13 @@ class Picture:
         path: the file.
         lines: text below the picture.
         right: True and False draw the frame and the mark of a right or wrong result; None draws neither.
+        whites: see `cbir.collection.images.decode`.
     """
 
     path: str
     lines: Sequence[str]
     right: bool | None = None
+    whites: Whites | None = None
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -186,7 +189,7 @@ def draw(axes: Axes, picture: Picture) -> None:
         InputError: when the file is no longer an image.
     """
     try:
-        image = np.asarray(thumbnail(picture.path, _SIDE))
+        image = np.asarray(thumbnail(picture.path, _SIDE, picture.whites))
     except ImageError as error:
         raise InputError(f"The image {picture.path} cannot be shown ({error}): run again, or put it back.") from None
     height, width = image.shape[:2]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.collection import images
+from cbir.collection import images, ranges
 from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
@@ -29,11 +29,13 @@ class ImageSet:
         paths: their files.
         labels: int64 (n,), the categories.
         sha256: of their files, as in the split's manifest.
+        whites: which value of each file is white, see `cbir.collection.ranges.whites_of`; zeros if empty.
     """
 
     paths: Sequence[str]
     labels: NDArray[np.int64]
     sha256: Sequence[str]
+    whites: Sequence[int] = ()
 
 
 class Photographs:
@@ -43,14 +45,22 @@ class Photographs:
         paths: the files.
         shape: (height, width, 3) to which they are brought.
         crop: how, see `cbir.collection.images.decode`.
+        whites: see `ImageSet`.
 
     Attributes:
         failure: the last file that could not be read. It is kept, because a backend that reads in threads of its own
             reports its own error instead.
     """
 
-    def __init__(self, paths: Sequence[str], shape: tuple[int, int, int], crop: images.Crop = "squash") -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        shape: tuple[int, int, int],
+        crop: images.Crop = "squash",
+        whites: Sequence[int] = (),
+    ) -> None:
         self.paths, self.shape, self.crop = paths, shape, crop
+        self.whites = whites or [0] * len(paths)
         self.kept = len(paths) * int(np.prod(shape)) <= CACHE_BYTES
         self.cache: dict[int, NDArray[np.uint8]] = {}
         self.failure: InputError | None = None
@@ -62,7 +72,8 @@ class Photographs:
         image = self.cache.get(position)
         if image is None:
             try:
-                image = images.load(self.paths[position], (self.shape[1], self.shape[0]), self.crop)
+                size, whites = (self.shape[1], self.shape[0]), ranges.of_one(self.whites[position])
+                image = images.load(self.paths[position], size, self.crop, whites)
             except InputError as error:
                 self.failure = InputError(
                     f"{self.paths[position]} could be read when the collection was made but not now ({error}): "
@@ -138,5 +149,5 @@ class PlainBatches(keras.utils.PyDataset):
 
 
 def identity(*sets: ImageSet) -> list[Any]:
-    """Return what tells image sets apart: contents and labels, in order."""
-    return [[list(one.sha256), one.labels.tolist()] for one in sets]
+    """Return what tells image sets apart: contents and labels, in order, and whites where there are some."""
+    return [[list(one.sha256), one.labels.tolist(), *([list(one.whites)] if any(one.whites) else [])] for one in sets]
