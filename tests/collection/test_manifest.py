@@ -505,3 +505,32 @@ def test_a_warning_tells_of_several_ranges(tmp_path: Path, caplog: pytest.LogCap
     require_categories(tmp_path / "in", found, "rejected.csv")
     [warning] = [message for message in caplog.messages if "different ones" in message]
     assert "are read by 2 different ones (white is 4095, 255)" in warning and "sBIT of a PNG" in warning
+
+
+def test_parts_without_categories_count_as_categories_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "in"
+    write_collection(folder, ("train", "test"), 2)
+    require(folder, tmp_path / "memory")
+    [warning] = caplog.messages
+    assert warning.startswith(f"The folders of {folder} (test, train) are called like the parts of a split")
+
+
+def test_names_that_look_alike_are_told_apart(collection: Path, memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, name in enumerate(("sea ", "s\u200bea")):
+        (collection / name).mkdir()
+        picture(1, 300 + number).save(collection / name / "0.png")
+    require(collection, memory)
+    [warning] = caplog.messages
+    assert (
+        "sea  (with a space at its end, 1 images)" in warning and "(with an invisible character, 1 images)" in warning
+    )
+
+
+def test_a_single_category_says_what_became_of_the_others(tmp_path: Path, memory: Path) -> None:
+    folder = tmp_path / "in"
+    write_collection(folder, ("cat", "dog"), 2)
+    (folder / "wolf").symlink_to(folder / "dog")
+    with pytest.raises(InputError, match=r"one category only, 'cat' \(4 with the same image in another category; see "):
+        require(folder, memory)

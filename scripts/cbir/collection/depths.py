@@ -25,6 +25,10 @@ _SUBFILE, _SUBFILES, _DNG = 254, 330, 50706
 _SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
+class NoRangeError(ValueError):
+    """Values without a range, which could mean any brightness; the message is the reason."""
+
+
 class Unstated(NamedTuple):
     """The values of an image whose file does not state their range.
 
@@ -100,7 +104,7 @@ def to_eight_bits(image: Image.Image, data: bytes, whites: Whites | None = None)
         The image, and its values where the file does not state their range.
 
     Raises:
-        ValueError: when pixels are floating-point numbers without a range.
+        NoRangeError: when pixels are floating-point numbers whose range the file does not state.
     """
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
@@ -165,7 +169,7 @@ def _scaled(
     unstated = None
     if not white:
         if image.mode == "F":
-            raise ValueError("floating-point pixels have no defined brightness")
+            raise NoRangeError("floating-point values whose range the file does not state: save it with 8 or 16 bits")
         bits = 32 if values.dtype.itemsize > 2 else 16
         unstated = Unstated(bits, int(most), white_among(int(most), (whites or {}).get(bits, ())))
         black, white = 0, unstated.white

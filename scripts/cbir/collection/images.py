@@ -113,6 +113,8 @@ def decode(
             return _decode(begun + jpeg.END, size, crop, notes, whites)
     except ImageError:
         raise
+    except depths.NoRangeError as error:
+        raise ImageError(str(error)) from None
     except Image.UnidentifiedImageError:
         if kind in _READ:
             raise ImageError(f"damaged or truncated {kind}") from None

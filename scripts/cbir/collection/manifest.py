@@ -21,7 +21,7 @@ from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS,
 from cbir.collection.contents import hash_files, hash_folder
 from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
-from cbir.collection.layout import IGNORED, are_parts, likely_root, place, spellings, split_of
+from cbir.collection.layout import IGNORED, are_parts, called_parts, likely_root, place, spellings, split_of
 from cbir.collection.ranges import Ranges
 from cbir.collection.reasons import count_reasons
 from cbir.collection.small import listed_names, refuse_small
@@ -365,7 +365,7 @@ def require_categories(
             else "give each category a sub-folder, or a name in the list, of its own, or set collection.labels to none"
         )
         raise InputError(
-            f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
+            f"The image folder {root} holds one category only, {counts.index[0]!r}{why}, so that every result would "
             f"count as right: {hint}."
         )
     # A folder may be empty because a person moved its images, or left them out.
@@ -383,6 +383,14 @@ def require_categories(
             f"{'them' if several else 'it'} in collection.exclude."
         )
     refuse_small({str(name): int(count) for name, count in counts.items()}, least)
+    if layout == "categories" and rows is None and called_parts(set(table["category"])):
+        log.warning(
+            "The folders of %s (%s) are called like the parts of a split, but images lie directly in them, so each "
+            "counts as a category. If they are parts, put the images of each into a folder for each category and set "
+            "split.from to folders.",
+            root,
+            ", ".join(sorted(map(printable, set(table["category"])))),
+        )
     for group in spellings(singles(table["category"])):
         log.warning(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
@@ -412,7 +420,9 @@ def _encoding(name: str, group: list[str]) -> str:
     """Return what tells a name apart from one of the group that looks the same."""
     same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", name)]
     if len(same) == 1:
-        return ""
+        if any(unicodedata.category(character) == "Cf" for character in name):
+            return "with an invisible character, "
+        return "with a space at its end, " if name != name.rstrip() else ""
     return "composed, " if unicodedata.is_normalized("NFC", name) else "accents apart, "
 
 

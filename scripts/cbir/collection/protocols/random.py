@@ -74,8 +74,9 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     }
     table["_split"] = _split_alone(table, targets, pd.Series(-1, table.index))
     table["_split"] = _split_alone(table, targets, _place_groups(table, targets, groups))
+    table = table.sort_values("image_id")
     return {
-        name: table.loc[table["_split"] == number, SPLIT_COLUMNS].sort_values("image_id", ignore_index=True)
+        name: table.loc[table["_split"] == number, SPLIT_COLUMNS].reset_index(drop=True)
         for number, name in enumerate(SPLITS)
     }
 
