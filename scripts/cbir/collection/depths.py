@@ -21,7 +21,7 @@ Whites = Mapping[int, Sequence[int]]
 _BLACK = 16
 _BITS, _MIN, _MAX, _FORMAT, _SMIN, _SMAX = 258, 280, 281, 339, 340, 341
 _SUBFILE, _SUBFILES, _DNG = 254, 330, 50706
-# The same samples with their bytes the other way round, which Pillow takes the upper one of.
+# Pillow keeps the upper byte of a sample of 16 bits. Read in the other byte order, it keeps the lower one.
 _SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
@@ -145,7 +145,7 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     upper = np.asarray(image).astype(np.uint16)
     with Image.open(io.BytesIO(data), formats=(image.format or "PNG",)) as again:
         if again.tile[0].args == "LA;16B":
-            # There is no other way round of it: its two samples are read as four of a byte each.
+            # Pillow has no such mode in the other byte order. Its two samples are read as four of a byte each.
             again.tile = [tile._replace(args="RGBA") for tile in again.tile]
             both = np.asarray(again).astype(np.uint16)
             return (both[..., ::2] << 8 | both[..., 1::2])[..., [0, 0, 0, 1]].astype(np.uint16)
@@ -188,7 +188,7 @@ def _to_eight(values: NDArray[Any], black: float, white: float) -> NDArray[np.ui
 
 
 def _declared(image: Image.Image, data: bytes) -> list[tuple[float, float]]:
-    """Return the ranges of values that a file names, the most telling one first."""
+    """Return the ranges of values that a file states, the most specific one first."""
     if isinstance(image, TiffImageFile):
         tags = image.tag_v2
         pairs = ((_SMIN, _SMAX), (_MIN, _MAX))
@@ -208,7 +208,7 @@ def _number(value: Any) -> float:
 
 
 def _significant_bits(data: bytes) -> int:
-    """Return the largest number of a PNG's chunk sBIT (PNG specification, 11.3.2.7); 0 where there is none."""
+    """Return the largest number of a PNG's chunk sBIT (PNG specification, 11.3.2.7); 0 if it has no such chunk."""
     place = 8
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)

@@ -62,7 +62,7 @@ class Exclusions:
             even what is hidden or a program's.
 
     Raises:
-        InputError: when a pattern is none.
+        InputError: when a pattern is not valid.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:

@@ -128,7 +128,7 @@ def decode(
         raise ImageError(f"damaged or truncated ({what}{reason})") from error
 
 
-# The formats whose name a damaged file is told by; those before it had a name in the error.
+# For these formats the reason names the format. For older ones Pillow's own error already does.
 _READ = ("HEIC", "AVIF", "JPEG 2000")
 
 

@@ -9,7 +9,7 @@ PARTS = {
     "val": ("val", "valid", "validation", "dev", "development"),
     "test": ("test", "testing", "query", "queries", "probe", "eval"),
 }
-"""Folders that data sets come in, by the split they stand for; without regard to case."""
+"""Names of folders in which data sets keep each split, in lower case."""
 
 IGNORED = "ignore"
 """What a list writes in place of a split for an image that it excludes."""
@@ -19,7 +19,7 @@ _SEPARATORS = str.maketrans("", "", " _-.")
 
 
 def split_of(folder: str) -> str:
-    """Return the split that a folder's name stands for; empty if it stands for none."""
+    """Return the split that a folder's name means, in any case; empty if it means no split."""
     return _SPLIT_OF.get(folder.casefold(), "")
 
 

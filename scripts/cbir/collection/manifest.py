@@ -179,7 +179,7 @@ def _notes(finding: Mapping[str, Any], white: int) -> list[str]:
 
 
 def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
-    """Return why a file is none of the collection's by its name alone; empty if it may be."""
+    """Return why a file does not belong to the collection, by its name alone; empty if it may belong."""
     if not _is_utf8(name):
         return "its name is not UTF-8"
     if reason := exclusions.reason(name):
@@ -190,7 +190,7 @@ def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
 
 
 def _unlisted(name: str, exclusions: Exclusions, row: Mapping[str, str]) -> str:
-    """Return why a file that is listed is none of the collection's; empty if it may be."""
+    """Return why a listed file does not belong to the collection; empty if it may belong."""
     if row.get("split") == IGNORED:
         return "ignored by the list"
     reason = exclusions.reason(name)
@@ -230,7 +230,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
             data = images.read_bytes(root / name)
         except ImageError:
             return None
-        # What is found is remembered by content: it must be found in that content.
+        # Findings are remembered by content. The file may have changed since it was hashed.
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             return None
         try:
@@ -256,7 +256,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
                 progress.advance()
             # Saved as it goes, so that a killed run does not decode again.
             _save_findings(memory, decoder, findings)
-    # Of contents that are gone nothing is kept, so that the file does not depend on what was there before.
+    # Findings about contents that are gone are dropped, so that the file does not depend on earlier collections.
     current = {digest: findings[digest] for digest in sorted(set(hashes.values()) & findings.keys())}
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)

@@ -42,7 +42,7 @@ def test_a_list_is_read_with_its_columns(tmp_path: Path) -> None:
         ("path,category\n,cat\n", "is empty or leads out"),
         ("path,category\na.jpg,cat\n\n./a.jpg,dog\n", "line 4: 'a.jpg' is listed twice"),
         ("path,category\na.jpg,\n", "'a.jpg' has no category"),
-        ("path,category,split\na.jpg,cat,holdout\n", "split 'holdout' is none of train, val, test and ignore"),
+        ("path,category,split\na.jpg,cat,holdout\n", "split 'holdout' is not one of train, val, test and ignore"),
         ("path,category\na.jpg\n", "line 2: the row has another number of cells"),
         ("path,category\na.jpg,cat,x\n", "another number of cells"),
         ('path,category\n"a.jpg,cat\n', "not a readable CSV"),

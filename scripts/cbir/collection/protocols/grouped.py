@@ -31,7 +31,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
         images: table with at least the columns ``SPLIT_COLUMNS``; ``group``, where it is there, is empty for an image
             that belongs to none.
         settings: ``train``, ``val`` and ``test``, ``seed`` and ``small``: categories with fewer groups than splits are
-            refused, or go to train alone (``gallery``), or stand in no split (``drop``).
+            refused, or go to train alone (``gallery``), or are in no split (``drop``).
         groups: the group of each content (sha256) that has near-duplicates.
 
     Returns:
