@@ -1,9 +1,9 @@
 """The sample collection: photographs out of Debian's package ``gcompris-qt-data``.
 
-``sample.csv`` beside this module lists them: category and name, its path in the package, its SHA-256, author,
-licence, source, and the changes that its licence asks to name. They are transcribed from the READMEs beside the pictures
-in version 3.1 of the package; later versions ship the same pictures without the READMEs. Hence a picture counts only
-if its bytes are those listed, and the sample is the same whichever version it comes from.
+``sample.csv`` beside this module lists them: category and name, its path in the package, its SHA-256, author, licence,
+source, and the changes that its licence asks to name. They are transcribed from the READMEs beside the pictures in
+version 3.1 of the package; later versions ship the same pictures without the READMEs. Hence a picture counts only if
+its bytes are those listed, and the sample is the same whichever version it comes from.
 """
 
 import hashlib
