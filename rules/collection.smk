@@ -30,6 +30,7 @@ rule collect:
     output:
         images="results/collection/images.csv",
         notes="results/collection/notes.csv",
+        ranges="results/collection/ranges.json",
         categories="results/collection/categories.json",
         hashes="results/collection/hashes.csv",
         shards=expand("results/collection/shards/{shard}.csv", shard=SHARDS),
@@ -115,6 +116,7 @@ rule split:
     input:
         images="results/collection/images.csv",
         groups="results/collection/groups.csv",
+        ranges="results/collection/ranges.json",
     output:
         train="results/splits/train.csv",
         val="results/splits/val.csv",

@@ -76,6 +76,7 @@ rule plot_simulation:
         gain="results/feedback/simulated/{method}/gain.csv",
         example="results/feedback/simulated/{method}/example.json",
         images="results/collection/images.csv",
+        ranges="results/collection/ranges.json",
     output:
         gain=report(
             "results/feedback/simulated/{method}/gain.svg",

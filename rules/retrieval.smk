@@ -76,6 +76,8 @@ rule index_quality:
 
 
 rule outside:
+    input:
+        ranges="results/collection/ranges.json",
     output:
         "results/splits/{split}.csv",
     log:
@@ -102,6 +104,7 @@ rule query:
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         stores=query_stores,
         images="results/collection/images.csv",
+        ranges="results/collection/ranges.json",
     output:
         data="results/queries/{method}/{query}.json",
         picture=report(

@@ -525,6 +525,7 @@ def refine_input(wildcards):
         "gallery": f"{features}/{GALLERY}.h5",
         "stores": [f"{features}/{split}.h5" for split in splits],
         "images": "results/collection/images.csv",
+        "ranges": "results/collection/ranges.json",
         "categories": "results/collection/categories.json",
         **refined_index(entry.refinement.method),
     }

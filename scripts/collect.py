@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from cbir.collection import ranges
 from cbir.collection.categories import category_labels, singles
 from cbir.collection.manifest import collect, require_categories, shard_of
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
@@ -44,8 +45,10 @@ def work(job: Any) -> None:
     labels = category_labels(found.images["category"])
     shards = found.images["sha256"].map(lambda digest: shard_of(digest, len(job.output.shards)))
     for number, path in enumerate(job.output.shards):
-        write_csv(path, found.images.loc[shards == number, ["path", "sha256"]])
+        rows = found.images.loc[shards == number, ["path", "sha256"]]
+        write_csv(path, ranges.with_whites(rows, found.ranges.images))
     write_csv(job.output.notes, found.notes)
+    write_json(job.output.ranges, ranges.as_data(found.ranges))
     write_csv(job.output.hashes, found.hashes)
     write_json(
         job.output.categories,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from cbir.collection import images
+from cbir.collection import images, ranges
 from cbir.collection.columns import SPLIT_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.tables import write_csv
@@ -16,12 +16,13 @@ def work(job: Any) -> None:
     path = job.params.image
     try:
         data = images.read_bytes(path)
-        images.inspect(data)
+        white = ranges.white_of(data, ranges.read(job.input.ranges).whites)
     except images.ImageError as error:
         raise InputError(f"The query image {path} cannot be used: {error}; replace it.") from None
     # The label -1 means that the category is unknown.
-    row = {"image_id": path, "path": path, "category": "", "label": -1, "sha256": hashlib.sha256(data).hexdigest()}
-    write_csv(job.output[0], pd.DataFrame([row], columns=SPLIT_COLUMNS))
+    digest = hashlib.sha256(data).hexdigest()
+    row = {"image_id": path, "path": path, "category": "", "label": -1, "sha256": digest}
+    write_csv(job.output[0], ranges.with_whites(pd.DataFrame([row], columns=SPLIT_COLUMNS), {digest: white}))
 
 
 if __name__ == "__main__":

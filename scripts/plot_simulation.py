@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from cbir.collection import ranges
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.feedback.records import GAIN_COLUMNS
 from cbir.files.tables import read_csv, read_json
@@ -21,7 +22,7 @@ def work(job: Any) -> None:
     refinement_pictures.gain(gain, asked["k"], job.output.gain, f"Simulated feedback with {asked['method']}")
     images = read_csv(job.input.images, IMAGE_COLUMNS)
     paths = dict(images[["image_id", "path"]].itertuples(index=False, name=None))
-    refinement_pictures.rounds(record, paths, job.output.example)
+    refinement_pictures.rounds(record, paths, job.output.example, ranges.read(job.input.ranges).whites)
 
 
 if __name__ == "__main__":

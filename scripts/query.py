@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cbir.collection import ranges
 from cbir.collection.categories import category_labels, names_of
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.evaluation import calibration
@@ -61,11 +62,12 @@ def work(job: Any) -> None:
     )
     write_json(job.output.data, data)
     new = calibration.NOTHING if novelty is not None and novelty.is_new else ""
-    first = plots.Picture(
-        images["path"].get(image, image), [line for line in ("query", category, PurePosixPath(image).name, new) if line]
-    )
+    whites = ranges.read(job.input.ranges).whites
+    lines = [line for line in ("query", category, PurePosixPath(image).name, new) if line]
+    first = plots.Picture(images["path"].get(image, image), lines, whites=whites)
     others = [
-        plots.Picture(images["path"][item["image_id"]], _lines(item), item["right"]) for item in data["neighbours"]
+        plots.Picture(images["path"][item["image_id"]], _lines(item), item["right"], whites)
+        for item in data["neighbours"]
     ]
     plots.strips([[first, *others]], job.output.picture, f"{method}: {image}")
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from cbir.collection import ranges
 from cbir.collection.categories import names_of, read_categories
 from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.features import store
@@ -43,7 +44,8 @@ def work(job: Any) -> None:
     write_json(job.output.rounds, record)
     write_csv(job.output.results, records.table(record))
     records.write_vectors(found, record, job.output.vectors)
-    refinement_pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture)
+    whites = ranges.read(job.input.ranges).whites
+    refinement_pictures.rounds(record, paths if inside else {**paths, query: query}, job.output.picture, whites)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from cbir.collection import ranges
 from cbir.collection.categories import rarest
 from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, SPLITS
 from cbir.collection.protocols import REGISTRY as PROTOCOLS
@@ -28,9 +29,10 @@ def work(job: Any) -> None:
     )
     categories = images.set_index("image_id")["category"]
     tables = {name: table.assign(category=table["image_id"].map(categories)) for name, table in tables.items()}
+    whites = ranges.read(job.input.ranges).images
     for name in SPLITS:
         log.info("%s: %d images", name, len(tables[name]))
-        write_csv(job.output[name], tables[name])
+        write_csv(job.output[name], ranges.with_whites(tables[name], whites))
     listed = near_duplicates(images, groups, tables)
     across = listed.loc[(listed["across_splits"] == 1) & (listed["doubted"] == 0), "group"].nunique()
     log.info("%d groups of near-duplicates, %d of them in several splits", listed["group"].nunique(), across)

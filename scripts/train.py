@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.columns import SPLIT_COLUMNS
+from cbir.collection.ranges import whites_of
 from cbir.encoders import devices, loading
 from cbir.encoders.options import Options
 from cbir.files.atomic import sole_writer
@@ -72,7 +73,8 @@ def _forget_what_other_code_finished(checkpoint: Path, code: str) -> None:
 def _images(manifest: pd.DataFrame) -> Any:
     from cbir.training.batches import ImageSet
 
-    return ImageSet(list(manifest["path"]), manifest["label"].to_numpy(np.int64), list(manifest["sha256"]))
+    labels = manifest["label"].to_numpy(np.int64)
+    return ImageSet(list(manifest["path"]), labels, list(manifest["sha256"]), whites_of(manifest))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+# As jobs do, see `cbir.workflow.job`: text is the same with and without pyarrow, which users need not have.
+pd.options.mode.string_storage = "python"
 SIDE = 48
 TESTS = Path(__file__).parent
 

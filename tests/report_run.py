@@ -168,6 +168,7 @@ class Run:
         self.csv("collection/images.csv", self.images)
         self.csv("collection/rejected.csv", pd.DataFrame(columns=["path", "reason"]))
         self.csv("collection/notes.csv", pd.DataFrame(columns=["path", "note"]))
+        self.json("collection/ranges.json", {"whites": {}, "images": {}})
         self.csv("collection/hashes.csv", pd.DataFrame(columns=HASHES_COLUMNS))
         self.csv("collection/near_duplicates.csv", pd.DataFrame(columns=NEAR_DUPLICATE_COLUMNS))
         self.csv("collection/suspects.csv", pd.DataFrame(columns=SUSPECT_COLUMNS))

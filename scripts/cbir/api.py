@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cbir import results
-from cbir.collection import images
+from cbir.collection import images, ranges
 from cbir.collection.columns import SPLIT_COLUMNS
+from cbir.collection.depths import Whites
 from cbir.collection.images import ImageError
 from cbir.evaluation import calibration, comparison
 from cbir.evaluation.calibration import Novelty
@@ -219,10 +220,11 @@ class Results:
                 encoder.
         """
         about = self._encoder(encoder)
-        rows = [row for path in map(Path, paths) for row in _found(path)]
+        rows = [row for path in map(Path, paths) for row in _found(path, self._files.whites)]
         if not rows:
             raise InputError("No image was found to encode: name image files, or folders that hold some.")
-        manifest = pd.DataFrame([(path, path, "", -1, digest) for path, digest in rows], columns=SPLIT_COLUMNS)
+        manifest = pd.DataFrame([(path, path, "", -1, digest) for path, digest, _ in rows], columns=SPLIT_COLUMNS)
+        manifest = ranges.with_whites(manifest, {digest: white for _, digest, white in rows})
         network = self._files.path(results.NETWORK, encoder=encoder)
         batch = self._files.setting("encoders", encoder, "batch")
         encode_files(manifest, os.fspath(output), network, about, batch, threads.count())
@@ -331,11 +333,11 @@ class Results:
             raise InputError(f"The query image {path} cannot be used: {error}; choose another one.") from None
 
 
-def _found(path: Path) -> list[tuple[str, str]]:
-    """Return path and SHA-256 of an image file, or of all usable images below a folder, sorted by path."""
+def _found(path: Path, whites: Whites) -> list[tuple[str, str, int]]:
+    """Return path, SHA-256 and white of an image file, or of all usable images below a folder, sorted by path."""
     if not path.is_dir():
         try:
-            return [(str(path), _inspected(path))]
+            return [(str(path), *_inspected(path, whites))]
         except ImageError as error:
             raise InputError(f"The image {path} cannot be used: {error}; leave it out.") from None
     found = []
@@ -343,13 +345,12 @@ def _found(path: Path) -> list[tuple[str, str]]:
         if file.is_dir() or any(part.startswith(".") for part in file.relative_to(path).parts):
             continue
         try:
-            found.append((str(file), _inspected(file)))
+            found.append((str(file), *_inspected(file, whites)))
         except ImageError as error:
             log.warning("%s is left out: %s", file, error)
     return found
 
 
-def _inspected(path: Path) -> str:
+def _inspected(path: Path, whites: Whites) -> tuple[str, int]:
     data = images.read_bytes(path)
-    images.inspect(data)
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data).hexdigest(), ranges.white_of(data, whites)

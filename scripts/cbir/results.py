@@ -21,6 +21,7 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 
 if TYPE_CHECKING:
+    from cbir.collection.depths import Whites
     from cbir.features.store import FeatureStore
     from cbir.features.transforms import Transform
 
@@ -31,6 +32,7 @@ SNAKEMAKE_REPORT = "snakemake-report.html"
 IMAGES = "collection/images.csv"
 REJECTED = "collection/rejected.csv"
 NOTES = "collection/notes.csv"
+RANGES = "collection/ranges.json"
 CATEGORIES = "collection/categories.json"
 HASHES = "collection/hashes.csv"
 GROUPS = "collection/groups.csv"
@@ -228,6 +230,16 @@ class Results:
         path = self.path(IMAGES)
         table: pd.DataFrame = self._once((path, "images"), lambda: read_csv(path, IMAGE_COLUMNS, others_as_text=True))
         return table
+
+    @cached_property
+    def whites(self) -> "Whites":
+        """What is white in images that do not state it (``collection/ranges.json``), for `images.decode`."""
+        # Here, because other readers need not wait for Pillow.
+        from cbir.collection import ranges
+
+        path = self.path(RANGES)
+        # Results of earlier versions have no such file.
+        return ranges.read(path).whites if path.exists() else {}
 
     @cached_property
     def labelled(self) -> bool:

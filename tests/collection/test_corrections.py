@@ -67,7 +67,7 @@ def test_images_are_moved_and_left_out_and_the_photographs_stay(collection: Path
         "apple/3.png": {"verdict": "right", "category": ""},
         "apple/nowhere.png": OUT,
     }
-    images, rejected, _, notes = collect(collection, tmp_path / "memory", corrections=made)
+    images, rejected, _, notes, _ = collect(collection, tmp_path / "memory", corrections=made)
     category = dict(zip(images["image_id"], images["category"], strict=True))
     assert category["apple/1.png"] == "leaf" and category["apple/3.png"] == "apple"
     assert set(plain.images["image_id"]) - set(category) == {"apple/2.png"}

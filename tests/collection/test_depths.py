@@ -3,13 +3,15 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from cbir.collection import images
+from cbir.collection import images, ranges
+from cbir.collection.depths import common_whites, white_among
 from cbir.collection.images import ImageError
 
 # Every grey level of 8 bits once, 16 x 16.
@@ -55,7 +57,9 @@ def grey(data: bytes) -> np.ndarray:
 
 
 def notes(data: bytes) -> str:
-    return "; ".join(images.decode(data).info["notes"])
+    """What is odd about the values of an image that is alone in its collection."""
+    unstated = images.decode(data).info["unstated"]
+    return ranges.note(unstated.bits, unstated.largest, 0) if unstated else ""
 
 
 @pytest.mark.parametrize("form", ["TIFF", "PNG"])
@@ -67,7 +71,10 @@ def test_values_of_fewer_bits_in_16_are_seen(form: str, bits: int) -> None:
     assert np.abs(grey(data).astype(int) - LEVELS).max() <= 1
     assert bool(notes(data)) == (bits < 16)
     if bits < 16:
-        assert f"values of {bits} bits in a file of 16, which does not say so: {2**bits - 1} is taken" in notes(data)
+        assert (
+            f"values of {bits} bits in a file of 16 bits that does not state its range: {2**bits - 1} is taken"
+            in notes(data)
+        )
 
 
 @pytest.mark.parametrize(
@@ -181,4 +188,50 @@ def test_a_sum_of_images_is_not_black(most: int) -> None:
     Image.fromarray(values).save(stream, "TIFF")
     pixels = np.asarray(images.decode(stream.getvalue()))
     # The smallest power of two above the largest value is at most twice as large.
-    assert 127 <= pixels.max() <= 255 and "which does not say so" in notes(stream.getvalue())
+    assert 127 <= pixels.max() <= 255 and "does not state its range" in notes(stream.getvalue())
+
+
+# 4096 values in 12 bits, 256 in 8: below a sixteenth of white an image is black.
+@pytest.mark.parametrize(
+    ("largest", "whites"),
+    [
+        ([], []),
+        ([0, 0], []),
+        ([255, 200], [255]),
+        ([3000, 257], [4095]),
+        ([3000, 256, 200], [4095, 1023]),
+        ([60000, 3000, 2000, 100], [65535, 4095, 255]),
+        ([400_000, 65535], [2**19 - 1]),
+        ([2**32 - 1, 1], [2**32 - 1, 1]),
+    ],
+)
+def test_files_have_a_white_in_common_unless_it_makes_them_black(largest: list[int], whites: list[int]) -> None:
+    assert common_whites(largest) == common_whites(reversed(largest)) == whites
+    for value in largest:
+        white = white_among(value, whites)
+        assert white >= value and (value == 0 or 255 * value / white >= 16)
+        # Of several that show it, the largest.
+        assert not any(other > white and 255 * value / other >= 16 for other in whites)
+
+
+@pytest.mark.parametrize("write", [lambda values: encoded(Image.fromarray(values), "TIFF"), png])
+def test_a_dark_photograph_of_the_same_camera_stays_dark(write: Callable[[np.ndarray], bytes]) -> None:
+    bright, dark = write(LEVELS * 16), write(LEVELS * 4)
+    alone, common = images.decode(dark), images.decode(dark, whites={16: [4095]})
+    # The largest values, 1020 and 4080, of 1023 and 4095.
+    assert np.asarray(alone).max() == np.asarray(images.decode(bright, whites={16: [4095]})).max() == 254
+    assert np.abs(np.asarray(common)[..., 0].astype(int) - LEVELS // 4).max() <= 1
+    assert common.info["unstated"] == (16, 1020, 4095)
+    # What another kind of file needs, or what a smaller range would cut off, does not count.
+    for whites in ({32: [4095]}, {16: [255]}, {16: []}):
+        assert np.array_equal(images.decode(dark, whites=whites), alone)
+    stated = png(LEVELS * 4, sbit=12)
+    assert np.array_equal(images.decode(stated, whites={16: [65535]}), images.decode(stated))
+
+
+def test_an_image_that_uses_all_bits_says_what_white_is_for_others() -> None:
+    colours = np.stack([LEVELS * 256] * 3, axis=-1)
+    assert images.decode(png(colours)).info["unstated"] == (16, 65535, 65535)
+    dark = np.stack([LEVELS * 32] * 3, axis=-1)
+    assert np.abs(np.asarray(images.decode(png(dark), whites={16: [65535]}), int)[..., 0] - LEVELS // 8).max() <= 1
+    assert images.decode(encoded(Image.fromarray(LEVELS.astype(np.uint8)), "PNG")).info["unstated"] is None

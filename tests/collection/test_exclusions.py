@@ -14,6 +14,9 @@ from cbir.files.errors import InputError
     ("name", "whose"),
     [
         ("cat/@eaDir/", "Synology"),
+        *((f"cat/{name}/", "Synology") for name in ("@SynoResource", "@appstore", "@autoupdate", "#recycle", "@S2S")),
+        ("cat/resource.frk/", "macOS"),
+        ("cat/_thumbs/1.jpg", "a web gallery"),
         ("cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", "Synology"),
         ("#recycle/", "Synology"),
         ("@Recycle/", "QNAP"),

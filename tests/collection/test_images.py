@@ -104,7 +104,7 @@ def test_sixteen_bits_are_scaled_and_not_cut_off() -> None:
 def test_sixteen_bits_of_the_other_byte_order() -> None:
     values = np.array([[0, 65535]], ">u2")
     image = Image.frombytes("I;16B", (2, 1), values.tobytes())
-    assert [depths.to_eight_bits(image, b"", []).getpixel((x, 0)) for x in range(2)] == [0, 255]
+    assert [depths.to_eight_bits(image, b"")[0].getpixel((x, 0)) for x in range(2)] == [0, 255]
 
 
 def test_cmyk_grey_and_one_bit() -> None:

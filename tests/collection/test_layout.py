@@ -2,7 +2,7 @@
 
 import pytest
 
-from cbir.collection.layout import are_parts, likely_root, place, spellings
+from cbir.collection.layout import are_parts, called_parts, likely_root, place, spellings
 
 
 def names(*folders: str) -> list[str]:
@@ -48,6 +48,14 @@ def test_the_folder_of_categories_below() -> None:
     assert likely_root([*names("cat/2023", "cat/2024"), "cat/1.jpg"]) == ("", False)
 
 
+@pytest.mark.parametrize(
+    ("folders", "parts"),
+    [("train test", True), ("Training valid", True), ("train cat", False), ("val test", False), ("train", False)],
+)
+def test_names_of_parts(folders: str, parts: bool) -> None:
+    assert called_parts(set(folders.split())) is parts
+
+
 def test_places() -> None:
     assert place("cat/deep/1.jpg", "categories") == ("cat", "")
     assert place("1.jpg", "categories") == ("", "")
@@ -57,4 +65,6 @@ def test_places() -> None:
 
 
 def test_spellings() -> None:
+    alike = ["dog", "dog ", "dog\u200b", "\u202edog", "\uff44\uff4f\uff47"]
+    assert spellings([*alike, "dogs"]) == [sorted(alike)]
     assert spellings(["dog", "Cat", "cat", "CAT", "a b", "A-b", "c++", "c"]) == [["A-b", "a b"], ["CAT", "Cat", "cat"]]

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import os
@@ -210,8 +211,10 @@ def test_the_order_of_the_file_system_plays_no_part(
             yield parent, names, found[::-1]
 
     monkeypatch.setattr(os, "walk", backwards)
-    for one, other in zip(first, collect(collection, tmp_path / "m2", workers=4), strict=True):
+    again = collect(collection, tmp_path / "m2", workers=4)
+    for one, other in zip(first[:4], again[:4], strict=True):
         pd.testing.assert_frame_equal(one, other)
+    assert again.ranges == first.ranges
 
 
 def test_only_new_contents_are_decoded(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,7 +430,7 @@ def test_what_is_odd_about_a_used_image_is_noted(
             [str(collection / "sea" / "flat.png"), "of one colour"],
             [
                 str(collection / "sea" / "narrow.tif"),
-                "values of 8 bits in a file of 16, which does not say so: 255 is taken for white",
+                "values of 8 bits in a file of 16 bits that does not state its range: 255 is taken for white",
             ],
         ]
     require(collection, memory)
@@ -457,23 +460,77 @@ def test_without_categories_every_image_at_any_depth_is_one(tmp_path: Path, capl
         require_categories(folder, found._replace(images=found.images.iloc[:0]), "rejected.csv", layout="none")
 
 
-def test_several_guessed_ranges_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    random = np.random.default_rng(0)
+def write_values(path: Path, largest: int, seed: int = 0) -> str:
+    """Write 16-bit values up to ``largest``; return the file's SHA-256."""
+    values = np.random.default_rng(seed).integers(0, largest, (20, 20)).astype(np.uint16)
+    values[0, 0] = largest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_files_that_do_not_state_their_range_share_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, memory = tmp_path / "in", tmp_path / "memory"
+    dark = write_values(folder / "a" / "dark.png", 900)
+    picture(0, 1).save(folder / "a" / "0.png")
+    write_values(folder / "b" / "darker.png", 1000, 1)
+    assert collect(folder, memory).ranges == ({16: [1023]}, {})
+    # Another exposure of the same camera.
+    bright = write_values(folder / "b" / "bright.png", 3000)
+    found = collect(folder, memory)
+    assert found.ranges.whites == {16: [4095]} and found.ranges.images[dark] == 4095
+    assert len(found.ranges.images) == 2 and bright not in found.ranges.images
+    said = "values of {} bits in a file of 16 bits that does not state its range: 4095 is taken for white{}"
+    assert found.notes["note"].tolist() == [
+        said.format(10, ", as in other such files"),
+        said.format(12, ""),
+        said.format(10, ", as in other such files"),
+    ]
+    require_categories(folder, found, "rejected.csv")
+    assert f"2 images: {said.format(10, ', as in other such files')}" in caplog.messages
+    assert not [message for message in caplog.messages if "different ones" in message]
+    # What is left out decides nothing.
+    excluded = {"b/bright.png": {"verdict": "exclude", "category": ""}}
+    assert collect(folder, memory, corrections=excluded).ranges == ({16: [1023]}, {})
+
+
+def test_a_warning_tells_of_several_ranges(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number, most in enumerate((200, 210, 3000)):
-        values = random.integers(0, most, (20, 20)).astype(np.uint16)
-        path = tmp_path / "in" / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(values).save(path)
+        write_values(tmp_path / "in" / "ab"[number % 2] / f"{number}.png", most, number)
     found = collect(tmp_path / "in", tmp_path / "memory")
-    assert sorted(note.split(",")[0] for note in found.notes["note"]) == [
+    assert sorted(note.split(" bits that")[0] for note in found.notes["note"]) == [
         "values of 12 bits in a file of 16",
         *["values of 8 bits in a file of 16"] * 2,
     ]
     require_categories(tmp_path / "in", found, "rejected.csv")
-    assert [message.split(" are ")[0] for message in caplog.messages if "different" in message] == [
-        "2 different ranges of values"
-    ]
-    caplog.clear()
-    alike = found._replace(notes=found.notes[found.notes["note"].str.contains("12 bits")])
-    require_categories(tmp_path / "in", alike, "rejected.csv")
-    assert len(caplog.messages) == 1
+    [warning] = [message for message in caplog.messages if "different ones" in message]
+    assert "are read by 2 different ones (white is 4095, 255)" in warning and "sBIT of a PNG" in warning
+
+
+def test_parts_without_categories_count_as_categories_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "in"
+    write_collection(folder, ("train", "test"), 2)
+    require(folder, tmp_path / "memory")
+    [warning] = caplog.messages
+    assert warning.startswith(f"The folders of {folder} (test, train) are called like the parts of a split")
+
+
+def test_names_that_look_alike_are_told_apart(collection: Path, memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, name in enumerate(("sea ", "s\u200bea")):
+        (collection / name).mkdir()
+        picture(1, 300 + number).save(collection / name / "0.png")
+    require(collection, memory)
+    [warning] = caplog.messages
+    assert (
+        "sea  (with a space at its end, 1 images)" in warning and "(with an invisible character, 1 images)" in warning
+    )
+
+
+def test_a_single_category_says_what_became_of_the_others(tmp_path: Path, memory: Path) -> None:
+    folder = tmp_path / "in"
+    write_collection(folder, ("cat", "dog"), 2)
+    (folder / "wolf").symlink_to(folder / "dog")
+    with pytest.raises(InputError, match=r"one category only, 'cat' \(4 with the same image in another category; see "):
+        require(folder, memory)

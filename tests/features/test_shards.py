@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from cbir.collection.images import load
+from cbir.encoders import runtimes
 from cbir.encoders.runtimes import TENSORFLOW, Embed, Runtime
 from cbir.features import shards
 from cbir.features.shards import count_missing, encode_shard, read_rows
@@ -297,3 +299,39 @@ def test_threads_encode_at_the_same_time_and_rows_stay_in_order(images: pd.DataF
 
     assert encode_shard(images, tmp_path / "1.h5", "f", 3, (224, 224), BATCH, lambda: embed, workers=2) == 22
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "0.h5").read_bytes()
+
+
+def test_an_image_that_is_read_by_another_white_is_encoded_again_and_no_other(
+    images: pd.DataFrame, tmp_path: Path
+) -> None:
+    values = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    Image.fromarray(values).save(tmp_path / "in" / "dim.png")
+    digest = hashlib.sha256((tmp_path / "in" / "dim.png").read_bytes()).hexdigest()
+    images.loc[len(images)] = [str(tmp_path / "in" / "dim.png"), digest]
+    shard, about, manifest = tmp_path / "0.h5", tmp_path / "about.json", tmp_path / "manifest.csv"
+    write_json(about, {"fingerprint": "f"})
+    made = {}
+    # Its own range, that of a brighter image, which then goes, and comes back.
+    for white, encoded in ((0, 23), (4095, 1), (4095, 0), (0, 1), (4095, 1)):
+        table = images.assign(white=[0] * 22 + [white]) if white else images
+        network = Network()
+        write_csv(manifest, table)
+        fingerprint = runtimes.fingerprint("f", TENSORFLOW)
+        assert shard.exists() is (count_missing(manifest, shard, about, TENSORFLOW) == encoded)
+        assert encode(table, shard, network, fingerprint) == encoded
+        made.setdefault(white, shard.read_bytes())
+        assert shard.read_bytes() == made[white]
+        [block] = read_rows([shard], [digest, *images["sha256"][:2]], fingerprint)
+        assert np.allclose(block[0], 255 / (white or 1023) * 199.5, atol=0.6)
+        assert shards.contents(shard, fingerprint)[digest] == white
+    with h5py.File(shard) as file:
+        assert file["white"].dtype == np.int64
+    # A killed run has saved the row of one white, the next one needs that of another, the third the first again.
+    shard.unlink()
+    for white, fail_at in ((4095, 5), (0, 5), (4095, None)):
+        table = images.assign(white=[0] * 22 + [white])
+        try:
+            encode(table, shard, Network(fail_at), fingerprint)
+        except KeyboardInterrupt:
+            continue
+    assert shard.read_bytes() == made[4095]

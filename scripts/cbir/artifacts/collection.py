@@ -12,11 +12,13 @@ from cbir.collection.categories import UNKNOWN, category_labels
 from cbir.collection.columns import IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS, SPLIT_COLUMNS, SPLITS
 from cbir.collection.corrections import NOTE as CORRECTED
 from cbir.collection.manifest import shard_of
+from cbir.collection.ranges import read as read_ranges
+from cbir.collection.ranges import whites_of
 from cbir.collection.relevance import GRADES, RELEVANCE_COLUMNS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 from cbir.files.tables import read_csv
-from cbir.results import CATEGORIES, CONFIGURATION, NOTES, SHARD_MANIFEST, SPLIT, Results, read_object
+from cbir.results import CATEGORIES, CONFIGURATION, NOTES, RANGES, SHARD_MANIFEST, SPLIT, Results, read_object
 
 
 def images(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -108,6 +110,25 @@ def notes(results: Results, path: Path, names: dict[str, str], found: Found) -> 
     found.require(other is None, "images.csv", f"{path} has a note about {other!r}, which images.csv does not hold")
 
 
+def ranges(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the images: each one whose white is listed is used."""
+    held = read_ranges(path)
+    found.count = f"{len(held.images):,} images read by the range of others" + "".join(
+        f"; in files of {bits} bits white is {' or '.join(map(str, whites))}" for bits, whites in held.whites.items()
+    )
+    found.rows = pairs(held.images)
+    found.require_known(held.images, set(results.images["sha256"]), path, "images.csv")
+
+
+def _require_whites(results: Results, table: pd.DataFrame, path: Path, found: Found) -> None:
+    chosen = read_ranges(results.path(RANGES)).images if results.path(RANGES).exists() else {}
+    found.require(
+        whites_of(table) == [chosen.get(digest, 0) for digest in table["sha256"]],
+        "ranges.json",
+        f"{path} does not give the white of each image that ranges.json gives",
+    )
+
+
 def categories(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare the two directions with each other, and with the images."""
     table = read_object(path)
@@ -136,6 +157,7 @@ def shard(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "images.csv",
         f"{path} does not hold the images of images.csv that belong to it",
     )
+    _require_whites(results, table, path, found)
 
 
 def split(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -157,6 +179,7 @@ def split(results: Results, path: Path, names: dict[str, str], found: Found) -> 
         "images.csv",
         f"{path} has rows that images.csv does not have, or in another order",
     )
+    _require_whites(results, table, path, found)
     for other in SPLITS:
         if other != names["split"]:
             shared = min(set(table["image_id"]) & set(results.split(other)["image_id"]), default=None)

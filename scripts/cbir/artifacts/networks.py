@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from cbir.artifacts.found import Found
+from cbir.collection.ranges import whites_of
 from cbir.encoders.runtimes import Runtime, fingerprint
-from cbir.features.shards import read_rows
+from cbir.features.shards import contents, read_rows
 from cbir.files import archive, hashes
 from cbir.files.archive import Archive
 from cbir.files.errors import InputError
@@ -146,12 +147,13 @@ def finished(results: Results, path: Path, names: dict[str, str], found: Found) 
 
 def encoded(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the encoder, and with the images of the shard."""
-    digests = _look_into(results, path, names, found)
+    held = _look_into(results, path, names, found)
     shard = names["shard"]
     listed = (SPLIT if shard.startswith("outside-") else SHARD_MANIFEST).format(split=shard, shard=shard)
-    wanted = results.table(listed, ["path", "sha256"])["sha256"]
+    table = results.table(listed, ["path", "sha256"])
+    wanted = dict(zip(table["sha256"], whites_of(table), strict=True))
     found.require(
-        digests == sorted(set(wanted)),
+        list(held.items()) == sorted(wanted.items()),
         listed,
         f"{path} does not hold the images of {results.path(listed)}",
         "run again",
@@ -163,7 +165,7 @@ def part(results: Results, path: Path, names: dict[str, str], found: Found) -> N
     _look_into(results, path, names, found)
 
 
-def _look_into(results: Results, path: Path, names: dict[str, str], found: Found) -> list[str]:
+def _look_into(results: Results, path: Path, names: dict[str, str], found: Found) -> dict[str, int]:
     side = results.path(NETWORK_ABOUT, encoder=names["encoder"])
     runtime = Runtime.parse(names["runtime"])
     made = fingerprint(str(read_object(side).get("fingerprint")), runtime)
@@ -188,4 +190,4 @@ def _look_into(results: Results, path: Path, names: dict[str, str], found: Found
         first = pd.DataFrame(blocks[0][:5, :3], columns=[f"value {place}" for place in range(min(3, values))])
         first.insert(0, "sha256", digests[: len(first)])
         found.rows = first
-    return digests
+    return contents(path, made)

@@ -45,6 +45,7 @@ KINDS = (
     Kind(results.IMAGES, "the usable images of the collection", collection.images),
     Kind(results.REJECTED, "files of the collection that could not be used, and why", collection.rejected),
     Kind(results.NOTES, "notes about unusual images that are used", collection.notes),
+    Kind(results.RANGES, "which value is white in images that do not state their range", collection.ranges),
     Kind(results.CATEGORIES, "the label of each category", collection.categories),
     Kind(results.HASHES, "perceptual hashes of each content and of its mirror image", quality.hashes),
     Kind(results.GROUPS, "which contents are near-duplicates", quality.groups),

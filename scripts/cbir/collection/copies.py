@@ -1,4 +1,4 @@
-"""Whether two images are copies of one picture, by their pixels: what perceptual hashes only suspect.
+"""Confirm by their pixels that two images are copies of one picture, which their perceptual hashes only suggest.
 
 Hashes describe a layout: all filled-in forms of one kind have nearly the same. Here one image is laid over the other,
 as it is or mirrored, scaled and shifted so that they fit best (Lucas and Kanade, 1981, with brightness and contrast
@@ -25,7 +25,7 @@ Grey = NDArray[np.float32]
 Fit = NDArray[np.float64]
 """Scaling along rows and columns, and shift along them as a share of the side."""
 
-# Pixels along the longer side at which images are compared: single letters of a scanned page are still told apart.
+# Pixels along the longer side at which images are compared: enough to distinguish single letters of a scanned page.
 SIDE = 384
 # A block of 8 x 8 pixels; below this standard deviation, of 255, it shows nothing.
 _BLOCK = 8

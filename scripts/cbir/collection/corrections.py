@@ -82,7 +82,7 @@ def _correction(row: dict[str, str], where: str) -> tuple[str, dict[str, str]]:
     if not image_id:
         raise InputError(f"{where}: the image_id is empty: write it, or remove the row.")
     if verdict not in (RIGHT, MOVE, EXCLUDE):
-        raise InputError(f"{where}: the verdict {verdict!r} is none of {RIGHT}, {MOVE} and {EXCLUDE}: correct it.")
+        raise InputError(f"{where}: the verdict {verdict!r} is not one of {RIGHT}, {MOVE} and {EXCLUDE}: correct it.")
     if verdict == MOVE and (problem := category_problem(category)):
         raise InputError(f"{where}: {problem}: write where {image_id!r} is to be moved.")
     return image_id, {"verdict": verdict, "category": category if verdict == MOVE else ""}
@@ -107,7 +107,7 @@ def apply(
     Args:
         corrections: see `Corrections`.
         known: ``category`` and further values of each file by image_id; changed in place.
-        reasons: why each file is none of the collection's by its name alone, empty if it may be; changed in place.
+        reasons: why each file does not belong to the collection, by its name alone, empty if it may; changed in place.
 
     Returns:
         A note for each image whose category was changed.

@@ -11,10 +11,13 @@ from pathspec.patterns.gitignore import GitIgnorePatternError
 from cbir.files.errors import InputError
 
 FOLDERS = {
-    "Synology": ("@eadir", "@tmp", "@sharebin", "@syno*", "#recycle", "#snapshot"),
+    "Synology": (
+        *("@eadir", "@tmp", "@sharebin", "@syno*", "@app*", "@autoupdate", "@database", "@docker", "@quarantine"),
+        *("@s2s", "#recycle", "#snapshot"),
+    ),
     "QNAP": ("@recycle", "@recently-snapshot", "@__thumb", "@transcode"),
     "other network drives": ("network trash folder", "temporary items", "~snapshot", "_gsdata_"),
-    "macOS": ("__macosx",),
+    "macOS": ("__macosx", "resource.frk"),
     "Windows": ("system volume information", "$recycle.bin", "recycler", "recycled", "found.[0-9][0-9][0-9]"),
     "Linux": ("lost+found",),
     "Android": ("lost.dir",),
@@ -24,6 +27,7 @@ FOLDERS = {
     "Picasa": ("picasaoriginals",),
     "ACDSee": ("[[]originals]",),
     "FrontPage": ("_vti_cnf",),
+    "a web gallery": ("_thumbs", "__thumbs", "_thumbnails"),
     "Python": ("__pycache__",),
 }
 """Folders that programs keep, as patterns (`fnmatch`) of a name in lower case, by whose they are.
@@ -58,7 +62,7 @@ class Exclusions:
             even what is hidden or a program's.
 
     Raises:
-        InputError: when a pattern is none.
+        InputError: when a pattern is not valid.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:

@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import STRIPOFFSETS, TILEOFFSETS, TiffImageFile
 
 from cbir.collection import depths, jpeg
+from cbir.collection.depths import Whites
 from cbir.collection.formats import format_of
 from cbir.files.errors import InputError
 
@@ -72,10 +73,12 @@ def read_bytes(path: str | Path) -> bytes:
         raise ImageError(f"unreadable ({error.strerror})") from error
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash") -> Image.Image:
+def decode(
+    data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash", whites: Whites | None = None
+) -> Image.Image:
     """Decode an image to RGB: first frame, EXIF orientation applied, transparency on a ground, more bits scaled to 8.
 
-    Values of more than 8 bits are scaled by what the file says of their range, see `cbir.collection.depths`. What is
+    Values of more than 8 bits are scaled by the range that the file states, see `cbir.collection.depths`. What is
     transparent is laid on white, or on black where nothing would be seen on white. A JPEG that lacks its last bytes is
     completed if all but its last rows are there.
 
@@ -85,9 +88,12 @@ def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squas
             smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
         crop: how: ``squash`` takes the whole image and changes its proportions; ``centre`` keeps them, takes the
             largest part of the size's proportions around the middle, and cuts off the rest.
+        whites: what is white in files that do not state it, see `cbir.collection.ranges`; without it each image's own
+            values decide.
 
     Returns:
-        A Pillow image of mode RGB. Its ``info["notes"]`` says, a sentence each, what was not read as the file has it.
+        A Pillow image of mode RGB. Its ``info["notes"]`` says, a sentence each, what was not read as the file has it;
+        ``info["unstated"]`` is the `depths.Unstated` of a file that does not state the range of its values, else None.
 
     Raises:
         ImageError: when the data is not such an image, is truncated or damaged, or has over ``MAX_PIXELS`` pixels.
@@ -97,16 +103,18 @@ def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squas
         _read_heif()
     try:
         try:
-            return _decode(data, size, crop, [])
+            return _decode(data, size, crop, [], whites)
         except OSError:
             if kind != "JPEG" or jpeg.count_scans(data)[1] >= 0:
                 raise
             # Half a marker, or half of an escaped byte.
             begun = data.rstrip(b"\xff")
             notes = [f"lacks its last bytes: {_rows_missing(begun)} of its rows may be incomplete"]
-            return _decode(begun + jpeg.END, size, crop, notes)
+            return _decode(begun + jpeg.END, size, crop, notes, whites)
     except ImageError:
         raise
+    except depths.NoRangeError as error:
+        raise ImageError(str(error)) from None
     except Image.UnidentifiedImageError:
         if kind in _READ:
             raise ImageError(f"damaged or truncated {kind}") from None
@@ -120,7 +128,7 @@ def decode(data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squas
         raise ImageError(f"damaged or truncated ({what}{reason})") from error
 
 
-# The formats whose name a damaged file is told by; those before it had a name in the error.
+# For these formats the reason names the format. For older ones Pillow's own error already does.
 _READ = ("HEIC", "AVIF", "JPEG 2000")
 
 
@@ -133,7 +141,9 @@ def _read_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def _decode(data: bytes, size: tuple[int, int] | None, crop: Crop, notes: list[str]) -> Image.Image:
+def _decode(
+    data: bytes, size: tuple[int, int] | None, crop: Crop, notes: list[str], whites: Whites | None = None
+) -> Image.Image:
     stream = io.BytesIO(data)
     with Image.open(stream, formats=("HEIF",) if format_of(data) == "HEIC" else FORMATS) as image:
         pixels = image.width * image.height
@@ -147,11 +157,12 @@ def _decode(data: bytes, size: tuple[int, int] | None, crop: Crop, notes: list[s
         # libjpeg holds a progressive image whole even where it gives a small one.
         with _room(pixels if image.info.get("progressive") else image.width * image.height):
             image.load()
-            rgb = _on_ground(_upright(depths.to_eight_bits(image, data, notes)), notes)
+            eight, unstated = depths.to_eight_bits(image, data, whites)
+            rgb = _on_ground(_upright(eight), notes)
             # A copy no longer hangs on its file.
             box = None if size is None or crop == "squash" else _centre(rgb.size, size)
             small = rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR, box=box)
-            small.info = {"notes": notes}
+            small.info = {"notes": notes, "unstated": unstated}
             return small
 
 
@@ -289,13 +300,16 @@ def inspect(data: bytes) -> ImageInfo:
     return ImageInfo(image.width, image.height)
 
 
-def load(path: str | Path, size: tuple[int, int], crop: Crop = "squash") -> NDArray[np.uint8]:
+def load(
+    path: str | Path, size: tuple[int, int], crop: Crop = "squash", whites: Whites | None = None
+) -> NDArray[np.uint8]:
     """Read an image file as a network takes it.
 
     Args:
         path: the file.
         size: (width, height) that the image is brought to.
         crop: how, see `decode`.
+        whites: see `decode`.
 
     Returns:
         Array of shape (height, width, 3), uint8, RGB.
@@ -303,15 +317,15 @@ def load(path: str | Path, size: tuple[int, int], crop: Crop = "squash") -> NDAr
     Raises:
         ImageError: see `read_bytes` and `decode`.
     """
-    return np.asarray(decode(read_bytes(path), size, crop))
+    return np.asarray(decode(read_bytes(path), size, crop, whites))
 
 
-def thumbnail(path: str | Path, side: int) -> Image.Image:
-    """Read an image file, shrunk to fit a square of ``side`` pixels, proportions kept.
+def thumbnail(path: str | Path, side: int, whites: Whites | None = None) -> Image.Image:
+    """Read an image file, shrunk to fit a square of ``side`` pixels, proportions kept; ``whites`` as in `decode`.
 
     Raises:
         ImageError: see `read_bytes` and `decode`.
     """
-    image = decode(read_bytes(path))
+    image = decode(read_bytes(path), whites=whites)
     image.thumbnail((side, side))
     return image

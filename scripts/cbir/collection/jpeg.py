@@ -5,7 +5,7 @@ import re
 # A marker within a scan's data: neither a stuffed 0xFF, nor a restart marker, nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
-# They stand alone, without a length.
+# Markers without a length and without data behind them.
 _ALONE = {0x01, _START, *range(0xD0, 0xD8)}
 END = b"\xff\xd9"
 
@@ -31,5 +31,5 @@ def count_scans(data: bytes, start: int = 0) -> tuple[int, int]:
         if kind in _ALONE:
             continue
         scans += kind == _SCAN
-        # A length below 2 is none; what follows is searched.
+        # A length counts its own two bytes, so one below 2 is damage: search on behind it.
         place += max(int.from_bytes(data[place : place + 2], "big"), 2)

@@ -9,7 +9,7 @@ PARTS = {
     "val": ("val", "valid", "validation", "dev", "development"),
     "test": ("test", "testing", "query", "queries", "probe", "eval"),
 }
-"""Folders that data sets come in, by the split they stand for; without regard to case."""
+"""Names of folders in which data sets keep each split, in lower case."""
 
 IGNORED = "ignore"
 """What a list writes in place of a split for an image that it excludes."""
@@ -19,7 +19,7 @@ _SEPARATORS = str.maketrans("", "", " _-.")
 
 
 def split_of(folder: str) -> str:
-    """Return the split that a folder's name stands for; empty if it stands for none."""
+    """Return the split that a folder's name means, in any case; empty if it means no split."""
     return _SPLIT_OF.get(folder.casefold(), "")
 
 
@@ -48,8 +48,7 @@ def are_parts(names: Iterable[str]) -> bool:
     folders = [name.split("/")[:-1] for name in names]
     if not folders or any(len(parts) < 2 for parts in folders):
         return False
-    found = {split_of(parts[0]) for parts in folders}
-    if "" in found or "train" not in found or len(found) < 2:
+    if not called_parts({parts[0] for parts in folders}):
         return False
     # A category is in several parts, unless train and test have different ones, each several.
     within: dict[str, set[str]] = {}
@@ -57,6 +56,12 @@ def are_parts(names: Iterable[str]) -> bool:
         within.setdefault(parts[0], set()).add(parts[1])
     shared = Counter(category for categories in within.values() for category in categories)
     return max(shared.values()) > 1 or all(len(categories) > 1 for categories in within.values())
+
+
+def called_parts(folders: Collection[str]) -> bool:
+    """Tell whether folders have the names of parts of a split, train and another one."""
+    found = set(map(split_of, folders))
+    return "" not in found and "train" in found and len(found) > 1
 
 
 def likely_root(names: Collection[str]) -> tuple[str, bool]:
@@ -78,9 +83,14 @@ def likely_root(names: Collection[str]) -> tuple[str, bool]:
 
 
 def spellings(categories: Iterable[str]) -> list[list[str]]:
-    """Return groups of categories that differ only in case, spaces, hyphens, underscores, dots or accents' encoding."""
+    """Return groups of categories that look alike.
+
+    They differ only in case, in spaces, hyphens, underscores, dots or characters without a width, or in how their
+    accents are encoded.
+    """
     groups: dict[str, list[str]] = {}
     for category in sorted(set(categories)):
-        key = unicodedata.normalize("NFKC", category).casefold().translate(_SEPARATORS)
+        seen = "".join(character for character in category if unicodedata.category(character) != "Cf")
+        key = unicodedata.normalize("NFKC", seen).casefold().translate(_SEPARATORS)
         groups.setdefault(unicodedata.normalize("NFKC", key), []).append(category)
     return [group for group in groups.values() if len(group) > 1]

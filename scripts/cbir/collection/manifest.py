@@ -15,14 +15,14 @@ import pandas as pd
 import PIL
 
 from cbir.collection import corrections as corrected
-from cbir.collection import images, perceptual
+from cbir.collection import images, perceptual, ranges
 from cbir.collection.categories import UNKNOWN, category_labels, members, rarest, singles
 from cbir.collection.columns import HASHES_COLUMNS, IMAGE_COLUMNS, NOTE_COLUMNS, REJECTED_COLUMNS
 from cbir.collection.contents import hash_files, hash_folder
-from cbir.collection.depths import UNSAID
 from cbir.collection.exclusions import EXCLUDED, Exclusions
 from cbir.collection.images import ImageError
-from cbir.collection.layout import IGNORED, are_parts, likely_root, place, spellings, split_of
+from cbir.collection.layout import IGNORED, are_parts, called_parts, likely_root, place, spellings, split_of
+from cbir.collection.ranges import Ranges
 from cbir.collection.reasons import count_reasons
 from cbir.collection.small import listed_names, refuse_small
 from cbir.files import errors
@@ -47,6 +47,7 @@ class Collected(NamedTuple):
     rejected: pd.DataFrame
     hashes: pd.DataFrame
     notes: pd.DataFrame
+    ranges: Ranges
 
 
 def collect(
@@ -80,7 +81,8 @@ def collect(
     Returns:
         Four tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, ``HASHES_COLUMNS``
         of the images in the first (see `perceptual.hashes`), sorted by sha256, and ``NOTE_COLUMNS`` of those that are
-        used although something is odd about them. ``path`` is ``folder`` joined with the file's relative path (one that
+        used although something is odd about them. And the ranges of those that do not state one, see
+        `cbir.collection.ranges`. ``path`` is ``folder`` joined with the file's relative path (one that
         is not UTF-8 is rejected and written with escapes); labels count the categories from 0 in alphabetical order.
 
     Raises:
@@ -157,17 +159,27 @@ def collect(
     hashed = pd.DataFrame(
         [[digest, *findings[digest]["hashes"]] for digest in sorted(table["sha256"])], columns=HASHES_COLUMNS
     )
+    found = ranges.find({digest: findings[digest].get("unstated") for digest in table["sha256"]})
     notes = [
         (path, note)
         for path, digest in zip(table["path"], table["sha256"], strict=True)
-        for note in findings[digest].get("notes", [])
+        for note in _notes(findings[digest], found.images.get(digest, 0))
     ]
     notes += [(path, moved[name]) for name, path in zip(table["image_id"], table["path"], strict=True) if name in moved]
-    return Collected(table[columns], refused, hashed, pd.DataFrame(notes, columns=NOTE_COLUMNS))
+    return Collected(table[columns], refused, hashed, pd.DataFrame(notes, columns=NOTE_COLUMNS), found)
+
+
+def _notes(finding: Mapping[str, Any], white: int) -> list[str]:
+    """Return what is odd about an image; ``white`` as in `ranges.note`."""
+    notes = list(finding.get("notes", []))
+    if "unstated" in finding:
+        bits, largest = finding["unstated"]
+        notes.insert(0, ranges.note(bits, largest, white))
+    return [note for note in notes if note]
 
 
 def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
-    """Return why a file is none of the collection's by its name alone; empty if it may be."""
+    """Return why a file does not belong to the collection, by its name alone; empty if it may belong."""
     if not _is_utf8(name):
         return "its name is not UTF-8"
     if reason := exclusions.reason(name):
@@ -178,7 +190,7 @@ def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
 
 
 def _unlisted(name: str, exclusions: Exclusions, row: Mapping[str, str]) -> str:
-    """Return why a file that is listed is none of the collection's; empty if it may be."""
+    """Return why a listed file does not belong to the collection; empty if it may belong."""
     if row.get("split") == IGNORED:
         return "ignored by the list"
     reason = exclusions.reason(name)
@@ -218,7 +230,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
             data = images.read_bytes(root / name)
         except ImageError:
             return None
-        # What is found is remembered by content: it must be found in that content.
+        # Findings are remembered by content. The file may have changed since it was hashed.
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             return None
         try:
@@ -228,7 +240,12 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
         perceived = list(vars(perceptual.hashes(image)).values())
         found = {"width": image.width, "height": image.height, "bytes": len(data), "hashes": perceived}
         notes = image.info["notes"] + ["of one colour"] * images.is_flat(image)
-        return found | {"notes": notes} if notes else found
+        unstated = image.info["unstated"]
+        return (
+            found
+            | ({"notes": notes} if notes else {})
+            | ({"unstated": [unstated.bits, unstated.largest]} if unstated else {})
+        )
 
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(names), _SAVE_EVERY):
@@ -239,7 +256,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
                 progress.advance()
             # Saved as it goes, so that a killed run does not decode again.
             _save_findings(memory, decoder, findings)
-    # Of contents that are gone nothing is kept, so that the file does not depend on what was there before.
+    # Findings about contents that are gone are dropped, so that the file does not depend on earlier collections.
     current = {digest: findings[digest] for digest in sorted(set(hashes.values()) & findings.keys())}
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)
@@ -265,11 +282,16 @@ def _is_finding(value: Any) -> bool:
         return isinstance(value["reason"], str)
     return (
         isinstance(value, dict)
-        and set(value) - {"notes"} == {"width", "height", "bytes", "hashes"}
+        and set(value) - {"notes", "unstated"} == {"width", "height", "bytes", "hashes"}
         and all(isinstance(note, str) for note in value.get("notes", []))
+        and _are_values(value.get("unstated", [16, 0]))
         and all(type(value[key]) is int for key in ("width", "height", "bytes"))
         and perceptual.is_hashes(value["hashes"])
     )
+
+
+def _are_values(value: Any) -> bool:
+    return list(map(type, value)) == [int, int] and value[0] in (16, 32) and 0 <= value[1] < 2**32
 
 
 def _unreadable(path: Path) -> str:
@@ -324,7 +346,7 @@ def require_categories(
         )
     for note, noted in found.notes.groupby("note", sort=True):
         log.warning("%d images: %s", len(noted), note)
-    _warn_of_several_ranges(found.notes["note"])
+    _warn_of_several_ranges(found.ranges)
     if layout == "none":
         return
     names = list(table["image_id"])
@@ -343,7 +365,7 @@ def require_categories(
             else "give each category a sub-folder, or a name in the list, of its own, or set collection.labels to none"
         )
         raise InputError(
-            f"The image folder {root} holds one category only, {counts.index[0]!r}, so that every result would "
+            f"The image folder {root} holds one category only, {counts.index[0]!r}{why}, so that every result would "
             f"count as right: {hint}."
         )
     # A folder may be empty because a person moved its images, or left them out.
@@ -361,6 +383,14 @@ def require_categories(
             f"{'them' if several else 'it'} in collection.exclude."
         )
     refuse_small({str(name): int(count) for name, count in counts.items()}, least)
+    if layout == "categories" and rows is None and called_parts(set(table["category"])):
+        log.warning(
+            "The folders of %s (%s) are called like the parts of a split, but images lie directly in them, so each "
+            "counts as a category. If they are parts, put the images of each into a folder for each category and set "
+            "split.from to folders.",
+            root,
+            ", ".join(sorted(map(printable, set(table["category"])))),
+        )
     for group in spellings(singles(table["category"])):
         log.warning(
             "These categories are spelt alike and count as different ones: %s. Rename their folders if they are one.",
@@ -368,17 +398,17 @@ def require_categories(
         )
 
 
-def _warn_of_several_ranges(notes: pd.Series) -> None:
-    """Warn where images that do not say which value is white were read by different ones."""
-    guessed = notes[notes.str.contains(UNSAID, regex=False)].value_counts().sort_index()
-    # In the same kind of file, such as 8 and 12 bits in files of 16.
-    for _, same in guessed.groupby(guessed.index.str.extract(r"in a file of (\d+)", expand=False).to_numpy()):
-        if len(same) > 1:
+def _warn_of_several_ranges(found: Ranges) -> None:
+    """Warn where files of one kind that do not state their range are read by different ones."""
+    for bits, whites in found.whites.items():
+        if len(whites) > 1:
             log.warning(
-                "%d different ranges of values are taken for those images, each by its own values, because their files "
-                "name none: if one camera made them, a dark one looks too bright. Write the range into the files then "
-                "(sBIT of a PNG, MaxSampleValue of a TIFF).",
-                len(same),
+                "Files of %d bits that do not state their range are read by %d different ones (white is %s), because "
+                "the largest would make some of them black: if one camera made them all, those look too bright. Write "
+                "the range into the files then (sBIT of a PNG, MaxSampleValue of a TIFF).",
+                bits,
+                len(whites),
+                ", ".join(map(str, whites)),
             )
 
 
@@ -390,7 +420,9 @@ def _encoding(name: str, group: list[str]) -> str:
     """Return what tells a name apart from one of the group that looks the same."""
     same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", name)]
     if len(same) == 1:
-        return ""
+        if any(unicodedata.category(character) == "Cf" for character in name):
+            return "with an invisible character, "
+        return "with a space at its end, " if name != name.rstrip() else ""
     return "composed, " if unicodedata.is_normalized("NFC", name) else "accents apart, "
 
 

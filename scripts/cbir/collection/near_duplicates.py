@@ -30,7 +30,7 @@ Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[n
 Confirm = Callable[[Sequence[tuple[str, str, bool]]], NDArray[np.bool_]]
 
 # How two images are compared: the hashes of the one, those of the other, and whether that is a mirror image. To mirror
-# the one gives another distance than to mirror the other, and neither has precedence.
+# the one gives a slightly different distance than mirroring the other. Both are computed, and the smaller one counts.
 _WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
 
 
@@ -53,7 +53,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
         ``distance``, and 1 in ``mirrored`` where it is near only as a mirror image; ``doubted`` is 0, see `doubts`.
 
     Raises:
-        InputError: when a hash is none.
+        InputError: when a hash is not hexadecimal or has another length.
     """
     table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
     count = len(table)
@@ -71,7 +71,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     digests = table["sha256"].to_numpy(object)
     found = np.flatnonzero(best < none)
     keys, nearest = np.divmod(best[found], max(count, 1))
-    # Rows stand in the order of sha256, so the first of a label is its smallest.
+    # The rows are sorted by sha256, so the first row of a label has the smallest one.
     _, first, place = np.unique(labels, return_index=True, return_inverse=True)
     return pd.DataFrame(
         {

@@ -95,7 +95,7 @@ class _Resources:
             if flags & _FOLDER:
                 yield from self._folder(node, path)
             else:
-                # Two bytes of territory and two of language stand before the offset.
+                # Before the offset come two bytes of territory and two of language.
                 (offset,) = self._unpack(">I", self._position(node) + 10)
                 yield path, self._entry(self.entries + offset, flags)
 
@@ -105,7 +105,7 @@ class _Resources:
             raise _DamagedError("it has no tree")
         # A second visit is a cycle or a shared branch, and either could go on for ever.
         if self.visited[index]:
-            raise _DamagedError("an entry stands in two folders")
+            raise _DamagedError("an entry is in two folders")
         self.visited[index] = 1
         name, flags = self._unpack(">IH", self._position(index))
         return name, flags

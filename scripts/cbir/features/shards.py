@@ -5,7 +5,7 @@ import logging
 import shutil
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cbir.collection import ranges
 from cbir.collection.images import Crop, ImageError, decode, read_bytes
 from cbir.encoders import runtimes
 from cbir.encoders.runtimes import Embed
@@ -48,9 +49,11 @@ def encode_shard(
     images of one batch in memory.
 
     Args:
-        images: columns path and sha256; several rows may have the same content.
+        images: columns path and sha256, and possibly `ranges.WHITE`; several rows may have the same content. A row is
+            reused for the same content with the same white.
         path: the shard, an HDF5 file with the datasets ``sha256`` (sorted) and ``features`` (n, dimension) float32, and
-            the attributes ``fingerprint`` and ``features_sha256``.
+            the attributes ``fingerprint`` and ``features_sha256``. It has a dataset ``white``, int64 (n,), if one of
+            its images does not state its range and is scaled by the range of others.
         fingerprint: of the encoder; rows of another encoder are not reused.
         dimension: length of a feature vector.
         size: (width, height) in pixels to which images are resized.
@@ -68,19 +71,21 @@ def encode_shard(
     """
     path = Path(path)
     wanted = dict(sorted(zip(images["sha256"], images["path"], strict=True)))
+    whites = dict(zip(images["sha256"], ranges.whites_of(images), strict=True))
     parts = path.parent / f"{path.stem}.parts"
     sources = [path, *_finished(parts)]
-    known = {digest for source in sources for digest in _digests(source, fingerprint)}
-    missing = [digest for digest in wanted if digest not in known]
+    known = {row for source in sources for row in contents(source, fingerprint).items()}
+    missing = [digest for digest in wanted if (digest, whites[digest]) not in known]
     for source in sources:
-        if source.exists() and not _digests(source, fingerprint) and _holds_rows(source):
+        if source.exists() and not contents(source, fingerprint) and _holds_rows(source):
             log.info("%s is damaged, or of another encoder or version: its images are encoded again", source)
     log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
     if missing:
         embed = make_embed()
         progress = Progress("images encoded", len(missing))
         step = max(_SAVE_ROWS // batch, 1) * batch
-        batches = _embedded([(wanted[digest], digest) for digest in missing], size, batch, embed, workers, crop)
+        rows = [(wanted[digest], digest, whites[digest]) for digest in missing]
+        batches = _embedded(rows, size, batch, embed, workers, crop)
         for start in range(0, len(missing), step):
             digests = missing[start : start + step]
             # Logged before the work, so that the log of a killed job shows the images that it was encoding.
@@ -99,9 +104,9 @@ def encode_shard(
                     f"The encoder gives no finite features for {wanted[bad]}: train it again or remove the image."
                 )
             number = 1 + max((int(part.stem) for part in _finished(parts)), default=0)
-            _write(parts / f"{number:06d}.h5", digests, [features], fingerprint, dimension)
-    filled = [source for source in (path, *_finished(parts)) if _digests(source, fingerprint)]
-    _write(path, list(wanted), read_rows(filled, list(wanted), fingerprint), fingerprint, dimension)
+            _write(parts / f"{number:06d}.h5", digests, whites, [features], fingerprint, dimension)
+    filled = [source for source in (path, *_finished(parts)) if contents(source, fingerprint)]
+    _write(path, list(wanted), whites, read_rows(filled, list(wanted), fingerprint, whites), fingerprint, dimension)
     shutil.rmtree(parts, ignore_errors=True)
     return len(missing)
 
@@ -110,18 +115,19 @@ def count_missing(manifest: str | Path, path: str | Path, about: str | Path, run
     """Return how many contents `encode_shard` would encode; `sys.maxsize` if one of the files cannot be read.
 
     Args:
-        manifest: CSV with the column sha256.
+        manifest: CSV with the columns path and sha256, and possibly `ranges.WHITE`.
         path: the shard.
         about: the side file of the encoder, JSON.
         runtime: what runs the encoder.
     """
     try:
-        wanted = set(read_csv(manifest, ["sha256"])["sha256"])
+        listed = read_csv(manifest, ["sha256"])
+        wanted = set(zip(listed["sha256"], ranges.whites_of(listed), strict=True))
         made = runtimes.fingerprint(read_json(about, {"fingerprint": str})["fingerprint"], runtime)
         with opened(path) as file:
             own = attributes(file, ["fingerprint"])["fingerprint"]
-            held = list(texts(dataset(file, "sha256", "S", 1))) if own == made else []
-        return len(wanted.difference(held))
+            held = _contents(file) if own == made else {}
+        return len(wanted.difference(held.items()))
     # The files may not exist yet, and h5py raises many types of exception on damaged ones.
     except Exception:
         return sys.maxsize
@@ -133,7 +139,7 @@ def _finished(parts: Path) -> list[Path]:
 
 
 def _embedded(
-    rows: list[tuple[str, str]], size: tuple[int, int], batch: int, embed: Embed, workers: int, crop: Crop
+    rows: list[tuple[str, str, int]], size: tuple[int, int], batch: int, embed: Embed, workers: int, crop: Crop
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the features of images, batch by batch in order.
 
@@ -142,7 +148,7 @@ def _embedded(
     """
     upcoming = iter([rows[start : start + batch] for start in range(0, len(rows), batch)])
 
-    def work(chosen: list[tuple[str, str]]) -> NDArray[np.float32]:
+    def work(chosen: list[tuple[str, str, int]]) -> NDArray[np.float32]:
         return embed(np.stack([_load_verified(*row, size, crop) for row in chosen]))
 
     with ThreadPoolExecutor(workers) as pool:
@@ -157,37 +163,47 @@ def _embedded(
                 future.cancel()
 
 
-def _load_verified(path: str, digest: str, size: tuple[int, int], crop: Crop) -> NDArray[np.uint8]:
+def _load_verified(path: str, digest: str, white: int, size: tuple[int, int], crop: Crop) -> NDArray[np.uint8]:
     try:
         data = read_bytes(path)
         if hashlib.sha256(data).hexdigest() == digest:
-            return np.asarray(decode(data, size, crop))
+            return np.asarray(decode(data, size, crop, ranges.of_one(white)))
     except ImageError as error:
         log.debug("%s: %s", path, error)
     raise InputError(f"The image {path} has changed since the collection was read: run again.")
 
 
-def _digests(path: Path, fingerprint: str) -> list[str]:
-    """Return the content hashes of a shard; an empty list if it is damaged or of another encoder."""
+def contents(path: Path, fingerprint: str) -> dict[str, int]:
+    """Return the content hashes of a shard, each with its white (see `ranges.whites_of`), by row.
+
+    The result is empty if the shard is damaged or of another encoder.
+    """
     try:
         with opened(path) as file:
             about = attributes(file, ["fingerprint", "features_sha256"])
             if about["fingerprint"] != fingerprint:
-                return []
-            digests, features = texts(dataset(file, "sha256", "S", 1)), dataset(file, "features", np.float32, 2)
+                return {}
+            found, features = _contents(file), dataset(file, "features", np.float32, 2)
             check = hashlib.sha256()
             for row in range(0, len(features), _SAVE_ROWS):
                 check.update(features[row : row + _SAVE_ROWS].tobytes())
-            whole = len(features) == len(digests) and check.hexdigest() == about["features_sha256"]
-            return list(digests) if whole else []
+            whole = len(features) == len(found) and check.hexdigest() == about["features_sha256"]
+            return found if whole else {}
     # h5py raises many types of exception on damaged files.
     except Exception:
-        return []
+        return {}
+
+
+def _contents(file: h5py.File) -> dict[str, int]:
+    digests = list(texts(dataset(file, "sha256", "S", 1)))
+    whites = dataset(file, ranges.WHITE, np.int64, 1)[()].tolist() if ranges.WHITE in file else [0] * len(digests)
+    return dict(zip(digests, whites, strict=True))
 
 
 def _write(
     path: Path,
     digests: list[str],
+    whites: Mapping[str, int],
     blocks: Iterator[NDArray[np.float32]] | list[NDArray[np.float32]],
     fingerprint: str,
     dimension: int,
@@ -195,6 +211,9 @@ def _write(
     size = len(digests) * (4 * dimension + 64) + HDF5_OVERHEAD
     with atomic(path, size) as temporary, h5py.File(temporary, "w") as file:
         write_texts(file, "sha256", digests)
+        chosen = [whites[digest] for digest in digests]
+        if any(chosen):
+            file.create_dataset(ranges.WHITE, data=np.array(chosen, np.int64))
         features = file.create_dataset("features", (len(digests), dimension), np.float32)
         row, check = 0, hashlib.sha256()
         for block in blocks:
@@ -204,18 +223,28 @@ def _write(
         write_attributes(file, {"fingerprint": fingerprint, "features_sha256": check.hexdigest()})
 
 
-def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Iterator[NDArray[np.float32]]:
+def read_rows(
+    shards: list[Path], digests: list[str], fingerprint: str, whites: Mapping[str, int] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Yield the features of ``digests``, in order, in blocks of (at most 1024, d) float32.
+
+    ``whites`` says by which white each content must have been read; without it the shards hold each content once.
 
     Raises:
         InputError: when a shard is damaged or of another encoder, or an image is in none.
     """
     places: dict[str, tuple[Path, int]] = {}
     for shard in shards:
-        found = _digests(shard, fingerprint)
+        found = contents(shard, fingerprint)
         if not found and _holds_rows(shard):
             raise InputError(f"The encoded shard {shard} is damaged or of another encoder: remove it and run again.")
-        places.update({digest: (shard, row) for row, digest in enumerate(found)})
+        places.update(
+            {
+                digest: (shard, row)
+                for row, (digest, white) in enumerate(found.items())
+                if whites is None or whites.get(digest) == white
+            }
+        )
     for digest in digests:
         if digest not in places:
             raise InputError(f"No encoded shard holds the image with sha256 {digest}: remove the shards and run again.")
@@ -230,7 +259,7 @@ def read_rows(shards: list[Path], digests: list[str], fingerprint: str) -> Itera
             rows = sorted({row for row, _ in here})
             position = {row: index for index, row in enumerate(rows)}
             try:
-                # `_digests` has checked the whole file. Checking it again for each block would take too long.
+                # `contents` has checked the whole file. Checking it again for each block would take too long.
                 with h5py.File(shard, "r") as file:
                     values = dataset(file, "features", np.float32, 2)[rows]
             # h5py raises many types of exception on damaged files.

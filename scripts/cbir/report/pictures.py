@@ -5,13 +5,20 @@ import io
 from pathlib import Path
 from typing import Literal
 
+from cbir.collection.depths import Whites
 from cbir.collection.images import ImageError, decode, read_bytes, thumbnail
 from cbir.files.tables import require_file
 
 Kind = Literal["JPEG", "WEBP"]
 
 
-def picture(path: str | Path, side: int, size: tuple[int, int] | None = None, kind: Kind = "WEBP") -> str:
+def picture(
+    path: str | Path,
+    side: int,
+    size: tuple[int, int] | None = None,
+    kind: Kind = "WEBP",
+    whites: Whites | None = None,
+) -> str:
     """Return an image file as a ``data:`` URI, shrunk to fit a square of ``side`` pixels; "" when it cannot be read.
 
     Args:
@@ -19,13 +26,14 @@ def picture(path: str | Path, side: int, size: tuple[int, int] | None = None, ki
         side: the most pixels of the longer side.
         size: (width, height) of the image in pixels, if known; then a large JPEG is decoded at a smaller scale.
         kind: the format: JPEG is ten times faster to write than WebP, and a third larger.
+        whites: see `cbir.collection.images.decode`.
     """
     try:
         if size is not None and max(size) > side:
             width, height = (max(1, round(pixels * side / max(size))) for pixels in size)
-            image = decode(read_bytes(path), (width, height))
+            image = decode(read_bytes(path), (width, height), whites=whites)
         else:
-            image = thumbnail(path, side)
+            image = thumbnail(path, side, whites)
     except ImageError:
         return ""
     stream = io.BytesIO()

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cbir.collection.depths import Whites
 from cbir.collection.images import ImageError, thumbnail
 from cbir.evaluation import cut as cut_metrics
 from cbir.evaluation import measure
@@ -42,11 +43,13 @@ class Picture:
         path: the file.
         lines: the lines of text below the picture.
         right: whether to draw it as a right or a wrong result; None draws it as neither.
+        whites: see `cbir.collection.images.decode`.
     """
 
     path: str
     lines: Sequence[str]
     right: bool | None = None
+    whites: Whites | None = None
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -187,7 +190,7 @@ def draw(axes: Axes, picture: Picture) -> None:
         InputError: when the file is no longer an image.
     """
     try:
-        image = np.asarray(thumbnail(picture.path, _SIDE))
+        image = np.asarray(thumbnail(picture.path, _SIDE, picture.whites))
     except ImageError as error:
         raise InputError(f"The image {picture.path} cannot be shown ({error}): run again, or put it back.") from None
     height, width = image.shape[:2]

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from cbir.collection.depths import Whites
 from cbir.feedback.records import SHOWN_RESULTS, SHOWN_ROUNDS, flags
 from cbir.files.printable import printable
 from cbir.report import plots
@@ -27,7 +28,7 @@ _PANELS = (
 )
 
 
-def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -> None:
+def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path, whites: Whites | None = None) -> None:
     """Draw the rounds of a refinement below each other, the query first, with the judgements of each round.
 
     A frame and a badge mark a result that was judged relevant or irrelevant in the round. The text below a picture
@@ -37,6 +38,7 @@ def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -
         record: as `cbir.feedback.records.record` returns it.
         paths: the file of each image_id, and of the query if it is not an image of the collection.
         path: a PNG file.
+        whites: see `cbir.collection.images.decode`.
 
     Raises:
         InputError: when an image cannot be read.
@@ -54,13 +56,13 @@ def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path) -
         if round["round"] == 0:
             about = [record["category"] or "category not known", PurePosixPath(record["query"]).name]
             lines = ["query, round 0", *about, *_words(round).split("\n")[1:]]
-            plots.draw(axes_row[0], plots.Picture(paths[record["query"]], lines))
+            plots.draw(axes_row[0], plots.Picture(paths[record["query"]], lines, whites=whites))
         else:
             axes_row[0].set_axis_off()
             axes_row[0].text(0.5, 0.5, _words(round), ha="center", va="center", fontsize=8)
         given = flags(round)
         for axes, item in zip(axes_row[1:], round["results"], strict=False):
-            _result(axes, item, paths[item["image_id"]], given.get(item["image_id"]))
+            _result(axes, item, paths[item["image_id"]], given.get(item["image_id"]), whites)
     asked = record["refinement"]
     title = f"{asked['method']}, {asked['strategy']}: {record['query']}"
     if columns - 1 < asked["k"] or len(shown) < len(record["rounds"]):
@@ -79,11 +81,12 @@ def _words(round: dict[str, Any]) -> str:
     return words
 
 
-def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None) -> None:
+def _result(axes: Axes, item: dict[str, Any], path: str, flag: str | None, whites: Whites | None) -> None:
     own = {None: "", True: "right, ", False: "wrong, "}[item["of_category"]]
     category, _, name = item["image_id"].rpartition("/")
     before = [f"{item['judged']} before"] if item["judged"] else []
-    plots.draw(axes, plots.Picture(path, [f"{own}{category}", name, f"distance {item['distance']:.3f}", *before]))
+    lines = [f"{own}{category}", name, f"distance {item['distance']:.3f}", *before]
+    plots.draw(axes, plots.Picture(path, lines, whites=whites))
     if flag is not None:
         colour, style, sign = _FLAGS[flag]
         for spine in axes.spines.values():

@@ -14,9 +14,9 @@ from cbir import results
 from cbir.collection.roles import gallery_of
 from cbir.report import pictures
 from cbir.report.thumbnails import Thumbnails
-from cbir.results import IMAGES, SPLIT, SUMMARY
+from cbir.results import IMAGES, RANGES, SPLIT, SUMMARY
 
-INPUTS = (IMAGES, SPLIT, SUMMARY)
+INPUTS = (IMAGES, RANGES, SPLIT, SUMMARY)
 """The files that `Results` itself reads; see `cbir.report.sections`."""
 PICTURE_SIDE = 192
 """Pixels of a picture's longer side: enough for high-resolution screens at the size shown."""
@@ -55,8 +55,8 @@ class Results(results.Results):
         self.methods = sorted(methods, key=_order)
         columns = ["image_id", "path", "category"]
         self._known = {row[0]: row[1:] for row in self.images[columns].itertuples(index=False, name=None)}
-        self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE))
-        self.thumbnails = Thumbnails(self.images)
+        self._picture = functools.cache(functools.partial(pictures.picture, side=PICTURE_SIDE, whites=self.whites))
+        self.thumbnails = Thumbnails(self.images, self.whites)
         self._places = {name: place for place, name in enumerate(sorted(set(self.images["category"])))}
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from cbir.collection.depths import Whites
 from cbir.report import pictures
 
 SIDE, FEWER_SIDE, LARGE_SIDE = 128, 96, 256
@@ -15,9 +16,11 @@ class Thumbnails:
 
     Args:
         images: columns image_id, path, width and height of all images.
+        whites: see `cbir.collection.images.decode`.
     """
 
-    def __init__(self, images: pd.DataFrame) -> None:
+    def __init__(self, images: pd.DataFrame, whites: Whites | None = None) -> None:
+        self._whites = whites
         columns = ["image_id", "path", "width", "height"]
         self._files = {row[0]: row[1:] for row in images[columns].itertuples(index=False, name=None)}
         self._places: dict[str, int] = {}
@@ -48,7 +51,7 @@ class Thumbnails:
 
     def _picture(self, image_id: str, side: int) -> str:
         path, width, height = self._files[image_id]
-        return pictures.picture(path, side, (int(width), int(height)), "JPEG")
+        return pictures.picture(path, side, (int(width), int(height)), "JPEG", self._whites)
 
 
 def _rule(picture: str) -> str:

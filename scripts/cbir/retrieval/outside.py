@@ -160,7 +160,7 @@ class OutsideEncoder:
             embed = self._network(encoder, fingerprint)
             self.stage = "The image is being encoded."
             prepared = prepared_as(self._path(encoder))
-            pixels = np.asarray(images.decode(data, prepared.size, prepared.crop))
+            pixels = np.asarray(images.decode(data, prepared.size, prepared.crop, self._results.whites))
             self._encoded[key] = embed(pixels[None])[0]
             while len(self._encoded) > _KEPT:
                 self._encoded.popitem(last=False)
@@ -252,7 +252,7 @@ def encode_files(
     """Write the features of image files into a file in the format of a feature store.
 
     Args:
-        manifest: columns image_id, path, label and sha256, a row each.
+        manifest: columns image_id, path, label and sha256, and perhaps `cbir.collection.ranges.WHITE`, a row each.
         target: the file to write.
         network: the network of a run.
         made: the attributes of a feature store of this network.

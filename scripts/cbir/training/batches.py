@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.collection import images
+from cbir.collection import images, ranges
 from cbir.files.errors import InputError
 from cbir.training.augmentation import augment
 from cbir.training.settings import AugmentSettings
@@ -30,11 +30,13 @@ class ImageSet:
         paths: the image files.
         labels: int64 (n,), the labels of their categories.
         sha256: hashes of the files, from the split's table.
+        whites: the white of each file, see `cbir.collection.ranges.whites_of`; zeros if empty.
     """
 
     paths: Sequence[str]
     labels: NDArray[np.int64]
     sha256: Sequence[str]
+    whites: Sequence[int] = ()
 
 
 class Photographs:
@@ -44,14 +46,22 @@ class Photographs:
         paths: the image files.
         shape: (height, width, 3) of the decoded images.
         crop: how images are brought to this size, see `cbir.collection.images.decode`.
+        whites: see `ImageSet`.
 
     Attributes:
         failure: the error of the last file that could not be read. A backend of Keras may replace an exception that is
             raised in its threads.
     """
 
-    def __init__(self, paths: Sequence[str], shape: tuple[int, int, int], crop: images.Crop = "squash") -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        shape: tuple[int, int, int],
+        crop: images.Crop = "squash",
+        whites: Sequence[int] = (),
+    ) -> None:
         self.paths, self.shape, self.crop = paths, shape, crop
+        self.whites = whites or [0] * len(paths)
         self.kept = len(paths) * int(np.prod(shape)) <= CACHE_BYTES
         self.cache: dict[int, NDArray[np.uint8]] = {}
         self.failure: InputError | None = None
@@ -63,7 +73,8 @@ class Photographs:
         image = self.cache.get(position)
         if image is None:
             try:
-                image = images.load(self.paths[position], (self.shape[1], self.shape[0]), self.crop)
+                size, whites = (self.shape[1], self.shape[0]), ranges.of_one(self.whites[position])
+                image = images.load(self.paths[position], size, self.crop, whites)
             except InputError as error:
                 self.failure = InputError(
                     f"{self.paths[position]} could be read when the collection was made but not now ({error}): "
@@ -139,5 +150,5 @@ class PlainBatches(keras.utils.PyDataset):
 
 
 def identity(*sets: ImageSet) -> list[Any]:
-    """Return the contents and labels of image sets in order, as plain data for a fingerprint."""
-    return [[list(one.sha256), one.labels.tolist()] for one in sets]
+    """Return the contents, labels and, if there are any, whites of image sets in order, for a fingerprint."""
+    return [[list(one.sha256), one.labels.tolist(), *([list(one.whites)] if any(one.whites) else [])] for one in sets]

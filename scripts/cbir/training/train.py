@@ -101,8 +101,8 @@ class _Trainer:
         self.train_set, self.val_set = train_set, val_set
         self.fingerprint = _fingerprint(encoder, train_set, val_set, settings, k, options)
         shape = encoder.input_shape[1:]
-        self.train_photographs = Photographs(train_set.paths, shape, options.crop)
-        self.val_photographs = Photographs(val_set.paths, shape, options.crop)
+        self.train_photographs = Photographs(train_set.paths, shape, options.crop, train_set.whites)
+        self.val_photographs = Photographs(val_set.paths, shape, options.crop, val_set.whites)
         batches = self._batches(epoch=1)
         self.steps = len(batches)
         asked, self.settings = settings.epochs, settings.within_most_images(batches.size)

@@ -32,6 +32,7 @@ from cbir.results import (
     GROUPS,
     IMAGES,
     NEAR_DUPLICATES,
+    RANGES,
     REJECTED,
     SUMMARY,
     SUSPECTS,
@@ -249,7 +250,7 @@ class Library:
         self.source, self.folder, self.weights, self.k, self.judged_first, corrected = _configuration(self.files)
         self.corrections = self.files.home / corrected
         self._read: dict[Path, tuple[int, int]] = {}
-        self._note(IMAGES, CONFIGURATION, GROUPS, NEAR_DUPLICATES, REJECTED, SUSPECTS)
+        self._note(IMAGES, RANGES, CONFIGURATION, GROUPS, NEAR_DUPLICATES, REJECTED, SUSPECTS)
         for name in names:
             self._note(SUMMARY, CALIBRATION, method=name)
         self.methods = {name: self._method(name) for name in sorted(names, key=self._rank)}

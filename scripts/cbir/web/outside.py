@@ -65,6 +65,7 @@ class OutsideImages:
     def __init__(self, library: Library, before: "OutsideImages | None" = None) -> None:
         """Start with the images of ``before``, if given. No network is loaded yet."""
         self._encoder = OutsideEncoder(library.files, {name: held.about for name, held in library.methods.items()})
+        self._whites = library.files.whites
         self._uploads: OrderedDict[str, Upload] = OrderedDict(before._uploads if before else {})
         self._vectors: OrderedDict[tuple[str, str], Future[NDArray[np.float32]]] = OrderedDict()
         self._parts: OrderedDict[tuple[str, Box], str] = OrderedDict()
@@ -165,7 +166,7 @@ class OutsideImages:
             if digest in self._uploads:
                 return digest
         with self._decoding:
-            whole = images.decode(data)
+            whole = images.decode(data, whites=self._whites)
             left, top, width, height = box
             right, bottom = left + width, top + height
             across, down = whole.size

@@ -43,17 +43,18 @@ class Pictures:
         image = held.library.picture(sha256)
         try:
             if image is None:
-                data = _shrink(held.outside.get(sha256).data, _SIDES[kind])
+                data = _shrink(held.outside.get(sha256).data, _SIDES[kind], held.library)
             else:
                 make = self._thumbnail if kind == "thumbnails" else self._of_collection
                 data = make(held.library, image, _SIDES[kind])
         except InputError:
             raise NotFound from None
-        return Response(data, mimetype="image/webp", headers=_FOR_EVER)
+        # Where images do not state their range, another run may show them brighter or darker.
+        return Response(data, mimetype="image/webp", headers=_FOR_EVER if not held.library.files.whites else _CHECKED)
 
     @staticmethod
     def _of_collection(library: Library, image: Image, side: int) -> bytes:
-        return _shrink(library.read(image), side)
+        return _shrink(library.read(image), side, library)
 
     def original(self, held: Held, sha256: str) -> Response:
         """Return an image's file unchanged, to be shown or, if browsers cannot, downloaded; errors as in `shrunk`."""
@@ -79,10 +80,11 @@ class Pictures:
 
 # Pictures may be cached for ever, because their address contains the hash of the file.
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_CHECKED = {"Cache-Control": "private, no-cache"}
 
 
-def _shrink(data: bytes, side: int) -> bytes:
-    image = images.decode(data)
+def _shrink(data: bytes, side: int, library: Library) -> bytes:
+    image = images.decode(data, whites=library.files.whites)
     image.thumbnail((side, side))
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)

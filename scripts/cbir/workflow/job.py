@@ -46,6 +46,9 @@ def run(work: Callable[[Any], None], snakemake: Any) -> None:
     # Otherwise, on a full disk, each log line would print a traceback to the terminal.
     logging.raiseExceptions = False
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # Where pyarrow is installed pandas would keep text in types of its own. Jobs without tables need not import pandas.
+    if pandas := sys.modules.get("pandas"):
+        pandas.options.mode.string_storage = "python"
     with logs.libraries_write_to(file.stream.fileno(), (1, 2)) as console:
         for handler in (file, logs.handler(console)):
             log.addHandler(handler)

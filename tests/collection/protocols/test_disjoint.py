@@ -59,7 +59,7 @@ def test_copies_of_test_images_are_left_out_of_train(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, "cbir"):
         tables = disjoint.split(images, SETTINGS, groups)
     assert (
-        f"1 images of train categories stand in no split, because test has copies of them: {other['image_id'].iloc[0]}"
+        f"1 images of train categories are in no split, because test has copies of them: {other['image_id'].iloc[0]}"
         in caplog.text
     )
     assert sum(map(len, tables.values())) == 15

@@ -61,9 +61,9 @@ def test_categories_of_few_groups() -> None:
     assert sizes(grouped.split(images, {**SETTINGS, "train": 0.8, "val": 0}, {}))["val"] == 0
 
 
-def test_no_group_crosses_splits_in_random_collections() -> None:
+def test_no_group_crosses_splits_in_1000_random_collections() -> None:
     refused = 0
-    for seed in range(500):
+    for seed in range(1000):
         random = np.random.default_rng(seed)
         names = ["", *map(str, range(int(random.integers(3, 30))))]
         images = table({c: list(random.choice(names, random.integers(3, 30))) for c in "abc"[: random.integers(1, 4)]})
@@ -84,4 +84,4 @@ def test_no_group_crosses_splits_in_random_collections() -> None:
                 met.setdefault(f"copies {copies[digest]}", set()).add(split_of[digest])
         for name, splits in met.items():
             assert len(splits) == (3 if name.startswith("category") else 1), (seed, name)
-    assert refused < 300
+    assert refused < 600

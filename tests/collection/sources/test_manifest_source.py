@@ -42,7 +42,7 @@ def test_a_list_is_read_with_its_columns(tmp_path: Path) -> None:
         ("path,category\n,cat\n", "is empty or leads out"),
         ("path,category\na.jpg,cat\n\n./a.jpg,dog\n", "line 4: 'a.jpg' is listed twice"),
         ("path,category\na.jpg,\n", "'a.jpg' has no category"),
-        ("path,category,split\na.jpg,cat,holdout\n", "split 'holdout' is none of train, val, test and ignore"),
+        ("path,category,split\na.jpg,cat,holdout\n", "split 'holdout' is not one of train, val, test and ignore"),
         ("path,category\na.jpg\n", "line 2: the row has another number of cells"),
         ("path,category\na.jpg,cat,x\n", "another number of cells"),
         ('path,category\n"a.jpg,cat\n', "not a readable CSV"),
@@ -69,8 +69,9 @@ def test_a_list_that_says_what_the_folders_say_gives_the_same(collection: Path, 
     lines = "".join(f"{name},{name.split('/')[0]}\n" for name in reversed(list(plain.images["image_id"])))
     rows = manifest.read(written(collection, f"path,category\n{lines}"))
     listed = collect(collection, tmp_path / "m2", rows=rows)
-    for one, other in zip(plain, listed, strict=True):
+    for one, other in zip(plain[:4], listed[:4], strict=True):
         pd.testing.assert_frame_equal(one, other)
+    assert plain.ranges == listed.ranges
 
 
 def test_a_list_decides_categories_splits_and_what_is_left_out(collection: Path, tmp_path: Path) -> None:

@@ -134,6 +134,22 @@ def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:
     assert run(body, tmp_path / "a.log").returncode == 0
 
 
+def test_text_in_tables_is_the_same_with_and_without_pyarrow(tmp_path: Path) -> None:
+    code = CODE.replace("import numpy,", "import pandas, numpy,").format(
+        "assert pandas.Series(['x']).dtype.storage == 'python'"
+    )
+    # As if pyarrow were installed: pandas takes its types then.
+    code = code.replace("\ndef work", "\npandas.options.mode.string_storage = 'pyarrow'\n\ndef work")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.log")],
+        env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 SWEEPS = """
 import sys
 from types import SimpleNamespace

@@ -23,7 +23,7 @@ It may define
 * ``FILE = True`` and ``relevance(settings) -> pd.DataFrame``, where the file ``split.relevance`` says what is relevant
   to which query: columns ``RELEVANCE_COLUMNS`` of `cbir.collection.relevance`.
 
-``split`` returns a table for each of ``SPLITS``, columns ``SPLIT_COLUMNS``, sorted by image_id; each image stands in at
+``split`` returns a table for each of ``SPLITS``, columns ``SPLIT_COLUMNS``, sorted by image_id; each image is in at
 most one of them. The same images and settings give the same tables, in whatever order the rows come. It raises
 `InputError` where a category has too few images to serve every split.
 """

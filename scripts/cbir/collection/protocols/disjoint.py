@@ -40,9 +40,9 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``train``, ``val`` and ``test``, ``seed`` and ``small``: categories of one image are refused, or go to
-            train (``gallery``), or stand in no split (``drop``).
+            train (``gallery``), or are in no split (``drop``).
         groups: the group of each content (sha256) that has near-duplicates. No query finds those of its own image;
-            where a group has images in test, its images of other categories stand in no split.
+            where a group has images in test, its images of other categories are in no split.
 
     Returns:
         A table a split, sorted by image_id; ``test`` has the column ``fold``.
@@ -66,7 +66,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     copies = rest["sha256"].map(groups).isin(shown)
     if copies.any():
         log.warning(
-            "%d images of train categories stand in no split, because test has copies of them: %s",
+            "%d images of train categories are in no split, because test has copies of them: %s",
             copies.sum(),
             ", ".join(rest.loc[copies, "image_id"].sort_values().head(20)),
         )

@@ -13,7 +13,7 @@ log = logging.getLogger("cbir")
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """Split as the column ``split`` of the images says; an image without one stands in no split.
+    """Split as the column ``split`` of the images says; an image without one is in no split.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS`` and ``split``.

@@ -31,7 +31,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
         images: table with at least the columns ``SPLIT_COLUMNS``; ``group``, where it is there, is empty for an image
             that belongs to none.
         settings: ``train``, ``val`` and ``test``, ``seed`` and ``small``: categories with fewer groups than splits are
-            refused, or go to train alone (``gallery``), or stand in no split (``drop``).
+            refused, or go to train alone (``gallery``), or are in no split (``drop``).
         groups: the group of each content (sha256) that has near-duplicates.
 
     Returns:
@@ -52,10 +52,9 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     if few >= set(counts):
         raise InputError(f"No category has the {needed} groups of images that the split needs: add images.")
     placed = _placed(table, settings, few)
+    table = table.sort_values("image_id")
     chosen = table["_group"].map(placed)
-    tables = {
-        name: table.loc[chosen == name, SPLIT_COLUMNS].sort_values("image_id", ignore_index=True) for name in SPLITS
-    }
+    tables = {name: table.loc[chosen == name, SPLIT_COLUMNS].reset_index(drop=True) for name in SPLITS}
     for name in _NEEDED[:needed]:
         if lacking := sorted(set(table["category"]) - few - set(tables[name]["category"])):
             raise InputError(

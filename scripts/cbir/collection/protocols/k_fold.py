@@ -34,7 +34,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``folds``, how many; ``seed``; ``small``: categories of one image are refused, or stay in the gallery,
-            where they find nothing (``gallery``), or stand in no split (``drop``).
+            where they find nothing (``gallery``), or are in no split (``drop``).
         groups: the group of each content (sha256) that has near-duplicates.
 
     Returns:

@@ -26,7 +26,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``small``: categories of one image are refused, or stay in the gallery, where they find nothing
-            (``gallery``), or stand in no split (``drop``).
+            (``gallery``), or are in no split (``drop``).
         groups: the group of each content (sha256) that has near-duplicates, which no query finds.
 
     Returns:

@@ -32,13 +32,13 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     image across each border inside its own category. That holds without groups: an image that joins or leaves a group
     may move the whole group, and others into the places that it had or takes, in each of the group's categories.
 
-    A group stands, in all its categories, where its image with the smallest SHA-256 would stand without groups; if it
-    does not fit there, where there is most room for it. The other images then fill what is left, so that sizes differ
-    from the shares only where groups are larger than a split's share. A group that would leave nothing for a split of
-    one of its categories is not kept whole.
+    All images of a group go to the split to which its image with the smallest SHA-256 would go without groups. If the
+    group does not fit there, it goes to the split with most room. The other images fill the remaining places, so that
+    sizes differ from the shares only where a group is larger than a split's share. A group is not kept whole if a split
+    would then have no image of one of the group's categories.
 
     A category with fewer images than there are splits is refused, or goes to train alone (``small: gallery``), or
-    stands in no split (``small: drop``).
+    is in no split (``small: drop``).
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
@@ -74,8 +74,9 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     }
     table["_split"] = _split_alone(table, targets, pd.Series(-1, table.index))
     table["_split"] = _split_alone(table, targets, _place_groups(table, targets, groups))
+    table = table.sort_values("image_id")
     return {
-        name: table.loc[table["_split"] == number, SPLIT_COLUMNS].sort_values("image_id", ignore_index=True)
+        name: table.loc[table["_split"] == number, SPLIT_COLUMNS].reset_index(drop=True)
         for number, name in enumerate(SPLITS)
     }
 
@@ -118,7 +119,7 @@ def _place_groups(table: pd.DataFrame, targets: dict[str, Sizes], groups: Mappin
             return placed
         for category in sorted(spoilt):
             touching = [name for name, rows in whole.items() if (rows["category"] == category).any()]
-            # None is left where the same group spoils two categories.
+            # The same group may have been removed for another category already.
             for name in sorted(touching, key=lambda name: (-len(whole[name]), name))[:1]:
                 log.warning(
                     "A group of %d near-duplicates is not kept in one split: nothing would be left for another split "

@@ -3,13 +3,13 @@
 An entry, named as ``collection.source``, defines:
 
 ``DESCRIPTION``
-    A sentence for the report. Keys of the section ``collection`` may stand in it in braces, such as ``{dataset}``.
+    A sentence for the report. It may contain keys of the section ``collection`` in braces, such as ``{dataset}``.
 ``SETTINGS``
     A tuple of the keys of the section ``collection`` that decide what is fetched. Other values there fetch the same.
 ``fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame``
     Writes the images as ``<folder>/<category>/<filename>``; ``settings`` are the ``SETTINGS`` with their values.
     Returns a row a picture with at least ``file`` (category/filename), ``author``, ``licence`` and ``source`` (where
-    the original stands). Raises `InputError` when the images cannot be had.
+    the original is published). Raises `InputError` when the images cannot be had.
 
 A source whose images lie on this machine already, at ``collection.path``, defines instead of it:
 

@@ -22,7 +22,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Download a Kaggle data set and lay out its images as ``<folder>/<category>/<filename>``.
 
-    The images are symbolic links into kagglehub's cache: a data set of gigabytes stands on the disk once, and outlives
+    The images are symbolic links into kagglehub's cache: a data set of gigabytes is on the disk once, and outlives
     the results. If the cache is emptied, running this again fills it and mends the links.
 
     Args:

@@ -57,7 +57,7 @@ def read(path: str | Path, labelled: bool = True) -> Rows:
 
     Raises:
         InputError: naming the line, when a column is missing, a path leads out of the folder or is there twice, a
-            category is empty, or a split is none.
+            category is empty, or a split has an unknown name.
     """
     require({"path": path})
     with Path(path).open("rb") as file:
@@ -69,7 +69,7 @@ def read(path: str | Path, labelled: bool = True) -> Rows:
 
 
 def _csv(path: str | Path, labelled: bool) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield where each row stands and its cells."""
+    """Yield the place of each row, for messages, and its cells."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
@@ -90,7 +90,7 @@ def _csv(path: str | Path, labelled: bool) -> Iterator[tuple[str, dict[str, str]
 
 
 def _parquet(path: str | Path, labelled: bool) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield where each row stands and its cells as text; a list with semicolons."""
+    """Yield the place of each row, for messages, and its cells as text; a list is joined by semicolons."""
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
@@ -146,7 +146,7 @@ def _add(rows: Rows, cells: dict[str, str], where: str, labelled: bool) -> None:
         given = cells["split"].casefold()
         cells["split"] = given if given in ("", IGNORED) else split_of(given)
         if given and not cells["split"]:
-            raise InputError(f"{where}: the split {given!r} is none of train, val, test and ignore: correct it.")
+            raise InputError(f"{where}: the split {given!r} is not one of train, val, test and ignore: correct it.")
     if labelled and not cells["category"] and cells.get("split") != IGNORED:
         raise InputError(f"{where}: {name!r} has no category: add it, or set its split to ignore.")
     rows[name] = cells
@@ -157,7 +157,7 @@ def _categories(cell: str, where: str) -> str:
     names = sorted({name.strip() for name in cell.split(";")} - {""})
     if SEPARATOR in cell:
         raise InputError(
-            f"{where}: the category {cell!r} has {SEPARATOR!r} in it, which stands between several categories: write a "
+            f"{where}: the category {cell!r} has {SEPARATOR!r} in it, which separates several categories: write a "
             "semicolon between several, or another name."
         )
     return SEPARATOR.join(names)

