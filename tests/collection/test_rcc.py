@@ -90,9 +90,9 @@ def test_reads_every_version_in_the_order_of_the_tree(
         (BY_HAND[:-1] + b"\xf0", "it ends before byte"),
         (build({"a": b"x"}).replace(b"\0\0\0\1x", b"\x7f\0\0\1x"), "it ends before byte"),
         # The one child of "a" is "a" itself.
-        (BY_HAND[:69] + b"\x01" + BY_HAND[70:], "stands in two folders"),
+        (BY_HAND[:69] + b"\x01" + BY_HAND[70:], "is in two folders"),
         # The root is its own child.
-        (BY_HAND[:55] + b"\x00" + BY_HAND[56:], "stands in two folders"),
+        (BY_HAND[:55] + b"\x00" + BY_HAND[56:], "is in two folders"),
         (BY_HAND[:47] + b"\x00" + BY_HAND[48:], "root is not a folder"),
         (BY_HAND[:75] + b"\x04" + BY_HAND[76:], "packed by Zstandard"),
         (BY_HAND[:75] + b"\x01" + BY_HAND[76:], "has no length"),

@@ -19,7 +19,7 @@ from cbir.files.errors import InputError
 from cbir.report import build
 from cbir.report.results import INPUTS, Results, expand
 from cbir.report.sections import REGISTRY
-from cbir.results import OF_LABELS
+from cbir.results import OF_LABELS, RANGES
 from report_run import CATEGORIES, Reader, Run
 
 
@@ -188,7 +188,8 @@ def test_a_section_reads_the_files_that_it_declares_and_no_others(run: Run, name
         if path not in declared:
             path.unlink()
     section.gather(Results(run.results, run.config, run.names))
-    for path in declared:
+    # Results of earlier versions have no ranges, so they may be missing.
+    for path in declared - {run.results / RANGES}:
         path.rename(path.with_suffix(".away"))
         with pytest.raises(InputError, match=re.escape(f"{path} does not exist")):
             section.gather(Results(run.results, run.config, run.names))
