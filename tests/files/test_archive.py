@@ -127,6 +127,17 @@ def shared(file: h5py.File) -> None:
         place[str(number)] = place["2"]
 
 
+def test_what_belongs_to_no_layer_of_the_network_is_not_read(path: Path) -> None:
+    def add_a_loop(file: h5py.File) -> None:
+        file["layers/other/within/within"] = file.create_group("layers/other/within")
+
+    before = archive.read(path)
+    rewrite(path, "model.weights.h5", edited(add_a_loop))
+    held = archive.read(path)
+    assert held.fingerprint() == before.fingerprint()
+    assert not archive.has_nested_layers(held.data, [kind for _, kind in held.layers])
+
+
 def compressed(file: h5py.File) -> None:
     del file["layers/dense/vars/0"]
     file.create_dataset("layers/dense/vars/0", data=np.zeros((256, 128), np.float32), compression="gzip")

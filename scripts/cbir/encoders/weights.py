@@ -101,8 +101,7 @@ def load(model: keras.Model, path: str | Path) -> None:
             give(model, held.weights, held.data)
         elif path.name.endswith(".weights.h5"):
             data = path.read_bytes()
-            kinds = [type(operation).__name__ for operation in model.operations]
-            give(model, archive.read_weights(data, kinds, shapes(model)), data)
+            give(model, archive.read_weights(data, _classes(model), shapes(model)), data)
         else:
             set_weights(model, _older_file(model, path))
     except InputError:
@@ -125,10 +124,14 @@ def give(model: keras.Model, arrays: Sequence[Sequence[np.ndarray]], data: bytes
         Exception: of any type, when the weights do not fit.
     """
     values = [array for layer in arrays for array in layer]
-    if archive.has_nested_layers(data):
+    if archive.has_nested_layers(data, _classes(model)):
         in_order = dict(zip(_order_in_file(model), values, strict=True))
         values = [in_order[place] for place in range(len(values))]
     set_weights(model, values)
+
+
+def _classes(model: keras.Model) -> list[str]:
+    return [type(operation).__name__ for operation in model.operations]
 
 
 def _order_in_file(model: keras.Model) -> list[int]:
@@ -146,7 +149,7 @@ def _order_in_file(model: keras.Model) -> list[int]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "all.weights.h5"
         model.save_weights(path)
-        found = archive.read_weights(path, [type(operation).__name__ for operation in model.operations])
+        found = archive.read_weights(path, _classes(model))
     for layer in model._flatten_layers():
         vars(layer).pop("save_own_variables", None)
     return [int(array.flat[0]) for layer in found for array in layer]

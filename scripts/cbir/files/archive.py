@@ -152,16 +152,18 @@ def read_weights(
         return [[array[()].astype(np.float32, copy=False) for array in arrays] for arrays in found]
 
 
-def has_nested_layers(source: str | Path | bytes) -> bool:
-    """Return whether nested layers of a ``.weights.h5`` file have weights.
+def has_nested_layers(source: str | Path | bytes, classes: Sequence[str]) -> bool:
+    """Return whether nested layers of a network have weights in a ``.weights.h5`` file.
 
-    The order of their weights in the file differs from the order that Keras's `set_weights` expects.
+    The order of their weights in the file differs from the order that Keras's `set_weights` expects. Arguments and
+    errors are those of `read_weights`; other groups of the file are not looked at.
     """
     with opened(source) as file:
         layers = group(file, "layers")
         return any(
             within != "vars" and _weights_below(group(group(layers, name), within))
-            for name in layers
+            for name in _groups(classes)
+            if layers.get(name, getlink=True) is not None
             for within in group(layers, name)
         )
 
