@@ -174,9 +174,11 @@ def main() -> None:
         subprocess.run(command, cwd=ROOT, check=True)
         for kind, make in KINDS.items():
             blocks[run, kind] = lambda make=make, folder=folder: make(folder / "results")
-    for path in DOCUMENTS:
-        before = path.read_text(encoding="utf-8")
-        if (after := rewrite(before, blocks)) != before:
+    texts = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+    # All before the first is written, after which git would call the checkout changed.
+    rewritten = {path: rewrite(text, blocks) for path, text in texts.items()}
+    for path, after in rewritten.items():
+        if after != texts[path]:
             write_text(path, after)
             print(f"written: {path.relative_to(ROOT)}")
 
