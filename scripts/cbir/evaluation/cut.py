@@ -4,7 +4,7 @@ Relevant images that are not among these results count as not found. So a figure
 MAP@1000 a lower one of MAP, and the name says at which rank it is cut.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import signature
 from types import ModuleType
 from typing import Any
@@ -17,11 +17,6 @@ from cbir.evaluation.relevance import Relevance, Values, count
 
 Counts = NDArray[np.int64]
 
-# A metric says itself how deep it looks. ANMRR's module is in the code hash of every training that it monitors, as it
-# does by default, so that a line more there would train all networks again.
-_DEPTHS: Mapping[str, Callable[[Counts, int], Counts]] = {
-    "anmrr": lambda relevant, gtm: np.minimum(4 * relevant, 2 * gtm),
-}
 # Cells of a matrix that is made wider.
 _CELLS = 64_000_000
 
@@ -60,11 +55,10 @@ def per_query(metric: ModuleType, relevance: Relevance, relevant: Counts, *, k: 
     return values
 
 
-def is_cut(key: str, metric: ModuleType, relevant: Counts, gtm: int, ranked: int) -> bool:
+def is_cut(metric: ModuleType, relevant: Counts, gtm: int, ranked: int) -> bool:
     """Tell whether a metric may have another value than of whole rankings.
 
     Args:
-        key: of the metric.
         metric: the metric.
         relevant: int64 (queries,), how many relevant images the gallery holds.
         gtm: the largest of these numbers.
@@ -72,7 +66,7 @@ def is_cut(key: str, metric: ModuleType, relevant: Counts, gtm: int, ranked: int
     """
     if measure.depends_on_k(metric):
         return False
-    depth = getattr(metric, "depth", _DEPTHS.get(key))
+    depth = getattr(metric, "depth", None)
     return depth is None or bool((depth(relevant, gtm) > ranked).any())
 
 

@@ -288,7 +288,7 @@ class _First:
 
     def about(self, metrics: measure.Metrics, relevant: np.ndarray, gtm: int) -> dict[str, Any]:
         """Return what the summary says about it."""
-        names = [key for key, metric in metrics.items() if cut.is_cut(key, metric, relevant, gtm, self.ranked)]
+        names = [key for key, metric in metrics.items() if cut.is_cut(metric, relevant, gtm, self.ranked)]
         by = {"kind": self.index.kind, "effort": self.index.effort, "recall": self.recall}
         return {"ranked": self.ranked, "cut": names, "ranked_by": by}
 

@@ -26,7 +26,7 @@ def gather(results: Results) -> dict[str, Any]:
         return {"images": len(results.images), "metrics": []}
     best = results.methods[0].summary
     k = results.config["evaluation"]["k"]
-    intervals = _intervals(results)
+    intervals, against = _intervals(results), _against(results)
     metrics = []
     for key, metric in compared_metrics().items():
         values = [one.summary[key] for one in results.methods]
@@ -52,7 +52,8 @@ def gather(results: Results) -> dict[str, Any]:
         "metrics": metrics,
         "confidence": results.config["comparison"]["confidence"],
         "intervals": intervals,
-        "against": _against(results),
+        "against": against,
+        "untested": [one.name for one in results.methods[1:] if against and one.name not in against],
         "next": _next(results),
     }
 

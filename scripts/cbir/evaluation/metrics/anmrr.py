@@ -1,6 +1,7 @@
 """Average normalised modified retrieval rank (ANMRR) of MPEG-7."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbir.evaluation.relevance import Relevance, Values, count, divide, hits, require
 
@@ -14,6 +15,11 @@ RANGE = (0, 1)
 FORMAT = "decimal"
 ORDER = 20
 COLUMN = "nmrr"
+
+
+def depth(relevant: NDArray[np.int64], gtm: int) -> NDArray[np.int64]:
+    """Return K = min(4 NG, 2 GTM) of each query, the last rank that its NMRR depends on, int64 (queries,)."""
+    return np.minimum(4 * relevant, 2 * gtm)
 
 
 def per_query(relevance: Relevance, gtm: int) -> Values:
@@ -35,7 +41,7 @@ def per_query(relevance: Relevance, gtm: int) -> Values:
     relevant = count(relevance)
     if gtm < relevant.max(initial=0):
         raise ValueError(f"gtm is {gtm}, but a query has {relevant.max()} relevant images")
-    window = np.minimum(4 * relevant, 2 * gtm)
+    window = depth(relevant, gtm)
     query, rank, _ = hits(relevance, relevant)
     penalised = np.where(rank <= window[query], rank, 1.25 * window[query])
     average_rank = divide(np.bincount(query, weights=penalised, minlength=len(relevance)), relevant)
