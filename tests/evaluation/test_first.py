@@ -12,7 +12,7 @@ from cbir.collection.categories import Relevant
 from cbir.evaluation import cut, first
 from cbir.evaluation.comparison import Evaluated, require_same_queries
 from cbir.evaluation.cut import as_text, named
-from cbir.evaluation.evaluate import Evaluation, evaluate
+from cbir.evaluation.evaluate import evaluate
 from cbir.evaluation.judgements import across_folds, by_category, by_list
 from cbir.evaluation.measure import all_metrics
 from cbir.evaluation.unseen import unseen_gallery
@@ -20,27 +20,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.retrieval import exact
 from cbir.retrieval.index import over
-
-CATEGORIES = ["category", "fish", "tool"]
-
-# The line of test_evaluate.py, with the rankings worked out there. c = category, f = fish, t = tool.
-GALLERY = {"c0": 0, "c1": 1, "f0": 2, "c2": 4, "f1": 8, "t0": 9, "t1": 16}
-QUERIES = {"c/a": 0.1, "f/b": 2.2, "f/c": 7, "t/d": 15, "t/e": 5}
-
-
-def store(images: dict[str, float], split: str) -> FeatureStore:
-    features = np.array([[place, 0] for place in images.values()], np.float32)
-    labels = np.array(["cft".index(name[0]) for name in images])
-    names = np.array(list(images), object)
-    return FeatureStore(features, names, labels, names, {"method": "m", "features_sha256": split})
-
-
-def run(**changes: Any) -> Evaluation:
-    gallery, queries = store(GALLERY, "train"), store(QUERIES, "test")
-    settings = {"k": 3, "neighbours": 4, "worst_images": 5, "worst_retrieved": 3, "seed": 0} | changes
-    tree = settings.pop("tree", over(gallery.features, leafsize=8))
-    return evaluate(gallery, queries, CATEGORIES, tree, **settings)
-
+from evaluation.on_a_line import CATEGORIES, GALLERY, QUERIES, run, store
 
 # The first four results. c/a finds all: 1 2 4. f/b finds 1, and not 5; f/c 1 4; t/d 1 2; t/e neither 5 nor 7. What is
 # not found costs 1.25 K = 7.5: f/b (1 + 7.5) / 2 = 4.25, (4.25 - 1.5) / 6 = 11/24.

@@ -5,7 +5,6 @@ MAP@1000 a lower one of MAP, and the name says at which rank it is cut.
 """
 
 from collections.abc import Mapping
-from inspect import signature
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +25,7 @@ def total(relevance: Relevance, relevant: Counts | None) -> Counts:
     return count(relevance) if relevant is None else relevant
 
 
-def per_query(metric: ModuleType, relevance: Relevance, relevant: Counts, *, k: int, gtm: int) -> Values:
+def per_query(metric: ModuleType, relevance: Relevance, relevant: Counts | None, *, k: int, gtm: int) -> Values:
     """Return the values of a metric of rankings, float64 (queries,); NaN where it is not defined.
 
     A metric that does not take ``relevant`` gets the images that were not found behind all ranks that ANMRR looks at.
@@ -34,15 +33,12 @@ def per_query(metric: ModuleType, relevance: Relevance, relevant: Counts, *, k: 
     Args:
         metric: a metric of rankings.
         relevance: bool (queries, first results), see `cbir.evaluation.relevance`; any block of the queries.
-        relevant: int64 (queries,), how many relevant images the whole gallery holds.
+        relevant: int64 (queries,), how many relevant images the whole gallery holds; None for whole rankings.
         k: how many results are looked at.
         gtm: the largest number of relevant images of any query, of this block or not.
     """
-    asked = signature(metric.per_query).parameters
-    known = {name: value for name, value in (("k", k), ("gtm", gtm)) if name in asked}
-    if "relevant" in asked:
-        found: Values = metric.per_query(relevance, relevant=relevant, **known)
-        return found
+    if relevant is None or measure.takes_relevant(metric):
+        return measure.per_query(metric, relevance, k=k, gtm=gtm, relevant=relevant)
     missing = relevant - count(relevance)
     width = max(relevance.shape[1], 2 * gtm)
     values = np.empty(len(relevance))
@@ -51,7 +47,7 @@ def per_query(metric: ModuleType, relevance: Relevance, relevant: Counts, *, k: 
         block = slice(start, start + step)
         last = np.arange(missing[block].max(initial=0)) < missing[block, None]
         none = np.zeros((len(last), width - relevance.shape[1]), np.bool_)
-        values[block] = metric.per_query(np.hstack([relevance[block], none, last]), **known)
+        values[block] = measure.per_query(metric, np.hstack([relevance[block], none, last]), k=k, gtm=gtm)
     return values
 
 

@@ -150,28 +150,23 @@ def evaluate(
     first_ones, blocks = _First.of(gallery, queries, index, exact_rows, max(ranked, listed), recall, seed), None
     if first_ones is not None:
         blocks = firsts.rankings(first_ones.index, queries, [judged, *(setups or {}).values()], first_ones.ranked)
+    columns = slice(None if first_ones is None else first_ones.ranked)
     for rows, found_rows in blocks or exact.rankings(queries.features, gallery.features, block_bytes):
         if checked is not None:
             checked.keep(rows, found_rows, gallery)
         for name, setup in by_setup.items():
             of_setup = (setups or {})[name]
-            relevance = of_setup.judge(rows, found_rows)[1]
-            if first_ones is None:
-                setup.measure(rows, relevance)
-            else:
-                setup.measure(rows, relevance[:, : first_ones.ranked], of_setup.relevant[rows])
+            relevance = of_setup.judge(rows, found_rows)[1][:, columns]
+            setup.measure(rows, relevance, None if first_ones is None else of_setup.relevant[rows])
         order, relevance = judged.judge(rows, found_rows)
-        if first_ones is not None:
-            order, relevance = order[:, : first_ones.ranked], relevance[:, : first_ones.ranked]
+        order, relevance = order[:, columns], relevance[:, columns]
+        relevant_in_all = None if first_ones is None else judged.relevant[rows]
         hit = judged.relevant[rows] > 0
         # One that is not among the first results is beyond all ranks that are listed.
         place = np.where(relevance.any(axis=1), 1.0 + relevance.argmax(axis=1), np.inf)
         first[rows] = np.where(hit, place, np.nan)
         for key, of_queries in values.items():
-            if first_ones is None:
-                of_queries[rows] = measure.per_query(metrics[key], relevance, k=k, gtm=gtm)
-            else:
-                of_queries[rows] = cut.per_query(metrics[key], relevance, judged.relevant[rows], k=k, gtm=gtm)
+            of_queries[rows] = cut.per_query(metrics[key], relevance, relevant_in_all, k=k, gtm=gtm)
         places[rows], right[rows] = order[:, :listed], relevance[:, :listed]
         for row in range(rows.start, rows.stop):
             found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
@@ -330,7 +325,7 @@ class _Setup:
     def __init__(self, queries: int) -> None:
         self.values = {name: np.empty(queries) for name in ("map_trapezoid", *_mp_at())}
 
-    def measure(self, rows: slice, relevance: Relevance, relevant: np.ndarray | None = None) -> None:
+    def measure(self, rows: slice, relevance: Relevance, relevant: np.ndarray | None) -> None:
         self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance, relevant)
         for name, k in _mp_at().items():
             self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k, relevant)

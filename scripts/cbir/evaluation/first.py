@@ -31,10 +31,9 @@ def searcher(
 ) -> tuple[Index, float]:
     """Return what finds the first results, and its recall at that rank.
 
-    An approximate index is searched with the lowest value of its search parameter that reaches ``least`` at this rank,
-    on a sample of the queries, and that finds so many candidates for nearly all of them: it is a higher one than
-    suffices for ten results. Any other kind misses nothing, and
-    then the exact search answers many queries faster.
+    An approximate index is searched with the lowest value of its search parameter that reaches ``least`` at this rank
+    on a sample of the queries, and that finds enough candidates for nearly all of them. It is higher than the value for
+    ten results. Other kinds miss nothing, but the exact search answers many queries faster, so it is used instead.
 
     Args:
         index: the gallery's.

@@ -35,12 +35,24 @@ def depends_on_k(metric: ModuleType) -> bool:
     return not is_of_rankings(metric) or "k" in _arguments(metric)
 
 
+def takes_relevant(metric: ModuleType) -> bool:
+    """Return whether a metric of rankings can be told how many relevant images the whole gallery holds."""
+    return "relevant" in _arguments(metric)
+
+
 def is_of_rankings(metric: ModuleType) -> bool:
     """Return whether a metric measures each query's ranking; the others measure the classification as a whole."""
     return hasattr(metric, "per_query")
 
 
-def per_query(metric: ModuleType, relevance: Relevance, *, k: int | None, gtm: int) -> Values:
+def per_query(
+    metric: ModuleType,
+    relevance: Relevance,
+    *,
+    k: int | None,
+    gtm: int,
+    relevant: NDArray[np.int64] | None = None,
+) -> Values:
     """Return the values of a metric of rankings, float64 (queries,); NaN where it is not defined.
 
     Args:
@@ -48,8 +60,10 @@ def per_query(metric: ModuleType, relevance: Relevance, *, k: int | None, gtm: i
         relevance: bool (queries, gallery), see `cbir.evaluation.relevance`; any block of the queries.
         k: how many results count; may be None if the metric does not depend on it.
         gtm: the largest number of relevant images of any query of the whole query set.
+        relevant: int64 (queries,), NG of each query if ``relevance`` has only the first results and the metric
+            `takes_relevant`; None for whole rankings.
     """
-    known: Mapping[str, Any] = {"k": k, "gtm": gtm}
+    known: Mapping[str, Any] = {"k": k, "gtm": gtm, "relevant": relevant}
     values: Values = metric.per_query(relevance, **{name: known[name] for name in known if name in _arguments(metric)})
     return values
 

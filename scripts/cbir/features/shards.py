@@ -74,10 +74,11 @@ def encode_shard(
     whites = dict(zip(images["sha256"], ranges.whites_of(images), strict=True))
     parts = path.parent / f"{path.stem}.parts"
     sources = [path, *_finished(parts)]
-    known = {row for source in sources for row in contents(source, fingerprint).items()}
+    held = {source: contents(source, fingerprint) for source in sources}
+    known = set().union(*(known_there.items() for known_there in held.values()))
     missing = [digest for digest in wanted if (digest, whites[digest]) not in known]
-    for source in sources:
-        if source.exists() and not contents(source, fingerprint) and _holds_rows(source):
+    for source, known_there in held.items():
+        if source.exists() and not known_there and _holds_rows(source):
             log.info("%s is damaged, or of another encoder or version: its images are encoded again", source)
     log.info("%s: %d images, %d to encode, %d known", path, len(wanted), len(missing), len(wanted) - len(missing))
     if missing:
