@@ -38,9 +38,9 @@ test: lint
 figures: .venv/run.stamp
 	@$(BIN)/python scripts/document_figures.py $(value ARGS)
 
-# Quick tests: without those that run the workflow, a browser or a cluster, or that need internet access.
+# Quick tests: without those that run the workflow, a browser or a cluster, that need internet access, or that are slow.
 check: lint
-	$(PYTEST) -m "not network" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
+	$(PYTEST) -m "not network and not slow" --ignore-glob 'tests/workflow/test_*' --ignore tests/browser --ignore tests/cluster $(ARGS)
 
 # Two at a time; that of the types takes longest.
 LINTERS = lint-types lint-rules lint-style lint-layers

@@ -215,6 +215,7 @@ def test_an_unreadable_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyP
         contents.list_files(folder)
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_too_deep_is_listed_and_not_entered(tmp_path: Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
     # Deeper than a path can name, and than a function may call itself.

@@ -222,6 +222,7 @@ def test_a_photograph_has_no_such_number_of_scans() -> None:
     assert images.decode(encoded(noise, "TIFF")).size == (2000, 2000)
 
 
+@pytest.mark.slow
 def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> None:
     """Eight transparent images of 16 million pixels, 350 MB each while they are decoded, and room for one."""
     bomb = encoded(Image.new("LA", (4000, 4000), (1, 0)), "PNG")

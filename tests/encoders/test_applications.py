@@ -16,6 +16,8 @@ from cbir.encoders.options import Options
 from cbir.files.errors import InputError
 from cbir.files.registry import table
 
+pytestmark = pytest.mark.slow
+
 ROWS = {row["word"]: row for row in table(applications.__file__)}
 # One of each kind of preprocessing that Keras does itself, and of layers within layers.
 SMALL = ["mobilenetv3small", "efficientnetb0", "convnexttiny"]

@@ -18,6 +18,8 @@ from cbir.encoders.inference import embedder
 from cbir.encoders.options import Options
 from cbir.encoders.runtimes import Runtime, fingerprint, made_by
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 # Encodes 7 images, 4 at a time, and trains for one epoch; prints what came out.
 PROGRAM = """

@@ -30,6 +30,8 @@ from encoders.archived import rewrite
 from presets import FAMILIES, OFFSET, SCALE
 from training import made
 
+pytestmark = pytest.mark.slow
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
 INPUTS = PIXELS * np.array(SCALE, np.float32) + np.array(OFFSET, np.float32)
 

@@ -29,6 +29,8 @@ from cbir.web.library import Library
 from web.made import learn, visitor, write_results
 from web.test_app import OWN
 
+pytestmark = pytest.mark.slow
+
 # The tokenizers know these letters, or not; the last one is longer than the text encoders take.
 TEXTS = ["a red bird", "The RED sea?", "two green birds and the blue sea and all that"]
 

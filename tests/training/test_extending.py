@@ -113,6 +113,7 @@ def scripts(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
 
 
+@pytest.mark.slow
 def test_a_dropped_in_architecture_and_loss_are_trained_with(scripts: Path, tmp_path: Path) -> None:
     (scripts / "cbir/encoders/architectures/mean_colour.py").write_text(ARCHITECTURE)
     (scripts / "cbir/training/losses/proxy_softmax.py").write_text(LOSS)

@@ -21,6 +21,8 @@ from cbir.training.settings import TrainingSettings
 from cbir.training.train import train
 from training import made
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, Any] = {
     "mining": "batch-hard",
     "categories_per_batch": 3,

@@ -61,6 +61,7 @@ def test_categories_of_few_groups() -> None:
     assert sizes(grouped.split(images, {**SETTINGS, "train": 0.8, "val": 0}, {}))["val"] == 0
 
 
+@pytest.mark.slow
 def test_no_group_crosses_splits_in_1000_random_collections() -> None:
     refused = 0
     for seed in range(1000):

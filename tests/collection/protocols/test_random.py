@@ -287,6 +287,7 @@ def test_small_categories_may_be_dropped() -> None:
             random.split(table({"one": 1}), {**SHARES, "seed": 0, "small": small}, {})
 
 
+@pytest.mark.slow
 def test_no_near_duplicate_crosses_splits_in_1000_random_collections_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
