@@ -102,17 +102,29 @@ def snakemake(directory: Path, files: list[str], changes: list[str], targets: li
     subprocess.run([*command, "--", *targets], cwd=REPOSITORY, check=True)
 
 
-def main() -> None:
-    """Run the repetitions that are missing and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: argparse.ArgumentParser, repetitions: int) -> argparse.Namespace:
+    """Return the arguments of the command line: directory, which is made, repetitions, configfile and config."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--configfile", nargs="+", default=[])
     parser.add_argument("--config", nargs="+", default=[])
     asked = parser.parse_args()
-    directory = asked.directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    snakemake(directory, asked.configfile, asked.config, ["results/configuration.json"])
+    asked.directory = asked.directory.resolve()
+    asked.directory.mkdir(parents=True, exist_ok=True)
+    return asked
+
+
+def repeat(directory: Path, repetitions: int, files: list[str], changes: list[str]) -> None:
+    """Run the repetitions that are missing in the directory, and print the tables.
+
+    Args:
+        directory: the folder of the runs.
+        repetitions: how many there are to be in the end.
+        files: configuration files, as `--configfile` of Snakemake takes them.
+        changes: of the configuration, as `--config` takes them.
+    """
+    snakemake(directory, files, changes, ["results/configuration.json"])
     configuration = json.loads((directory / "results/configuration.json").read_text(encoding="utf-8"))
     kept, about, changed = (directory / name for name in ("repeated.csv", "repeated.json", "repeated.yaml"))
     of_what = {"configuration": sha256_json(configuration)}
@@ -120,12 +132,12 @@ def main() -> None:
         sys.exit(f"{kept} is of another configuration: take another --directory, or remove it.")
     about.write_text(json.dumps(of_what))
     found = pd.read_csv(kept) if kept.exists() else pd.DataFrame(columns=["seed"])
-    for seed in range(asked.repetitions):
+    for seed in range(repetitions):
         if seed in set(found["seed"]):
             continue
         changed.write_text(yaml.safe_dump(seeds(configuration, seed)))
         targets = [f"results/evaluation/{method}/summary.json" for method in configuration["methods"]]
-        snakemake(directory, [*asked.configfile, str(changed)], asked.config, targets)
+        snakemake(directory, [*files, str(changed)], changes, targets)
         found = pd.concat([part for part in (found, read(directory / "results", configuration, seed)) if len(part)])
         found.to_csv(kept, index=False)
     keys = list(measure.compared_metrics())
@@ -146,6 +158,12 @@ def main() -> None:
             # Without any spread there is no test.
             rows.append([re.sub(r"\+?nan( to \+nan)?", "-", str(cell)) for cell in cells])
         table(head, rows)
+
+
+def main() -> None:
+    """Run the repetitions that are missing and print the tables."""
+    asked = arguments(argparse.ArgumentParser(description=__doc__), repetitions=10)
+    repeat(asked.directory, asked.repetitions, asked.configfile, asked.config)
 
 
 if __name__ == "__main__":

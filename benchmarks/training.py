@@ -1,75 +1,58 @@
-"""Measure the effect of each choice of fine-tuning: the trained method against variants that differ in one setting.
+"""Compare the recipe of fine-tuning with others, over several splits and trainings: each differs from it in one choice.
 
-    python benchmarks/training.py FOLDER --directory DIR
+    python benchmarks/training.py --directory DIR [--repetitions 4] [--configfile FILE ...] [--config KEY=VALUE ...]
 
-FOLDER has a sub-folder for each category. The workflow runs with configs/cpu.yaml and a further method a variant. Its
-results stay in DIR, and a later call continues there. The metrics are those of the test images.
+The recipe is that of the encoder `finetuned` in config.yaml and in the FILEs. Runs, tables and the test are those of
+benchmarks/repeated.py, and a later call continues in DIR as well.
 """
 
 import argparse
-import csv
-import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
+import repeated
 import yaml
-from peers import table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-VARIANTS = {
-    "random": ("random triplets, as in the study", {"mining": "random"}),
-    "moving": ("batch normalisation by each batch's statistics", {"batch_norm": "moving"}),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "hardest-triplets": {"loss": "triplet", "mining": "batch-hard"},
+    "random-triplets": {"loss": "triplet", "mining": "random"},
+    "moving-statistics": {"batch_norm": "moving"},
 }
-METHODS = [
-    ("pretrained", "not trained"),
-    ("unit", "not trained, scaled to length 1"),
-    ("finetuned", "hardest triplets of each batch, statistics frozen"),
-    *((name, words) for name, (words, _) in VARIANTS.items()),
+PAIRS = [
+    ["pretrained", "finetuned"],
+    ["unit", "finetuned"],
+    ["hardest-triplets", "finetuned"],
+    ["random-triplets", "hardest-triplets"],
+    ["moving-statistics", "finetuned"],
 ]
 
 
-def configuration(folder: Path) -> dict:
-    """Return the changes of configs/cpu.yaml: a row for each variant."""
-    plain, quick = (
-        yaml.safe_load((REPOSITORY / path).read_text())["encoders"]["finetuned"]
-        for path in ("config.yaml", "configs/cpu.yaml")
-    )
-    plain["training"] |= quick["training"]
-    encoders = {name: plain | {"training": plain["training"] | change} for name, (_, change) in VARIANTS.items()}
+def configuration(files: list[str]) -> dict[str, Any]:
+    """Return the changes of the configuration: an encoder and a method for each variant, and no other methods."""
+    row: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    for path in [repeated.REPOSITORY / "config.yaml", *map(Path, files)]:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")).get("encoders", {}).get("finetuned", {})
+        row, training = row | found, training | found.get("training", {})
+    encoders = {name: row | {"training": training | change} for name, change in VARIANTS.items()}
+    unused = dict.fromkeys(("siamese", "combined", "expanded", "finetuned-expanded"))
     return {
-        "collection": {"source": "folder", "path": str(folder.resolve())},
-        "encoders": encoders,
-        "methods": {name: {"encoder": name} for name in VARIANTS} | {"unit": {"transform": "l2", "of": "pretrained"}},
+        "encoders": {"siamese": None, **encoders},
+        "methods": {
+            **unused,
+            "unit": {"of": "pretrained", "steps": ["l2"]},
+            **{name: {"encoder": name} for name in VARIANTS},
+        },
+        "comparison": {"pairs": PAIRS},
     }
 
 
 def main() -> None:
-    """Run the workflow and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--directory", type=Path, required=True)
-    asked = parser.parse_args()
-    asked.directory.mkdir(parents=True, exist_ok=True)
-    added = asked.directory.resolve() / "variants.yaml"
-    added.write_text(yaml.safe_dump(configuration(asked.folder), sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--directory", str(asked.directory.resolve())]
-    command += ["--configfile", "configs/cpu.yaml", str(added), "--", "results/comparison/methods.csv"]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
-    results = asked.directory / "results"
-    rows = []
-    for name, words in METHODS:
-        summary = json.loads((results / f"evaluation/{name}/summary.json").read_text())
-        cells = [f"{100 * summary['accuracy']:.1f} %", f"{summary['anmrr']:.3f}", f"{summary['map']:.3f}"]
-        times = results / f"benchmarks/train/{name}.tsv"
-        if times.exists():
-            with times.open() as stream:
-                [row] = csv.DictReader(stream, delimiter="\t")
-            cells += [f"{float(row['s']) / 60:.1f}", f"{float(row['cpu_time']) / 60:.1f}"]
-        else:
-            cells += ["", ""]
-        rows.append([f"`{name}`: {words}", *cells])
-    table(["method", "accuracy", "ANMRR", "MAP", "minutes of training", "processor minutes"], rows)
+    """Write the variants to DIR, run the repetitions and print the tables."""
+    asked = repeated.arguments(argparse.ArgumentParser(description=__doc__), repetitions=4)
+    variants = asked.directory / "variants.yaml"
+    variants.write_text(yaml.safe_dump(configuration(asked.configfile), sort_keys=False))
+    repeated.repeat(asked.directory, asked.repetitions, [*asked.configfile, str(variants)], asked.config)
 
 
 if __name__ == "__main__":
