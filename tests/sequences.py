@@ -123,7 +123,7 @@ class Folder:
         named |= set(self.config["queries"]["images"])
         found = []
         for category in CATEGORIES:
-            held = sorted((self.path / "collection" / category).iterdir())
+            held = sorted((self.path / "collection" / category).glob("*.png"))
             found += [path for path in held if len(held) > _FEWEST and f"{category}/{path.name}" not in named]
         return found
 
