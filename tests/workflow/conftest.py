@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A workplace after a whole run; tests must copy it and not change it."""
 
     def fill(root: Path) -> None:
-        done = make(root).run_anew()
+        done = make(root).run_in_new_interpreter()
         assert done.status == 0, done.output
 
     return Workplace(sharing.once(tmp_path_factory, "finished", fill))
