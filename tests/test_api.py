@@ -186,7 +186,7 @@ def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("query", "method", "k", "told"),
+    ("query", "method", "k", "message"),
     [
         ("sea/2.png", "other", 5, "no method 'other': use one of tiny, unit"),
         ("sea/2.png", "../tiny", 5, r"no method '../tiny'"),
@@ -197,10 +197,10 @@ def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pyte
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(
-    results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, told: str
+    results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, message: str
 ) -> None:
     monkeypatch.chdir(folder.parent)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         results.search(query, method, k)
 
 
@@ -253,13 +253,13 @@ def test_files_are_encoded_in_batches_of_the_run(
 
 def test_what_cannot_be_encoded(results: Results, photo: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for paths, encoder, told in (
+    for paths, encoder, message in (
         ([tmp_path / "empty"], "tiny", "No image was found"),
         ([tmp_path / "none.png"], "tiny", r"none\.png cannot be used: does not exist"),
         ([folder / "collection/images.csv"], "tiny", "not an image in a supported format"),
         ([photo], "unit", "No method of the results uses an encoder 'unit': use one of tiny"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             results.encode(paths, encoder, tmp_path / "out.h5")
         assert not (tmp_path / "out.h5").exists()
 

@@ -88,7 +88,7 @@ def test_what_tensorflow_says_is_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["search", "none.jpg", "--method", "tiny"], "cbir search: 'none.jpg' is neither an image_id"),
         (["search", "sea/2.png", "--method", "none"], "cbir search: The results have no method 'none'"),
@@ -99,12 +99,12 @@ def test_what_tensorflow_says_is_not_shown(
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(
-    results: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    results: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(told)
+    assert printed.err.startswith(message)
     assert printed.err.count("\n") == 1
 
 

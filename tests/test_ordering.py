@@ -58,11 +58,11 @@ def test_imagenet_weights_find_more_than_random_weights_and_colours(
     learned = figures(encoded("imagenet", pixels, tmp_path / "imagenet.keras"), labels)
     untrained = figures(encoded("random", pixels), labels)
     colours = figures(histograms(pixels), labels)
-    told = f"ImageNet {learned}, random {untrained}, colours {colours}"
-    assert learned[0] > 0.8, told
-    assert learned[1] > 0.5, told
+    measured = f"ImageNet {learned}, random {untrained}, colours {colours}"
+    assert learned[0] > 0.8, measured
+    assert learned[1] > 0.5, measured
     for weak in (untrained, colours):
-        assert learned[0] > weak[0] + 0.2, told
-        assert learned[1] > weak[1] + 0.12, told
+        assert learned[0] > weak[0] + 0.2, measured
+        assert learned[1] > weak[1] + 0.12, measured
     # Colours alone are better than chance, so the measurement works.
-    assert colours[0] > 1.5 * max(np.bincount(labels)) / len(labels), told
+    assert colours[0] > 1.5 * max(np.bincount(labels)) / len(labels), measured

@@ -212,18 +212,20 @@ def drop(page: Page, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "message"),
     [
         ("notes.png", b"hello", "not an image in a supported format"),
         ("empty.png", b"", "empty"),
         ("<img src=x onerror=alert(1)>.png", b"\x89PNG\r\n\x1a\n", "cannot be used"),
     ],
 )
-def test_the_error_of_a_bad_upload_is_shown_beside_the_field(visit: Visit, name: str, data: bytes, told: str) -> None:
+def test_the_error_of_a_bad_upload_is_shown_beside_the_field(
+    visit: Visit, name: str, data: bytes, message: str
+) -> None:
     page = visit.page
     page.set_input_files("#image", {"name": name, "mimeType": "image/png", "buffer": data})
     page.get_by_role("button", name="Search with it").click()
-    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.get_by_role("alert")).to_contain_text(message)
     if visit.scripts:
         expect(page.locator("#image")).to_be_focused()
     expect(page.locator("#image")).to_have_attribute("aria-invalid", "true")

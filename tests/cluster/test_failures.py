@@ -249,8 +249,8 @@ def test_a_full_disk(small_disk: Path, place: Workplace, undisturbed: Workplace)
     full = place.run(FEATURES)
     assert full.status != 0
     assert "Traceback" not in full.output, full.output
-    told = [line for line in full.output.splitlines() if "cannot be written (No space left on device" in line]
-    assert told and "free space on the disk or in the quota of" in told[0]
+    errors = [line for line in full.output.splitlines() if "cannot be written (No space left on device" in line]
+    assert errors and "free space on the disk or in the quota of" in errors[0]
     assert "Error in rule encode" in full.output and "log: results/logs/encode/plain/" in full.output
     filler.unlink()
     done = place.run(FEATURES)

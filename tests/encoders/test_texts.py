@@ -174,7 +174,7 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ({"text": "x", "method": "tiny"}, r"The method 'tiny' has no text search" + NOT_HERE),
         ({"text": "x", "method": "both"}, r"The method 'both' has no text search" + NOT_HERE),
@@ -186,8 +186,8 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
         ({"text": "x"}, "No method is named to search with: use one of angle, both"),
     ],
 )
-def test_what_cannot_be_searched_for_is_one_sentence(asked: dict[str, Any], told: str, opened: Results) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_cannot_be_searched_for_is_one_sentence(asked: dict[str, Any], message: str, opened: Results) -> None:
+    with pytest.raises(InputError, match=message):
         opened.search(**asked)
 
 
@@ -346,7 +346,7 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ({"method": "tiny", "text": "x"}, "The method 'tiny' has no text search"),
         ({"method": "clip", "text": "  "}, "The text is empty"),
@@ -355,10 +355,10 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
         ({"method": "clip", "text": "x", "box": "0,0,10,10"}, "a part of a text, which has none"),
     ],
 )
-def test_addresses_that_no_form_makes(asked: dict[str, str], told: str, client: FlaskClient) -> None:
+def test_addresses_that_no_form_makes(asked: dict[str, str], message: str, client: FlaskClient) -> None:
     answer = client.get("/search", query_string=asked)
     assert answer.status_code == 400
-    assert told in unescape(answer.get_data(as_text=True))
+    assert message in unescape(answer.get_data(as_text=True))
 
 
 def test_a_text_cannot_break_out_of_the_page(client: FlaskClient) -> None:

@@ -175,8 +175,8 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
                 file["0/0/scale"] = h5py.ExternalLink("other.h5", "/0/0/scale")
             elif kind == "huge":
                 file.create_dataset("0/0/scale", (2**40,), np.float64, chunks=(2**10,))
-    told = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
-    with pytest.raises(InputError, match=rf"The transform .*t\.h5 {told}"):
+    message = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
+    with pytest.raises(InputError, match=rf"The transform .*t\.h5 {message}"):
         transforms.read(path)
 
 

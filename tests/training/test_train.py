@@ -338,9 +338,9 @@ def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
     caplog.set_level(logging.INFO)
     model = tiny_encoder()
     history = train(model, *photographs, settings(), tmp_path)
-    told = [record.message for record in caplog.records]
-    assert any("checkpoint.npz" in line and "starts anew" in line for line in told)
-    assert not any("training goes on" in line for line in told)
+    logged = [record.message for record in caplog.records]
+    assert any("checkpoint.npz" in line and "starts anew" in line for line in logged)
+    assert not any("training goes on" in line for line in logged)
     assert list(history["epoch"]) == list(range(len(history)))
 
 

@@ -319,7 +319,7 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("/search", "names the unknown method"),
         ("/search?method=tiny&query=sea/7.png", "no features of the image &#39;sea/7.png&#39;"),
@@ -329,10 +329,10 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
         ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that are not valid"),
     ],
 )
-def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
+def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, message: str) -> None:
     response = client.get(address)
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/save", 405), ("/upload", 405)])
@@ -434,7 +434,7 @@ def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("", "empty"),
         ("a b", "letters without accents"),
@@ -449,11 +449,13 @@ def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient,
         ("simulated", "simulated user"),
     ],
 )
-def test_a_name_that_could_lead_elsewhere_is_refused(client: FlaskClient, tmp_path: Path, name: str, told: str) -> None:
+def test_a_name_that_could_lead_elsewhere_is_refused(
+    client: FlaskClient, tmp_path: Path, name: str, message: str
+) -> None:
     before = sorted(tmp_path.rglob("*"))
     response = save(client, walk(client, SEARCH, "r"), name)
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
     # The search is still there, with its flags.
     assert pressed(response.text) == ["relevant-0"]
     assert sorted(tmp_path.rglob("*")) == before
@@ -559,13 +561,13 @@ def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [(b"", "empty"), (b"hello", "not an image in a supported format"), (png()[:60], "damaged or truncated")],
 )
-def test_a_bad_upload_is_reported_where_it_was_chosen(client: FlaskClient, data: bytes, told: str) -> None:
+def test_a_bad_upload_is_reported_where_it_was_chosen(client: FlaskClient, data: bytes, message: str) -> None:
     response = upload(client, data, "<script>alert(1)</script>")
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
     assert "<script>alert" not in response.text
     assert 'id="upload"' in response.text
 

@@ -116,7 +116,7 @@ def _other_images(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (_no_results, "does not exist: run the workflow first"),
         (_no_images, "images.csv does not exist"),
@@ -129,7 +129,7 @@ def _other_images(results: Path) -> None:
         (_other_images, "'sea/6.png', which is not in"),
     ],
 )
-def test_unusable_results_are_reported_in_one_sentence(results: Path, spoil, told: str) -> None:
+def test_unusable_results_are_reported_in_one_sentence(results: Path, spoil, message: str) -> None:
     spoil(results)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         Library(results)

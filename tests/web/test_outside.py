@@ -40,7 +40,7 @@ def test_an_image_is_known_by_its_content(held: OutsideImages) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "empty"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image in a supported format"),
@@ -48,8 +48,8 @@ def test_an_image_is_known_by_its_content(held: OutsideImages) -> None:
         (png()[:60], "damaged or truncated"),
     ],
 )
-def test_what_is_not_an_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_is_not_an_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         held.add(data, "x.png")
 
 

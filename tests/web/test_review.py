@@ -114,7 +114,7 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("image_id", "verdict", "category", "told"),
+    ("image_id", "verdict", "category", "message"),
     [
         ("sea/99.png", "right", "", "not in the collection"),
         ("../../etc/passwd", "exclude", "", "not in the collection"),
@@ -125,10 +125,10 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
     ],
 )
 def test_what_cannot_be_decided_is_refused(
-    doubted: FlaskClient, tmp_path: Path, image_id: str | list[str], verdict: str, category: str, told: str
+    doubted: FlaskClient, tmp_path: Path, image_id: str | list[str], verdict: str, category: str, message: str
 ) -> None:
     response = decide(doubted, "labels", image_id, verdict, category)
-    assert response.status_code == 400 and told in response.text
+    assert response.status_code == 400 and message in response.text
     assert not (tmp_path / "corrections").exists()
 
 

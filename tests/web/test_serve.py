@@ -110,8 +110,8 @@ def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_p
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:
-    told = "The folder results does not exist: run the workflow first, or name the folder of its results.\n"
-    assert refusal(tmp_path) == told
+    message = "The folder results does not exist: run the workflow first, or name the folder of its results.\n"
+    assert refusal(tmp_path) == message
 
 
 @pytest.mark.parametrize("arguments", [("--host", "198.51.100.1"), ("--host", "no such host"), ("--port", "70000")])
@@ -121,5 +121,5 @@ def test_an_address_that_cannot_be_had(results: Path, arguments: tuple[str, ...]
 
 def test_a_port_in_use(results: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        told = refusal(results.parent, "--port", str(taken.getsockname()[1]))
-    assert "choose another by --host or --port" in told
+        message = refusal(results.parent, "--port", str(taken.getsockname()[1]))
+    assert "choose another by --host or --port" in message

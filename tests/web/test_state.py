@@ -58,7 +58,7 @@ def test_an_address_written_in_another_order_is_the_same_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"method": "other"}, "'other'"),
         ({"query": None}, "no query"),
@@ -80,8 +80,8 @@ def test_an_address_written_in_another_order_is_the_same_state() -> None:
         ({"at": "-1"}, "from 0 to 0"),
     ],
 )
-def test_an_address_that_no_link_has_is_refused_in_one_sentence(change: dict, told: str) -> None:
+def test_an_address_that_no_link_has_is_refused_in_one_sentence(change: dict, message: str) -> None:
     arguments = {"method": "tiny", "query": "sea/1.png", "k": "4", **change}
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         parse({name: value for name, value in arguments.items() if value is not None}, METHODS)
     assert len(str(caught.value)) < 200

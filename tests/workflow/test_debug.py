@@ -39,7 +39,7 @@ def test_a_job_computes_the_same_beside_the_results(finished: Workplace) -> None
 def test_a_job_that_the_run_does_not_have(finished: Workplace) -> None:
     status, output = debug(finished, "query", "method=siamese")
     assert status == 1
-    told = "3 jobs of this run are query method=siamese: name one of query method=siamese query=best; query method"
-    assert told in output
+    message = "3 jobs of this run are query method=siamese: name one of query method=siamese query=best; query method"
+    assert message in output
     status, output = debug(finished, "evaluate", "method=other")
     assert "No jobs of this run are evaluate method=other: name one of evaluate method=siamese." in output

@@ -65,8 +65,8 @@ def test_images_that_change_between_collect_and_encode(workplace: Workplace) -> 
         run = faults.meddle(workplace, "encode", change.format("collection/apple/new.png"))
         assert run.status != 0, change
         assert "Traceback" not in run.output
-        [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
-        assert "has changed since the collection was read: run again" in told
+        [line] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
+        assert "has changed since the collection was read: run again" in line
         assert not (workplace.folder / "failed").read_text()
     new.unlink(missing_ok=True)
     photograph(0, 60).save(new)

@@ -57,8 +57,8 @@ def test_refinements(workplace: Workplace) -> None:
     assert "Traceback" not in run.output, run.output
     errors = set(re.findall(r"^\d\d:\d\d:\d\d ERROR (.*)$", run.output, re.MULTILINE))
     for name, words in [*((name, words) for name, (_, words) in bad.items()), ("text.json", "not valid JSON")]:
-        told = [line for line in errors if words in line and (name in line or name == "broken.json")]
-        assert len(told) == 1, (name, told, errors)
+        lines = [line for line in errors if words in line and (name in line or name == "broken.json")]
+        assert len(lines) == 1, (name, lines, errors)
     assert len(errors) == len(bad) + 1
     assert run.rules["refine"] == 3
     made = {path.name for path in (results / "feedback").iterdir()}

@@ -111,12 +111,12 @@ def test_a_hostile_collection(tmp_path: Path) -> None:
 
     results = place.folder / "results"
     rejected = pd.read_csv(results / "collection/rejected.csv", keep_default_na=False)
-    told = {
+    reasons = {
         os.path.relpath(path, "collection/sea"): reason
         for path, reason in zip(rejected["path"], rejected["reason"], strict=True)
     }
-    assert told.keys() == expected.keys()
-    assert {name: reason for name, reason in told.items() if expected[name] not in reason} == {}
+    assert reasons.keys() == expected.keys()
+    assert {name: reason for name, reason in reasons.items() if expected[name] not in reason} == {}
     images = pd.read_csv(results / "collection/images.csv", keep_default_na=False, dtype={"category": str})
     assert set(images["category"]) == {"apple", "leaf", "sea", *CATEGORIES}
     assert len(images) == 18 + 3 * len(CATEGORIES)

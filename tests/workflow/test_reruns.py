@@ -186,8 +186,8 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     again = workplace.run()
     assert again.rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
-    told = re.search(r"This run trains trained \(last time [0-9.]+ s\)\. To keep a trained network", again.output)
-    assert told and told.start() < again.output.index("rule train")
+    notice = re.search(r"This run trains trained \(last time [0-9.]+ s\)\. To keep a trained network", again.output)
+    assert notice and notice.start() < again.output.index("rule train")
 
     # A frozen network is kept when the split changes; another network than the row says is refused.
     workplace.configure(settings | {"split": {"seed": 5}})

@@ -93,7 +93,7 @@ def test_every_key_outside_the_rows_is_shipped() -> None:
 
 
 def test_every_key_is_commented_where_it_first_stands() -> None:
-    # Sections are told by their keys, and rows by their kind.
+    # Sections are recognised by their keys, and rows by their kind.
     seen = {*SHIPPED, *SHIPPED["methods"], "augment"}
     above = ""
     for line in TEXT.splitlines():
@@ -510,8 +510,8 @@ def test_the_entries_of_a_folder_are_the_words_of_a_key(registry: Path) -> None:
     schema = with_losses({"description": "Loss.", "registry": "losses"})
     for word in ("triplet", "n-pairs"):
         assert module.check(changed("report.title", word), schema)["report"]["title"] == word
-    told = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
-    with pytest.raises(InputError, match=told):
+    message = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
+    with pytest.raises(InputError, match=message):
         module.check(changed("report.title", "arc-face"), schema)
     (registry / "arc_face.py").touch()
     assert module.check(changed("report.title", "arc-face"), schema)["report"]["title"] == "arc-face"
