@@ -161,7 +161,7 @@ def test_a_kd_tree_that_disagrees_is_refused() -> None:
         run(tree=over(moved, leafsize=8))
 
 
-def test_nothing_to_evaluate_is_one_sentence() -> None:
+def test_nothing_to_evaluate_is_an_input_error() -> None:
     gallery, none = store(GALLERY, "train"), store({"c0": 0}, "x")
     none = FeatureStore(none.features[:0], none.image_id[:0], none.label[:0], none.sha256[:0])
     for train, test in ((gallery, none), (none, gallery)):
@@ -267,7 +267,7 @@ def test_a_list_decides_which_images_are_relevant_and_all_its_setups_are_measure
     }
 
 
-def test_nothing_to_find_is_one_sentence() -> None:
+def test_nothing_to_find_is_an_input_error() -> None:
     labels = store(ITSELF, "test").label
     with pytest.raises(InputError, match="The gallery holds no image to find for 'c0'"):
         ask_itself(across_folds(labels, np.zeros(4, int), TWO))

@@ -88,7 +88,7 @@ def test_of_equally_near_images_the_first_counts() -> None:
     assert np.allclose(expand.apply(fitted, np.array([[1.0, 0, 0]]), False), unit(np.array([[1.5, np.sqrt(0.75), 0]])))
 
 
-def test_an_expansion_of_another_gallery_is_one_sentence() -> None:
+def test_an_expansion_of_another_gallery_is_an_input_error() -> None:
     with pytest.raises(InputError, match="fitted on 40 gallery images, not 9: run"):
         expand.apply(fit("expand", TRAIN), TEST, True)
 

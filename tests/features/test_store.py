@@ -105,7 +105,7 @@ def test_a_missing_store_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95])
-def test_a_truncated_store_is_one_sentence(tmp_path: Path, share: float) -> None:
+def test_a_truncated_store_is_an_input_error(tmp_path: Path, share: float) -> None:
     path = written(tmp_path / "train.h5")
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])

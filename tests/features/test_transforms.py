@@ -152,7 +152,7 @@ def test_eleven_parts_keep_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "text", "part", "link", "outer link", "name", "huge"])
-def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_file_is_an_input_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
     transforms.save(tmp_path / "other.h5", transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
         ("projection", np.zeros((2, 1), np.float32)),
     ],
 )
-def test_numbers_that_are_none_of_a_transform_are_one_sentence(tmp_path: Path, name: str, value: Any) -> None:
+def test_numbers_that_are_none_of_a_transform_are_input_errors(tmp_path: Path, name: str, value: Any) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), {})
     with h5py.File(path, "a") as file:
@@ -212,7 +212,7 @@ def test_other_features_than_it_was_fitted_to_are_refused() -> None:
 @pytest.mark.parametrize(
     ("attribute", "value"), [("step", b"zscore"), ("step", b"best"), ("step", 3), ("dimension", 3), ("dimension", b"2")]
 )
-def test_a_step_that_was_renamed_is_one_sentence(tmp_path: Path, attribute: str, value: Any) -> None:
+def test_a_step_that_was_renamed_is_an_input_error(tmp_path: Path, attribute: str, value: Any) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "minmax", "of": "x"}, [TRAIN]), {})
     with h5py.File(path, "a") as file:
@@ -232,7 +232,7 @@ def test_a_step_that_was_renamed_is_one_sentence(tmp_path: Path, attribute: str,
         ({"transform": "l2", "of": "x", "whiten": True}, r"config: the step l2 .*\(got an unexpected keyword .*whiten"),
     ],
 )
-def test_unknown_steps_and_options_are_one_sentence(row: dict[str, Any], sentence: str) -> None:
+def test_unknown_steps_and_options_are_input_errors(row: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         transforms.fit(row, [TRAIN])
 

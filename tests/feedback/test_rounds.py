@@ -219,7 +219,7 @@ def test_a_round_as_plain_data(gallery: Gallery) -> None:
     }
 
 
-def test_an_unknown_strategy_is_one_sentence(gallery: Gallery) -> None:
+def test_an_unknown_strategy_is_an_input_error(gallery: Gallery) -> None:
     one = search(gallery, strategy="best")
     with pytest.raises(
         InputError, match=r"The strategy 'best' does not exist: use one of linear, mixed, nearest, rocchio\."

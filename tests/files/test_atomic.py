@@ -166,7 +166,7 @@ def test_a_folder_is_made_but_not_through_a_link(tmp_path: Path) -> None:
         atomic.make_folder(tmp_path / "file")
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/x cannot be written"):
         tables.write_text(tmp_path / "file" / "x", "")
@@ -175,7 +175,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         tables.write_text(tmp_path / "folder", "")
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No space left"), atomic.atomic(tmp_path / "x"):
         Path("/dev/full").write_text("x")
 

@@ -227,7 +227,7 @@ def test_an_exact_index_is_refused_over_other_vectors(tmp_path: Path) -> None:
     refused(tmp_path / "m.json", "built over other vectors", gallery(seed=1))
 
 
-def test_unknown_kinds_are_one_sentence(path: Path) -> None:
+def test_unknown_kinds_are_input_errors(path: Path) -> None:
     with pytest.raises(
         InputError, match=r"The index kind 'best' does not exist: use one of auto, exact, hnsw, ivf-pq, kdtree\."
     ):

@@ -74,7 +74,7 @@ def test_proxies_move_at_a_rate_of_their_own() -> None:
     assert np.allclose(step(100), 0.1, rtol=0.01)
 
 
-def test_what_a_loss_does_not_take_is_one_sentence() -> None:
+def test_what_a_loss_does_not_take_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"^training\.loss: triplet does not fit its options \(.*'scale'\): correct"):
         build({"triplet": {"scale": 3}})
     with pytest.raises(InputError, match=r"^training\.loss is 'best': make it one of arcface, "):

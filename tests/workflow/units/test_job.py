@@ -117,7 +117,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
     assert "KeyError: 'missing'" in log
 
 
-def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) -> None:
+def test_an_error_that_a_damaged_input_explains_is_an_input_error(tmp_path: Path) -> None:
     about = tmp_path / "results/encoders/small.json"
     about.parent.mkdir(parents=True)
     image = tmp_path / "image.png"

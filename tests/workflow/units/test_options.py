@@ -60,7 +60,7 @@ MISTAKES: list[tuple[list[Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("steps", "row", "sentence"), MISTAKES)
-def test_a_mistake_is_one_sentence(steps: list[Any], row: dict[str, Any], sentence: str) -> None:
+def test_a_mistake_is_an_input_error(steps: list[Any], row: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check(steps, **row)
     assert sentence in str(caught.value)
@@ -121,7 +121,7 @@ def test_texts_of_losses_are_read() -> None:
         ({"triplet": [1, 2]}, "config: encoders.e.training.loss has a list of values, but an option of a loss has one"),
     ],
 )
-def test_a_mistake_in_a_loss_is_one_sentence(loss: Any, sentence: str) -> None:
+def test_a_mistake_in_a_loss_is_an_input_error(loss: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check_loss(loss)
     assert sentence in str(caught.value)
