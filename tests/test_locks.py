@@ -103,11 +103,11 @@ def fitting(python: str) -> frozenset[tags.Tag]:
 @cache
 def index() -> str:
     """Return the address of the package index that pip uses."""
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
     # The setting with the highest priority is printed last.
-    return ([PyPI.simple_url, *re.findall(r"^\S*[.]index-url='(.*)'", said, re.MULTILINE)])[-1].rstrip("/")
+    return ([PyPI.simple_url, *re.findall(r"^\S*[.]index-url='(.*)'", printed, re.MULTILINE)])[-1].rstrip("/")
 
 
 @cache

@@ -43,10 +43,14 @@ def png(values: np.ndarray, sbit: int = 0) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    said = chunk(b"sBIT", bytes([sbit] * channels)) if sbit else b""
+    significant = chunk(b"sBIT", bytes([sbit] * channels)) if sbit else b""
     header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + significant
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
     )
 
 

@@ -482,14 +482,14 @@ def test_files_that_do_not_state_their_range_share_one(tmp_path: Path, caplog: p
     found = collect(folder, memory)
     assert found.ranges.whites == {16: [4095]} and found.ranges.images[dark] == 4095
     assert len(found.ranges.images) == 2 and bright not in found.ranges.images
-    said = "values of {} bits in a file of 16 bits that does not state its range: 4095 is taken for white{}"
+    note = "values of {} bits in a file of 16 bits that does not state its range: 4095 is taken for white{}"
     assert found.notes["note"].tolist() == [
-        said.format(10, ", as in other such files"),
-        said.format(12, ""),
-        said.format(10, ", as in other such files"),
+        note.format(10, ", as in other such files"),
+        note.format(12, ""),
+        note.format(10, ", as in other such files"),
     ]
     require_categories(folder, found, "rejected.csv")
-    assert f"2 images: {said.format(10, ', as in other such files')}" in caplog.messages
+    assert f"2 images: {note.format(10, ', as in other such files')}" in caplog.messages
     assert not [message for message in caplog.messages if "different ones" in message]
     # An excluded image has no effect on the range.
     excluded = {"b/bright.png": {"verdict": "exclude", "category": ""}}

@@ -19,9 +19,9 @@ def test_each_bit_depth_has_its_own_ranges() -> None:
 
 def test_a_note_names_the_white() -> None:
     assert ranges.note(16, 40000, 0) == ranges.note(32, 0, 0) == ""
-    said = "values of 12 bits in a file of 32 bits that does not state its range: "
-    assert ranges.note(32, 4000, 0) == f"{said}4095 is taken for white"
-    assert ranges.note(32, 4000, 16383) == f"{said}16383 is taken for white, as in other such files"
+    start = "values of 12 bits in a file of 32 bits that does not state its range: "
+    assert ranges.note(32, 4000, 0) == f"{start}4095 is taken for white"
+    assert ranges.note(32, 4000, 16383) == f"{start}16383 is taken for white, as in other such files"
 
 
 def test_a_table_has_whites_only_if_one_of_its_images_needs_one(tmp_path: Path) -> None:

@@ -107,9 +107,9 @@ def test_tf32_is_used_only_if_configured(jax: tuple[Path, dict[str, Any]]) -> No
 
 
 def test_a_training_embeds_each_image_once_and_learns(jax: tuple[Path, dict[str, Any]]) -> None:
-    _, said = jax
-    assert said["epoch"] == [0, 1]
-    assert all(0 <= value <= 1 for value in said["map"])
+    _, printed = jax
+    assert printed["epoch"] == [0, 1]
+    assert all(0 <= value <= 1 for value in printed["map"])
     # The gallery and the queries, before and after the epoch; JAX pads the last batch.
-    assert said["shapes"] == [[7, 128]] * 4
-    assert said["change"] > 0
+    assert printed["shapes"] == [[7, 128]] * 4
+    assert printed["change"] > 0
