@@ -90,7 +90,7 @@ def test_features_are_stored_by_content(images: pd.DataFrame, tmp_path: Path) ->
 
 @pytest.mark.parametrize("fail_at", [0, 1, 2, 3, 5])
 def test_an_interrupted_run_continues_to_the_same_bytes(images: pd.DataFrame, tmp_path: Path, fail_at: int) -> None:
-    encode(images, tmp_path / "unbroken.h5", Network())
+    encode(images, tmp_path / "uninterrupted.h5", Network())
     with pytest.raises(KeyboardInterrupt):
         encode(images, tmp_path / "0.h5", Network(fail_at))
     assert not (tmp_path / "0.h5").exists()
@@ -98,8 +98,8 @@ def test_an_interrupted_run_continues_to_the_same_bytes(images: pd.DataFrame, tm
     network = Network()
     assert encode(images, tmp_path / "0.h5", network) == 22 - saved
     assert sum(network.sizes) == 22 - saved
-    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "unbroken.h5").read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["0.h5", "in", "unbroken.h5"]
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["0.h5", "in", "uninterrupted.h5"]
 
 
 def test_files_left_by_a_killed_run_are_ignored_or_removed(images: pd.DataFrame, tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_files_left_by_a_killed_run_are_ignored_or_removed(images: pd.DataFrame,
     (parts / "notes.txt").write_text("x")
     network = Network()
     assert encode(images, tmp_path / "0.h5", network) == 14
-    encode(images, tmp_path / "unbroken.h5", Network())
-    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "unbroken.h5").read_bytes()
+    encode(images, tmp_path / "uninterrupted.h5", Network())
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
     assert not parts.exists()
 
 

@@ -119,17 +119,17 @@ def test_a_limit_of_images_is_a_training_of_fewer_epochs(
 def test_a_killed_training_continues_and_ends_with_the_same_weights(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, epoch: int, mining: str
 ) -> None:
-    unbroken = tiny_encoder()
-    history = train(unbroken, *photographs, settings(mining=mining), tmp_path / "unbroken")
+    uninterrupted = tiny_encoder()
+    history = train(uninterrupted, *photographs, settings(mining=mining), tmp_path / "uninterrupted")
     train_until_killed(tiny_encoder(), photographs, tmp_path / "killed", epoch, mining=mining)
     assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == epoch
     resumed = tiny_encoder()
     train(resumed, *photographs, settings(mining=mining), tmp_path / "killed")
-    assert same_weights(resumed, unbroken)
-    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("unbroken", "killed")]
+    assert same_weights(resumed, uninterrupted)
+    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("uninterrupted", "killed")]
     assert histories[0] == histories[1]
     assert len(history) == 5
-    assert not same_weights(unbroken, tiny_encoder())
+    assert not same_weights(uninterrupted, tiny_encoder())
 
 
 def test_a_finished_training_is_not_repeated(

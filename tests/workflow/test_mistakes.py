@@ -10,7 +10,7 @@ from workplace import CONFIG, Run, Workplace
 
 
 def require_message(run: Run, *parts: str) -> None:
-    """Assert that the run failed, without a traceback, with one line that holds all the parts."""
+    """Assert that the run failed without a traceback and with a line that contains all the parts."""
     assert run.status != 0
     assert "Traceback" not in run.output, run.output
     assert any(all(part in line for part in parts) for line in run.output.splitlines()), run.output
