@@ -115,8 +115,8 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     before = [path.read_bytes() for path in tables]
     whole = {path.parent.name: json.loads(path.read_text()) for path in results.glob("evaluation/*/summary.json")}
     assert "from exact rankings of the whole gallery" in " ".join((results / "report.html").read_text().split())
-    # One method has an approximate index, whose recall is measured. The limit of whole rankings is below the size of the
-    # gallery, so that the first results are ranked, which are all images here.
+    # One method has an approximate index, whose recall is measured. The limit of whole rankings is below the number of
+    # gallery images, so that only the first results are ranked, which are all images here.
     index = {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}
     place.configure(SETTINGS | {"index": index, "evaluation": {"exact_rows": 3}})
     done = place.run()
