@@ -62,10 +62,10 @@ def spread(found: pd.DataFrame, keys: Sequence[str]) -> list[list[str]]:
         cells = [f"`{method}`", str(len(of_method))]
         for key in keys:
             metric, values = measure.all_metrics()[key], of_method[key]
-            said = [
+            written = [
                 measure.written(metric, value) for value in (values.mean(), values.std(), values.min(), values.max())
             ]
-            cells.append("{} ± {} ({} to {})".format(*said))
+            cells.append("{} ± {} ({} to {})".format(*written))
         rows.append(cells)
     return rows
 
@@ -109,10 +109,10 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--configfile", nargs="+", default=[])
     parser.add_argument("--config", nargs="+", default=[])
-    asked = parser.parse_args()
-    directory = asked.directory.resolve()
+    options = parser.parse_args()
+    directory = options.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    snakemake(directory, asked.configfile, asked.config, ["results/configuration.json"])
+    snakemake(directory, options.configfile, options.config, ["results/configuration.json"])
     configuration = json.loads((directory / "results/configuration.json").read_text(encoding="utf-8"))
     kept, about, changed = (directory / name for name in ("repeated.csv", "repeated.json", "repeated.yaml"))
     of_what = {"configuration": sha256_json(configuration)}
@@ -120,12 +120,12 @@ def main() -> None:
         sys.exit(f"{kept} is of another configuration: take another --directory, or remove it.")
     about.write_text(json.dumps(of_what))
     found = pd.read_csv(kept) if kept.exists() else pd.DataFrame(columns=["seed"])
-    for seed in range(asked.repetitions):
+    for seed in range(options.repetitions):
         if seed in set(found["seed"]):
             continue
         changed.write_text(yaml.safe_dump(seeds(configuration, seed)))
         targets = [f"results/evaluation/{method}/summary.json" for method in configuration["methods"]]
-        snakemake(directory, [*asked.configfile, str(changed)], asked.config, targets)
+        snakemake(directory, [*options.configfile, str(changed)], options.config, targets)
         found = pd.concat([part for part in (found, read(directory / "results", configuration, seed)) if len(part)])
         found.to_csv(kept, index=False)
     keys = list(measure.compared_metrics())

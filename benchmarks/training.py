@@ -49,14 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--directory", type=Path, required=True)
-    asked = parser.parse_args()
-    asked.directory.mkdir(parents=True, exist_ok=True)
-    added = asked.directory.resolve() / "variants.yaml"
-    added.write_text(yaml.safe_dump(configuration(asked.folder), sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--directory", str(asked.directory.resolve())]
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    added = options.directory.resolve() / "variants.yaml"
+    added.write_text(yaml.safe_dump(configuration(options.folder), sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--directory", str(options.directory.resolve())]
     command += ["--configfile", "configs/cpu.yaml", str(added), "--", "results/comparison/methods.csv"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
-    results = asked.directory / "results"
+    results = options.directory / "results"
     rows = []
     for name, words in METHODS:
         summary = json.loads((results / f"evaluation/{name}/summary.json").read_text())
