@@ -15,8 +15,8 @@ from cbir.files.errors import InputError
 
 GALLERY = "test"
 EXPLANATION = (
-    "No category of test is in train or val, so that no encoder has seen any image of it. Each test image asks the "
-    "other test images, its recognised copies left out."
+    "No category of test is in train or val, so no encoder has seen any image of it. Each test image is a query, and "
+    "the other test images without its near-duplicates are its gallery."
 )
 
 # With one category in test, every result would be right; with one in train, a network could not learn to separate it.

@@ -14,8 +14,8 @@ EVERY_IMAGE_ASKS = True
 FOLDS = True
 SETTINGS = ("folds",)
 EXPLANATION = (
-    "The images of each fold ask those of all other folds, so that each image asks once. Nothing is trained here, "
-    "because no image would be left that an encoder has not seen."
+    "The images of each fold are queries, and those of all other folds are their gallery, so that each image is a "
+    "query once. No encoder is trained here, because it would have seen the queries."
 )
 
 

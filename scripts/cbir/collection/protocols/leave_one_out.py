@@ -10,8 +10,8 @@ from cbir.collection.protocols._folds import alone, apart, of_two
 GALLERY = "test"
 EVERY_IMAGE_ASKS = True
 EXPLANATION = (
-    "Each image asks all others, its recognised copies left out. Nothing is trained here, because no image would be "
-    "left that an encoder has not seen."
+    "Each image is a query, and all other images without its near-duplicates are its gallery. No encoder is trained "
+    "here, because it would have seen the queries."
 )
 
 

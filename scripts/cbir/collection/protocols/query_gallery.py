@@ -14,8 +14,8 @@ from cbir.files.errors import InputError
 FILE = True
 SETTINGS = ("relevance",)
 EXPLANATION = (
-    "A file names the queries, and for each its relevant images and its junk, which is taken out of the ranking before "
-    "anything is measured. Accuracy, F1 and the simulated user go by the categories."
+    "A file names the queries, and for each its relevant images and its junk images, which are removed from the "
+    "ranking before anything is measured. Accuracy, F1 and the simulated user use the categories."
 )
 
 log = logging.getLogger("cbir")
