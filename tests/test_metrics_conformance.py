@@ -1,8 +1,8 @@
 """Metrics against independent implementations on thousands of random rankings.
 
-trec_eval (through pytrec_eval) and scikit-learn run here. What ranx and pytorch-metric-learning say of the same
-rankings stands in golden/metrics.csv: they are too large to be installed for it. NMRR and NMRR at k have no trusted
-public implementation: a slow loop in exact fractions, written from the published definition, stands in.
+trec_eval (through pytrec_eval) and scikit-learn run here. The values of ranx and pytorch-metric-learning for the same
+rankings are in golden/metrics.csv, because these packages are too large to install for it. NMRR and NMRR at k have no
+trusted public implementation; they are compared with a slow loop in exact fractions after the published definition.
 
 The rankings have ties in distance, categories of one image or none, galleries of one image, and k beyond the gallery.
 """
@@ -102,7 +102,7 @@ GOLDEN = pd.read_csv(Path(__file__).parent / "golden" / "metrics.csv")
 
 
 def golden(name: str, cases: list[Case]) -> NDArray[np.float64]:
-    """Return a column of golden/metrics.csv for these cases; those without ties stand first."""
+    """Return a column of golden/metrics.csv for these cases; those without ties come first."""
     start = 0 if cases[0].distances[0].tolist() == random_case(0, False).distances[0].tolist() else GALLERIES
     return GOLDEN[name].to_numpy()[start : start + GALLERIES]
 

@@ -117,7 +117,7 @@ def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterato
         page.on("console", lambda message: message.type in ("error", "warning") and visit.errors.append(message.text))
         page.on("pageerror", lambda error: visit.errors.append(str(error)))
         hosts = set()
-        page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(address)
         expect(page.get_by_role("heading", name="Image search")).to_be_visible()
         yield visit

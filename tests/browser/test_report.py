@@ -35,7 +35,7 @@ def opened(chromium: Browser, report: Path, width: int = 1280, **options: object
         wrong: list[str] = []
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
         page.goto(report.as_uri())
         yield page
         assert wrong == []

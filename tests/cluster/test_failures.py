@@ -169,10 +169,10 @@ def test_cancelled_jobs_and_a_job_that_exceeds_its_memory(
 ) -> None:
     shutil.rmtree(place.folder / "results/encoders")
     profile = place.checkout / "profiles/slurm/config.yaml"
-    asked = yaml.safe_load(profile.read_text())
+    settings = yaml.safe_load(profile.read_text())
     # The memory is too small for a network in the first attempt, and enough in the second.
-    asked["set-resources"]["encoder"] = {"mem_mb": "100 * attempt ** 5"}
-    profile.write_text(yaml.safe_dump(asked))
+    settings["set-resources"]["encoder"] = {"mem_mb": "100 * attempt ** 5"}
+    profile.write_text(yaml.safe_dump(settings))
     (place.folder / "hold").write_text(f"{PARTS}\n{CHECKPOINT}\n")
     process = start(*TARGETS)
     until(lambda: epochs(place) == 1, process)

@@ -105,7 +105,7 @@ def test_published_weights_are_loaded_as_keras_loads_them(
     for kind in (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.ReLU):
         kind()
     published = older_file(word, path)
-    monkeypatch.setattr(keras.utils, "get_file", lambda *asked, **options: str(path))
+    monkeypatch.setattr(keras.utils, "get_file", lambda *arguments, **options: str(path))
     model = keras.models.clone_model(built[word])
     assert ROWS[word]["url"] in REGISTRY[word].download("imagenet", model)
     values = published.get_weights()[3 * (word == "efficientnetb0") :]

@@ -262,12 +262,12 @@ def test_a_network_that_is_missing_is_an_input_error(
 ) -> None:
     folder = saved["ViT"][0]
 
-    def download(asked: str) -> str:
+    def download(requested: str) -> str:
         # Large weights are in several files, beside a model.weights.json.
-        if asked.startswith(file.removesuffix(".h5")):
+        if requested.startswith(file.removesuffix(".h5")):
             kinds = {"hf": LocalEntryNotFoundError, "kaggle": requests.exceptions.ConnectionError}
             raise kinds[where.partition(":")[0]]("no\nway to the hub")
-        return str(folder / asked)
+        return str(folder / requested)
 
     monkeypatch.setattr(kagglehub, "model_download", lambda handle, path: download(path))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo_id, filename: download(filename))
@@ -282,15 +282,15 @@ def test_a_network_that_is_missing_is_an_input_error(
 
 def test_a_preset_of_a_hub_equals_the_preset_of_its_files(saved: Presets, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = saved["ViT"][0]
-    asked = []
+    requested = []
 
     def download(repo_id: str, filename: str) -> str:
-        asked.append(repo_id)
+        requested.append(repo_id)
         if not (folder / filename).exists():
             raise EntryNotFoundError(filename)
         return str(folder / filename)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     model, where = REGISTRY["hub:hf://somebody/tiny"].fetch()
-    assert set(asked) == {"somebody/tiny"} and "preset hf://somebody/tiny, config.json sha256 " in where
+    assert set(requested) == {"somebody/tiny"} and "preset hf://somebody/tiny, config.json sha256 " in where
     assert weights.digest(model) == weights.digest(saved.build("ViT")[0])

@@ -174,7 +174,7 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("search", "message"),
     [
         ({"text": "x", "method": "tiny"}, r"The method 'tiny' has no text search" + NOT_HERE),
         ({"text": "x", "method": "both"}, r"The method 'both' has no text search" + NOT_HERE),
@@ -186,9 +186,9 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
         ({"text": "x"}, "No method is named to search with: use one of angle, both"),
     ],
 )
-def test_an_invalid_search_for_a_text_is_an_input_error(asked: dict[str, Any], message: str, opened: Results) -> None:
+def test_an_invalid_search_for_a_text_is_an_input_error(search: dict[str, Any], message: str, opened: Results) -> None:
     with pytest.raises(InputError, match=message):
-        opened.search(**asked)
+        opened.search(**search)
 
 
 def test_the_command_reports_a_search_that_is_not_possible(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,10 +270,10 @@ def client(results: Path, tmp_path_factory: pytest.TempPathFactory) -> FlaskClie
     return visitor(create_app(Library(results), tmp_path_factory.mktemp("feedback")))
 
 
-def searched(client: FlaskClient, **asked: Any) -> str:
+def searched(client: FlaskClient, **search: Any) -> str:
     """Return the results' page of a search, after the network was loaded."""
     for _ in range(100):
-        page = client.get("/search", query_string=asked).get_data(as_text=True)
+        page = client.get("/search", query_string=search).get_data(as_text=True)
         if 'data-view="waiting"' not in page:
             return page
     raise AssertionError(page)
@@ -292,10 +292,10 @@ def test_the_page_finds_images_by_a_text(method: str, client: FlaskClient, expec
     page = client.get("/", query_string={"method": method}).get_data(as_text=True)
     form = re.search('<form id="text-form".*?</form>', page, re.DOTALL)[0]
     assert 'action="/search" method="get"' in form
-    asked = dict(re.findall('name="([a-z]+)" value="([^"]*)"', form))
-    assert asked.pop("text") == "" and asked["method"] == method
-    page = searched(client, **asked, text=f" {TEXTS[0]} ")
-    assert shown(page) == without_direction(expected[method][0][: int(asked["k"])])
+    search = dict(re.findall('name="([a-z]+)" value="([^"]*)"', form))
+    assert search.pop("text") == "" and search["method"] == method
+    page = searched(client, **search, text=f" {TEXTS[0]} ")
+    assert shown(page) == without_direction(expected[method][0][: int(search["k"])])
     distances = [float(value) for value in re.findall('class="distance" value="([^"]+)"', page)]
     np.testing.assert_allclose(distances, expected[method][1][: len(distances)], rtol=1e-5)
     assert f"<bdi>{TEXTS[0]}</bdi>" in page
@@ -346,7 +346,7 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("search", "message"),
     [
         ({"method": "tiny", "text": "x"}, "The method 'tiny' has no text search"),
         ({"method": "clip", "text": "  "}, "The text is empty"),
@@ -355,8 +355,8 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
         ({"method": "clip", "text": "x", "box": "0,0,10,10"}, "a part of a text, which has none"),
     ],
 )
-def test_invalid_addresses_are_reported(asked: dict[str, str], message: str, client: FlaskClient) -> None:
-    answer = client.get("/search", query_string=asked)
+def test_invalid_addresses_are_reported(search: dict[str, str], message: str, client: FlaskClient) -> None:
+    answer = client.get("/search", query_string=search)
     assert answer.status_code == 400
     assert message in unescape(answer.get_data(as_text=True))
 

@@ -51,8 +51,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         place.configure(SETTINGS)
         presets.save("DINOv2", place.folder / "preset")
         (place.folder / "feedback").mkdir()
-        asked = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
-        (place.folder / "feedback/mine.json").write_text(json.dumps(asked))
+        refinement = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
+        (place.folder / "feedback/mine.json").write_text(json.dumps(refinement))
         done = place.run()
         assert done.status == 0, done.output
 
