@@ -53,22 +53,22 @@ CHAINS: list[tuple[str, list[Any], int | None]] = [
 ]
 
 
-def features(asked: argparse.Namespace, seed: int) -> dict[str, store.FeatureStore]:
+def features(options: argparse.Namespace, seed: int) -> dict[str, store.FeatureStore]:
     """Return the method's features of one split by the name of train, val and test."""
-    kept = asked.directory / "ablation" / asked.method / str(seed)
+    kept = options.directory / "ablation" / options.method / str(seed)
     if not (kept / "test.h5").exists():
-        results = asked.directory.resolve()
-        settings = {"collection": {"source": "folder", "path": str(asked.folder.resolve())}, "split": {"seed": seed}}
+        results = options.directory.resolve()
+        settings = {"collection": {"source": "folder", "path": str(options.folder.resolve())}, "split": {"seed": seed}}
         added = results / "ablation.yaml"
         added.write_text(yaml.safe_dump(settings))
         command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "--directory", str(results)]
         command += ["--configfile", "configs/cpu.yaml", str(added), "--"]
-        made = [f"results/features/{asked.method}/{split}.h5" for split in ("train", "val", "test")]
+        made = [f"results/features/{options.method}/{split}.h5" for split in ("train", "val", "test")]
         subprocess.run([*command, *made], cwd=REPOSITORY, check=True)
         kept.mkdir(parents=True, exist_ok=True)
         for name in made:
             shutil.copy(results / name, kept)
-    return {split: store.read(kept / f"{split}.h5", asked.method) for split in ("train", "val", "test")}
+    return {split: store.read(kept / f"{split}.h5", options.method) for split in ("train", "val", "test")}
 
 
 def figures(steps: list[Any], held: dict[str, store.FeatureStore]) -> tuple[list[float], str]:
@@ -102,12 +102,12 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--method", default="pretrained")
     parser.add_argument("--splits", type=int, default=5)
-    asked = parser.parse_args()
-    asked.directory.mkdir(parents=True, exist_ok=True)
-    found = np.empty((len(CHAINS), asked.splits, len(METRICS)))
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    found = np.empty((len(CHAINS), options.splits, len(METRICS)))
     chosen: list[list[str]] = [[] for _ in CHAINS]
-    for seed in range(asked.splits):
-        held = features(asked, seed)
+    for seed in range(options.splits):
+        held = features(options, seed)
         sizes = len(held["test"].features), len(held["train"].features)
         for number, (_, steps, _) in enumerate(CHAINS):
             found[number, seed], values = figures(steps, held)
@@ -126,7 +126,7 @@ def main() -> None:
             cells.append(f"{differences[:, 1].mean():+.3f} to row {other + 1}")
             cells.append(" ".join(f"{p_value(differences[:, column], *sizes):.3f}" for column in range(len(METRICS))))
         rows.append([f"{number + 1}. {words}", *cells, ", ".join(sorted(set(filter(None, chosen[number]))))])
-    print(f"{asked.method}, {asked.splits} splits\n")
+    print(f"{options.method}, {options.splits} splits\n")
     head = ["steps", "accuracy", "ANMRR", "MAP", "ANMRR", "p: accuracy, ANMRR, MAP", "chosen"]
     table(head, rows)
 

@@ -156,11 +156,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", type=Path, help="a folder of images to make the files from")
     parser.add_argument("--images", type=int, help="how many of each kind")
-    asked = parser.parse_args()
-    source = asked.photographs
+    options = parser.parse_args()
+    source = options.photographs
     print(f"{THREADS} processors; images {f'from {source}' if source else 'generated'}; medians of {REPEATS}\n")
     for case, (size, count) in CASES.items():
-        count = asked.images or count
+        count = options.images or count
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / case
             photographs.write(folder, count, size, source, THREADS)
@@ -176,7 +176,7 @@ def main() -> None:
                 for name, rate in rates.items()
             ],
         )
-    compare_larger(source, asked.images or LARGER_IMAGES)
+    compare_larger(source, options.images or LARGER_IMAGES)
 
 
 def compare_larger(source: Path | None, count: int) -> None:

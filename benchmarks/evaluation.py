@@ -112,11 +112,11 @@ def main() -> None:
     # All candidates must compute the same values.
     few = ranked(20)
     taken = figures(few, int(few.sum(axis=1).max()))
-    told = trec_eval_figures(20)()
+    expected = trec_eval_figures(20)()
     for row, relevant in enumerate(few):
         ours = [taken[place][row] for place in (1, 3, 5, 6)]
         assert np.allclose(ours, by_definition(relevant), rtol=1e-12)
-        assert np.allclose(ours, [told[str(row)][name] for name in ("map", "Rprec", f"P_{K}", f"recall_{K}")])
+        assert np.allclose(ours, [expected[str(row)][name] for name in ("map", "Rprec", f"P_{K}", f"recall_{K}")])
     print(f"{GALLERY:,} images x {VALUES:,} values, {THREADS} threads, medians of {REPEATS}\n\nRanking and figures\n")
     compare({"this project": (this_project, (QUERIES,)), "a plain loop": (loop, (PART,))})
     print("Figures of rankings that are there already\n")

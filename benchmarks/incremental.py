@@ -108,13 +108,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=2000, help="how many to generate")
     parser.add_argument("--photographs", type=Path, help="a folder with one sub-folder a category, instead")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        if asked.photographs:
-            shutil.copytree(asked.photographs, place / "images")
+        if options.photographs:
+            shutil.copytree(options.photographs, place / "images")
         else:
-            generate(place / "images", asked.images)
+            generate(place / "images", options.images)
         source = {"collection": {"source": "folder", "path": "images"}}
         (place / "config.yaml").write_text(yaml.safe_dump(source | CONFIG))
         first, _ = run(place)

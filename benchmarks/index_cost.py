@@ -22,27 +22,27 @@ from cbir.retrieval.indexes import _faiss
 FREE = 0.2
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(options: argparse.Namespace) -> None:
     """Print the table."""
     rows = []
-    room = asked.memory * 1e9 * (1 - FREE)
-    for images in asked.images:
-        jobs = math.ceil(images / asked.shard)
-        encoded = images / asked.encoded / 3600 / min(jobs, asked.at_once)
-        vectors = 4 * images * asked.values
+    room = options.memory * 1e9 * (1 - FREE)
+    for images in options.images:
+        jobs = math.ceil(images / options.shard)
+        encoded = images / options.encoded / 3600 / min(jobs, options.at_once)
+        vectors = 4 * images * options.values
         sizes = {
             "exact": (vectors, None),
-            f"HNSW{asked.links}": (_faiss.hnsw_bytes(images, asked.values, asked.links), asked.graph),
-            f"IVF,PQ{asked.code}": (_faiss.ivf_pq_bytes(images, asked.values, asked.code), asked.codes),
+            f"HNSW{options.links}": (_faiss.hnsw_bytes(images, options.values, options.links), options.graph),
+            f"IVF,PQ{options.code}": (_faiss.ivf_pq_bytes(images, options.values, options.code), options.codes),
         }
         for kind, (size, rate) in sizes.items():
             machines = max(math.ceil(size / room), 1)
-            built = "" if rate is None else f"{images / rate / asked.cores / 3600 / machines:,.2f}"
-            query = f"{size / machines / asked.read / 1e6:,.0f}" if rate is None else ""
+            built = "" if rate is None else f"{images / rate / options.cores / 3600 / machines:,.2f}"
+            query = f"{size / machines / options.read / 1e6:,.0f}" if rate is None else ""
             cells = [f"{images:,}", kind, f"{size / 1e9:,.2f}", str(machines), f"{images / machines / 1e6:,.1f}"]
             rows.append([*cells, built, query, f"{jobs:,}", f"{encoded:,.1f}", f"{vectors / 1e9:,.1f}"])
-    machine = f"{asked.memory:g} GB of memory and {asked.cores} cores a machine"
-    print(f"{asked.values} values; {machine}, {100 * FREE:g} % of the memory left free\n")
+    machine = f"{options.memory:g} GB of memory and {options.cores} cores a machine"
+    print(f"{options.values} values; {machine}, {100 * FREE:g} % of the memory left free\n")
     index = ["index", "GB of the index", "machines", "million images a machine", "hours to build, all at once"]
     table(
         [
@@ -50,7 +50,7 @@ def main(asked: argparse.Namespace) -> None:
             *index,
             "ms a query (exact)",
             "jobs of encoding",
-            f"hours, {asked.at_once} at once",
+            f"hours, {options.at_once} at once",
             "GB of vectors",
         ],
         rows,

@@ -29,11 +29,11 @@ KINDS = {
 }
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> None:
     """Print the table."""
-    results = Results(asked.results)
+    results = Results(arguments.results)
     names, rows = results.categories(), []
-    for method in asked.methods or results.require_methods():
+    for method in arguments.methods or results.require_methods():
         gallery, queries = results.store(method, results.gallery), results.store(method, "test")
         exact = None
         for kind, options in KINDS.items():
@@ -48,8 +48,8 @@ def main(asked: argparse.Namespace) -> None:
                 worst_retrieved=3,
                 seed=0,
                 exact_rows=0,
-                ranked=asked.ranked,
-                recall=asked.recall,
+                ranked=arguments.ranked,
+                recall=arguments.recall,
             ).summary
             exact = exact or summary
             by = summary["ranked_by"]
@@ -57,7 +57,7 @@ def main(asked: argparse.Namespace) -> None:
             for key in ("accuracy", "map"):
                 cells += [f"{summary[key]:.4f}", f"{summary[key] - exact[key]:+.4f}"]
             rows.append(cells)
-    print(f"{len(gallery.features):,} gallery images, {len(queries.features):,} queries, recall {asked.recall}\n")
+    print(f"{len(gallery.features):,} gallery images, {len(queries.features):,} queries, recall {arguments.recall}\n")
     ranked = summary["ranked"]
     figures = ["accuracy", "less exact", f"MAP@{ranked}", "less exact"]
     table(["method", "index", "efSearch, nprobe", f"recall@{ranked}", *figures], rows)

@@ -89,9 +89,9 @@ def build(folder: Path, kind: str) -> None:
 
 def rank(folder: Path, exact_rows: int | None) -> None:
     read = gallery(folder)
-    asked = {"k": 3, "neighbours": 10, "worst_images": 5, "worst_retrieved": 3, "seed": 0}
-    asked |= {"exact_rows": exact_rows, "val": gallery(folder, "val")}
-    evaluate.evaluate(read, gallery(folder, "test"), NAMES, None, **asked)
+    options = {"k": 3, "neighbours": 10, "worst_images": 5, "worst_retrieved": 3, "seed": 0}
+    options |= {"exact_rows": exact_rows, "val": gallery(folder, "val")}
+    evaluate.evaluate(read, gallery(folder, "test"), NAMES, None, **options)
 
 
 def calibrate(folder: Path) -> None:
@@ -162,25 +162,25 @@ def run(stage: str, folder: Path, rows: int) -> dict[str, float]:
     return dict(zip(("seconds", "held", "peak"), map(float, words), strict=True))
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(options: argparse.Namespace) -> None:
     """Print the table."""
-    chosen = asked.stages or [name for name in STAGES if name != "nothing"]
+    chosen = options.stages or [name for name in STAGES if name != "nothing"]
     found: dict[str, list[dict[str, float]]] = {}
-    for images in asked.images:
+    for images in options.images:
         with tempfile.TemporaryDirectory() as name:
-            make(Path(name), images, asked.values)
+            make(Path(name), images, options.values)
             for stage in ["nothing", *chosen]:
-                found.setdefault(stage, []).append(run(stage, Path(name), asked.blocks))
-    few, many = asked.images
-    row = 4 * asked.values
+                found.setdefault(stage, []).append(run(stage, Path(name), options.blocks))
+    few, many = options.images
+    row = 4 * options.values
     rows = []
     for stage in chosen:
         one, other = found[stage]
         growth = [1e6 * (other[key] - one[key]) / (many - few) for key in ("held", "peak")]
         cells = [f"{other['seconds']:.1f}", f"{other['held'] - found['nothing'][1]['held']:,.0f}"]
         rows.append([stage, *cells, f"{growth[0]:,.0f}", f"{growth[0] / row:.1f}", f"{growth[1]:,.0f}"])
-    size = f"{asked.values} values ({row} bytes)"
-    print(f"{few:,} and {many:,} images of {size}; up to {asked.blocks:,} rows in memory\n")
+    size = f"{options.values} values ({row} bytes)"
+    print(f"{few:,} and {many:,} images of {size}; up to {options.blocks:,} rows in memory\n")
     head = [f"seconds of {many:,}", "MB held", "bytes held an image", "times its vector", "bytes of the peak an image"]
     table(["stage", *head], rows)
 

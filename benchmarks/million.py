@@ -55,14 +55,14 @@ def vectors(count: int, values: int, seed: int) -> Iterator[NDArray[np.float32]]
         yield (inner @ turn + 0.02 * random.normal(size=(rows, values))).astype(np.float32)
 
 
-def make(folder: Path, asked: argparse.Namespace) -> None:
+def make(folder: Path, options: argparse.Namespace) -> None:
     """Write the feature stores."""
-    for name, count, seed in (("train", asked.images, 1), ("test", asked.queries, 2)):
+    for name, count, seed in (("train", options.images, 1), ("test", options.queries, 2)):
         if not (folder / f"{name}.h5").exists():
             names = [f"{name}/{row}.jpg" for row in range(count)]
             manifest = pd.DataFrame({"image_id": names, "label": 0, "sha256": names})
-            blocks = vectors(count, asked.values, seed)
-            store.write(folder / f"{name}.h5", manifest, blocks, asked.values, {"method": "m"})
+            blocks = vectors(count, options.values, seed)
+            store.write(folder / f"{name}.h5", manifest, blocks, options.values, {"method": "m"})
 
 
 def build(folder: Path, kind: str) -> None:
@@ -169,20 +169,20 @@ def killed(folder: Path, kind: str, seconds: float) -> str:
     return f"{kind}: killed half way, {left} was left; the next build took {again:,.0f} s, {equal}"
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(options: argparse.Namespace) -> None:
     """Print the table."""
     rows, lines = [], []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.directory or Path(temporary)
+        folder = options.directory or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        make(folder, asked)
-        for kind in asked.kinds or ["auto", "ivf-pq"]:
+        make(folder, options)
+        for kind in options.kinds or ["auto", "ivf-pq"]:
             if not (folder / f"{kind}.json").exists():
                 seconds, processor, mb = _run("build", folder, kind)
                 write_json(folder / f"{kind}.built.json", {"seconds": seconds, "processor": processor, "mb": mb})
             made = read_json(folder / f"{kind}.built.json")
             by_hand, more = (float(_output(step, folder, kind)[0]) for step in ("faiss", "append"))
-            if asked.killed:
+            if options.killed:
                 lines.append(killed(folder, kind, made["seconds"]))
             _run("measure", folder, kind)
             seconds, _, mb = _run("search", folder, kind)
@@ -200,8 +200,9 @@ def main(asked: argparse.Namespace) -> None:
                 ]
             )
         rows += _peers(folder) if (folder / "auto.quality.json").exists() else []
-        size = f"{4 * asked.images * asked.values / 1e6:,.0f} MB"
-    print(f"{asked.images:,} vectors of {asked.values} values ({size}), {asked.queries:,} queries; {THREADS} threads\n")
+        size = f"{4 * options.images * options.values / 1e6:,.0f} MB"
+    print(f"{options.images:,} vectors of {options.values} values ({size}), {options.queries:,} queries")
+    print(f"{THREADS} threads\n")
     built = ["seconds to build", "of processors", "FAISS by hand", "one row more", "peak MB", "file MB"]
     table(["index", *built, "recall@10", "ms a query", "95 % within", "seconds to first answer", "peak MB then"], rows)
     print("", *lines, sep="\n")

@@ -55,18 +55,18 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--encoder", default="pretrained")
     parser.add_argument("--seeds", type=int, default=5)
-    asked = parser.parse_args()
-    images = read_csv(asked.results / "collection/images.csv", IMAGE_COLUMNS)
-    found = read_csv(asked.results / "collection/groups.csv", GROUP_COLUMNS)
-    configuration = read_json(asked.results / "configuration.json")
-    settings, row = configuration["split"], configuration["encoders"][asked.encoder]
+    options = parser.parse_args()
+    images = read_csv(options.results / "collection/images.csv", IMAGE_COLUMNS)
+    found = read_csv(options.results / "collection/groups.csv", GROUP_COLUMNS)
+    configuration = read_json(options.results / "configuration.json")
+    settings, row = configuration["split"], configuration["encoders"][options.encoder]
     runtime = Runtime(row["runtime"], row["precision"])
-    made = fingerprint(read_json(asked.results / f"encoders/{asked.encoder}.json")["fingerprint"], runtime)
-    shards = sorted((asked.results / f"encoded/{asked.encoder}/{runtime}").glob("*.h5"))
+    made = fingerprint(read_json(options.results / f"encoders/{options.encoder}.json")["fingerprint"], runtime)
+    shards = sorted((options.results / f"encoded/{options.encoder}/{runtime}").glob("*.h5"))
     features = np.concatenate(list(read_rows(shards, list(images["sha256"]), made)))
 
     rows, copies = [], []
-    for seed in range(asked.seeds):
+    for seed in range(options.seeds):
         groups = dict(zip(found["sha256"], found["group"], strict=True))
         apart, together = (random.split(images, {**settings, "seed": seed}, kept) for kept in ({}, groups))
         rows.append((figures(images, features, apart), figures(images, features, together)))
@@ -79,7 +79,7 @@ def main() -> None:
     groups, queries, tests = np.mean(copies, axis=0)
     print(
         f"without regard to them {groups:.1f} groups stand in several splits, and {queries:.1f} of {tests:.0f} queries "
-        f"find a copy of themselves in the gallery (means of {asked.seeds} seeds)\n"
+        f"find a copy of themselves in the gallery (means of {options.seeds} seeds)\n"
     )
     lines = []
     for name in rows[0][0]:

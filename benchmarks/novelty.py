@@ -80,12 +80,12 @@ def main() -> None:
     parser.add_argument("--method", default="pretrained")
     parser.add_argument("--hidden", type=int, default=5)
     parser.add_argument("--splits", type=int, default=5)
-    asked = parser.parse_args()
-    asked.directory.mkdir(parents=True, exist_ok=True)
-    found = np.empty((len(CHAINS), asked.splits, 5))
-    for seed in range(asked.splits):
-        held = features(asked, seed)
-        hidden = np.random.default_rng(seed).choice(np.unique(held["train"].label), asked.hidden, replace=False)
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    found = np.empty((len(CHAINS), options.splits, 5))
+    for seed in range(options.splits):
+        held = features(options, seed)
+        hidden = np.random.default_rng(seed).choice(np.unique(held["train"].label), options.hidden, replace=False)
         for number, (words, steps) in enumerate(CHAINS):
             found[number, seed] = figures(steps, held, hidden)
             print(f"split {seed}, {words}: {found[number, seed].round(4)}", file=sys.stderr)
@@ -93,7 +93,7 @@ def main() -> None:
         [words, *(f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(row.mean(axis=0), row.std(axis=0), strict=True))]
         for (words, _), row in zip(CHAINS, found, strict=True)
     ]
-    print(f"{asked.method}, {asked.splits} splits, {asked.hidden} categories hidden\n")
+    print(f"{options.method}, {options.splits} splits, {options.hidden} categories hidden\n")
     table(["steps", "calibration error", "AUROC", "known called new", "unknown called new", "AUROC stated"], rows)
 
 

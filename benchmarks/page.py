@@ -128,7 +128,7 @@ def main() -> None:
         marked = [flagged(page, "relevant-0", "irrelevant-3", "relevant-5") for page in address[:REPEATS]]
         rounds = [flagged(page, "next") for page in marked]
         linear = [page.replace("strategy=rocchio", "strategy=linear") for page in rounds]
-        asked = {
+        paths = {
             "first page": ["/"] * REPEATS,
             "images of a category": [f"/?category={number % CATEGORIES}" for number in range(REPEATS)],
             "images by words": [f"/?search={number}" for number in range(REPEATS)],
@@ -143,7 +143,7 @@ def main() -> None:
         }
         everything = []
         print("| answer | median ms | 95th percentile ms | processor ms |\n| --- | ---: | ---: | ---: |")
-        for name, pages in asked.items():
+        for name, pages in paths.items():
             took, processor = [], time.process_time()
             client.get(pages[-1])
             for page in pages[:-1]:

@@ -109,10 +109,10 @@ def arguments(parser: argparse.ArgumentParser, repetitions: int) -> argparse.Nam
     parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--configfile", nargs="+", default=[])
     parser.add_argument("--config", nargs="+", default=[])
-    asked = parser.parse_args()
-    asked.directory = asked.directory.resolve()
-    asked.directory.mkdir(parents=True, exist_ok=True)
-    return asked
+    options = parser.parse_args()
+    options.directory = options.directory.resolve()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    return options
 
 
 def repeat(directory: Path, repetitions: int, files: list[str], changes: list[str]) -> None:
@@ -162,8 +162,8 @@ def repeat(directory: Path, repetitions: int, files: list[str], changes: list[st
 
 def main() -> None:
     """Run the repetitions that are missing and print the tables."""
-    asked = arguments(argparse.ArgumentParser(description=__doc__), repetitions=10)
-    repeat(asked.directory, asked.repetitions, asked.configfile, asked.config)
+    options = arguments(argparse.ArgumentParser(description=__doc__), repetitions=10)
+    repeat(options.directory, options.repetitions, options.configfile, options.config)
 
 
 if __name__ == "__main__":

@@ -50,16 +50,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results"), help="of a finished run")
     parser.add_argument("--encoder", default="pretrained")
-    asked = parser.parse_args()
-    results = asked.results.resolve()
+    options = parser.parse_args()
+    results = options.results.resolve()
     # Paths in the tables are relative to where the workflow ran.
     os.chdir(results.parent)
     splits = [read_csv(results / f"splits/{name}.csv", SPLIT_COLUMNS) for name in ("train", "test")]
     train, test = (split["label"].to_numpy() for split in splits)
     devices.limit_threads(1, THREADS)
-    encoder = networks.open_encoder(results / f"encoders/{asked.encoder}.keras")
+    encoder = networks.open_encoder(results / f"encoders/{options.encoder}.keras")
     gtm = int(np.bincount(train)[test].max())
-    print(f"{len(train):,} train and {len(test):,} test images, encoder {asked.encoder}\n")
+    print(f"{len(train):,} train and {len(test):,} test images, encoder {options.encoder}\n")
     print("| runtime | largest difference | least cosine | other ranks 1 to 3 | accuracy | ANMRR | images a second |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     reference = reference_order = None

@@ -49,10 +49,10 @@ def configuration(files: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Write the variants to DIR, run the repetitions and print the tables."""
-    asked = repeated.arguments(argparse.ArgumentParser(description=__doc__), repetitions=4)
-    variants = asked.directory / "variants.yaml"
-    variants.write_text(yaml.safe_dump(configuration(asked.configfile), sort_keys=False))
-    repeated.repeat(asked.directory, asked.repetitions, [*asked.configfile, str(variants)], asked.config)
+    options = repeated.arguments(argparse.ArgumentParser(description=__doc__), repetitions=4)
+    variants = options.directory / "variants.yaml"
+    variants.write_text(yaml.safe_dump(configuration(options.configfile), sort_keys=False))
+    repeated.repeat(options.directory, options.repetitions, [*options.configfile, str(variants)], options.config)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ METRICS = [("evaluation/metrics", name) for name in cbir_metrics.REGISTRY]
 # Inputs and settings that depend on the protocol: a list of relevant images, folds, or the val images as a second gallery.
 if RELEVANCE_FILE:
     JUDGED_BY, JUDGED_HOW = RELEVANCE_FILE, {"setup": config["split"]["setup"]}
-elif GALLERY == ASKING:
-    JUDGED_BY = {"manifest": f"results/splits/{ASKING}.csv"}
+elif GALLERY == QUERY_SPLIT:
+    JUDGED_BY = {"manifest": f"results/splits/{QUERY_SPLIT}.csv"}
     JUDGED_HOW = {"confidence": config["comparison"]["confidence"]} if FOLDS_FILE else {}
 else:
     # The val images are a gallery that no network was trained on.
@@ -19,7 +19,7 @@ rule evaluate:
         unpack(index_files),
         **JUDGED_BY,
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
-        asking=f"results/features/{{method}}/{ASKING}.h5",
+        asking=f"results/features/{{method}}/{QUERY_SPLIT}.h5",
         categories="results/collection/categories.json",
     output:
         **FOLDS_FILE,

@@ -40,7 +40,7 @@ rule refine:
 rule simulate:
     input:
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
-        asking=f"results/features/{{method}}/{ASKING}.h5",
+        asking=f"results/features/{{method}}/{QUERY_SPLIT}.h5",
         categories="results/collection/categories.json",
         evaluated="results/evaluation/{method}/categories.csv",
         queries="results/evaluation/{method}/queries.csv",

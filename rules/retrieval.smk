@@ -51,7 +51,7 @@ rule index_quality:
         stored=lambda wildcards: f"results/index/{wildcards.method}.{INDEX_ENDINGS[wildcards.method]}",
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         # Without labels there are no test images, so gallery images are the queries.
-        asking=f"results/features/{{method}}/{ASKING if LABELLED else GALLERY}.h5",
+        asking=f"results/features/{{method}}/{QUERY_SPLIT if LABELLED else GALLERY}.h5",
     output:
         "results/index/{method}.quality.json",
     log:

@@ -111,7 +111,7 @@ SPLITS = ["train", "val", "test"]
 # Whether images have categories.
 LABELLED = config["collection"]["labels"] != "none"
 # The splits of the gallery and of the queries, and the files that depend on the protocol.
-GALLERY, ASKING = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
+GALLERY, QUERY_SPLIT = cbir_roles.gallery_of(config["split"]["protocol"]), cbir_roles.QUERIES
 PROTOCOL = PROTOCOLS[config["split"]["protocol"]]
 RELEVANCE_FILE = {"relevance": "results/collection/relevance.csv"} if hasattr(PROTOCOL, "relevance") else {}
 # Without the keys that the protocol does not use, so that changing them reruns nothing.
@@ -495,7 +495,7 @@ def query_stores(wildcards):
     if wildcards.query in DRAWN:
         return [f"results/features/{wildcards.method}/train.h5"]
     image = QUERY_IMAGES.get(wildcards.query)
-    splits = [ASKING] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
+    splits = [QUERY_SPLIT] if image is None else [outside_name(image)] if outside_name(image) in OUTSIDE else SPLITS
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 

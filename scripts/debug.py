@@ -51,15 +51,15 @@ def mock(
     Raises:
         InputError: when the run has no such job, or several.
     """
-    asked = snakemake_arguments.parse(list(arguments))
+    options = snakemake_arguments.parse(list(arguments))
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=asked.cores or 1),
+            resource_settings=ResourceSettings(cores=options.cores or 1),
             config_settings=ConfigSettings(
-                config=parse_config(asked.config), configfiles=[path.resolve() for path in asked.configfile or []]
+                config=parse_config(options.config), configfiles=[path.resolve() for path in options.configfile or []]
             ),
             snakefile=ROOT / "Snakefile",
-            workdir=asked.directory,
+            workdir=options.directory,
         )
         workflow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
         # Snakemake's public API plans and runs workflows, but does not give access to the jobs.
@@ -69,7 +69,7 @@ def mock(
         known = "; ".join(sorted(_words(rule, job.wildcards_dict) for job in jobs)) or "none"
         raise InputError(f"{len(found) or 'No'} jobs of this run are {_words(rule, wildcards)}: name one of {known}.")
     [job] = found
-    os.chdir(asked.directory or ".")
+    os.chdir(options.directory or ".")
     folder = Path(folder or tempfile.mkdtemp(prefix=f"cbir-{rule}-"))
     output = OutputFiles(toclone=job.output, custom_map=lambda path: str(folder / path))
     for path in output:

@@ -19,14 +19,14 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, help="the run's results (default: results, below --directory)")
     add_serve_arguments(parser)
-    asked, run = parser.parse_known_args()
-    if asked.results is None:
-        asked.results = snakemake_arguments.results(run)
-    elif not run and (folder := asked.results.parent) != Path():
+    options, run = parser.parse_known_args()
+    if options.results is None:
+        options.results = snakemake_arguments.results(run)
+    elif not run and (folder := options.results.parent) != Path():
         run = ["--directory", str(folder)]
     logs.to_console()
     try:
-        serve(asked.results, asked.feedback, asked.host, asked.port, snakemake_arguments.make("run", run))
+        serve(options.results, options.feedback, options.host, options.port, snakemake_arguments.make("run", run))
     except InputError as error:
         sys.exit(str(error))
 

@@ -1,11 +1,11 @@
-"""Long driver, run by hand: every network of Keras Applications, with random weights, through the whole library.
+"""Long test driver, run by hand: use every network of Keras Applications, with random weights, with the whole library.
 
     nice .venv/bin/python tests/applications.py [WORD ...]
 
-For each: its weights are those of Keras's own network in the same order; its features are those of Keras's network on
-what `preprocess_input` makes of the pixels; the table beside `applications.py` names the file that Keras would
-download; a network saved is the network opened; and it encodes, indexes and evaluates a dozen images at its own size.
-Prints a row each and ends with status 1 if one fails.
+It checks of each network that its weights have the order and shapes of Keras's own network; that its features equal
+those of Keras's network for pixels preprocessed by `preprocess_input`; that the table beside `applications.py` names
+the file that Keras would download; that a saved network is the same when it is opened; and that it encodes, indexes and
+evaluates a dozen images at its own size. It prints a row for each network, and ends with status 1 if one fails.
 """
 
 import logging
@@ -41,8 +41,8 @@ class StoppedError(Exception):
     """Ends a download before it begins."""
 
 
-def asked_for(function: str) -> dict[str, Any]:
-    """Return the download that Keras requests by `get_file` for a network with ImageNet weights."""
+def requested_download(function: str) -> dict[str, Any]:
+    """Return the arguments with which Keras calls `get_file` for a network with ImageNet weights."""
     from keras.src.utils import file_utils
 
     got: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def asked_for(function: str) -> dict[str, Any]:
     return got
 
 
-def theirs(row: dict[str, str], size: tuple[int, int]) -> Any:
+def keras_network(row: dict[str, str], size: tuple[int, int]) -> Any:
     """Return Keras's own network, without weights."""
     with numbered_anew():
         return getattr(keras.applications, row["function"])(
@@ -75,10 +75,10 @@ def check(word: str, row: dict[str, str], collection: pd.DataFrame, folder: Path
     entry = REGISTRY[word]
     model, source = networks.build(word, "random", 0)
     assert model.output_shape == (None, entry.WIDTH), model.output_shape
-    assert {name: row[name] for name in ("file", "url", "hash")} == asked_for(row["function"])
-    own = theirs(row, entry.SIZE)
+    assert {name: row[name] for name in ("file", "url", "hash")} == requested_download(row["function"])
+    own = keras_network(row, entry.SIZE)
     values = model.get_weights()
-    # Keras's EfficientNet normalises by weights, whose ImageNet values are in its file.
+    # Keras's EfficientNet has the mean and variance of ImageNet's pixels among its weights.
     scaled = row["pixels"] == "torch-instead"
     assert [value.shape for value in own.get_weights()[3 * scaled :]] == [value.shape for value in values]
     module = sys.modules[getattr(keras.applications, row["function"]).__module__]
@@ -108,7 +108,7 @@ def check(word: str, row: dict[str, str], collection: pd.DataFrame, folder: Path
 
 
 def encode(word: str, encoder: Any, collection: pd.DataFrame, folder: Path) -> None:
-    """Encode, index and evaluate."""
+    """Encode, index and evaluate a collection with an encoder."""
     shard, made, width = folder / "0.h5", encoder.about["fingerprint"], encoder.about["dimension"]
     embed = inference.embedder(encoder.model, 2, False)
     assert encode_shard(collection, shard, made, width, encoder.size, 2, lambda: embed, 2) == len(collection)
@@ -139,9 +139,9 @@ def dozen(folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Check all, or those named."""
+    """Check all networks, or those named on the command line."""
     logging.basicConfig(level=logging.WARNING)
-    # The network's warnings about what it cannot convert.
+    # Warnings about operations that cannot be converted are hidden, not those of the library.
     logging.getLogger("cbir").setLevel(logging.INFO)
     rows = {row["word"]: row for row in table(applications.__file__)}
     failed = []

@@ -1,4 +1,4 @@
-"""Processes that run beside a test and keep their locks until their standard input closes."""
+"""Background processes of tests, which keep their locks until their standard input is closed."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ _SCRIPTS = str(Path(cbir.__file__).parents[1])
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Run Python code that can import the library."""
+    """Start Python code that can import the library."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": _SCRIPTS},
@@ -22,6 +22,6 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def line(process: subprocess.Popen[str]) -> str:
-    """Wait for the next line that it prints."""
+    """Wait for the next line of a process's output."""
     assert process.stdout is not None
     return process.stdout.readline().strip()

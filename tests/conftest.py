@@ -1,4 +1,4 @@
-"""Shared fixtures: small collections of pictures with known content."""
+"""Shared fixtures and the distribution of tests to processes."""
 
 from pathlib import Path
 
@@ -7,21 +7,21 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-# As jobs do, see `cbir.workflow.job`: text is the same with and without pyarrow, which users need not have.
+# As in jobs, see `cbir.workflow.job`: text columns have the same type with and without pyarrow, which is optional.
 pd.options.mode.string_storage = "python"
 SIDE = 48
 TESTS = Path(__file__).parent
 
 
 def group(path: str) -> str:
-    """The group of a test module, which one process of pytest-xdist runs; "" when its tests may go to several.
+    """Return the group of a test module, all of whose tests run in one process of pytest-xdist; "" if it has none.
 
-    The tests of the cluster share one SLURM, those of the search page one browser, and those of the two modules of the
-    workflow the same two runs. The other tests of the workflow share what `sharing.once` makes, and a module elsewhere
-    what its fixtures make and its imports load.
+    The tests of the cluster share one SLURM, those of the browser one browser, and two modules of the workflow the same
+    two runs. The other modules of the workflow need no group, because they share folders through `sharing.once`. Every
+    module elsewhere is a group by itself, because its tests share fixtures and imports.
 
     Args:
-        path: of the module, relative to the tests.
+        path: path of the module, relative to the tests.
     """
     folder = path.split("/")[0]
     if folder in ("browser", "cluster"):
@@ -32,7 +32,7 @@ def group(path: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest."""
+    """Start the slowest tests first."""
     first = ["cluster", "test_sequences", "test_fuzz", "machines", "workflow", "browser"]
 
     def place(item: pytest.Item) -> int:
@@ -45,9 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Hand out the tests by `group`.
+    """Distribute the tests by `group`.
 
-    Not by marks and ``--dist loadgroup``: with pytest 9.2 it takes no notice of them (pytest-xdist issue 1386).
+    Marks and ``--dist loadgroup`` do not work with pytest 9.2 (pytest-xdist issue 1386).
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -60,7 +60,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def picture(category: int, number: int) -> Image.Image:
-    """A noisy picture whose colour depends on its category; every (category, number) has different pixels."""
+    """Return a noisy image whose colour depends on its category; every (category, number) has different pixels."""
     random = np.random.default_rng([category, number])
     base = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220], [220, 220, 60]][category % 4])
     noise = random.integers(-40, 40, (SIDE, SIDE, 3))

@@ -1,4 +1,4 @@
-"""A copy of the project with one more entry in a registry, to test that a new file suffices."""
+"""A copy of the project with an additional entry in a registry, to test that one new file is enough."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def python(checkout: Path, code: str, *arguments: str) -> str:
     return done.stdout
 
 
-# A strategy: `city-block`.
+# The feedback strategy `city-block`.
 STRATEGY = '''"""Rank by the city-block distance to the mean of the relevant images and the query."""
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class CityBlock(Ranking):
 '''
 
 
-# A step that keeps the gallery, as query expansion does: `nearest-neighbour`.
+# The step `nearest-neighbour`, which stores the gallery as query expansion does.
 STEP = '''"""Move each row half-way to its nearest other row of the gallery."""
 
 import numpy as np
@@ -76,8 +76,8 @@ def apply(arrays, rows, is_gallery):
 '''
 
 
-# An index kind: `sorted-first`.
-INDEX = '''"""The gallery sorted by its first feature: a row is as far away as that feature, at least."""
+# The index kind `sorted-first`.
+INDEX = '''"""The gallery sorted by its first feature, whose difference is a lower bound of the distance."""
 
 import numpy as np
 

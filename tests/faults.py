@@ -1,6 +1,6 @@
-"""Kill the real workflow at drawn moments, run it again, and compare its results with those of an unbroken run.
+"""Kill the real workflow at random moments, run it again, and compare its results with those of an uninterrupted run.
 
-``python tests/faults.py FIRST LAST`` does so for the seeds FIRST to LAST - 1 and prints a table of rules.
+``python tests/faults.py FIRST LAST`` does so for the seeds FIRST to LAST - 1 and prints the kills and failures by rule.
 """
 
 import json
@@ -18,7 +18,7 @@ from workplace import Run, Workplace, contents, make, photograph
 
 SABOTAGE = Path(__file__).parent / "workflow/sabotage"
 _SMALL = {"architecture": "siamese", "weights": "random", "size": 32}
-# Every rule but `fetch` and `weights`, with as few and as small jobs as it can be.
+# A configuration that runs every rule except `fetch` and `weights`, with few and small jobs.
 CONFIG = {
     "collection": {"source": "folder", "path": "collection"},
     "encoders": {
@@ -43,7 +43,7 @@ CONFIG = {
     "queries": {"choose": ["worst"], "images": ["outside.png"]},
     "feedback": {"method": "plain", "simulation": {"methods": ["plain"], "strategies": ["rocchio"], "rounds": 1}},
 }
-# A file of each rule, each after those that it needs; Snakemake itself is the first at work.
+# An output of each rule, in the order of the workflow. The process of Snakemake itself comes first.
 RULES = {
     "snakemake": "report.html",
     "configuration": "configuration.json",
@@ -73,7 +73,7 @@ RULES = {
 
 
 def prepare(root: Path) -> Workplace:
-    """Make a workplace for ``CONFIG``."""
+    """Make a workplace with ``CONFIG`` and the files that it names."""
     place = make(root)
     photograph(1, 99).save(place.folder / "outside.png")
     (place.folder / "feedback/folder").mkdir(parents=True)
@@ -83,8 +83,8 @@ def prepare(root: Path) -> Workplace:
     return place
 
 
-def unbroken(place: Workplace) -> None:
-    """Run without a fault, and keep what `counts` reads and, in a folder ``jobs``, the scripts of the jobs."""
+def run_uninterrupted(place: Workplace) -> None:
+    """Run to the end; write the file that `counts` reads, and the scripts of all jobs into the folder ``jobs``."""
     kept = place.root / "jobs"
     kept.mkdir()
     run = _watched(place, SABOTAGE_COUNTS=str(place.root / "counts"), SABOTAGE_KEEP=str(kept))
@@ -92,7 +92,7 @@ def unbroken(place: Workplace) -> None:
 
 
 def counts(place: Workplace) -> dict[str, int]:
-    """Return the number of moments in the shortest job of each rule, after a run `unbroken`."""
+    """Return the number of moments in the shortest job of each rule, after `run_uninterrupted`."""
     found: dict[str, int] = {}
     for line in (place.root / "counts").read_text().splitlines():
         rule, count = line.split()
@@ -101,26 +101,27 @@ def counts(place: Workplace) -> dict[str, int]:
 
 
 def kill(place: Workplace, rule: str, share: float, moments: dict[str, int], target: str | None = None) -> Run:
-    """Run up to a file of a rule until all processes of the run are killed within a job of the rule.
+    """Run until all processes of the run are killed during a job of a rule.
 
     Args:
-        place: where.
+        place: where to run.
         rule: one of ``RULES``.
-        share: from 0 to 1, how far the job comes; Snakemake itself is killed early, so that the rules are yet to come.
+        share: from 0 to 1, at which share of the job's moments it is killed; Snakemake itself is killed early, so that
+            the other rules have still to run.
         moments: see `counts`.
-        target: the file below results/ that is run up to, if not that of ``RULES``.
+        target: the requested file below results/; that of ``RULES`` by default.
     """
     moment = int(share * (40 if rule == "snakemake" else moments[rule]))
     return _watched(place, f"results/{target or RULES[rule]}", SABOTAGE=f"{rule} {moment}")
 
 
-def meddle(place: Workplace, rule: str, command: str) -> Run:
-    """Run to the end, with a shell command done in the working folder when the first job of the rule begins."""
+def run_with_command(place: Workplace, rule: str, command: str) -> Run:
+    """Run to the end; execute a shell command in the working folder when the first job of the rule begins."""
     return _watched(place, SABOTAGE=f"{rule} 0", SABOTAGE_DO=f"{{ {command}; }} 2>> failed")
 
 
 def kill_after(place: Workplace, seconds: float, *arguments: str) -> Run:
-    """Run until the whole run is killed after so many seconds."""
+    """Run, and kill the whole run after this many seconds."""
     process = place.start(*arguments)
     timer = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()
@@ -133,9 +134,8 @@ def _watched(place: Workplace, *arguments: str, **environment: str) -> Run:
     return place.run(*arguments, PYTHONPATH=str(SABOTAGE), SABOTAGE_FOLDER=str(place.folder), **environment)
 
 
-# Files with times, and caches of the modification times of files on this disk.
 def compare(place: Workplace, expected: dict[str, str | bytes]) -> list[str]:
-    """Name the files that differ, are missing or are superfluous."""
+    """Return the names of files that differ, are missing or are unexpected."""
     found = contents(place.folder / "results")
     return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
 
@@ -145,13 +145,13 @@ def main(first: int, last: int) -> None:
     failures: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         whole = prepare(Path(folder) / "whole")
-        unbroken(whole)
+        run_uninterrupted(whole)
         moments = counts(whole)
         expected = contents(whole.folder / "results")
         for seed in range(first, last):
             place = prepare(Path(folder) / str(seed))
             chosen = random.Random(seed)
-            # At any moment, of whatever job; early, so that every rule is still to come.
+            # At a random time, during any job; early, so that every rule has still to run.
             for _ in range(3):
                 run = kill_after(place, chosen.uniform(0, 6))
                 killed["any"] += run.status == -signal.SIGKILL

@@ -1,9 +1,9 @@
-"""Runs of the workflow as forks of a process that has imported the libraries, which they need not import again.
+"""Run the workflow as forks of a process that has imported the libraries already.
 
-A run is Snakemake as its command line starts it, and its jobs are the scripts that it writes for them. A process is a
-fork instead of a new interpreter, so that a whole run on a few pictures takes a fifth of its CPU time; and Snakemake
-does not measure the jobs. ``python tests/forked.py SOCKET`` serves runs for `Server`. The project itself is not
-imported there: each run imports that of its own checkout.
+A run executes Snakemake as its command line does, and its jobs execute the scripts that Snakemake writes. Each process
+is a fork instead of a new interpreter, so that a run on a few images takes a fifth of the CPU time. Benchmarks of jobs
+are not measured. ``python tests/forked.py SOCKET`` is the process that starts the runs of a `Server`. It does not
+import the project itself, because each run imports the library of its own checkout.
 """
 
 import asyncio
@@ -61,8 +61,8 @@ _REPOSITORY = Path(__file__).parents[1]
 _CODE_HASH, _CODE_HASH_FILE = "cbir.workflow.code_hash", "scripts/cbir/workflow/code_hash.py"
 
 INTERPRETER = "CBIR_TESTS_INTERPRETER"
-"""The environment variable that names a file which `Server.interpreter` wrote."""
-# Snakemake as a fork of the server; all else by the interpreter itself. It loads as little as it can.
+"""The environment variable with the path of the program that `Server.interpreter` wrote."""
+# Runs Snakemake as a fork of the server, and anything else with the interpreter. It imports as little as possible.
 _INTERPRETER = """#!{python} -IS
 import json, os, socket, sys
 
@@ -70,28 +70,28 @@ if sys.argv[1:3] != ["-m", "snakemake"]:
     os.execv("{python}", ["{python}", *sys.argv[1:]])
 connection = socket.socket(socket.AF_UNIX)
 connection.connect("\\0{address}")
-asked = {{"arguments": sys.argv[3:], "folder": os.getcwd(), "environment": dict(os.environ)}}
-socket.send_fds(connection, [json.dumps(asked).encode() + b"\\n"], [1])
+request = {{"arguments": sys.argv[3:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+socket.send_fds(connection, [json.dumps(request).encode() + b"\\n"], [1])
 process, status = connection.makefile()
 sys.exit(int(status) % 256)
 """
 
 
 def import_libraries() -> None:
-    """Import what runs and jobs need."""
+    """Import the libraries that runs and jobs need."""
     for name in LIBRARIES:
-        # A library may belong to an extra that is not installed.
+        # Some libraries belong to extras that may not be installed.
         with contextlib.suppress(ImportError):
             __import__(name)
-    # What each fork's search for garbage would touch, and so copy.
+    # Without this, garbage collection in each fork would write to the shared memory pages and so copy them.
     gc.collect()
     gc.freeze()
 
 
 def _parse_project() -> None:
-    """Let runs find the syntax trees of this repository's files made, which is half of what a run without a job does.
+    """Parse this repository's files for `cbir.workflow.code_hash`, which takes half the time of a run without jobs.
 
-    A tree goes by the text of the file, so that a file that a test changed is parsed again.
+    The syntax trees are cached by the text of a file, so a file that a test has changed is parsed again.
     """
     specification = importlib.util.spec_from_file_location(_CODE_HASH, _REPOSITORY / _CODE_HASH_FILE)
     assert specification is not None and specification.loader is not None
@@ -103,7 +103,7 @@ def _parse_project() -> None:
 
 
 def _keep_parsed(arguments: list[str], folder: Path) -> None:
-    """Keep what `_parse_project` made, if the workflow that is run has the same way to make it."""
+    """Keep the cache of `_parse_project` only if the checkout that is run has the same module `code_hash`."""
     snakefile = arguments[arguments.index("--snakefile") + 1] if "--snakefile" in arguments else "Snakefile"
     own = (folder / snakefile).parent / _CODE_HASH_FILE
     if not own.is_file() or own.read_bytes() != (_REPOSITORY / _CODE_HASH_FILE).read_bytes():
@@ -111,12 +111,15 @@ def _keep_parsed(arguments: list[str], folder: Path) -> None:
 
 
 def run(arguments: list[str], folder: Path, output: int) -> int:
-    """Run Snakemake as a fork of this process, which has one thread, in a session of its own; return its process.
+    """Start Snakemake as a fork of this process, which must have one thread only, in a new session.
 
     Args:
-        arguments: of the command ``snakemake``.
-        folder: where it begins.
-        output: the file descriptor for what it prints.
+        arguments: the arguments of the command ``snakemake``.
+        folder: its working folder.
+        output: the file descriptor of its output.
+
+    Returns:
+        The id of the process.
     """
     process = os.fork()
     if not process:
@@ -125,7 +128,7 @@ def run(arguments: list[str], folder: Path, output: int) -> int:
 
 
 def wait(process: int) -> int:
-    """Wait for a run, end its server of jobs with it, and return its exit status, negative for a signal."""
+    """Wait for a run, kill its remaining processes, and return its exit status, negative if a signal ended it."""
     _, status = os.waitpid(process, 0)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
@@ -133,7 +136,7 @@ def wait(process: int) -> int:
 
 
 def _leave(work: Callable[[], None]) -> NoReturn:
-    """Do the work of this process and end it."""
+    """Call the function that is the work of this process, and end the process."""
     status = 1
     try:
         work()
@@ -145,7 +148,7 @@ def _leave(work: Callable[[], None]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        # The exit functions of this process alone: those of the process that it is a fork of were cleared.
+        # Only exit functions of this process are left; those of its parent were cleared.
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -165,7 +168,7 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
     address = f"\0cbir-jobs-{os.getpid()}"
     server.bind(address)
     server.listen(64)
-    # Of this process as it is now, without the threads and the state of Snakemake.
+    # The server of jobs is forked now, before this process has the threads and the state of Snakemake.
     if not os.fork():
         _serve(server, _as_job)
     server.close()
@@ -187,21 +190,21 @@ def _as_run(arguments: list[str], folder: Path, output: int) -> None:
             raise subprocess.CalledProcessError(int(answer or "1"), f"python {fname}")
 
     async def sleep(self: RemoteExecutor) -> None:
-        """Look after jobs of a cluster each second, where a plugin would let ever more time pass."""
+        """Check the jobs of a cluster every second; plugins would wait longer and longer."""
         await asyncio.sleep(1)
 
     PythonScript.execute_script = execute_script
     RemoteExecutor.sleep = sleep
-    # What a plugin starts jobs with.
+    # Plugins for clusters start jobs with this program.
     sys.executable = os.environ.get(INTERPRETER, sys.executable)
-    # Snakemake sets it when it is imported.
+    # Snakemake sets it on import, which was in another folder.
     Workflow._rundir = os.getcwd()
     sys.argv = ["snakemake", *arguments]
     cli.main(arguments)
 
 
 def _begin(arguments: list[str]) -> None:
-    """What a new interpreter would do: take the folders of ``PYTHONPATH``, and import a ``sitecustomize`` in them."""
+    """Do what a new interpreter would do: add the folders in ``PYTHONPATH``, and run a ``sitecustomize`` in them."""
     sys.orig_argv = [sys.executable, *arguments]
     for folder in reversed(os.environ.get("PYTHONPATH", "").split(os.pathsep)):
         if folder and folder not in sys.path:
@@ -211,7 +214,7 @@ def _begin(arguments: list[str]) -> None:
 
 
 def _serve(server: socket.socket, answer: Callable[[socket.socket], None]) -> NoReturn:
-    """Answer each connection in a fork of its own."""
+    """Answer each connection in a new fork."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         connection, _ = server.accept()
@@ -225,7 +228,7 @@ def _serve(server: socket.socket, answer: Callable[[socket.socket], None]) -> No
 def _as_job(connection: socket.socket) -> None:
     lines = connection.makefile()
     script, folder = lines.readline().rstrip("\n"), lines.readline().rstrip("\n")
-    # The job ends in a process of its own, so that a signal becomes a status too.
+    # The job is a separate process, so that a signal that kills it is reported as its status, too.
     job = os.fork()
     if not job:
         connection.close()
@@ -239,10 +242,10 @@ def _as_job(connection: socket.socket) -> None:
 
 
 class Server:
-    """A process that serves runs.
+    """A process that starts runs as its forks.
 
     Args:
-        environment: what its interpreter starts with, beside the environment of this process.
+        environment: additional environment variables of the process.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -252,7 +255,7 @@ class Server:
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            # TensorFlow logs when it is imported.
+            # TensorFlow writes log lines on import.
             stderr=subprocess.DEVNULL,
             env=os.environ | self._environment,
         )
@@ -266,27 +269,27 @@ class Server:
         environment: Mapping[str, str] | None = None,
         output: IO[str] | None = None,
     ) -> "Started":
-        """Start a run, see `run`, with an environment beside the server's; it prints to ``output``, or to a pipe."""
+        """Start a run, see `run`, with additional environment variables; it prints to ``output``, or to a pipe."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._address)
         reader, writer = (None, output.fileno()) if output else os.pipe()
-        all_of_it = {**os.environ, **self._environment, **(environment or {})}
-        asked = json.dumps({"arguments": arguments, "folder": str(folder), "environment": all_of_it}).encode()
-        socket.send_fds(connection, [asked + b"\n"], [writer])
+        variables = {**os.environ, **self._environment, **(environment or {})}
+        request = json.dumps({"arguments": arguments, "folder": str(folder), "environment": variables}).encode()
+        socket.send_fds(connection, [request + b"\n"], [writer])
         if not output:
             os.close(writer)
         return Started(connection, reader)
 
     def interpreter(self, path: Path) -> dict[str, str]:
-        """Write a program that stands in for the interpreter, for Snakemake that a cluster starts: it is a fork, too.
+        """Write a program that replaces the interpreter, so that Snakemake in the jobs of a cluster is a fork, too.
 
-        Such a process is not the cluster's, which cannot end it or hold it to its memory.
+        Such a fork is not a child of the cluster's processes, so the cluster cannot kill it or limit its memory.
 
         Args:
-            path: of the program.
+            path: where the program is written.
 
         Returns:
-            The environment of a run whose jobs start with it.
+            The additional environment variables of a run that starts its jobs with the program.
         """
         path.write_text(_INTERPRETER.format(python=sys.executable, address=self._address[1:]))
         path.chmod(0o755)
@@ -304,10 +307,10 @@ class Server:
 
 
 class Started:
-    """A run that has begun, with what tests use of ``subprocess.Popen``."""
+    """A running run, with those attributes of ``subprocess.Popen`` that tests use."""
 
     def __init__(self, connection: socket.socket, output: int | None) -> None:
-        # Without a buffer, so that what waits to be read can be seen.
+        # Without a buffer, so that `select` knows whether there is something to read.
         self._answers = connection.makefile("rb", buffering=0)
         self.pid = int(self._answers.readline())
         self.stdout = None if output is None else os.fdopen(output, encoding="utf-8", errors="replace")
@@ -349,10 +352,10 @@ def _serve_run(connection: socket.socket) -> None:
     received, files, _, _ = socket.recv_fds(connection, 1 << 20, 1)
     while not received.endswith(b"\n"):
         received += connection.recv(1 << 20)
-    asked = json.loads(received)
+    request = json.loads(received)
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    process = run(asked["arguments"], Path(asked["folder"]), files[0])
+    os.environ.update(request["environment"])
+    process = run(request["arguments"], Path(request["folder"]), files[0])
     os.close(files[0])
     connection.sendall(f"{process}\n".encode())
     connection.sendall(f"{wait(process)}\n".encode())

@@ -1,11 +1,11 @@
-"""Damage a file that a job of the real workflow reads, and run that job: it reads the file or says what is wrong.
+"""Fuzz the real workflow: damage an input file of a job and run the job, which must succeed or report an input error.
 
-``python tests/fuzz.py CASES [FIRST [FINISHED]]`` does so for the seeds from FIRST (0) on and prints a table of kinds of
-files. FINISHED is a folder with a run `faults.unbroken`, if there is one already.
+``python tests/fuzz.py CASES [FIRST [FINISHED]]`` runs CASES cases, with the seeds from FIRST (default 0) on, and prints
+a table by kind of file. FINISHED is the folder of a finished run made by `faults.run_uninterrupted`, if there is one.
 
-A damage changes bytes, numbers and texts, or types (`mistyped`). The jobs are those of a finished run, as Snakemake
-handed them to Python, each in a process of its own that may not hang, crash, end in a traceback, take more than
-`MEMORY` bytes or `SECONDS`, start a program, open a connection or write outside its folder.
+The damage changes bytes, numbers, texts or types (`mistyped`). The jobs are the scripts that Snakemake wrote in a
+finished run. Each is run in a separate process, and fails the test if it hangs, crashes, ends in a traceback, takes
+more than `MEMORY` bytes or `SECONDS`, starts a program, opens a connection or writes outside its folder.
 """
 
 import contextlib
@@ -40,12 +40,13 @@ from cbir.workflow import configuration as config
 from workplace import REPOSITORY, Workplace
 
 SECONDS = 60
-"""Of all processors together; twice as long by the clock."""
+"""The CPU time that a process may take; it may take twice as long by the clock."""
 MEMORY = 1_500_000_000
-"""Bytes that a process may take beside what it starts with."""
-READ, TOLD = "read", "told"
-# Those that read the photographs themselves.
-_SEEING = {"collect", "near_duplicates", "outside", "encode", "train", "query", "refine", "simulate", "report"}
+"""The bytes that a process may take in addition to those at its start."""
+READ, INPUT_ERROR = "read", "input error"
+"""The two outcomes that are no failure: the job succeeded, or ended with an error message for the user."""
+# Rules whose jobs read the images themselves.
+_READ_IMAGES = {"collect", "near_duplicates", "outside", "encode", "train", "query", "refine", "simulate", "report"}
 _PREAMBLE = "######## snakemake preamble end #########"
 _NUMBERS = [0, 1, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1]
 _WORDS = [
@@ -60,9 +61,9 @@ class Job:
     """A job of a finished run.
 
     Attributes:
-        rule: whose it is.
-        script: what Snakemake had Python run.
-        inputs: the files that it reads, below the folder of the run.
+        rule: the job's rule.
+        script: the Python script that Snakemake wrote for the job.
+        inputs: the files that it reads, relative to the folder of the run.
     """
 
     rule: str
@@ -71,7 +72,7 @@ class Job:
 
 
 def jobs_of(place: Workplace) -> list[Job]:
-    """Return the jobs of a run `faults.unbroken`, of which the workplace may be a copy."""
+    """Return the jobs of a run by `faults.run_uninterrupted`; the workplace may be a copy of the run's."""
     scripts = (place.root / "jobs").iterdir()
     return sorted((_job(place, script) for script in scripts), key=lambda job: (job.rule, job.inputs))
 
@@ -81,10 +82,10 @@ def _job(place: Workplace, script: Path) -> Job:
     with contextlib.chdir(place.folder):
         exec(script.read_text().partition(_PREAMBLE)[0], names)
         job = names["snakemake"]
-        # A person's own files are parameters.
+        # The user's own files are parameters of the job, not inputs.
         own = [job.params.get(name) for name in ("refinement", "image")]
         inputs = {name for name in map(str, [*job.input, *filter(None, own)]) if Path(name).is_file()}
-        if job.rule in _SEEING:
+        if job.rule in _READ_IMAGES:
             inputs |= {str(path) for path in sorted(Path("collection").rglob("*.png"))[::6]}
         if job.rule == "train":
             inputs |= {str(path) for path in Path("results/encoders").rglob("checkpoint.npz")}
@@ -92,7 +93,7 @@ def _job(place: Workplace, script: Path) -> Job:
 
 
 def damaged(chosen: random.Random, data: bytes, others: list[bytes]) -> bytes:
-    """Return bytes that differ from ``data``, or are another file's."""
+    """Return ``data`` with random damage, or the bytes of another file."""
     changed = bytearray(data)
     for _ in range(chosen.choice([1, 1, 1, 2, 4, 16])):
         place = chosen.randrange(len(changed) + 1)
@@ -124,7 +125,7 @@ def damaged(chosen: random.Random, data: bytes, others: list[bytes]) -> bytes:
 
 
 def damaged_data(chosen: random.Random, value: Any) -> Any:
-    """Return a copy of JSON data with one place in it changed, taken away or put there."""
+    """Return a copy of JSON data with one random value changed, removed, renamed or replaced by another one."""
     value = copy.deepcopy(value)
     places: list[tuple[Any, Any]] = []
 
@@ -165,8 +166,8 @@ def damaged_data(chosen: random.Random, value: Any) -> Any:
     return value
 
 
-def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
-    """Damage a file, or put something in its place; return what was done, in a word."""
+def damage(chosen: random.Random, path: Path, others: list[bytes]) -> str:
+    """Damage a file or replace it by something that is no regular file; return a word for what was done."""
     data = path.read_bytes()
     if chosen.random() < 0.03:
         what = chosen.choice(["folder", "pipe", "loop", "endless"])
@@ -187,18 +188,18 @@ def put(chosen: random.Random, path: Path, others: list[bytes]) -> str:
             path.write_bytes(text.encode("utf-8", "surrogatepass"))
             return "data"
     if path.suffix in mistyped.CHANGES and chosen.random() < 0.7:
-        # Some changes a library refuses to write; bytes are damaged instead.
+        # The library refuses to write some of the changes; then bytes are damaged instead.
         with contextlib.suppress(OSError, KeyError, TypeError, ValueError, RuntimeError):
             path.write_bytes(mistyped.CHANGES[path.suffix](chosen, data))
             if chosen.random() < 0.5:
-                _agree(path)
+                _update_side_file(path)
             return "types"
     path.write_bytes(damaged(chosen, data, others))
     return "bytes"
 
 
-def _agree(path: Path) -> None:
-    """Rewrite the file beside an index or a network so that it fits, as an attacker would who makes both."""
+def _update_side_file(path: Path) -> None:
+    """Update the hashes in the JSON file beside an index or a network, as an attacker would who writes both files."""
     side = path.with_suffix(".json")
     if not side.is_file():
         return
@@ -212,7 +213,7 @@ def _agree(path: Path) -> None:
 
 @contextlib.contextmanager
 def restored(folder: Path) -> Iterator[None]:
-    """Put back all files below a folder as they were before."""
+    """Restore all files below a folder at the end of the ``with`` block."""
     before = {path: (path.read_bytes(), _state(path)) for path in folder.rglob("*") if path.is_file()}
     yield
     for path in folder.rglob("*"):
@@ -237,11 +238,12 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_mode, found.st_mtime_ns, found.st_size
 
 
-def apart(work: Callable[[], object], folder: Path) -> str:
-    """Do work in a process of its own, in a folder.
+def run_separately(work: Callable[[], object], folder: Path) -> str:
+    """Call a function in a separate process with ``folder`` as the working folder.
 
     Returns:
-        `READ`; `TOLD` when it ended in a sentence; else what was wrong.
+        `READ` if it succeeded, `INPUT_ERROR` if it ended with an error message for the user; else a description of the
+        failure.
     """
     with tempfile.TemporaryFile() as output:
         child = os.fork()
@@ -249,14 +251,14 @@ def apart(work: Callable[[], object], folder: Path) -> str:
             os._exit(_child(work, folder, output.fileno()))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         output.seek(0)
-        said = output.read().decode(errors="replace")
+        printed = output.read().decode(errors="replace")
     if status == 0:
         return READ
-    if status == 1 and "fault of the program" not in said and "Traceback" not in said:
-        return TOLD
+    if status == 1 and "fault of the program" not in printed and "Traceback" not in printed:
+        return INPUT_ERROR
     if status < 0:
-        return f"killed by {signal.Signals(-status).name}\n{said[-2000:]}"
-    return f"status {status}\n{said[-4000:]}"
+        return f"killed by {signal.Signals(-status).name}\n{printed[-2000:]}"
+    return f"status {status}\n{printed[-4000:]}"
 
 
 def _child(work: Callable[[], object], folder: Path, output: int) -> int:
@@ -264,15 +266,15 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
         os.dup2(output, number)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(output, "w", closefd=False), write_through=True)
     os.chdir(folder)
-    # Nothing handles these: they end the process.
+    # The signals of the alarm and of the limit of CPU time have no handlers, so they end the process.
     signal.alarm(2 * SECONDS)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
-    # The limit stops a process in time, before it takes all memory.
+    # The limit on the address space stops a process before it takes all memory of the machine.
     most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 4 * MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    # The peak begins again at what is held now, of which all is the parent's.
+    # Reset the peak of memory to what the process holds now, which it shares with its parent.
     Path("/proc/self/clear_refs").write_text("5")
     start = _peak()
     admitted = tuple(
@@ -307,27 +309,30 @@ def _child(work: Callable[[], object], folder: Path, output: int) -> int:
 
 
 def _peak() -> int:
-    """Return the most bytes of memory that this process held (VmHWM)."""
+    """Return the peak memory of this process in bytes (VmHWM)."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0])
 
 
 def _refuse(what: str) -> None:
+    """End the process because it did something that is not allowed."""
     print(f"not allowed: {what}", flush=True)
     os._exit(97)
 
 
-def _look(path: Path) -> None:
+def _inspect(path: Path) -> None:
+    """Inspect an artifact as `make inspect` does; raise `InputError` if it is damaged."""
     _, _, reason = look(path, {})
     if reason:
         raise InputError(reason)
 
 
 def case(place: Workplace, jobs: list[Job], seed: int) -> tuple[str, str, str, str]:
-    """Damage one file and run a job that reads it, and inspect where the file is an artifact.
+    """Damage one file and run a job that reads it; if the file is an artifact, also inspect it.
 
     Returns:
-        Kind of the file, what was run on which file, and both outcomes (the second is empty where there is none).
+        The kind of the file, a description of the case, and the outcomes of the job and of the inspection (empty if the
+        file is no artifact).
     """
     chosen = random.Random(seed)
     kinds = sorted({kind(name) for job in jobs for name in job.inputs})
@@ -336,12 +341,12 @@ def case(place: Workplace, jobs: list[Job], seed: int) -> tuple[str, str, str, s
     path = place.folder / name
     others = [(place.folder / other).read_bytes() for other in chosen.sample(job.inputs, min(3, len(job.inputs)))]
     with restored(place.folder):
-        how = put(chosen, path, others)
-        # What is encoded already is not encoded again, and the network not opened.
+        how = damage(chosen, path, others)
+        # A job with all images encoded would not open the network, so encoded images are usually removed.
         if job.rule == "encode" and chosen.random() < 0.7:
             shutil.rmtree(place.folder / "results/encoded")
-        found = apart(lambda: runpy.run_path(str(job.script), run_name="__main__"), place.folder)
-        inspected = apart(lambda: _look(Path(name)), place.folder) if name.startswith("results/") else ""
+        found = run_separately(lambda: runpy.run_path(str(job.script), run_name="__main__"), place.folder)
+        inspected = run_separately(lambda: _inspect(Path(name)), place.folder) if name.startswith("results/") else ""
     return wanted, f"{job.rule} of {name} ({how})", found, inspected
 
 
@@ -364,11 +369,11 @@ def configuration(seed: int) -> str:
     schema = yaml.safe_load((REPOSITORY / "scripts/cbir/workflow/config.schema.yaml").read_text())
     for _ in range(chosen.choice([1, 1, 2, 4])):
         whole = damaged_data(chosen, whole)
-    return apart(lambda: config.check(whole, schema), Path(tempfile.gettempdir()))
+    return run_separately(lambda: config.check(whole, schema), Path(tempfile.gettempdir()))
 
 
-def hunt(place: Workplace, jobs: list[Job], seeds: range) -> Iterator[tuple[int, str, str, str]]:
-    """Yield seed, kind, what was run and the outcome of each case."""
+def cases(place: Workplace, jobs: list[Job], seeds: range) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the seed, the kind of file, a description and the outcome of each case."""
     for seed in seeds:
         what, where, found, inspected = case(place, jobs, seed)
         yield seed, what, where, found
@@ -377,9 +382,9 @@ def hunt(place: Workplace, jobs: list[Job], seeds: range) -> Iterator[tuple[int,
         yield seed, "configuration", "config.check", configuration(seed)
 
 
-def main(cases: int, first: int = 0, finished: Path | None = None) -> None:
-    """Print a table of kinds of files; ``finished`` is a run `faults.unbroken`, if there is one already."""
-    # What is loaded before a process is forked is not loaded in each.
+def main(number_of_cases: int, first: int = 0, finished: Path | None = None) -> None:
+    """Print the table of outcomes; ``finished`` is the folder of a run by `faults.run_uninterrupted`, if any."""
+    # Imported before processes are forked, so that they need not import it.
     import keras  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import pandas  # noqa: F401
@@ -391,20 +396,21 @@ def main(cases: int, first: int = 0, finished: Path | None = None) -> None:
             place = Workplace(finished).copy(Path(folder) / "place")
         else:
             place = faults.prepare(Path(folder) / "place")
-            faults.unbroken(place)
+            faults.run_uninterrupted(place)
         jobs = jobs_of(place)
-        # If it is interrupted, it prints the cases so far.
+        seeds = range(first, first + number_of_cases)
+        # An interrupt prints the table of the cases so far.
         with contextlib.suppress(KeyboardInterrupt):
-            for number, (seed, what, where, found) in enumerate(hunt(place, jobs, range(first, first + cases))):
-                counts.setdefault(what, Counter())[found if found in (READ, TOLD) else "failed"] += 1
-                if found not in (READ, TOLD):
+            for number, (seed, what, where, found) in enumerate(cases(place, jobs, seeds)):
+                counts.setdefault(what, Counter())[found if found in (READ, INPUT_ERROR) else "failed"] += 1
+                if found not in (READ, INPUT_ERROR):
                     print(f"seed {seed}: {where}: {found}", flush=True)
                 if number % 300 == 299:
                     rate = (number + 1) / (time.monotonic() - start)
                     print(f"{number + 1} cases, {rate:.1f} a second", file=sys.stderr, flush=True)
-    print("| kind of file | cases | read | told in a sentence | failed |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| kind of file | cases | read | input error | failed |\n| --- | ---: | ---: | ---: | ---: |")
     for what, found in sorted(counts.items()):
-        print(f"| {what} | {found.total()} | {found[READ]} | {found[TOLD]} | {found['failed']} |")
+        print(f"| {what} | {found.total()} | {found[READ]} | {found[INPUT_ERROR]} | {found['failed']} |")
     sys.exit(any(found["failed"] for found in counts.values()))
 
 

@@ -1,12 +1,12 @@
-"""How much memory a process had."""
+"""The peak memory of a process."""
 
 from pathlib import Path
 
 
 def peak() -> int:
-    """Return the most memory that this process ever had, in bytes.
+    """Return the peak memory of this process in bytes.
 
-    Linux counts it anew for each program (VmHWM); ``resource.getrusage`` would count what the parent had.
+    Linux resets VmHWM when a program is started; ``resource.getrusage`` would include the peak of the parent.
     """
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

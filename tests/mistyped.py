@@ -1,8 +1,8 @@
 """Change the types in an artifact instead of its bytes: another dtype, shape, storage, nesting or architecture.
 
-Each function takes a random generator and a whole file's bytes, and returns a file that its format's library opens. The
-contents are what somebody would write who knows the format and means harm: chunks that unfold to gigabytes, texts of
-which many are one, nodes that point outside, layers that ask for all memory, code.
+Each function takes a random generator and the bytes of a file, and returns a file that the library of its format opens.
+The contents are those of a crafted file: chunks that decompress to gigabytes, many attributes that share one long text,
+links that point outside, layers that would take all memory, code.
 """
 
 import functools
@@ -19,9 +19,9 @@ import h5py
 import numpy as np
 
 UNFOLDED = 1_900_000_000
-"""Bytes that a compressed chunk of some 2 MB unfolds to."""
+"""The bytes to which a compressed chunk of about 2 MB decompresses."""
 LONG = 20_000_000
-"""Characters of a text that many attributes share."""
+"""The number of characters of a text in an attribute."""
 _DTYPES: list[Any] = [
     *("f2", "f4", "f8", ">f4", ">f8", "i1", "i4", "i8", "u8", ">i8", "?", "c8", "c16", "S1", "S64", "S5000", "V8"),
     np.dtype([("a", "f4"), ("b", "i8")]), np.dtype(("f4", (3,))), np.dtype(("i8", (1000,))),
@@ -47,7 +47,7 @@ def hdf5(chosen: random.Random, data: bytes) -> bytes:
         datasets = [name for name in places if isinstance(file[name], h5py.Dataset)]
         holders = [file, *(file[name] for name in places)]
         with_attributes = [(holder, name) for holder in holders for name in holder.attrs]
-        # A step that fits nothing, such as `l2`, has no arrays.
+        # The transform of a step without parameters, such as `l2`, has no datasets.
         if with_attributes and (chosen.random() < 0.4 or not datasets):
             _attribute(chosen, *chosen.choice(with_attributes))
         elif chosen.random() < 0.15:
@@ -63,7 +63,7 @@ def _dataset(chosen: random.Random, file: h5py.File, name: str) -> None:
     del file[name]
     match chosen.randrange(11):
         case 0:
-            # Values of another type: converted where that is possible.
+            # Another type, with the values converted if possible.
             wanted = chosen.choice(_DTYPES)
             found = file.create_dataset(name, shape, wanted)
             numbers = np.dtype(wanted).kind in "fiub" and h5py.check_enum_dtype(np.dtype(wanted)) is None
@@ -86,14 +86,14 @@ def _dataset(chosen: random.Random, file: h5py.File, name: str) -> None:
             size = dtype.itemsize * max(int(np.prod(shape[1:])), 1)
             rows = max(UNFOLDED // size, 1)
             chunk = (rows, *shape[1:])
-            # Of few rows as before, or of as many as the chunk unfolds to.
+            # With as few rows as before, or as many as the chunk decompresses to.
             seen = chosen.choice([chunk, shape if shape else (1,)])
             found = file.create_dataset(
                 name, seen, dtype, maxshape=(None, *shape[1:]), chunks=chunk, compression="gzip", fillvalue=None
             )
             found.id.write_direct_chunk((0,) * len(found.shape), _zeros())
         case 6:
-            # One text in one place of the file, many times.
+            # A long text in every row.
             text = "x" * (LONG // 20)
             file.create_dataset(name, data=[text] * max(shape[0] if shape else 1, 1), dtype=h5py.string_dtype())
         case 7:
@@ -147,12 +147,12 @@ def _nest(chosen: random.Random, file: h5py.File, place: str) -> None:
 
 def index(chosen: random.Random, data: bytes) -> bytes:
     """Change one part of a pickled KD-tree's state, or pickle something else."""
-    state = list(pickle.loads(data).__getstate__())  # The run's own.
+    state = list(pickle.loads(data).__getstate__())  # This file comes from the run, so it can be unpickled.
     place = chosen.randrange(len(state))
     value = state[place]
     match chosen.randrange(5):
         case 0 if isinstance(value, np.ndarray):
-            # Of the nodes, which are bytes without a type, only the last is always possible.
+            # The nodes are bytes without a numeric type, which can be converted to objects or to text only.
             kinds = ["f4", "f8", "i4", "i8", "c16", "?"] if value.dtype.kind in "fi" else []
             state[place] = value.astype(chosen.choice([*kinds, "O", "S2"]))
         case 1 if isinstance(value, np.ndarray) and len(value):
@@ -254,4 +254,4 @@ CHANGES: dict[str, Callable[[random.Random, bytes], bytes]] = {
     ".keras": network,
     ".npz": arrays,
 }
-"""By the suffix of a file."""
+"""The function for each suffix of a file."""

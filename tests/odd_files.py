@@ -1,4 +1,4 @@
-"""Things that are not regular files, in the place of a file that is to be written."""
+"""Links, pipes and folders at the path of a file that is to be written."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ KINDS = ("link", "dangling link", "pipe", "folder")
 
 
 class Odd:
-    """Make something that is not a regular file at a path.
+    """Something at a path that is not a regular file.
 
     Args:
-        path: where.
+        path: where it is made.
         kind: one of ``KINDS``.
     """
 
@@ -25,5 +25,5 @@ class Odd:
             path.symlink_to(self.precious if kind == "link" else self.absent)
 
     def is_untouched(self) -> bool:
-        """Tell whether nothing was written to where a link leads."""
+        """Tell whether nothing was written to the target of a link."""
         return self.precious.read_text() == "kept" and not self.absent.exists()

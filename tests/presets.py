@@ -1,4 +1,4 @@
-"""Tiny presets of keras-hub with random weights, saved as keras-hub saves them."""
+"""Tiny keras-hub presets with random weights, saved by keras-hub."""
 
 import io
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def efficientnet() -> Any:
     )
 
 
-# The backbone, its image converter, and what it gives of preprocessed images by keras-hub's own means.
+# Of each family: the backbone, its image converter, and keras-hub's own features of preprocessed images.
 FAMILIES: dict[str, tuple[Callable[[], Any], Any, Callable[[Any, Any], Any]]] = {
     "DINOv2": (dinov2, layers.DINOV2ImageConverter, lambda net, images: net({"images": images})[:, 0]),
     "SigLIP": (siglip, layers.SigLIPImageConverter, lambda net, images: net.get_vision_embeddings(images)),
@@ -77,7 +77,7 @@ FAMILIES: dict[str, tuple[Callable[[], Any], Any, Callable[[Any, Any], Any]]] = 
 
 
 def clip_tokens() -> Any:
-    """Letters, of which ``re`` and ``red`` are joined."""
+    """Return a tokenizer of letters and of the merged tokens ``re`` and ``red``."""
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     words = ["!", *letters, "d</w>", "re", "red</w>", "<|startoftext|>", "<|endoftext|>"]
     words += [f"{letter}</w>" for letter in "bt"]
@@ -97,7 +97,7 @@ def _sentence_pieces(**special: int) -> bytes:
     return written.getvalue()
 
 
-# The tokenizer of a family that takes texts, and what prepares texts.
+# Of each family with a text encoder: its tokenizer and its preprocessor of texts.
 TEXTS: dict[str, tuple[Callable[[], Any], Any]] = {
     "CLIP": (clip_tokens, models.CLIPPreprocessor),
     "SigLIP": (
@@ -109,7 +109,7 @@ TEXTS: dict[str, tuple[Callable[[], Any], Any]] = {
 
 
 def save(family: str, folder: Path) -> Any:
-    """Save a preset whose weights are all random, and return its backbone as keras-hub opens it."""
+    """Save a preset whose weights are all random, and return its backbone as opened by keras-hub."""
     make, converter, _ = FAMILIES[family]
     with numbered_anew():
         backbone = make()

@@ -1,4 +1,4 @@
-"""A small run's results, written by hand, and its report, read back."""
+"""The results of a small run, written by hand, and a parser of the report made from them."""
 
 import shutil
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Node:
 
 
 class Reader(HTMLParser):
-    """Build the tree and refuse tags that are not closed in order, as a browser would not."""
+    """Build the tree of elements; unlike a browser, refuse tags that are not closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Reader(HTMLParser):
         assert self.open == [self.root]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(attrs) == len(dict(attrs)), f"an attribute stands twice in <{tag}>"
+        assert len(attrs) == len(dict(attrs)), f"<{tag}> has an attribute twice"
         node = Node(tag, {name: value or "" for name, value in attrs})
         self.open[-1].parts.append(node)
         if tag not in VOID:
@@ -79,7 +79,7 @@ class Reader(HTMLParser):
 
 
 def calibrated(**changes: Any) -> dict[str, Any]:
-    """What was learned of a method: 0.9 was stated of 4 results of which 3 were right, 0.1 of 8 of which 2 were."""
+    """Return the calibration of a method: 4 results had probability 0.9, and 3 were right; 8 had 0.1, and 2 were."""
     bins = [(0.1, 0.2, 8, 0.1, 0.25), (0.9, 1.0, 4, 0.9, 0.75)]
     names = ("from", "to", "results", "mean_probability", "share_right")
     rates = {"known": 12, "unknown": 9, "auroc": 0.875, "false_alarms": 0.0625, "detected": 0.5}
@@ -99,11 +99,11 @@ def calibrated(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-# Of the 4 cats one is taken for a dog; of the 4 dogs two for fish; all 4 fish are right.
+# One of the 4 cats is classified as a dog, two of the 4 dogs as fish; all 4 fish are right.
 CONFUSION = [[3, 1, 0], [0, 2, 2], [0, 0, 4]]
-# What the test images, numbers 6 to 9 of each category, are taken for.
+# The predicted labels of the test images, numbers 6 to 9 of each category.
 PREDICTED = [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
-# By hand from it; ANMRR is free. Not in order of F1, which the report has to make.
+# Computed by hand from CONFUSION, except ANMRR. They are not sorted by F1, because the report has to sort them.
 CATEGORIES = {
     "precision": [1.0, 2 / 3, 4 / 6],
     "recall": [3 / 4, 2 / 4, 4 / 4],
@@ -132,7 +132,7 @@ class Run:
 
     Attributes:
         results: the folder of the results.
-        config, names: what `Results` takes; a test changes them in place.
+        config, names: the arguments of `Results`; tests change them in place.
     """
 
     def __init__(self, folder: Path, categories: tuple[str, str, str] = ("cat", "dog", "fish")) -> None:
@@ -179,7 +179,7 @@ class Run:
         self.method("plain")
 
     def csv(self, file: str, table: pd.DataFrame) -> None:
-        """Write a file, its name relative to the results; so do the next two."""
+        """Write a file; like in the next two methods, its name is relative to the results."""
         tables.write_csv(self._made(file), table)
 
     def json(self, file: str, value: Any) -> None:
@@ -203,7 +203,7 @@ class Run:
             self.method(name, anmrr=value)
 
     def method(self, name: str, **figures: Any) -> None:
-        """Add a method with its results, or write them again with other figures."""
+        """Add a method with its results, or overwrite them with other figures."""
         if name not in self.names["method"]:
             self.names["method"].append(name)
         self.config["methods"][name] = {"encoder": "net"}
@@ -274,7 +274,7 @@ class Run:
         self.json(f"queries/{method}/{name}.json", answer)
 
     def train(self, monitor: str = "anmrr") -> None:
-        """Give the run a training of ``net``, whose first epoch was the best."""
+        """Add a training of ``net`` to the run; its first epoch was the best."""
         self.names["trained"] = ["net"]
         self.config["encoders"] = {"net": {"training": {"monitor": monitor}}}
         history = {"epoch": [0, 1, 2], "images": [0, 600, 1200], "anmrr": [0.5, 0.25, 0.375], "map": [0.3, 0.6, 0.5]}
@@ -282,7 +282,7 @@ class Run:
         self.write("encoders/net/training.svg", "<svg>a training</svg>")
 
     def compare(self) -> None:
-        """Give the run two compared methods; the interval of the second one's MAP is not defined."""
+        """Add a comparison of two methods to the run; the interval of the second one's MAP is not defined."""
         self.methods(one=0.25, two=0.5)
         self.names |= {
             "pair": ["one_vs_two"],
@@ -325,7 +325,7 @@ class Run:
         }
 
     def simulate(self) -> None:
-        """Give the run a simulated user, who tried ``plain`` with two strategies."""
+        """Add a simulated user to the run, who used ``plain`` with two strategies."""
         scopes = [("category", self.categories[1]), ("worst", ""), ("sample", "")]
         rows = [
             {
@@ -355,7 +355,7 @@ class Run:
         self.json("feedback/simulated/plain/example.json", self.rounds())
 
     def forget_labels(self) -> None:
-        """Turn it into a run over images without categories, which has no evaluation."""
+        """Change the run to one over images without categories, which has no evaluation."""
         self.images = self.images.assign(category="", label=-1)
         self.csv("collection/images.csv", self.images)
         self.csv("splits/train.csv", self.images)
@@ -367,7 +367,7 @@ class Run:
             self.query(method, "drawn-1", self.image(0, 8), None)
 
     def credit(self) -> None:
-        """Give the run a source that states authors and licences."""
+        """Add a source with authors and licences to the run."""
         table = pd.DataFrame(
             {
                 "file": [f"cat/{number}.png" for number in range(7)] + ["dog/1.png"],
@@ -393,5 +393,5 @@ class Run:
         return Reader(self.text()).root
 
     def section(self, name: str) -> Node:
-        """Write the report and return one of its sections: what folds, its heading included."""
+        """Write the report and return one of its sections, with its heading."""
         return self.report().one("section", id=name).one("details", class_="fold")

@@ -1,4 +1,4 @@
-"""Pictures with the structure of photographs, drawings of one layout, and copies of both, to test near-duplicates."""
+"""Images with the statistics of photographs, drawings that share a layout, and copies of both, for near-duplicates."""
 
 import io
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 
 def scene(number: int, side: int = 200) -> Image.Image:
-    """Smooth noise whose energy falls with frequency, as that of natural images does; another one for each number."""
+    """Return noise whose energy falls with frequency as in natural images; each number gives another image."""
     return _scene(number, side).copy()
 
 
@@ -19,7 +19,7 @@ def _scene(number: int, side: int) -> Image.Image:
     across, down = np.meshgrid(np.fft.fftfreq(side) * side, np.fft.fftfreq(side) * side)
     # 1 / f in amplitude (Field, 1987).
     amplitude = 1 / np.maximum(np.hypot(across, down), 1)
-    # Low frequencies alone, so that a larger one is the same picture.
+    # Only low frequencies, so that the same number gives the same picture in every size.
     channels = []
     for _ in range(3):
         spectrum = np.zeros((side, side), complex)
@@ -33,7 +33,7 @@ def _scene(number: int, side: int) -> Image.Image:
 
 
 def form(number: int) -> Image.Image:
-    """A filled-in form; another number has other entries in the same layout."""
+    """Return a filled-in form; each number has other entries in the same layout."""
     draw = np.random.default_rng(number)
     page = Image.new("L", (480, 640), 255)
     pen = ImageDraw.Draw(page)

@@ -1,12 +1,12 @@
-"""Play sequences of changes to a collection and its configuration; after each, one run must be enough.
+"""Apply random sequences of changes to a collection and its configuration; after each change, one run must be enough.
 
-``python tests/sequences.py FIRST LAST`` plays the sequences of the seeds FIRST to LAST - 1; ``--checkout FOLDER`` plays
-them on another checkout. After each change: one run ends well, a second run has nothing to do, and everything below
-results/ equals, bit for bit but for times, what a run makes in an empty folder.
+``python tests/sequences.py FIRST LAST`` does so for the seeds FIRST to LAST - 1, with ``--checkout FOLDER`` on another
+checkout. After each change the driver checks that a run succeeds, that a second run has nothing to do, and that all
+files below results/ are equal to those of a run in an empty folder, bit for bit except for times.
 
-For speed, nothing is started anew: a run is a fork of this process, which has imported everything, and so is each of
-its jobs. The code of the jobs is the real one, but for the architecture ``siamese``, which is made tiny here, and for
-the pictures, which are not drawn: a file holds a hash of what the picture would show.
+For speed, no new interpreter is started: each run and each of its jobs is a fork of this process, which has imported
+all libraries. The jobs run the real code, with two exceptions: the architecture ``siamese`` is replaced by a tiny one,
+and plots are not drawn; instead a file contains a hash of what the plot would show.
 """
 
 import argparse
@@ -74,19 +74,19 @@ CONFIG = {
     },
 }
 CATEGORIES = ("apple", "leaf", "sea")
-# A category begins with so many images, and one with fewer than the second number may be too small to split.
+# The number of images of each category at first, and the least that is certain to be enough for a split.
 _FIRST, _FEWEST = 6, 5
 
 
 def _picture(number: int) -> Image.Image:
-    """A picture whose colours hardly depend on the category, so that metrics are not round numbers."""
+    """Return an image whose colours hardly depend on the category, so that metrics are not round numbers."""
     pixels = np.random.default_rng(number).integers(0, 255, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(pixels).resize((40, 40))
 
 
 @dataclass
 class Folder:
-    """A working folder, the configuration in it, and the numbers that the changes draw."""
+    """A working folder, its configuration, and the random generator of the changes."""
 
     path: Path
     chosen: random.Random
@@ -94,7 +94,7 @@ class Folder:
     count: int = 0
 
     def begin(self, finished: Path | None = None) -> "Folder":
-        """Make the folder: the collection alone, or a copy of a folder that began so and has a finished run."""
+        """Make the folder: only a collection, or a copy of such a folder with a finished run."""
         if finished:
             shutil.copytree(finished, self.path)
             self.count = len(CATEGORIES) * _FIRST
@@ -110,7 +110,7 @@ class Folder:
         (self.path / "my.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
 
     def write(self, path: Path) -> None:
-        """Write a new picture, sometimes with an old date, as a copied file has."""
+        """Write a new image, sometimes with an old modification time, as a copied file has."""
         self.count += 1
         path.parent.mkdir(parents=True, exist_ok=True)
         _picture(self.count).save(path)
@@ -118,7 +118,7 @@ class Folder:
             os.utime(path, (1_000_000_000 + self.count,) * 2)
 
     def images(self) -> list[Path]:
-        """The images that no query or refinement names, and without which their category is large enough."""
+        """Return the images that can be removed: not named by a query or refinement, and of a large enough category."""
         named = {json.loads(path.read_text())["query"] for path in (self.path / "feedback").glob("*.json")}
         named |= set(self.config["queries"]["images"])
         found = []
@@ -246,7 +246,7 @@ CHANGES: list[Callable[[Folder], None]] = [
 
 
 def load(checkout: Path) -> None:
-    """Import what runs and jobs need, and make the network tiny."""
+    """Import the modules that runs and jobs need, and replace the architecture by a tiny one."""
     sys.path.insert(0, str(checkout / "scripts"))
     for path in (checkout / "scripts/cbir").rglob("*.py"):
         name = ".".join(path.relative_to(checkout / "scripts").with_suffix("").parts)
@@ -273,7 +273,7 @@ def load(checkout: Path) -> None:
 
 
 def _sketch(figure: Any, path: Path, **_: object) -> None:
-    """Write a picture that depends on all that the figure shows, without drawing it."""
+    """Write an image that depends on everything that the figure shows, without drawing the figure."""
     seen = hashlib.sha256()
     for artist in figure.findobj():
         if isinstance(artist, Text | Line2D | Rectangle | Collection | AxesImage):
@@ -301,7 +301,7 @@ class Run:
 
 
 def run(checkout: Path, folder: Path, *arguments: str, kill_after: float | None = None) -> Run:
-    """Run the workflow of ``checkout`` in a folder, as a fork; kill it and its jobs after so many seconds."""
+    """Run the workflow of ``checkout`` in a folder, as a fork; kill it and its jobs after ``kill_after`` seconds."""
     command = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder), "--cores", "2", *arguments]
     with tempfile.TemporaryFile() as output:
         process = forked.run([*command, "--configfile", str(folder / "my.yaml")], checkout, output.fileno())
@@ -315,23 +315,23 @@ def run(checkout: Path, folder: Path, *arguments: str, kill_after: float | None 
 
 
 def from_scratch(checkout: Path, folder: Path) -> tuple[Run, dict[str, str | bytes]]:
-    """Run in an empty folder on the same inputs; return the run and what it made."""
+    """Run in an empty folder on the same inputs; return the run and its results."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as other:
         fresh = Path(other) / "work"
         shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("results", ".snakemake"))
         return run(checkout, fresh), contents(fresh / "results")
 
 
-# Files with times, and caches of the modification times of files on this disk.
 @dataclass
 class Outcome:
-    """What a sequence showed.
+    """The outcome of a sequence.
 
     Attributes:
-        steps: runs that were compared, each after one to four changes.
-        kills: runs that were killed.
-        problems: a sentence each: a run that failed or was not enough, or files that differ.
-        left: steps after which the results only held files more than a run from scratch makes.
+        steps: number of runs that were compared, each after one to four changes.
+        kills: number of runs that were killed.
+        problems: sentences about runs that failed or were not enough, and about files that differ.
+        left: number of steps whose only problem was that the results had additional files that a run from scratch does
+            not have.
     """
 
     steps: int = 0
@@ -341,9 +341,9 @@ class Outcome:
 
 
 def play(checkout: Path, root: Path, seed: int, steps: int = 5) -> Outcome:
-    """Play a sequence of changes in a new folder below ``root``; stop at the first problem.
+    """Apply a sequence of changes in a new folder below ``root``; stop at the first problem.
 
-    Most sequences begin with a copy of the same finished run, ``root/finished``; in some the first run is killed.
+    Most sequences start from a copy of the finished run ``root/finished``; in the others the first run is killed.
     """
     outcome = Outcome()
     folder = Folder(root / f"sequence-{seed}", random.Random(seed))
@@ -380,12 +380,14 @@ def _finished(checkout: Path, path: Path) -> Path:
 
 
 def _killed(checkout: Path, folder: Folder, outcome: Outcome) -> str:
+    """Start a run and kill it, unless it ends before; return a description."""
     killed = run(checkout, folder.path, kill_after=folder.chosen.uniform(0, 4))
     outcome.kills += killed.status == -signal.SIGKILL
     return f"a run that ended with {killed.status}"
 
 
 def _change(folder: Folder) -> str:
+    """Apply a random change; return its name."""
     change = folder.chosen.choice(CHANGES)
     change(folder)
     folder.configure()
@@ -393,7 +395,7 @@ def _change(folder: Folder) -> str:
 
 
 def _compare(checkout: Path, folder: Path) -> list[str]:
-    """Run, and return the problems."""
+    """Run, compare with a second run and with a run from scratch, and return the problems."""
     once = run(checkout, folder)
     if once.status:
         return [f"the run ended with {once.status}\n{once.output}"]
@@ -406,7 +408,7 @@ def _compare(checkout: Path, folder: Path) -> list[str]:
     if "Nothing to be done" not in again.output:
         problems.append(f"a second run has work to do\n{again.output}")
     if wrong := sorted(name for name in expected if found.get(name) != expected[name]):
-        problems.append(f"not as from scratch: {', '.join(wrong)}")
+        problems.append(f"different from a run from scratch: {', '.join(wrong)}")
     if left := sorted(found.keys() - expected.keys()):
         problems.append(f"left over: {', '.join(left)}")
     return problems

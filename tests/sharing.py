@@ -1,4 +1,4 @@
-"""Folders that are made once for all test processes: with pytest-xdist, each process has its own session fixtures."""
+"""Folders that all test processes share; with pytest-xdist, each process has its own session fixtures."""
 
 import fcntl
 import os
@@ -10,12 +10,12 @@ import pytest
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a temporary folder that the first test process to ask for it makes; the others wait for it.
+    """Return a temporary folder that the first test process makes, while the others wait for it.
 
     Args:
-        factory: pytest's.
-        name: of the folder; what is asked for by the same name is the same.
-        make: fills the folder, which does not exist yet. When it raises, the next to ask tries again.
+        factory: pytest's factory of temporary folders.
+        name: name of the folder; all calls with the same name return the same folder.
+        make: creates and fills the folder. If it raises, the next process tries again.
     """
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -1,4 +1,4 @@
-"""`cbir.open`: a run's results as arrays and frames."""
+"""`cbir.open`: the results of a run as arrays and data frames."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ PHOTO = np.array([200, 30, 90, 170, 1], np.float32)
 
 
 def by_hand(vector: np.ndarray, gallery: np.ndarray) -> tuple[list[int], list[float]]:
-    """Gallery rows by their distance, and the distances."""
+    """Return the rows of the gallery by distance, and the distances, computed independently."""
     distances = [float(np.sqrt(np.square(np.float64(vector) - row).sum())) for row in np.float64(gallery)]
     order = sorted(range(len(distances)), key=lambda row: (distances[row], row))
     return order, [distances[row] for row in order]
@@ -74,7 +74,7 @@ def test_an_image_file_is_encoded_and_its_nearest_images_are_found(results: Resu
     assert [Path(path).parent.name for path in found["path"]] == list(found["category"])
 
 
-def test_a_derived_method_takes_the_features_of_its_parts(results: Results, photo: Path) -> None:
+def test_a_derived_method_uses_the_features_of_its_parts(results: Results, photo: Path) -> None:
     found = results.search(photo, "unit", k=2)
     order, distances = by_hand(PHOTO / np.float32(77901**0.5), results.features("unit").features)
     assert list(found["image_id"]) == [results.features("unit").image_id[row] for row in order[:2]]
@@ -85,12 +85,12 @@ def test_an_image_of_the_gallery_is_not_its_own_result(results: Results) -> None
     found = results.search("sea/2.png", "tiny", k=17)
     assert len(found) == 17
     assert "sea/2.png" not in set(found["image_id"])
-    # Of a smaller gallery all images are returned.
+    # From a smaller gallery all images are returned.
     assert len(results.search("sea/2.png", "tiny", k=100)) == 17
 
 
-def test_how_sure_results_are_and_whether_a_query_is_new(results: Results, folder: Path, photo: Path) -> None:
-    # Nothing was learned.
+def test_probabilities_of_results_and_novelty_of_a_query(results: Results, folder: Path, photo: Path) -> None:
+    # There is no calibration.
     assert results.search(photo, "tiny")["probability"].isna().all()
     assert results.novelty(photo, "tiny") is None
     _, distances = by_hand(results.features("tiny", "test").features[1], results.features("tiny").features)
@@ -100,7 +100,7 @@ def test_how_sure_results_are_and_whether_a_query_is_new(results: Results, folde
         found = cbir.open(folder).novelty("leaf/6.png", "tiny")
         assert (found.score, found.is_new) == (pytest.approx(mean, rel=1e-12), is_new)
     found = cbir.open(folder).search("leaf/6.png", "tiny", 18)
-    # From 0.9 at 1 to 0.1 at 9, a tenth for each step of 1.
+    # The probability falls from 0.9 at distance 1 to 0.1 at 9, by 0.1 for each step of 1.
     assert list(found["probability"]) == pytest.approx([min(max(1 - d / 10, 0.1), 0.9) for d in distances], abs=1e-12)
     with pytest.raises(InputError, match="no method 'none'"):
         cbir.open(folder).novelty("leaf/6.png", "none")
@@ -123,7 +123,7 @@ def test_a_damaged_calibration_is_reported(folder: Path) -> None:
         cbir.open(folder).search("leaf/6.png", "tiny")
 
 
-def test_the_gallery_is_what_the_protocol_of_the_run_searches(folder: Path) -> None:
+def test_the_gallery_is_that_of_the_split_protocol(folder: Path) -> None:
     write_json(folder / "configuration.json", CONFIGURATION | {"split": {"protocol": "leave-one-out"}})
     results = cbir.open(folder)
     assert list(results.features("tiny").image_id) == ["apple/6.png", "leaf/6.png", "sea/6.png"]
@@ -135,7 +135,7 @@ def test_the_gallery_is_what_the_protocol_of_the_run_searches(folder: Path) -> N
         cbir.open(folder)
 
 
-def test_an_image_of_the_test_split_takes_its_stored_features(results: Results, folder: Path) -> None:
+def test_stored_features_of_a_test_image_are_used(results: Results, folder: Path) -> None:
     found = results.search("leaf/6.png", "tiny", k=18)
     order, distances = by_hand(results.features("tiny", "test").features[1], results.features("tiny").features)
     assert list(found["image_id"]) == [results.features("tiny").image_id[row] for row in order]
@@ -150,7 +150,7 @@ def test_an_image_without_stored_features_is_encoded(results: Results, folder: P
     assert list(by_name["distance"]) == list(by_file["distance"])
 
 
-def test_a_run_with_a_single_method_is_compared_with_none(folder: Path) -> None:
+def test_a_run_with_a_single_method_has_no_comparison(folder: Path) -> None:
     shutil.rmtree(folder / "features" / "unit")
     settings = {"confidence": 0.95, "resamples": 99, "seed": 1}
     write_json(folder / "configuration.json", {"comparison": settings | {"pairs": []}})
@@ -170,7 +170,7 @@ def test_a_run_with_a_single_method_is_compared_with_none(folder: Path) -> None:
     write_json(folder / "evaluation/tiny/summary.json", summary | {"features_sha256": {"train": "x"}})
     table = cbir.open(folder).comparison()
     assert list(table.index) == ["tiny"]
-    # All queries are alike, and so is the mean of every sample of them.
+    # All queries have the same value, so every resample has the same mean.
     assert table.loc["tiny", ["anmrr_low", "anmrr", "anmrr_high"]].tolist() == [0.25] * 3
     assert "features_sha256" not in table
 
@@ -186,7 +186,7 @@ def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("query", "method", "k", "told"),
+    ("query", "method", "k", "message"),
     [
         ("sea/2.png", "other", 5, "no method 'other': use one of tiny, unit"),
         ("sea/2.png", "../tiny", 5, r"no method '../tiny'"),
@@ -197,10 +197,10 @@ def test_it_is_independent_of_the_current_folder(folder: Path, monkeypatch: pyte
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(
-    results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, told: str
+    results: Results, folder: Path, monkeypatch: pytest.MonkeyPatch, query: str, method: str, k: int, message: str
 ) -> None:
     monkeypatch.chdir(folder.parent)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         results.search(query, method, k)
 
 
@@ -251,15 +251,17 @@ def test_files_are_encoded_in_batches_of_the_run(
         cbir.open(folder).encode([photo], "tiny", tmp_path / "out.h5")
 
 
-def test_what_cannot_be_encoded(results: Results, photo: Path, folder: Path, tmp_path: Path) -> None:
+def test_paths_that_cannot_be_encoded_are_input_errors(
+    results: Results, photo: Path, folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
-    for paths, encoder, told in (
+    for paths, encoder, message in (
         ([tmp_path / "empty"], "tiny", "No image was found"),
         ([tmp_path / "none.png"], "tiny", r"none\.png cannot be used: does not exist"),
         ([folder / "collection/images.csv"], "tiny", "not an image in a supported format"),
         ([photo], "unit", "No method of the results uses an encoder 'unit': use one of tiny"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             results.encode(paths, encoder, tmp_path / "out.h5")
         assert not (tmp_path / "out.h5").exists()
 

@@ -35,7 +35,7 @@ def test_the_command_of_a_target() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The Makefile beside an environment whose programs write down their arguments, a line each."""
+    """Return a folder with the Makefile and an environment whose programs write their arguments, a line each."""
     programs = tmp_path / ".venv/bin"
     programs.mkdir(parents=True)
     for name in ("python", "snakemake"):
@@ -50,7 +50,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, *words: str) -> str:
-    # What is installed counts as up to date.
+    # The environment counts as installed and up to date.
     done = subprocess.run(
         ["make", "-s", "-o", ".venv/run.stamp", *words],
         cwd=checkout,

@@ -40,7 +40,7 @@ def test_search_prints_a_table(results: Path, capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_search_prints_probabilities_and_what_is_new(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_prints_probabilities_and_novelty(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     learn(results, "tiny", 1000)
     assert main(["search", "leaf/6.png", "--method", "tiny", "-k", "2"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
@@ -67,7 +67,7 @@ def test_search_takes_an_image_file_and_a_folder_of_results(
     assert len(capsys.readouterr().out.splitlines()) == 6
 
 
-def test_what_tensorflow_says_is_not_shown(
+def test_messages_of_tensorflow_are_not_shown(
     results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (30, 20), (60, 60, 220)).save(tmp_path / "photo.jpg")
@@ -79,7 +79,7 @@ def test_what_tensorflow_says_is_not_shown(
         return embed
 
     monkeypatch.setattr(outside, "open_network", open_network)
-    # Those of pytest, with which the command would not set its own.
+    # The handlers of pytest, because of which the command would not add its own.
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     assert main(["search", "photo.jpg", "--method", "tiny"]) == 0
     assert capfd.readouterr().err == "as Python does\n"
@@ -88,7 +88,7 @@ def test_what_tensorflow_says_is_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["search", "none.jpg", "--method", "tiny"], "cbir search: 'none.jpg' is neither an image_id"),
         (["search", "sea/2.png", "--method", "none"], "cbir search: The results have no method 'none'"),
@@ -99,12 +99,12 @@ def test_what_tensorflow_says_is_not_shown(
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(
-    results: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    results: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(told)
+    assert printed.err.startswith(message)
     assert printed.err.count("\n") == 1
 
 
@@ -116,13 +116,13 @@ def test_arguments_that_cannot_be_understood(arguments: list[str], capsys: pytes
     assert "usage: cbir" in capsys.readouterr().err
 
 
-def test_encode_says_what_it_wrote(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_encode_reports_the_written_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", "collection/sea", "--encoder", "tiny", "--output", "sea.h5"]) == 0
     assert capsys.readouterr().out == "sea.h5: the features of 8 images by the encoder tiny\n"
     assert (tmp_path / "sea.h5").is_file()
 
 
-def test_inspect_is_that_of_make(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_does_the_same_as_make_inspect(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cbir.artifacts.__main__ import main as inspect
 
     path = str(results / "collection/images.csv")
@@ -147,7 +147,7 @@ def test_serve_answers_at_the_address_that_it_prints(results: Path, tmp_path: Pa
             server.kill()
 
 
-def test_images_without_categories_are_searched_and_not_evaluated(
+def test_images_without_categories_can_be_searched_but_not_evaluated(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forget_labels(results)

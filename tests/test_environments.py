@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml"))
-# Keras loads what its configuration names, TensorFlow.
+# Keras loads the backend of its configuration, TensorFlow.
 IMPLIED = {"keras": "tensorflow"}
-# Options of single rows, which `make extras` installs.
+# Needed by options of single rows; `make extras` installs them.
 OPTIONAL = {"faiss-cpu", "keras-hub", "openvino"}
 
 
@@ -50,8 +50,8 @@ def rules(text: str) -> dict[str, tuple[str, str]]:
 
 def named_modules(path: Path) -> list[str]:
     """Return the modules that a file imports by their names: the arguments of import_module and __import__."""
-    # It imports the entries of registries, which are named where a registry is made.
-    # And debug.py imports one of the scripts, each of which is followed by itself.
+    # `files/registry.py` imports the entries of registries, whose names are found where a registry is created.
+    # `debug.py` imports the scripts, whose imports are followed separately.
     if path in (SCRIPTS / "cbir/files/registry.py", SCRIPTS / "debug.py"):
         return []
     calls = called(path.read_text("utf-8"))
@@ -68,11 +68,11 @@ def named_modules(path: Path) -> list[str]:
 
 @cache
 def called(text: str) -> list[tuple[str, ast.Call]]:
-    """Return the calls in a Python file, each with what is called."""
+    """Yield the calls in a Python file, each with the dotted name of the function."""
     return [(ast.unparse(node.func), node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
 
 
-# Keras's other backends, and what reads Parquet. Who chooses one of them installs it.
+# Keras's other backends and the reader of Parquet, which users install if they choose them.
 CHOSEN = {"jax", "pyarrow", "torch"}
 
 
@@ -91,7 +91,7 @@ def imported(script: Path, root: Path) -> set[str]:
                 finder.import_hook(name)
             except ImportError:
                 finder.badmodules[name] = {}
-    # A constant that is imported from a package counts as a module not found.
+    # A constant that is imported from a package looks like a module that is not found.
     here = {path.stem for path in root.iterdir()}
     modules = {name.partition(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - here
     return {canonicalize_name(distributions()[name][0]) for name in modules - CHOSEN}
@@ -133,7 +133,7 @@ def test_a_conda_environment_has_the_versions_of_the_project(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_a_conda_environment_names_what_its_rules_can_import(name: str) -> None:
+def test_a_conda_environment_has_the_packages_that_its_rules_import(name: str) -> None:
     """The environment must contain nothing else."""
     scripts = {
         script
@@ -146,7 +146,7 @@ def test_a_conda_environment_names_what_its_rules_can_import(name: str) -> None:
     assert set(environment(name)) == needed | {IMPLIED[package] for package in needed & IMPLIED.keys()}
 
 
-def test_the_project_names_all_that_its_scripts_import() -> None:
+def test_the_project_depends_on_all_packages_that_its_scripts_import() -> None:
     needed = set().union(*(needed_by(script.name) for script in SCRIPTS.glob("*.py")))
     assert {"flask", "imagehash", "keras", "openvino"} <= needed
     assert needed - OPTIONAL <= project().keys()
@@ -186,7 +186,7 @@ def test_the_cuda_libraries_belong_to_the_tensorflow_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "apptainer.def"])
-def test_an_image_is_made_from_the_locks_alone(name: str) -> None:
+def test_an_image_is_built_only_from_the_locks(name: str) -> None:
     recipe = (REPOSITORY / "envs" / name).read_text()
     installs = re.findall(r"pip install.*", recipe)
     assert installs
@@ -194,11 +194,11 @@ def test_an_image_is_made_from_the_locks_alone(name: str) -> None:
     assert [
         lock for lock in re.findall(r"requirements[a-z-]*\.lock", recipe) if not (REPOSITORY / lock).is_file()
     ] == []
-    # What builds the package without a wheel comes first.
+    # The packages that build the one without a wheel are installed first.
     assert re.search(r"LOCKS=\"?requirements-build\.lock requirements\.lock", recipe)
 
 
-def test_an_image_starts_from_one_that_cannot_change() -> None:
+def test_the_base_image_is_pinned_by_its_digest() -> None:
     docker = re.search(
         r"^FROM (python):(\S+)@(sha256:[0-9a-f]{64})$", (REPOSITORY / "envs/Dockerfile").read_text(), re.M
     )

@@ -1,4 +1,4 @@
-"""One process of pytest-xdist runs the tests of a module, see `conftest.group`; else its fixtures are made in each."""
+"""One process of pytest-xdist runs all tests of a module, see `conftest.group`, so that fixtures are made once."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TensorFlow, which takes seconds to load, is loaded only where a network runs; scikit-learn only where it is used."""
+"""TensorFlow and scikit-learn, which take seconds to load, are loaded only where they are used."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
-# The scripts as they are imported; the job runs only in a script that Snakemake starts.
+# The scripts are only imported; their job runs only if Snakemake starts them.
 LOAD = """
 import sys
 from pathlib import Path
@@ -25,18 +25,18 @@ def load(*paths: Path, found: str = "tensorflow keras openvino torch jax") -> st
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
-def test_jobs_load_networks_only_once_they_work() -> None:
-    # What TensorFlow says as it loads then goes to the job's log file.
+def test_jobs_load_tensorflow_only_when_their_work_begins() -> None:
+    # Then the messages of TensorFlow on import go to the job's log file.
     paths = sorted(SCRIPTS.glob("*.py"))
     assert len(paths) > 15
     assert load(*paths) == ""
 
 
-def test_jobs_load_scikit_learn_only_where_they_use_it() -> None:
+def test_only_jobs_that_use_scikit_learn_load_it() -> None:
     assert load(*sorted(SCRIPTS.glob("*.py")), found="sklearn") == ""
 
 
-def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
+def test_planning_the_workflow_does_not_load_tensorflow(tmp_path: Path) -> None:
     rules = (SCRIPTS.parent / "rules/workflow.smk").read_text()
     imports = [line for line in rules.splitlines() if line.startswith(("import ", "from cbir"))]
     assert len(imports) > 5
@@ -44,7 +44,7 @@ def test_reading_the_workflow_loads_no_network(tmp_path: Path) -> None:
     assert load(tmp_path / "common.py") == ""
 
 
-def test_the_check_finds_a_network(tmp_path: Path) -> None:
+def test_the_check_finds_an_import_of_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "careless.py").write_text("from cbir.encoders import weights\npass")
     # Keras imports JAX where it is installed.
     assert re.search(r"careless\.py loads (jax, )?keras", load(tmp_path / "careless.py"))

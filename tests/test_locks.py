@@ -25,7 +25,7 @@ from workplace import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKS = sorted(REPOSITORY.glob("requirements*.lock"))
 PYTHONS = [f"3.{minor}" for minor in range(30) if f"3.{minor}" in SpecifierSet(PROJECT["project"]["requires-python"])]
-# Where a marker may apply: the values of sys_platform, platform_system, os_name and platform_machine.
+# The platforms of markers: the values of sys_platform, platform_system, os_name and platform_machine.
 PLATFORMS = [
     ("linux", "Linux", "posix", "x86_64"),
     ("linux", "Linux", "posix", "aarch64"),
@@ -33,13 +33,13 @@ PLATFORMS = [
     ("darwin", "Darwin", "posix", "x86_64"),
     ("win32", "Windows", "nt", "AMD64"),
 ]
-# Its source is built at install; Makefile says why and by what.
+# It is built from source when it is installed; the Makefile says why and with which packages.
 WITHOUT_WHEEL = "connection-pool"
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A package of a lock: its version, where it is installed, and the hashes of the files that pip takes for it."""
+    """A package of a lock: its version, its marker, and the hashes of the files that pip accepts."""
 
     requirement: Requirement
     hashes: frozenset[str]
@@ -69,12 +69,12 @@ def anywhere() -> list[dict[str, str]]:
 
 
 def admits(requires: str | None, python: str) -> bool:
-    """Tell whether a Requires-Python admits a Python, its first and its last releases."""
+    """Tell whether a Requires-Python admits the first and the last releases of a Python version."""
     return all(f"{python}.{patch}" in SpecifierSet(requires or "") for patch in (0, 99))
 
 
 def refused(pin: Pin, files: list[dict[str, Any]]) -> list[str]:
-    """Return the Pythons that a pin is for and whose pip finds none of its locked files among those of the index."""
+    """Return the Pythons that a pin applies to and for which the index has none of its locked files."""
     locked = [file for file in files if file["hashes"].get("sha256") in pin.hashes]
     return [
         python
@@ -85,7 +85,7 @@ def refused(pin: Pin, files: list[dict[str, Any]]) -> list[str]:
 
 
 def without_wheel(pin: Pin, files: list[dict[str, Any]]) -> list[str]:
-    """Return the Pythons that a pin is for on this machine and for which no locked file is a wheel that fits."""
+    """Return the Pythons that a pin applies to on this machine and for which no locked file is a compatible wheel."""
     locked = [file for file in files if file["hashes"].get("sha256") in pin.hashes]
     wheels = [file["filename"] for file in locked if file["filename"].endswith(".whl")]
     offered = {tag for name in wheels for tag in parse_wheel_filename(name)[3]}
@@ -94,7 +94,7 @@ def without_wheel(pin: Pin, files: list[dict[str, Any]]) -> list[str]:
 
 @cache
 def fitting(python: str) -> frozenset[tags.Tag]:
-    """Return the tags of the wheels that a Python takes on this machine."""
+    """Return the tags of the wheels that are compatible with a Python version on this machine."""
     version = (3, int(python.partition(".")[2]))
     interpreter = f"cp{version[0]}{version[1]}"
     return frozenset([*tags.cpython_tags(version), *tags.compatible_tags(version, interpreter)])
@@ -102,12 +102,12 @@ def fitting(python: str) -> frozenset[tags.Tag]:
 
 @cache
 def index() -> str:
-    """Return the address of the package index that pip is set to."""
-    said = subprocess.run(
+    """Return the address of the package index that pip uses."""
+    printed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
-    # The environment's own setting, which wins, is printed last.
-    return ([PyPI.simple_url, *re.findall(r"^\S*[.]index-url='(.*)'", said, re.MULTILINE)])[-1].rstrip("/")
+    # The setting with the highest priority is printed last.
+    return ([PyPI.simple_url, *re.findall(r"^\S*[.]index-url='(.*)'", printed, re.MULTILINE)])[-1].rstrip("/")
 
 
 @cache
@@ -161,7 +161,7 @@ def file(name: str, digit: str, requires: str | None) -> dict[str, Any]:
         ("a==1 ; platform_machine == 'aarch64'", "<3.12", ["3.12", "3.13"]),
     ],
 )
-def test_a_pin_that_refuses_a_python_is_found(line: str, requires: str | None, wrong: list[str]) -> None:
+def test_a_pin_without_files_for_a_python_is_found(line: str, requires: str | None, wrong: list[str]) -> None:
     (pin,) = pins(f"{line} \\\n    --hash=sha256:{'1' * 64}\n    # via b\n")
     # A file that is not locked does not count.
     assert refused(pin, [file("a-1-py3-none-any.whl", "1", requires), file("a-1.tar.gz", "2", None)]) == wrong
@@ -177,8 +177,8 @@ def test_a_pin_without_a_wheel_is_found() -> None:
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
-def test_a_lock_admits_wheels_alone_but_for_one_package(path: Path) -> None:
-    # In this order: pip's `--only-binary :all:` takes back each `--no-binary` before it.
+def test_a_lock_admits_only_wheels_except_for_one_package(path: Path) -> None:
+    # The order matters: pip's `--only-binary :all:` cancels each `--no-binary` before it.
     options = [line for line in path.read_text().splitlines() if line.startswith("-")]
     assert options == ["--only-binary :all:", f"--no-binary {WITHOUT_WHEEL}"]
 
@@ -201,7 +201,7 @@ def test_two_locks_never_name_two_versions() -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_what_is_installed_is_what_is_locked(lock: Path) -> None:
+def test_installed_packages_have_the_locked_versions(lock: Path) -> None:
     stamp = lock.stem.removeprefix("requirements").removeprefix("-") or "run"
     command = ["make", "--dry-run", f"--what-if={lock.name}", f".venv/{stamp}.stamp"]
     printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
@@ -211,7 +211,7 @@ def test_what_is_installed_is_what_is_locked(lock: Path) -> None:
     assert set(installs) <= {expected.format(name) for name in ("", "-build", "-extras", "-gpu", "-dev")}
 
 
-def test_nothing_else_is_installed() -> None:
+def test_no_other_package_is_installed() -> None:
     recipe = (REPOSITORY / "Makefile").read_text()
     assert recipe.count("pip install") == 1
     assert re.findall(r"^.*\buv\b.*$", recipe, re.MULTILINE) == [
@@ -219,7 +219,7 @@ def test_nothing_else_is_installed() -> None:
     ]
 
 
-def test_the_source_is_built_by_what_is_locked() -> None:
+def test_the_source_is_built_with_locked_packages() -> None:
     # Built without isolation, so the setuptools that is installed before is what builds it.
     first = {
         pin.name: str(pin.requirement.specifier) for pin in pins((REPOSITORY / "requirements-build.lock").read_text())

@@ -1,8 +1,8 @@
 """Metrics against independent implementations on thousands of random rankings.
 
-trec_eval (through pytrec_eval) and scikit-learn run here. What ranx and pytorch-metric-learning say of the same
-rankings stands in golden/metrics.csv: they are too large to be installed for it. NMRR and NMRR at k have no trusted
-public implementation: a slow loop in exact fractions, written from the published definition, stands in.
+trec_eval (through pytrec_eval) and scikit-learn run here. The values of ranx and pytorch-metric-learning for the same
+rankings are in golden/metrics.csv, because these packages are too large to install for it. NMRR and NMRR at k have no
+trusted public implementation; they are compared with a slow loop in exact fractions after the published definition.
 
 The rankings have ties in distance, categories of one image or none, galleries of one image, and k beyond the gallery.
 """
@@ -42,7 +42,7 @@ def cases(request: pytest.FixtureRequest) -> list[Case]:
     return [random_case(seed, request.param) for seed in range(GALLERIES)]
 
 
-def test_the_cases_hold_what_they_promise(cases: list[Case]) -> None:
+def test_the_random_rankings_have_ties_and_extreme_cases(cases: list[Case]) -> None:
     relevant = np.concatenate([case.relevant.sum(axis=1) for case in cases])
     assert len(relevant) == 4000
     assert {0, 1, 2, 10} <= set(relevant.tolist())
@@ -50,7 +50,7 @@ def test_the_cases_hold_what_they_promise(cases: list[Case]) -> None:
 
 
 def trec_eval(cases: list[Case]) -> dict[str, Values]:
-    """Each measure for all queries of all cases, in order."""
+    """Return each measure for all queries of all cases, in order."""
     run, judged = {}, {}
     for number, case in enumerate(cases):
         for query in range(QUERIES):
@@ -81,13 +81,13 @@ def test_agrees_with_trec_eval(cases: list[Case]) -> None:
     for name, values in ours.items():
         together = np.concatenate(values)
         np.testing.assert_allclose(together[defined], expected[name][defined], rtol=0, atol=1e-12, err_msg=name)
-        # Where nothing is relevant, trec_eval says 0 to all; here only the precision is defined.
+        # Where nothing is relevant, all measures of trec_eval are 0; here only the precision is defined.
         undefined = together[~defined]
         assert (undefined == 0).all() if name.startswith("P_") else np.isnan(undefined).all(), name
 
 
 def test_average_precision_agrees_with_scikit_learn_without_ties() -> None:
-    # scikit-learn treats a tie as one threshold, another convention, so it serves for rankings without ties only.
+    # scikit-learn treats a tie as one threshold, another convention, so only rankings without ties are compared.
     for seed in range(100):
         case = random_case(seed, ties=False)
         defined = case.relevant.any(axis=1)
@@ -102,7 +102,7 @@ GOLDEN = pd.read_csv(Path(__file__).parent / "golden" / "metrics.csv")
 
 
 def golden(name: str, cases: list[Case]) -> NDArray[np.float64]:
-    """Return a column of golden/metrics.csv for these cases; those without ties stand first."""
+    """Return a column of golden/metrics.csv for these cases; those without ties come first."""
     start = 0 if cases[0].distances[0].tolist() == random_case(0, False).distances[0].tolist() else GALLERIES
     return GOLDEN[name].to_numpy()[start : start + GALLERIES]
 
@@ -119,7 +119,7 @@ def golden(name: str, cases: list[Case]) -> NDArray[np.float64]:
     ],
 )
 def test_agrees_with_ranx(name: str, ours: Callable[[Relevance], Values], cases: list[Case]) -> None:
-    # To ranx a query with nothing relevant counts 0.
+    # In ranx a query without relevant images counts as 0.
     means = [np.nan_to_num(ours(case.relevance)).mean() for case in cases]
     np.testing.assert_allclose(means, golden(f"ranx {name}", cases), rtol=1e-6, atol=1e-9)
 
@@ -137,7 +137,7 @@ def test_agrees_with_pytorch_metric_learning(name: str, ours: Callable[[Relevanc
 
 
 def test_precision_at_1_agrees_with_pytorch_metric_learning_where_something_is_relevant(cases: list[Case]) -> None:
-    # It leaves a query with nothing relevant out of precision, too; here that is a 0, as to trec_eval and ranx.
+    # It excludes queries without relevant images from precision, too; here they count as 0, as in trec_eval and ranx.
     means = []
     for case in cases:
         values = np.where(case.relevant.any(axis=1), precision_at_k(case.relevance, 1), np.nan)
@@ -221,7 +221,7 @@ def test_map_at_r_agrees_with_the_definition(cases: list[Case]) -> None:
 def test_nmrr_agrees_with_the_definition(cases: list[Case]) -> None:
     for case in cases:
         gtm = int(case.relevant.sum(axis=1).max())
-        # The query set's GTM, and that of a larger query set of which this is a block.
+        # The GTM of this query set, and that of a larger one of which this is a block.
         for wider in (gtm, gtm + 3):
             values = nmrr(case.relevance, wider)
             expected = as_floats([slow_nmrr(row, wider) for row in case.relevance.tolist()])
@@ -241,7 +241,7 @@ def test_nmrr_at_k_agrees_with_the_definition(cases: list[Case], k: int) -> None
 @pytest.mark.parametrize("seed", range(20))
 def test_classification_agrees_with_scikit_learn_to_the_last_digit(seed: int) -> None:
     random = np.random.default_rng(seed)
-    # Some categories without an image, some that nothing is taken for.
+    # Some categories have no image, and some are never predicted.
     categories = int(random.integers(1, 30))
     truth, predicted = random.integers(0, categories, (2, int(random.integers(1, 100))))
     labels = np.arange(categories)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.network
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
-    """The sample as the networks take it (n, 224, 224, 3) uint8, and its labels."""
+    """Return the images of the sample as the input of networks, uint8 (n, 224, 224, 3), and their labels."""
     folder = tmp_path_factory.mktemp("sample")
     sample.fetch(folder / "images", {})
     table, *_ = collect(folder / "images", folder / "memory", workers=2)
@@ -27,9 +27,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, n
 
 
 def figures(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Precision at 1 and mean average precision, each image against all others."""
+    """Return precision at 1 and mean average precision where each image is searched among all others."""
     order = np.concatenate([block for _, block in exact.rankings(features, features)])
-    # The image itself is left out.
+    # Without the image itself.
     others = np.array([row[row != query] for query, row in enumerate(order)])
     relevance = labels[others] == labels[:, None]
     return float(relevance[:, 0].mean()), mean_defined(REGISTRY["map"].per_query(relevance))
@@ -42,7 +42,7 @@ def encoded(source: str, photographs: np.ndarray, imagenet: Path | None = None) 
 
 
 def histograms(photographs: np.ndarray) -> np.ndarray:
-    """Joint histograms of 4 levels a colour, the plainest of the classical features."""
+    """Return joint histograms of 4 levels a colour, the simplest classical features."""
     levels = photographs.astype(int) // 64
     bins = levels @ [16, 4, 1]
     return np.stack([np.bincount(image.ravel(), minlength=64) for image in bins]) / bins[0].size
@@ -58,11 +58,11 @@ def test_imagenet_weights_find_more_than_random_weights_and_colours(
     learned = figures(encoded("imagenet", pixels, tmp_path / "imagenet.keras"), labels)
     untrained = figures(encoded("random", pixels), labels)
     colours = figures(histograms(pixels), labels)
-    told = f"ImageNet {learned}, random {untrained}, colours {colours}"
-    assert learned[0] > 0.8, told
-    assert learned[1] > 0.5, told
+    measured = f"ImageNet {learned}, random {untrained}, colours {colours}"
+    assert learned[0] > 0.8, measured
+    assert learned[1] > 0.5, measured
     for weak in (untrained, colours):
-        assert learned[0] > weak[0] + 0.2, told
-        assert learned[1] > weak[1] + 0.12, told
+        assert learned[0] > weak[0] + 0.2, measured
+        assert learned[1] > weak[1] + 0.12, measured
     # Colours alone are better than chance, so the measurement works.
-    assert colours[0] > 1.5 * max(np.bincount(labels)) / len(labels), told
+    assert colours[0] > 1.5 * max(np.bincount(labels)) / len(labels), measured

@@ -20,7 +20,7 @@ FILES = {
     for path in LIBRARY.rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 }
-# The installed package alone, but for this environment's other packages.
+# The installed package, and the dependencies of this environment.
 ALONE = """
 import sys
 sys.path[:] = [sys.argv[1], *(path for path in sys.path if path != sys.argv[2])]
@@ -31,7 +31,7 @@ assert cbir.__file__.startswith(sys.argv[1]), cbir.__file__
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy by the locked setuptools; pip would fetch the same one without these options."""
+    """Build the wheel with the locked setuptools; without these options pip would download the same version."""
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
@@ -47,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package and its command, and no other package."""
+    """Return a folder that has only the package and its command."""
     folder = tmp_path_factory.mktemp("installed")
     options = ["--quiet", "--no-deps", "--no-index", "--no-compile", "--target", folder]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, wheel], check=True)

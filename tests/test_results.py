@@ -10,7 +10,7 @@ from cbir.artifacts.registry import KINDS
 from cbir.results import FILES, JOBS, Results, match
 
 RULES = Path(__file__).parents[1] / "rules"
-# What jobs write beside their outputs, what Snakemake writes, and what the test of logs looks at.
+# Files that jobs write in addition to their outputs, files of Snakemake, and logs, which have their own test.
 BESIDE = {
     *(results.CONTENTS_MEMORY, results.DECODED_MEMORY, results.SOURCE_IMAGE),
     *(results.CHECKPOINT, results.CHECKPOINT_CODE, results.ENCODED_PART),
@@ -19,13 +19,13 @@ BESIDE = {
 
 
 def nameless(pattern: str) -> str:
-    """A path with `{}` for each wildcard and split, so that `{method}` and `{derived}` are the same."""
+    """Return a path with `{}` for each wildcard and split, so that `{method}` and `{derived}` are the same."""
     plain = pattern.replace("{pair}", "{a}_vs_{b}").replace("{weights}", "{architecture}-{source}")
     return re.sub(r"/(train|val|test)\.", "/{}.", re.sub(r"\{[^}]*\}", "{}", plain))
 
 
 def in_rules() -> set[str]:
-    """Every path below results/ in the rules; `{{x}}` and `{x}` of an f-string are wildcards, too."""
+    """Return every path below results/ in the rules; `{{x}}` and `{x}` of an f-string are wildcards, too."""
     text = "".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
     paths = re.findall(r"""["']results/((?:\{[^}]*\}+|[^"'{}])+)["']""", text)
     return {nameless(re.sub(r"\{\{|\}\}", lambda brace: brace[0][0], path)) for path in paths}
@@ -33,7 +33,7 @@ def in_rules() -> set[str]:
 
 def test_the_rules_write_what_the_library_names() -> None:
     written = {path for path in in_rules() if not path.startswith(("logs/", "benchmarks/"))}
-    # `report_input`, `refine_input`, `query_evaluation` and `evaluations` put a path together.
+    # `report_input`, `refine_input`, `query_evaluation` and `evaluations` compose paths from parts.
     parts = {"{}", "features/{}", "evaluation/{}", "evaluation/{}/{}"}
     assert written - parts == {nameless(pattern) for pattern in set(FILES) - BESIDE}
 
@@ -47,7 +47,7 @@ def test_every_job_has_a_log_of_its_name() -> None:
 
 def test_inspect_knows_every_file_once() -> None:
     assert len({kind.pattern for kind in KINDS}) == len(KINDS)
-    # Kinds of index have files of several endings.
+    # The files of index kinds have different suffixes.
     patterns = {re.sub(r"^index/\{method\}\.(?!json)\w+$", results.INDEX, kind.pattern) for kind in KINDS}
     assert sorted(patterns) == sorted(set(FILES) - {results.ENCODED_OUTSIDE})
 
@@ -68,11 +68,11 @@ def test_inspect_knows_every_file_once() -> None:
         (results.REPORT, "report.html", {}),
     ],
 )
-def test_a_path_fits_a_pattern_as_a_whole(pattern: str, path: str, names: dict[str, str] | None) -> None:
+def test_a_pattern_must_match_the_whole_path(pattern: str, path: str, names: dict[str, str] | None) -> None:
     assert match(pattern, path) == names
 
 
-def test_files_are_found_by_what_is_known_of_them(tmp_path: Path) -> None:
+def test_files_are_found_by_the_values_of_wildcards(tmp_path: Path) -> None:
     for name in ("features/b/train.h5", "features/a/train.h5", "features/a/test.h5", "benchmarks/x/y/0.tsv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

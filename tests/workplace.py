@@ -1,4 +1,4 @@
-"""Run the real workflow, from a copy of the checkout, on a handful of pictures."""
+"""Run the real workflow from a copy of the checkout on a few small images."""
 
 import atexit
 import functools
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def rules(self) -> Counter[str]:
-        """How many jobs of each rule ran, the default target left out."""
+        """The number of jobs that ran of each rule, without the default target."""
         found = Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.output))
         found.pop("all", None)
         return found
@@ -76,12 +76,12 @@ class Workplace:
         return (server or _server()).start(self.command(*arguments)[3:], self.checkout, environment, output)
 
     def run(self, *arguments: str, server: forked.Server | None = None, **environment: str) -> Run:
-        """Run as a fork, which takes a fifth of the time."""
+        """Run as a fork, which takes a fifth of the time of a new interpreter."""
         process = self.start(*arguments, server=server, **environment)
         output, _ = process.communicate()
         return Run(process.returncode, output)
 
-    def run_anew(self, *arguments: str) -> Run:
+    def run_in_new_interpreter(self, *arguments: str) -> Run:
         """Run as a user does, with a new interpreter for the run and for each job."""
         return _run(self.command(*arguments), self.checkout)
 
@@ -98,12 +98,12 @@ def _server() -> forked.Server:
 
 
 def interpreter(path: Path) -> dict[str, str]:
-    """Write a stand-in for the interpreter, see `forked.Server.interpreter`."""
+    """Write a replacement for the interpreter, see `forked.Server.interpreter`."""
     return _server().interpreter(path)
 
 
 def run(command: list[str], folder: Path) -> Run:
-    """Run a command in a folder; Snakemake as a fork."""
+    """Run a command in a folder; Snakemake is run as a fork."""
     if command[:3] == SNAKEMAKE:
         process = _server().start(command[3:], folder)
         output, _ = process.communicate()
@@ -145,15 +145,16 @@ def make(root: Path) -> Workplace:
     return place
 
 
+# Files that contain times of the run, and a cache of the modification times of files on this disk.
 _TIMES = ("logs/", "benchmarks/", "collection/memory/contents.json")
 
 
 def contents(results: Path) -> dict[str, str | bytes]:
-    """Every file below results/, with times removed from its content."""
+    """Return the content of every file below results/, without times."""
     found: dict[str, str | bytes] = {}
     for path in sorted(results.rglob("*")):
         name = str(path.relative_to(results))
-        # A lock of `files.sole_writer` stays, held by nobody.
+        # `files.sole_writer` leaves its lock file behind.
         if not path.is_file() or name.startswith(_TIMES) or re.fullmatch(r"\..*\.lock", path.name):
             continue
         if name == "report.html":

@@ -23,15 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: the arguments; None for those of the command line.
     """
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Not for the server, whose threads log, and which imports TensorFlow only for uploaded images.
-    with logs.without_compiled_code() if asked.command in ("search", "encode") else nullcontext():
+    with logs.without_compiled_code() if options.command in ("search", "encode") else nullcontext():
         logs.to_console("%(message)s")
         try:
-            return int(asked.do(asked) or 0)
+            return int(options.do(options) or 0)
         except InputError as error:
-            print(f"cbir {asked.command}: {error}", file=sys.stderr)
+            print(f"cbir {options.command}: {error}", file=sys.stderr)
             return 1
 
 
@@ -50,28 +50,28 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _serve(asked: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace) -> None:
     # Imported in the functions of this module, so that each command imports only what it needs.
     from cbir.web.serving import serve
 
-    folder = asked.results.parent
+    folder = options.results.parent
     run = "make run" if folder == Path() else f"make run {shlex.quote(shlex.join(['ARGS=--directory', str(folder)]))}"
-    serve(asked.results, asked.feedback, asked.host, asked.port, run)
+    serve(options.results, options.feedback, options.host, options.port, run)
 
 
-def _inspect(asked: argparse.Namespace) -> int:
+def _inspect(options: argparse.Namespace) -> int:
     from cbir.artifacts.__main__ import main as inspect
 
-    return inspect(["--", *map(str, asked.path or [RESULTS])])
+    return inspect(["--", *map(str, options.path or [RESULTS])])
 
 
-def _search(asked: argparse.Namespace) -> None:
+def _search(options: argparse.Namespace) -> None:
     from cbir.api import Results
     from cbir.evaluation.calibration import NOTHING
 
-    results = Results(asked.results)
-    print(_table(results.search(asked.image, asked.method, asked.k, text=asked.text)))
-    novelty = None if asked.image is None else results.novelty(asked.image, asked.method)
+    results = Results(options.results)
+    print(_table(results.search(options.image, options.method, options.k, text=options.text)))
+    novelty = None if options.image is None else results.novelty(options.image, options.method)
     if novelty is not None and novelty.is_new:
         print(
             f"{NOTHING.capitalize()}: the mean distance to the nearest images is {novelty.score:.4f}, above the "
@@ -98,20 +98,20 @@ def _table(found: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _encode(asked: argparse.Namespace) -> None:
+def _encode(options: argparse.Namespace) -> None:
     from cbir.api import Results
 
-    results = Results(asked.results)
-    count = results.encode(asked.path, asked.encoder, asked.output)
-    print(printable(f"{asked.output}: the features of {count:,} images by the encoder {asked.encoder}"))
+    results = Results(options.results)
+    count = results.encode(options.path, options.encoder, options.output)
+    print(printable(f"{options.output}: the features of {count:,} images by the encoder {options.encoder}"))
 
 
-def _export(asked: argparse.Namespace) -> None:
+def _export(options: argparse.Namespace) -> None:
     from cbir.api import Results
 
-    splits = [asked.split] if asked.split else ["train", "val", "test"]
-    count = Results(asked.results).export(asked.method, asked.output, splits)
-    print(printable(f"{asked.output}: the vectors of {count:,} images by the method {asked.method}"))
+    splits = [options.split] if options.split else ["train", "val", "test"]
+    count = Results(options.results).export(options.method, options.output, splits)
+    print(printable(f"{options.output}: the vectors of {count:,} images by the method {options.method}"))
 
 
 def _parser() -> argparse.ArgumentParser:

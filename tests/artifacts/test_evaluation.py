@@ -1,4 +1,4 @@
-"""Artifacts that only some split protocols make; `tests/workflow/test_inspect.py` inspects those of a whole run."""
+"""Inspect artifacts of special split protocols; `tests/workflow/test_inspect.py` inspects those of a whole run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ FOLDER = "evaluation/m"
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Twelve images of two categories in three folds, evaluated by one method."""
+    """Return the results of one method for twelve images of two categories in three folds."""
     random = np.random.default_rng(5)
     labels, folds = np.arange(12) % 2, np.arange(12) % 3 + 1
     names = np.array([f"{'ab'[label]}/{number}" for number, label in enumerate(labels)], object)
@@ -65,7 +65,7 @@ def look(results: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cmc", "folds"])
-def test_what_an_evaluation_wrote_belongs(results: Path, name: str) -> None:
+def test_unchanged_artifacts_are_consistent(results: Path, name: str) -> None:
     look(results, name)
 
 
@@ -86,7 +86,7 @@ def edit(results: Path, file: str, change: Callable[[pd.DataFrame], pd.DataFrame
         ("folds", "splits/test.csv", lambda table: table.assign(fold=1), "says queries of fold 1 4"),
     ],
 )
-def test_what_was_edited_does_not(
+def test_edited_artifacts_are_reported(
     results: Path, name: str, file: str, change: Callable[[pd.DataFrame], pd.DataFrame], sentence: str
 ) -> None:
     edit(results, file, change)
@@ -103,7 +103,7 @@ def test_what_was_edited_does_not(
         ("a/0,b/1,good", "good"),
     ],
 )
-def test_a_list_is_of_queries_and_the_gallery(tmp_path: Path, row: str, sentence: str | None) -> None:
+def test_judgements_must_name_queries_and_gallery_images(tmp_path: Path, row: str, sentence: str | None) -> None:
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits/test.csv").write_text("image_id,path,category,label,sha256\na/0,a/0,a,0,0\n")
     (tmp_path / "splits/train.csv").write_text("image_id,path,category,label,sha256\nb/1,b/1,b,1,1\n")

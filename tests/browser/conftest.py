@@ -1,4 +1,4 @@
-"""A real browser on the search page of a real run."""
+"""A browser on the search page of a real run."""
 
 import os
 import re
@@ -26,7 +26,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A foreign host name that resolves to this machine, as in DNS rebinding.
+    # A host name of an attacker that resolves to this machine, as in DNS rebinding.
     "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A run with an encoder's method and a derived one, with all results that the search page needs."""
+    """Return a run with the method of an encoder and a derived one, and all results that the search page needs."""
     place = make(tmp_path_factory.mktemp("browser") / "place")
     place.configure(CONFIG | {"methods": CONFIG["methods"] | {"compact": COMPACT}})
     splits = [
@@ -61,7 +61,7 @@ COMPACT = {"transform": "pca", "of": "siamese", "dimension": 4, "whiten": False}
 
 @pytest.fixture(scope="session")
 def address(place: Workplace) -> Iterator[str]:
-    """The address of the search page, which is started as a user starts it."""
+    """Start the search page as a user does, and return its address."""
     command = [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), "--port", "0"]
     log = place.folder / "serve.log"
     with (
@@ -78,14 +78,14 @@ def address(place: Workplace) -> Iterator[str]:
 
 @dataclass
 class Visit:
-    """A page, and the errors on it."""
+    """A page, and the errors that were reported on it."""
 
     page: Page
     errors: list[str]
     scripts: bool
 
     def expect_refusal(self) -> None:
-        """Forget one refused request, which the browser also reports as an error."""
+        """Remove one refused request from the errors, because the browser reports it as an error, too."""
         assert len(self.errors) == 1, self.errors
         assert "status of 4" in self.errors.pop()
 
@@ -95,7 +95,7 @@ WINDOW = {"viewport": {"width": 1280, "height": 900}}
 
 @pytest.fixture(params=[{}, {"java_script_enabled": False}], ids=["scripts", "no-scripts"])
 def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A new tab on the first page, with scripts and without; afterwards the page must have no errors."""
+    """Open a new tab on the first page, with scripts and without; afterwards the page must have no errors."""
     options = WINDOW | getattr(request.node.get_closest_marker("window"), "kwargs", {}) | request.param
     with visited(chromium, address, options) as visit:
         yield visit
@@ -117,7 +117,7 @@ def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterato
         page.on("console", lambda message: message.type in ("error", "warning") and visit.errors.append(message.text))
         page.on("pageerror", lambda error: visit.errors.append(str(error)))
         hosts = set()
-        page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(address)
         expect(page.get_by_role("heading", name="Image search")).to_be_visible()
         yield visit
@@ -127,7 +127,7 @@ def visited(chromium: Browser, address: str, options: dict[str, Any]) -> Iterato
 
 @pytest.fixture
 def photograph(place: Workplace, tmp_path: Path) -> Path:
-    """A picture from outside the collection."""
+    """Return an image from outside the collection."""
     from workplace import photograph
 
     photograph(2, 77).save(tmp_path / "from elsewhere.png")

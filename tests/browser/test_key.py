@@ -17,7 +17,7 @@ from workplace import Workplace
 
 @pytest.fixture(params=["localhost", "127.0.0.1"], ids=["cross-site", "same-site"])
 def other_site(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str]]]:
-    """Another server of this machine: its address, and its pages by path. Another port is the same site."""
+    """Start another server on this machine; return its address and its pages by path. Another port is the same site."""
     pages: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,7 +44,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
-def test_the_key_leaves_the_address_and_stays_through_reloads_and_tabs(visit: Visit, address: str) -> None:
+def test_the_key_is_removed_from_the_address_and_kept_for_reloads_and_tabs(visit: Visit, address: str) -> None:
     page, home = visit.page, address.split("?")[0]
     expect(page).to_have_url(home)
     page.reload()
@@ -56,7 +56,7 @@ def test_the_key_leaves_the_address_and_stays_through_reloads_and_tabs(visit: Vi
     assert page.evaluate("document.cookie") == ""
 
 
-def test_without_the_key_one_sentence_tells_the_way_in(context: BrowserContext, address: str) -> None:
+def test_without_the_key_one_sentence_explains_how_to_get_access(context: BrowserContext, address: str) -> None:
     page = context.new_page()
     page.goto(address.split("?")[0])
     expect(page.get_by_role("alert")).to_contain_text("open the whole address that the server printed")
@@ -66,7 +66,7 @@ def test_without_the_key_one_sentence_tells_the_way_in(context: BrowserContext, 
 def test_a_link_on_another_site_opens_the_page(
     context: BrowserContext, address: str, other_site: tuple[str, dict[str, str]]
 ) -> None:
-    # As from a terminal that is itself a web page.
+    # As from a terminal that is a web page.
     site, pages = other_site
     pages["/"] = f'<a href="{address}">the printed address</a>'
     page = context.new_page()
@@ -75,7 +75,7 @@ def test_a_link_on_another_site_opens_the_page(
     expect(page.get_by_role("heading", name="Image search")).to_be_visible()
 
 
-def test_another_site_gets_nothing_and_saves_nothing(
+def test_another_site_can_neither_read_nor_save(
     visit: Visit, address: str, other_site: tuple[str, dict[str, str]], place: Workplace
 ) -> None:
     page, home = visit.page, address.split("?")[0]
@@ -103,7 +103,7 @@ def test_another_site_gets_nothing_and_saves_nothing(
         tab.goto(site)
         expect(tab.get_by_role("button")).to_be_visible()
         tab.wait_for_load_state("load")
-        # The browser requests no script where none may run, and no picture that it has in its cache.
+        # The browser requests neither scripts that may not run nor pictures that are in its cache.
         answered = {urls[one]: status for one, status in answers.items() if urls[one] in attacked}
         assert answered.keys() >= {f"{home}report.css", home} and set(answered.values()) == {403}
         tab.get_by_role("button").click()
@@ -114,8 +114,8 @@ def test_another_site_gets_nothing_and_saves_nothing(
     assert page.request.get(picture).status == 200
 
 
-def test_dns_rebinding_gets_nothing(visit: Visit, address: str) -> None:
-    # DNS rebinding: the browser takes the page for one of that name, and lets its scripts read the answers.
+def test_dns_rebinding_gives_no_access(visit: Visit, address: str) -> None:
+    # DNS rebinding: the browser considers the page as one of that host, and lets its scripts read the responses.
     port = urlsplit(address).port
     with visit.page.context.new_page() as tab:
         answer = tab.goto(f"http://rebound.example:{port}/")

@@ -1,4 +1,4 @@
-"""The search page in a real browser, and the workflow's results of refinements that are saved there."""
+"""The search page in a browser, and the workflow's results of refinements that are saved there."""
 
 import json
 import re
@@ -17,7 +17,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 def shown(page: Page) -> list[float]:
-    """The distances on the page, to the last digit."""
+    """Return the distances on the page, to the last digit."""
     return page.locator(".distance").evaluate_all("found => found.map((one) => Number(one.value))")
 
 
@@ -78,7 +78,7 @@ def test_a_search_by_name_finds_its_images(visit: Visit, way: str) -> None:
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
 
-def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit: Visit, place: Workplace) -> None:
+def test_refinements_by_mouse_and_by_keyboard_equal_those_of_the_workflow(visit: Visit, place: Workplace) -> None:
     page, kind = visit.page, "scripts" if visit.scripts else "plain"
     pick(page)
     rounds = [shown(page)]
@@ -112,7 +112,7 @@ def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit:
     expect(page.get_by_role("heading", name="Round 2")).to_be_visible()
     save(page, f"by-hand-{kind}")
     expect(page.locator("#saved")).to_contain_text(f"feedback/folder/by-hand-{kind}.json")
-    # The derived method and the other strategies too.
+    # Also with the derived method and the other strategies.
     names = [f"by-hand-{kind}"]
     expected = [rounds]
     for method, strategy in (("compact", "nearest"), ("siamese", "linear classifier")):
@@ -212,25 +212,27 @@ def drop(page: Page, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "message"),
     [
         ("notes.png", b"hello", "not an image in a supported format"),
         ("empty.png", b"", "empty"),
         ("<img src=x onerror=alert(1)>.png", b"\x89PNG\r\n\x1a\n", "cannot be used"),
     ],
 )
-def test_the_error_of_a_bad_upload_is_shown_beside_the_field(visit: Visit, name: str, data: bytes, told: str) -> None:
+def test_the_error_of_a_bad_upload_is_shown_beside_the_field(
+    visit: Visit, name: str, data: bytes, message: str
+) -> None:
     page = visit.page
     page.set_input_files("#image", {"name": name, "mimeType": "image/png", "buffer": data})
     page.get_by_role("button", name="Search with it").click()
-    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.get_by_role("alert")).to_contain_text(message)
     if visit.scripts:
         expect(page.locator("#image")).to_be_focused()
     expect(page.locator("#image")).to_have_attribute("aria-invalid", "true")
     visit.expect_refusal()
 
 
-def test_a_file_too_large_is_not_even_sent(scripted: Visit, tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_not_sent(scripted: Visit, tmp_path: Path) -> None:
     (tmp_path / "large.png").write_bytes(bytes(20_000_001))
     page = scripted.page
     page.set_input_files("#image", tmp_path / "large.png")
@@ -238,7 +240,7 @@ def test_a_file_too_large_is_not_even_sent(scripted: Visit, tmp_path: Path) -> N
     expect(page.get_by_role("alert")).to_contain_text("larger than 20 MB")
 
 
-def test_flags_come_without_a_new_page_and_are_announced(scripted: Visit) -> None:
+def test_flags_are_set_without_loading_a_page_and_are_announced(scripted: Visit) -> None:
     page = scripted.page
     pick(page)
     page.evaluate("window.picture = document.querySelector('.result img')")
@@ -255,7 +257,7 @@ def test_flags_come_without_a_new_page_and_are_announced(scripted: Visit) -> Non
     assert page.evaluate("window.picture.isConnected")
 
 
-def test_quick_keys_lose_no_flag(scripted: Visit) -> None:
+def test_no_flag_is_lost_with_keys_pressed_quickly(scripted: Visit) -> None:
     page = scripted.page
     pick(page)
     page.locator("#relevant-0").focus()
@@ -268,7 +270,7 @@ def test_quick_keys_lose_no_flag(scripted: Visit) -> None:
     assert pressed == ["relevant-0", "irrelevant-1", "relevant-2", "irrelevant-3"]
 
 
-def test_letters_are_keys_only_on_a_result(scripted: Visit) -> None:
+def test_letters_are_shortcuts_only_on_a_result(scripted: Visit) -> None:
     page = scripted.page
     pick(page)
     page.get_by_label("Save the flags").press_sequentially("rinbf")
@@ -276,7 +278,7 @@ def test_letters_are_keys_only_on_a_result(scripted: Visit) -> None:
     expect(page.locator('[aria-pressed="true"]')).to_have_count(0)
 
 
-def test_the_focus_can_be_seen(visit: Visit) -> None:
+def test_the_focus_is_visible(visit: Visit) -> None:
     page = visit.page
     pick(page)
     page.keyboard.press("Tab")
@@ -289,7 +291,7 @@ def test_the_focus_can_be_seen(visit: Visit) -> None:
     assert outline == ["solid", "2px"]
 
 
-def test_the_browsers_own_steps_and_reload_keep_everything(visit: Visit) -> None:
+def test_back_forward_and_reload_keep_everything(visit: Visit) -> None:
     page = visit.page
     pick(page)
     first = shown(page)
@@ -340,7 +342,7 @@ def test_a_taken_or_invalid_name_is_reported_and_the_flags_stay(visit: Visit, pl
 
 
 @pytest.mark.window(**PHONE)
-def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Visit) -> None:
+def test_a_narrow_screen_needs_no_horizontal_scrolling(visit: Visit) -> None:
     page = visit.page
 
     def fits() -> bool:
@@ -403,7 +405,7 @@ def test_a_server_that_does_not_answer_is_reported(scripted: Visit) -> None:
     scripted.errors.clear()
 
 
-def test_a_picture_opens_large_and_leads_on(visit: Visit) -> None:
+def test_a_picture_opens_large_with_links_to_others(visit: Visit) -> None:
     page = visit.page
     pick(page)
     first = page.locator("#card-0 .line a").inner_text()
@@ -411,7 +413,7 @@ def test_a_picture_opens_large_and_leads_on(visit: Visit) -> None:
     expect(page.get_by_role("heading", name=first)).to_be_visible()
     expect(page.get_by_role("link", name="Open original")).to_be_visible()
     if visit.scripts:
-        # In the dialog, by keys: another result, a flag, and back to the result.
+        # By keys in the dialog: the next result, a flag, and back to the result.
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(
@@ -428,7 +430,7 @@ def test_a_picture_opens_large_and_leads_on(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Nearest images")).to_be_visible()
 
 
-def test_a_part_of_a_picture_is_searched_with(visit: Visit) -> None:
+def test_a_search_with_a_part_of_a_picture(visit: Visit) -> None:
     page = visit.page
     pick(page)
     page.locator("#look-query").click()
@@ -452,7 +454,7 @@ def test_a_part_of_a_picture_is_searched_with(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="part of")).to_be_visible()
 
 
-def test_a_picture_is_pasted(scripted: Visit, photograph: Path) -> None:
+def test_a_picture_can_be_pasted(scripted: Visit, photograph: Path) -> None:
     page = scripted.page
     page.evaluate(
         """(bytes) => {
@@ -466,7 +468,7 @@ def test_a_picture_is_pasted(scripted: Visit, photograph: Path) -> None:
     expect(page.get_by_role("heading", name="pasted.png")).to_be_visible()
 
 
-def test_flags_are_undone_one_by_one_and_cleared_at_once(scripted: Visit) -> None:
+def test_flags_can_be_undone_one_by_one_or_cleared_together(scripted: Visit) -> None:
     page = scripted.page
     pick(page)
     expect(page.locator("#undo")).to_be_hidden()
@@ -484,7 +486,7 @@ def test_flags_are_undone_one_by_one_and_cleared_at_once(scripted: Visit) -> Non
     expect(page.locator('[aria-pressed="true"]')).to_have_count(0)
 
 
-def test_a_saved_refinement_is_opened_gone_on_with_replaced_and_deleted(visit: Visit, place: Workplace) -> None:
+def test_a_saved_refinement_is_opened_continued_replaced_and_deleted(visit: Visit, place: Workplace) -> None:
     page, name = visit.page, "again" if visit.scripts else "again-plain"
     pick(page)
     page.locator("#relevant-0").click()
@@ -509,7 +511,7 @@ def test_a_saved_refinement_is_opened_gone_on_with_replaced_and_deleted(visit: V
     assert not file.exists()
 
 
-def test_a_label_is_corrected_and_taken_back(visit: Visit, place: Workplace) -> None:
+def test_a_correction_of_a_label_is_saved_and_removed(visit: Visit, place: Workplace) -> None:
     page, file = visit.page, place.folder / "corrections" / "folder.csv"
     pick(page)
     page.locator("#look-2").click()
@@ -524,7 +526,7 @@ def test_a_label_is_corrected_and_taken_back(visit: Visit, place: Workplace) -> 
 
 
 def visible_height(page: Page, part: str) -> float:
-    """The share of an element's height that is visible above the bar at the bottom."""
+    """Return the share of an element's height that is visible above the bar at the bottom."""
     box, bar = (page.locator(one).bounding_box() for one in (part, "#bar"))
     return min(box["y"] + box["height"], bar["y"]) - max(box["y"], 0)
 
@@ -538,7 +540,7 @@ def test_at_twice_the_size_results_are_visible_without_scrolling(visit: Visit) -
 
 
 @pytest.mark.window(viewport={"width": 2560, "height": 1300})
-def test_a_wide_screen_is_filled(visit: Visit) -> None:
+def test_a_wide_screen_shows_more_results_in_a_row(visit: Visit) -> None:
     page = visit.page
     pick(page)
     boxes = [page.locator(f"#card-{number}").bounding_box() for number in range(10)]
@@ -560,10 +562,10 @@ def test_replaced_results_are_shown_and_announced(visit: Visit, place: Workplace
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_serious_fault_of_accessibility(
+def test_no_page_has_a_serious_violation_of_accessibility(
     chromium: Browser, address: str, photograph: Path, scheme: str
 ) -> None:
-    # axe is put into the page, whose policy admits no script but its own.
+    # axe is injected into the page, whose content security policy admits only its own scripts.
     with visited(chromium, address, WINDOW | {"bypass_csp": True, "color_scheme": scheme}) as visit:
         page = visit.page
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: one report for all tests, with scripts and without."""
+"""The report in a browser, with scripts and without."""
 
 import re
 from collections.abc import Iterator
@@ -35,18 +35,18 @@ def opened(chromium: Browser, report: Path, width: int = 1280, **options: object
         wrong: list[str] = []
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
         page.goto(report.as_uri())
         yield page
         assert wrong == []
 
 
 @pytest.mark.parametrize("width", [390, 1280, 2560])
-def test_it_does_not_scroll_sideways(chromium: Browser, report: Path, width: int) -> None:
+def test_the_report_does_not_scroll_horizontally(chromium: Browser, report: Path, width: int) -> None:
     with opened(chromium, report, width) as page:
         # Unfolded, because folded parts have no width.
         page.evaluate("document.querySelectorAll('main details').forEach((fold) => (fold.open = true))")
-        # Charts are wider than a phone: they scroll by themselves.
+        # Charts are wider than a phone: they scroll within their frame.
         assert page.locator(".curve").count() > 0
         assert page.evaluate("document.documentElement.scrollWidth") == width
         # Content wider than its frame scrolls in it, so nothing is cut off.
@@ -56,7 +56,7 @@ def test_it_does_not_scroll_sideways(chromium: Browser, report: Path, width: int
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-def test_the_contents_follow_and_sections_fold(chromium: Browser, report: Path, scripts: bool) -> None:
+def test_the_table_of_contents_follows_and_sections_fold(chromium: Browser, report: Path, scripts: bool) -> None:
     with opened(chromium, report, java_script_enabled=scripts) as page:
         contents = page.get_by_role("navigation", name="Sections")
         contents.get_by_role("link", name="Errors").click()
@@ -68,7 +68,7 @@ def test_the_contents_follow_and_sections_fold(chromium: Browser, report: Path, 
         expect(section.get_by_role("table")).to_be_hidden()
 
 
-def test_on_a_phone_the_contents_are_a_menu(chromium: Browser, report: Path) -> None:
+def test_on_a_phone_the_table_of_contents_is_a_menu(chromium: Browser, report: Path) -> None:
     with opened(chromium, report, 390) as page:
         contents = page.locator(".contents")
         link = contents.get_by_role("link", name="Confusion")
@@ -81,7 +81,7 @@ def test_on_a_phone_the_contents_are_a_menu(chromium: Browser, report: Path) -> 
         expect(contents.locator("summary")).to_be_in_viewport()
 
 
-def test_what_is_folded_opens_when_a_link_leads_to_it(chromium: Browser, report: Path) -> None:
+def test_a_link_unfolds_its_target(chromium: Browser, report: Path) -> None:
     with opened(chromium, report) as page:
         fold = page.locator("#provenance > .fold")
         assert not fold.evaluate("fold => fold.open")
@@ -90,7 +90,7 @@ def test_what_is_folded_opens_when_a_link_leads_to_it(chromium: Browser, report:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-def test_a_cell_of_the_matrix_leads_to_its_errors(chromium: Browser, report: Path, scripts: bool) -> None:
+def test_a_cell_of_the_matrix_links_to_its_errors(chromium: Browser, report: Path, scripts: bool) -> None:
     with opened(chromium, report, java_script_enabled=scripts) as page:
         second = page.locator("#confusion .method").nth(1)
         second.locator("summary").click()
@@ -109,7 +109,7 @@ def test_a_cell_of_the_matrix_leads_to_its_errors(chromium: Browser, report: Pat
         assert image == 'url("data:image/jpeg;b' and width > 200
 
 
-def test_errors_are_filtered(chromium: Browser, report: Path) -> None:
+def test_errors_can_be_filtered(chromium: Browser, report: Path) -> None:
     with opened(chromium, report) as page:
         errors = page.locator("#errors")
         shown = errors.locator("output")
@@ -126,13 +126,13 @@ def test_errors_are_filtered(chromium: Browser, report: Path) -> None:
         expect(shown).to_have_text("0 shown")
         errors.get_by_role("button", name="Show all").click()
         expect(shown).to_have_text("9 shown")
-        # A row of the table of categories chooses for itself.
+        # A row of the table of categories sets the filter.
         page.locator("#categories .method").first.get_by_role("row", name=re.compile("^cat")).click()
         expect(shown).to_have_text("1 shown")
         expect(errors.get_by_label("Category")).to_have_value("cat")
 
 
-def test_the_map_shows_a_picture_and_leads_to_the_errors(chromium: Browser, report: Path) -> None:
+def test_the_map_shows_a_picture_and_links_to_its_error(chromium: Browser, report: Path) -> None:
     with opened(chromium, report) as page:
         map = page.locator("#embedding-map .map").first
         hint = map.locator(".hint")
@@ -150,16 +150,18 @@ def test_the_map_shows_a_picture_and_leads_to_the_errors(chromium: Browser, repo
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_it_has_no_serious_fault_of_accessibility(chromium: Browser, report: Path, width: int, scheme: str) -> None:
+def test_the_report_has_no_serious_violation_of_accessibility(
+    chromium: Browser, report: Path, width: int, scheme: str
+) -> None:
     with opened(chromium, report, width, color_scheme=scheme) as page:
         page.evaluate("document.querySelectorAll('main details').forEach((fold) => (fold.open = true))")
         assert faults(page) == []
-        # It does find some.
+        # axe finds a violation that is added.
         page.evaluate("document.querySelector('main').append(document.createElement('button'), new Image())")
         assert {fault.split()[0] for fault in faults(page)} == {"button-name", "image-alt"}
 
 
-def test_charts_are_dark_where_the_page_is(chromium: Browser, report: Path) -> None:
+def test_charts_are_dark_if_the_page_is_dark(chromium: Browser, report: Path) -> None:
     with opened(chromium, report, color_scheme="dark") as page:
         filter = page.locator(".curve").first.evaluate("chart => getComputedStyle(chart).filter")
         assert filter.startswith("invert")

@@ -1,4 +1,4 @@
-"""A SLURM of this machine."""
+"""SLURM on this machine."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ SCRIPT = "tests/cluster/slurm.sh"
 
 @pytest.fixture(scope="session")
 def slurm() -> None:
-    """The SLURM that slurm.sh started; without it the tests are skipped, except in CI, where they fail."""
-    # As slurm.sh has it.
+    """Use the SLURM that slurm.sh started; without it the tests are skipped, except in CI, where they fail."""
+    # The paths of slurm.sh.
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("CBIR_SLURM") or Path(cache, "cbir-slurm"))
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")

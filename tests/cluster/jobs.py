@@ -1,17 +1,17 @@
-"""Runs on SLURM, and SLURM's own records of their jobs."""
+"""Runs on SLURM, and SLURM's records of their jobs."""
 
 import subprocess
 from pathlib import Path
 
 from workplace import Run, Workplace
 
-# What a site changes in profiles/slurm: this one has two cores to give, no accounts, no accounting, and much patience.
+# The changes of a site to profiles/slurm: here two cores, no accounts, no accounting, and long waiting times.
 SITE = ["--max-threads", "2", "--slurm-no-account", "--slurm-status-command", "squeue"]
 SITE += ["--slurm-init-seconds-before-status-checks", "1"]
 
 
 def arguments(place: Workplace) -> list[str]:
-    """The arguments that submit a run of the workplace to SLURM."""
+    """Return the arguments that submit a run of the workplace to SLURM."""
     return ["--profile", str(place.checkout / "profiles/slurm"), *SITE]
 
 
@@ -20,7 +20,7 @@ def run(place: Workplace, *more: str, **environment: str) -> Run:
 
 
 def jobs(place: Workplace) -> list[dict[str, str]]:
-    """SLURM's records of all jobs of the workplace, in their order."""
+    """Return SLURM's records of all jobs of the workplace, in their order."""
     shown = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
     found = [dict(pair.split("=", 1) for pair in line.split() if "=" in pair) for line in shown.splitlines()]
     return [job for job in found if Path(job.get("WorkDir", "/")) == place.folder]
@@ -31,5 +31,5 @@ def cancel(*running: dict[str, str]) -> None:
 
 
 def rule(job: dict[str, str]) -> str:
-    """The rule or, for jobs that are submitted together, the group."""
+    """Return the rule of a job or, for jobs that are submitted together, the group."""
     return job["Comment"].removeprefix("rule_").split("_wildcards_")[0]

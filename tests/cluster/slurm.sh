@@ -26,7 +26,7 @@ up() {
     local host user
     host=$(hostname -s) user=$(id -un)
     # The machine's own numbers do not matter (config_overrides): the jobs of the tests are small, whatever they ask for.
-    # Only this user can talk to it, on this machine, so nobody needs to be told from another (auth/none).
+    # Only this user can talk to it, on this machine, so users need not be authenticated (auth/none).
     cat > "$SLURM_CONF" <<CONF
 ClusterName=cbir-tests
 SlurmctldHost=$host(127.0.0.1)

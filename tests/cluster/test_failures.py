@@ -22,7 +22,7 @@ from workplace import Workplace
 
 PER_CATEGORY, SHARDS, BATCH = 16, 2, 8
 NETWORK = {"architecture": "siamese", "weights": "random", "size": 32}
-# `plain` encodes with random weights, `trained` is trained; the same small network.
+# `plain` has random weights, `trained` is trained; both are the same small network.
 CONFIG = {
     "collection": {"source": "folder", "path": "collection", "shards": SHARDS},
     "encoders": {
@@ -48,8 +48,8 @@ CONFIG = {
 FEATURES = "results/features/plain/train.h5"
 TARGETS = [FEATURES, "results/encoders/trained.keras"]
 PATIENCE = 240
-# Lets a job stop, for as long as there is the file `hold`, after it has written so many files of a pattern; each line
-# of it says `pattern count`. So it is killed where it shall be, however fast the machine is.
+# Pauses a job, as long as the file `hold` exists, after it has written a number of files of a pattern; each line
+# of the file is `pattern count`. So a job can be killed at a certain place on a machine of any speed.
 HOLD = """
 
 _atomic, _written = atomic, []
@@ -73,7 +73,7 @@ PARTS, CHECKPOINT = "*.parts/*.h5 1", "checkpoint.npz 2"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A workplace with a finished run without faults; its jobs save unfinished work often, and can be paused."""
+    """Return a workplace with an uninterrupted run, whose jobs save unfinished work often and can be paused."""
     place = Workplace(tmp_path_factory.mktemp("undisturbed") / "place")
     workplace.check_out(place.checkout)
     encoding, files = (place.checkout / f"scripts/cbir/{name}.py" for name in ("features/shards", "files/atomic"))
@@ -91,7 +91,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
-    """A copy of it without the results that take long."""
+    """Return a copy of the workplace without the results that take long."""
     place = undisturbed.copy(tmp_path / "place")
     for made in ("encoded", "features"):
         shutil.rmtree(place.folder / "results" / made)
@@ -100,9 +100,9 @@ def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
 
 @pytest.fixture
 def start(slurm: None, place: Workplace) -> Iterator[Callable[..., Started]]:
-    """Starts runs on SLURM in the background, each in its own process group; after the test all are ended.
+    """Return a function that starts background runs on SLURM in their own process groups; they end with the test.
 
-    SLURM starts new interpreters for their jobs, so that it can cancel them and limit their memory.
+    Jobs are new interpreters, not forks, so that SLURM can cancel them and limit their memory.
     """
     started = []
 
@@ -157,22 +157,22 @@ def same_results(place: Workplace, undisturbed: Workplace) -> None:
 
 
 def encoded(place: Workplace) -> list[tuple[int, int]]:
-    """For each shard, how many images its last job encoded and how many it reused."""
+    """Return how many images the last job of each shard encoded and how many it reused."""
     logs = [path.read_text() for path in sorted((place.folder / "results/logs/encode/plain").glob("*/*.log"))]
     assert len(logs) == SHARDS
     found = [re.search(r"(\d+) to encode, (\d+) known", log) for log in logs]
     return [(int(match[1]), int(match[2])) for match in found if match]
 
 
-def test_cancelled_jobs_and_one_over_its_memory(
+def test_cancelled_jobs_and_a_job_that_exceeds_its_memory(
     start: Callable[..., Started], place: Workplace, undisturbed: Workplace
 ) -> None:
     shutil.rmtree(place.folder / "results/encoders")
     profile = place.checkout / "profiles/slurm/config.yaml"
-    asked = yaml.safe_load(profile.read_text())
-    # Too little for a network in the first attempt, enough in the second.
-    asked["set-resources"]["encoder"] = {"mem_mb": "100 * attempt ** 5"}
-    profile.write_text(yaml.safe_dump(asked))
+    settings = yaml.safe_load(profile.read_text())
+    # The memory is too small for a network in the first attempt, and enough in the second.
+    settings["set-resources"]["encoder"] = {"mem_mb": "100 * attempt ** 5"}
+    profile.write_text(yaml.safe_dump(settings))
     (place.folder / "hold").write_text(f"{PARTS}\n{CHECKPOINT}\n")
     process = start(*TARGETS)
     until(lambda: epochs(place) == 1, process)
@@ -201,7 +201,7 @@ def test_cancelled_jobs_and_one_over_its_memory(
     assert log and "memory limit" in (place.folder / ".snakemake" / log[0]).read_text()
 
 
-def test_a_killed_submitter_whose_jobs_go_on(
+def test_jobs_continue_after_their_submitting_process_is_killed(
     start: Callable[..., Started], place: Workplace, undisturbed: Workplace
 ) -> None:
     (place.folder / "hold").write_text(PARTS)
@@ -210,7 +210,7 @@ def test_a_killed_submitter_whose_jobs_go_on(
     held = int(parts(place)[0].parent.stem)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    # Snakemake keeps others out of the folder of a run that did not end, and says how to open it.
+    # Snakemake locks the folder of a run that did not end, and says how to unlock it.
     locked = run(place, FEATURES)
     assert locked.status != 0 and "--unlock" in locked.output
     assert run(place, "--unlock").status == 0
@@ -227,7 +227,7 @@ def test_a_killed_submitter_whose_jobs_go_on(
 
 @pytest.fixture
 def small_disk(place: Workplace) -> Iterator[Path]:
-    """The results on a file system of 64 MB."""
+    """Put the results on a file system of 64 MB."""
     results = place.folder / "results"
     kept = results.rename(place.folder / "kept")
     results.mkdir()
@@ -244,13 +244,13 @@ def small_disk(place: Workplace) -> Iterator[Path]:
 def test_a_full_disk(small_disk: Path, place: Workplace, undisturbed: Workplace) -> None:
     filler = small_disk / "filler"
     free = shutil.disk_usage(small_disk).free
-    # Room for a log and a part of a shard, not for all.
+    # The remaining space is enough for a log and a part of a shard.
     filler.write_bytes(bytes(free - 60 * 1024))
     full = place.run(FEATURES)
     assert full.status != 0
     assert "Traceback" not in full.output, full.output
-    told = [line for line in full.output.splitlines() if "cannot be written (No space left on device" in line]
-    assert told and "free space on the disk or in the quota of" in told[0]
+    errors = [line for line in full.output.splitlines() if "cannot be written (No space left on device" in line]
+    assert errors and "free space on the disk or in the quota of" in errors[0]
     assert "Error in rule encode" in full.output and "log: results/logs/encode/plain/" in full.output
     filler.unlink()
     done = place.run(FEATURES)

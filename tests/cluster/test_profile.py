@@ -1,4 +1,4 @@
-"""A whole run through profiles/slurm, and what SLURM was asked for."""
+"""A whole run with profiles/slurm, and the resources that it requested."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from cluster.jobs import jobs, rule, run
 from workplace import Workplace
 
 SMALL = {"architecture": "siamese", "weights": "random", "size": 32}
-# Every rule that is submitted by default, each kind of method once: what SLURM is asked for is not a matter of the
-# photographs and of the weights, so that neither is downloaded.
+# Every rule that is submitted by default, and each kind of method once. Requested resources do not depend on the
+# photographs and on the weights, so neither is downloaded.
 CONFIG = {
     "collection": {"source": "digits", "exclude": ["0[1-9]*.png", "1*.png"], "shards": 2},
     "encoders": {
@@ -52,9 +52,9 @@ def empty(root: Path) -> Workplace:
     return place
 
 
-def test_a_run_on_slurm_and_here(slurm: None, tmp_path: Path) -> None:
+def test_a_run_on_slurm_equals_a_local_run(slurm: None, tmp_path: Path) -> None:
     there, here = empty(tmp_path / "there"), empty(tmp_path / "here")
-    # A new interpreter for each of the 30 jobs would take 8 seconds of CPU time; SLURM starts them in `test_failures`.
+    # A new interpreter for each of the 30 jobs would take 8 seconds of CPU time; `test_failures` uses new ones.
     done = run(there, **workplace.interpreter(tmp_path / "python"))
     assert done.status == 0, done.output
     assert (there.folder / "results/report.html").is_file()
@@ -62,13 +62,13 @@ def test_a_run_on_slurm_and_here(slurm: None, tmp_path: Path) -> None:
     ran = jobs(there)
     assert {job["JobState"] for job in ran} == {"COMPLETED"}
     networks = [job for job in ran if rule(job).startswith(("encode_", "train"))]
-    # Each encoder's shards travel together, and so do the shards, splits and queries of a method.
+    # All shards of an encoder are submitted together, and so are the splits and queries of a method.
     assert sorted(rule(job) for job in networks) == [*("encode_plain_encode", "encode_trained_encode", "train")]
     assert sum(rule(job).startswith("query_") for job in ran) == len(METHODS)
     for job in ran:
         asks = "gres:gpu:1" in job.get("TresPerJob", "")
         assert (job["Partition"], asks) == (("gpu", True) if job in networks else ("cpu", False)), job
-        # The profile's word on cores is kept by groups too.
+        # The cores in the profile apply to groups, too.
         assert int(job["NumCPUs"]) <= 2
 
     done = here.run(*(f"results/evaluation/{method}/summary.json" for method in METHODS))
@@ -86,7 +86,7 @@ def same_stores(here: Path, there: Path) -> None:
         assert a.attrs["features_sha256"] == b.attrs["features_sha256"]
 
 
-def test_the_profile_names_rules_that_there_are() -> None:
+def test_the_profile_names_only_existing_rules() -> None:
     profile = yaml.safe_load((workplace.REPOSITORY / "profiles/slurm/config.yaml").read_text())
     text = "\n".join(path.read_text() for path in (workplace.REPOSITORY / "rules").glob("*.smk"))
     for name in [*profile["set-resources"], *profile["set-threads"], *profile["groups"]]:

@@ -11,7 +11,7 @@ def sha(number: int) -> str:
 
 
 def table(counts: dict[str, int]) -> pd.DataFrame:
-    """Return the images of categories with so many each."""
+    """Return a table of images, with the given number for each category."""
     names = [(category, number) for category, count in counts.items() for number in range(count)]
     return pd.DataFrame(
         {

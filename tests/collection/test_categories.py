@@ -16,7 +16,7 @@ def test_images_of_several_categories_share_some() -> None:
     assert members("bird / water") == ["bird", "water"] and members("rock/pop") == ["rock/pop"] and members("") == []
     assert singles([*categories, ""]) == ["bird", "fish", "rock/pop", "water"]
     assert [share("bird / water", other) for other in categories] == [True, True, False, False]
-    # Of bird 3, of water 2; of fish and rock 1 each, and the first in alphabetical order counts.
+    # bird has 3 images, water 2, fish and rock 1 each; among equally rare ones the first by name counts.
     images = pd.Series(["bird", "bird / water", "bird / water", "", "fish / rock"])
     assert list(rarest(images)) == ["bird", "water", "water", "", "fish"]
     relevant = Relevant(categories)
@@ -26,7 +26,7 @@ def test_images_of_several_categories_share_some() -> None:
     assert relevant.count(np.array([1, 2, 4, 8])).tolist() == [3, 3, 4, 8]
 
 
-def test_of_one_category_each_equal_labels_are_relevant() -> None:
+def test_with_one_category_each_equal_labels_are_relevant() -> None:
     relevant = Relevant(["b", "a"])
     assert relevant.names == ["b", "a"] and not relevant.several
     assert relevant(np.array([0, 1, 1]), np.array([0, 0, 1])).tolist() == [True, False, True]

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hashed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[dict[str, str], Seen]]:
-    """Hash the folder; return the hashes and the names of the files that were read for it, as if it had settled."""
+    """Hash the folder as if its files were old; return the hashes and the names of the files that were read."""
     monkeypatch.setattr(contents, "_SETTLED_SECONDS", -60.0)
 
     def run() -> tuple[dict[str, str], Seen]:
@@ -61,7 +61,7 @@ def test_a_touched_file_is_read_again_but_hashes_the_same(hashed: Hashed, folder
     assert hashed()[1] == []
 
 
-def test_other_content_of_the_same_size_and_time_is_noticed(hashed: Hashed, folder: Path) -> None:
+def test_changed_content_of_the_same_size_and_time_is_detected(hashed: Hashed, folder: Path) -> None:
     path = folder / "a/1"
     first, _ = hashed()
     before = path.stat()
@@ -73,7 +73,7 @@ def test_other_content_of_the_same_size_and_time_is_noticed(hashed: Hashed, fold
     assert again["a/1"] != first["a/1"]
 
 
-def test_what_may_still_change_is_not_remembered(hashed: Hashed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashes_of_files_that_may_still_change_are_not_cached(hashed: Hashed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "_SETTLED_SECONDS", 3600.0)
     hashed()
     assert len(hashed()[1]) == 3
@@ -108,13 +108,13 @@ def test_new_and_removed_files(hashed: Hashed, folder: Path) -> None:
         "9" * 10_000,
     ],
 )
-def test_a_damaged_memory_is_ignored(hashed: Hashed, folder: Path, memory: str) -> None:
+def test_a_damaged_cache_is_ignored(hashed: Hashed, folder: Path, memory: str) -> None:
     first, _ = hashed()
     (folder.parent / "memory.json").write_text(memory)
     assert hashed() == (first, list(first))
 
 
-def test_a_memory_with_another_hash_in_it_is_not_believed_if_it_is_no_hash(hashed: Hashed, folder: Path) -> None:
+def test_a_cached_value_that_is_no_hash_is_ignored(hashed: Hashed, folder: Path) -> None:
     first, _ = hashed()
     path = folder.parent / "memory.json"
     saved = json.loads(path.read_text())
@@ -123,11 +123,11 @@ def test_a_memory_with_another_hash_in_it_is_not_believed_if_it_is_no_hash(hashe
     assert hashed() == (first, ["a/1"])
 
 
-def test_a_memory_that_cannot_be_written_does_no_harm(folder: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_no_error(folder: Path) -> None:
     assert len(contents.hash_folder(folder, folder / "a/1" / "memory.json")) == 3
 
 
-def test_a_fault_of_the_moment_is_not_remembered(hashed: Hashed, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_error_is_not_cached(hashed: Hashed, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: Path) -> str:
         raise OSError(5, "Input/output error")
 
@@ -140,7 +140,7 @@ def test_a_fault_of_the_moment_is_not_remembered(hashed: Hashed, folder: Path, m
     assert "" not in hashes.values()
 
 
-def test_special_files_are_neither_read_nor_waited_for(hashed: Hashed, folder: Path) -> None:
+def test_special_files_are_not_read_and_do_not_block(hashed: Hashed, folder: Path) -> None:
     os.mkfifo(folder / "a/fifo")
     (folder / "a/broken").symlink_to("nowhere")
     hashes, seen = hashed()
@@ -148,7 +148,7 @@ def test_special_files_are_neither_read_nor_waited_for(hashed: Hashed, folder: P
     assert "a/fifo" not in seen
 
 
-def test_any_name(hashed: Hashed, folder: Path) -> None:
+def test_file_names_of_any_characters(hashed: Hashed, folder: Path) -> None:
     names = [b"with space", b"new\nline", "é漢\u202e".encode(), b"\xff\xfe", b"-rf", b'"', b"a\\b"]
     for name in names:
         Path(os.fsdecode(os.fsencode(folder) + b"/a/" + name)).write_bytes(name)
@@ -159,13 +159,13 @@ def test_any_name(hashed: Hashed, folder: Path) -> None:
     assert len(contents.fingerprint(hashes)) == 64
 
 
-def test_the_mark_that_snakemake_leaves_is_no_file_of_the_collection(folder: Path) -> None:
+def test_the_timestamp_file_of_snakemake_is_ignored(folder: Path) -> None:
     before = contents.list_files(folder)
     (folder / ".snakemake_timestamp").touch()
     assert contents.list_files(folder) == before
 
 
-def test_links_in_circles_come_to_an_end(folder: Path) -> None:
+def test_circular_links_end(folder: Path) -> None:
     (folder / "a/up").symlink_to("..")
     (folder / "a/self").symlink_to(".")
     (folder / "b/deep/top").symlink_to(folder)
@@ -174,8 +174,8 @@ def test_links_in_circles_come_to_an_end(folder: Path) -> None:
     assert contents.list_files(folder) == ["a/1", "a/2", "b/deep/3", "round"]
 
 
-def test_folders_that_all_link_to_each_other_are_not_walked_in_every_order(tmp_path: Path) -> None:
-    # 12 folders could be walked in 12! orders.
+def test_folders_that_all_link_to_each_other_are_entered_once(tmp_path: Path) -> None:
+    # 12 folders could be entered in 12! orders.
     for here in range(12):
         (tmp_path / f"{here}").mkdir()
         (tmp_path / f"{here}" / "file").touch()
@@ -218,7 +218,7 @@ def test_an_unreadable_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 def test_a_folder_that_is_too_deep_is_listed_and_not_entered(tmp_path: Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
-    # Deeper than a path can name, and than a function may call itself.
+    # Deeper than the longest path and than Python's limit of recursion.
     for _ in range(2500):
         os.mkdir("d", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
@@ -241,7 +241,7 @@ def test_a_folder_with_too_long_a_path_is_listed_and_not_entered(tmp_path: Path)
     assert 3500 < len(f"{tmp_path}/{listed}") < 4000
 
 
-def test_what_is_too_large_for_an_image_or_claims_no_size_is_not_read(hashed: Hashed, folder: Path) -> None:
+def test_files_that_are_too_large_or_state_size_0_are_not_read(hashed: Hashed, folder: Path) -> None:
     with (folder / "a/vast").open("wb") as file:
         file.truncate(10**12)
     (folder / "a/kernel").symlink_to("/proc/self/status")

@@ -1,4 +1,4 @@
-"""Copies told by their pixels."""
+"""Copies are recognised by their pixels."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PICTURES = {"scene": scene, "form": form, "shirt": shirt, "chart": chart}
 
 
 def cropped(image: Image.Image) -> Image.Image:
-    """A copy without 5 % of its width and height."""
+    """Return an image without 5 % of its width and height."""
     width, height = image.size
     return image.crop((round(0.01 * width), round(0.04 * height), round(0.96 * width), round(0.99 * height)))
 
@@ -28,14 +28,14 @@ OF_ALL = {
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_a_copy_of_a_photograph_is_one(kind: str) -> None:
+def test_a_copy_of_a_photograph_is_recognised(kind: str) -> None:
     for number in range(2):
         require_copies(scene(number), COPIES[kind](scene(number)), "mirrored" in kind)
 
 
 @pytest.mark.parametrize("kind", OF_ALL)
 @pytest.mark.parametrize("picture", ["form", "shirt", "chart"])
-def test_a_copy_of_a_drawing_is_one(picture: str, kind: str) -> None:
+def test_a_copy_of_a_drawing_is_recognised(picture: str, kind: str) -> None:
     require_copies(PICTURES[picture](0), OF_ALL[kind](PICTURES[picture](0)), "mirrored" in kind)
 
 
@@ -45,7 +45,7 @@ def require_copies(image: Image.Image, copy: Image.Image, mirrored: bool) -> Non
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_others_of_the_same_layout_are_none(picture: str) -> None:
+def test_other_drawings_of_the_same_layout_are_no_copies(picture: str) -> None:
     smalls = [thumbnail(PICTURES[picture](number)) for number in range(3)]
     copied = [thumbnail(COPIES["compressed"](PICTURES[picture](number))) for number in range(3)]
     for number in range(2):
@@ -53,7 +53,7 @@ def test_others_of_the_same_layout_are_none(picture: str) -> None:
         assert not are_copies(smalls[number], copied[number + 1], mirrored=False)
 
 
-def test_only_what_is_mirrored_is_a_mirror_image() -> None:
+def test_a_mirrored_copy_is_recognised_as_mirrored_only() -> None:
     one, other = thumbnail(scene(0)), thumbnail(ImageOps.mirror(scene(0)))
     assert are_copies(one, other, mirrored=True)
     assert not are_copies(one, other, mirrored=False)

@@ -1,4 +1,4 @@
-"""Corrections of a collection: how they are written, and what becomes of the images."""
+"""Corrections of a collection: the file, and the effect on images."""
 
 from pathlib import Path
 
@@ -19,19 +19,19 @@ def move(category: str) -> dict[str, str]:
 OUT = {"verdict": "exclude", "category": ""}
 
 
-def test_what_is_written_is_read_back_sorted(tmp_path: Path) -> None:
+def test_written_corrections_are_read_back_sorted(tmp_path: Path) -> None:
     path = tmp_path / "a" / "corrections.csv"
     made = {"sea/2.png": OUT, 'apple/"1, x".png': move("leaf"), "sea/1.png": {"verdict": "right", "category": ""}}
     corrections.write(path, made)
     assert corrections.read(path) == dict(sorted(made.items()))
     assert corrections.read(tmp_path / "none.csv") == {}
-    # A person may add columns, and a spreadsheet a byte order mark.
+    # Users may add columns, and spreadsheets write a byte order mark.
     write_text(path, "\ufeffnote,image_id,verdict,category\nlooked at,sea/2.png,exclude,\n")
     assert corrections.read(path) == {"sea/2.png": OUT}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("image_id,verdict\n", "lacks the column 'category'"),
         (f"{HEAD}a/1.png,gone,\n", "line 2: the verdict 'gone'"),
@@ -43,9 +43,9 @@ def test_what_is_written_is_read_back_sorted(tmp_path: Path) -> None:
         (f"{HEAD}a/1.png,right\n", "another number of cells"),
     ],
 )
-def test_what_says_nothing_that_can_be_done_is_refused_by_its_line(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_row_is_refused_by_its_line(tmp_path: Path, text: str, message: str) -> None:
     write_text(tmp_path / "corrections.csv", text)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         corrections.read(tmp_path / "corrections.csv")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(InputError, match="are no file"):
@@ -58,7 +58,7 @@ def test_an_image_may_be_given_several_categories() -> None:
         assert corrections.category_problem(name)
 
 
-def test_images_are_moved_and_left_out_and_the_photographs_stay(collection: Path, tmp_path: Path) -> None:
+def test_images_are_moved_and_excluded_and_their_files_stay(collection: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in collection.rglob("*.png")}
     plain = collect(collection, tmp_path / "memory")
     made = {
@@ -75,12 +75,12 @@ def test_images_are_moved_and_left_out_and_the_photographs_stay(collection: Path
     assert notes.values.tolist() == [
         [str(collection / "apple" / "1.png"), "category corrected: its folder or list says apple"]
     ]
-    # The labels count the categories, whatever folders the images lie in.
+    # Labels number the corrected categories and not the folders.
     assert images.loc[images["image_id"] == "apple/1.png", "label"].item() == 1
     assert {path: path.read_bytes() for path in collection.rglob("*.png")} == before
 
 
-def test_a_move_settles_the_same_image_in_two_categories(collection: Path, tmp_path: Path) -> None:
+def test_a_move_resolves_a_conflict_of_two_categories(collection: Path, tmp_path: Path) -> None:
     (collection / "leaf" / "copy.png").write_bytes((collection / "apple" / "0.png").read_bytes())
     plain = collect(collection, tmp_path / "memory")
     assert {"apple/0.png", "leaf/copy.png"}.isdisjoint(plain.images["image_id"])
@@ -89,7 +89,7 @@ def test_a_move_settles_the_same_image_in_two_categories(collection: Path, tmp_p
     assert found.rejected["reason"].tolist() == ["duplicate of apple/0.png"]
 
 
-def test_a_move_gives_a_file_beside_the_folders_a_category(collection: Path, tmp_path: Path) -> None:
+def test_a_move_gives_a_file_outside_all_folders_a_category(collection: Path, tmp_path: Path) -> None:
     (collection / "apple" / "0.png").rename(collection / "stray.png")
     assert "not in a category folder" in collect(collection, tmp_path / "memory").rejected["reason"].tolist()
     found = collect(collection, tmp_path / "memory", corrections={"stray.png": move("apple")})
@@ -107,7 +107,7 @@ def test_a_folder_whose_images_were_all_moved_is_no_empty_category(collection: P
         require_categories(collection, found, "rejected.csv", corrections=made)
 
 
-def test_a_list_is_corrected_like_folders(collection: Path, tmp_path: Path) -> None:
+def test_corrections_apply_to_a_manifest_too(collection: Path, tmp_path: Path) -> None:
     rows = {f"apple/{number}.png": {"category": "a" if number < 3 else "b"} for number in range(6)}
     found = collect(collection, tmp_path / "memory", rows=rows, corrections={"apple/0.png": move("b")})
     assert found.images["category"].tolist() == ["b", "a", "a", "b", "b", "b"]

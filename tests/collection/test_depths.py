@@ -1,4 +1,4 @@
-"""Values of more than 8 bits, as scanners, cameras and programs write them."""
+"""Images of more than 8 bits a sample, as scanners, cameras and programs write them."""
 
 import io
 import struct
@@ -34,7 +34,7 @@ def tags(**values: int) -> ImageFileDirectory_v2:
 
 
 def png(values: np.ndarray, sbit: int = 0) -> bytes:
-    """A PNG of 16 bits a sample, of 1 to 4 channels."""
+    """Return a PNG with 16 bits a sample and 1 to 4 channels."""
     values = values.reshape(*values.shape[:2], -1)
     height, width, channels = values.shape
     kind = (0, 4, 2, 6)[channels - 1]
@@ -43,10 +43,14 @@ def png(values: np.ndarray, sbit: int = 0) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    said = chunk(b"sBIT", bytes([sbit] * channels)) if sbit else b""
+    significant = chunk(b"sBIT", bytes([sbit] * channels)) if sbit else b""
     header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + significant
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -57,14 +61,14 @@ def grey(data: bytes) -> np.ndarray:
 
 
 def notes(data: bytes) -> str:
-    """What is odd about the values of an image that is alone in its collection."""
+    """Return the notes about the only image of a collection."""
     unstated = images.decode(data).info["unstated"]
     return ranges.note(unstated.bits, unstated.largest, 0) if unstated else ""
 
 
 @pytest.mark.parametrize("form", ["TIFF", "PNG"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-def test_values_of_fewer_bits_in_16_are_seen(form: str, bits: int) -> None:
+def test_grey_values_of_fewer_bits_in_16_are_scaled(form: str, bits: int) -> None:
     # 255 becomes all ones: 4095 in 12 bits.
     values = (LEVELS.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
     data = encoded(Image.fromarray(values), form)
@@ -84,7 +88,7 @@ def test_values_in_32_bits(bits: int, kind: type) -> None:
     values = (LEVELS.astype(np.uint64) * (2**bits - 1) // 255).astype(kind)
     if kind is np.uint32:
         data = encoded(Image.fromarray(values.view(np.int32)), "TIFF", tiffinfo=tags())
-        # SampleFormat 2 says signed; 1, unsigned.
+        # SampleFormat 2 means signed, 1 unsigned.
         at = data.index(struct.pack("<HHI", 339, 3, 1))
         data = data[: at + 8] + struct.pack("<H", 1) + data[at + 10 :]
     else:
@@ -94,11 +98,11 @@ def test_values_in_32_bits(bits: int, kind: type) -> None:
     assert np.abs(grey(data).astype(int) - wanted).max() <= 1
 
 
-# Pillow reads no TIFF of two samples of 16 bits.
+# Pillow cannot read a TIFF with two 16-bit samples.
 @pytest.mark.parametrize(
     ("form", "mode"), [("TIFF", "RGB"), ("TIFF", "RGBA"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "LA")]
 )
-def test_colours_of_fewer_bits_in_16_are_seen(form: str, mode: str) -> None:
+def test_colours_of_fewer_bits_in_16_are_scaled(form: str, mode: str) -> None:
     random = np.random.default_rng(0)
     colours = random.integers(0, 256, (8, 9, len(mode)), np.uint16)
     if mode.endswith("A"):
@@ -108,7 +112,7 @@ def test_colours_of_fewer_bits_in_16_are_seen(form: str, mode: str) -> None:
     decoded = np.asarray(images.decode(data))
     assert np.array_equal(decoded, np.broadcast_to(colours[..., : 1 if mode == "LA" else 3], decoded.shape))
     assert "values of 8 bits" in notes(data)
-    # As many bits as the file has: as ever, the upper byte.
+    # If all bits of the file are used, the upper byte is taken.
     full = write(colours * 256)
     assert np.array_equal(np.asarray(images.decode(full)), decoded)
     assert notes(full) == ""
@@ -124,30 +128,30 @@ def rgb_tiff(values: np.ndarray) -> bytes:
     return (head.ljust(400, b"\0") + struct.pack("<4H", 16, 16, 16, 16)).ljust(500, b"\0") + data
 
 
-def test_a_file_that_says_what_white_is_needs_no_note() -> None:
+def test_a_file_that_states_its_range_gets_no_note() -> None:
     dim = (LEVELS.astype(int) * 4095 // 255 // 4).astype(np.uint16)
     for data in (
         encoded(Image.fromarray(dim), "TIFF", tiffinfo=tags(smax=4095)),
         encoded(Image.fromarray(dim), "TIFF", tiffinfo=tags(max=4095)),
         png(dim, sbit=12),
     ):
-        # A quarter of white, and not as bright as its own brightest value.
+        # A quarter of white, although it is the brightest value of the file.
         assert np.abs(grey(data).astype(int) - LEVELS // 4).max() <= 1
         assert notes(data) == ""
     raised = encoded(Image.fromarray(LEVELS + 1000), "TIFF", tiffinfo=tags(smin=1000, smax=1255))
     assert np.array_equal(grey(raised), LEVELS)
 
 
-def test_what_a_file_says_is_not_believed_where_it_cannot_be() -> None:
+def test_a_stated_range_that_cannot_be_right_is_ignored() -> None:
     for data in (
-        # It would be black, or values are larger.
+        # The image would be black, or has larger values.
         encoded(Image.fromarray(LEVELS), "TIFF", tiffinfo=tags(smax=65535)),
         encoded(Image.fromarray(LEVELS), "TIFF", tiffinfo=tags(smax=100)),
         png(LEVELS, sbit=16),
     ):
         assert np.array_equal(grey(data), LEVELS)
         assert "255 is taken for white" in notes(data)
-    # Samples that use all bits, of which 8 are significant: the standard's way.
+    # Samples that use all bits, of which 8 are significant, as the standard recommends.
     assert np.array_equal(grey(png(LEVELS * 257, sbit=8)), LEVELS)
 
 
@@ -171,7 +175,7 @@ def test_an_image_of_12_bits_is_turned_as_its_exif_says() -> None:
 
 
 @pytest.mark.parametrize("tag", [(50706, 1, 4, 0x00000401), (330, 4, 1, 8)])
-def test_a_camera_s_raw_file_is_no_thumbnail(tag: tuple[int, ...]) -> None:
+def test_the_thumbnail_of_a_raw_file_is_not_used(tag: tuple[int, ...]) -> None:
     pixels = bytes(64)
     entries = [(254, 4, 1, 1), (256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
     entries += [(273, 4, 1, 300), (277, 3, 1, 1), (278, 3, 1, 8), (279, 4, 1, 64), tag]
@@ -210,7 +214,7 @@ def test_files_have_a_white_in_common_unless_it_makes_them_black(largest: list[i
     for value in largest:
         white = white_among(value, whites)
         assert white >= value and (value == 0 or 255 * value / white >= 16)
-        # Of several that show it, the largest.
+        # Among several whites with which it is not black, the largest.
         assert not any(other > white and 255 * value / other >= 16 for other in whites)
 
 
@@ -222,14 +226,14 @@ def test_a_dark_photograph_of_the_same_camera_stays_dark(write: Callable[[np.nda
     assert np.asarray(alone).max() == np.asarray(images.decode(bright, whites={16: [4095]})).max() == 254
     assert np.abs(np.asarray(common)[..., 0].astype(int) - LEVELS // 4).max() <= 1
     assert common.info["unstated"] == (16, 1020, 4095)
-    # What another kind of file needs, or what a smaller range would cut off, does not count.
+    # Whites of files with other bit depths, or smaller than its values, are not used.
     for whites in ({32: [4095]}, {16: [255]}, {16: []}):
         assert np.array_equal(images.decode(dark, whites=whites), alone)
     stated = png(LEVELS * 4, sbit=12)
     assert np.array_equal(images.decode(stated, whites={16: [65535]}), images.decode(stated))
 
 
-def test_an_image_that_uses_all_bits_says_what_white_is_for_others() -> None:
+def test_an_image_that_uses_all_bits_decides_the_white_of_others() -> None:
     colours = np.stack([LEVELS * 256] * 3, axis=-1)
     assert images.decode(png(colours)).info["unstated"] == (16, 65535, 65535)
     dark = np.stack([LEVELS * 32] * 3, axis=-1)

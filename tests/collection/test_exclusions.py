@@ -1,4 +1,4 @@
-"""What is no part of a collection."""
+"""Files and folders that do not belong to a collection."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ from cbir.files.errors import InputError
         ("cat/1.jpg.part", "an unfinished download"),
     ],
 )
-def test_what_programs_keep_is_known(name: str, whose: str) -> None:
+def test_files_and_folders_of_programs_are_recognised(name: str, whose: str) -> None:
     assert Exclusions().reason(name).endswith(f"of the system or of a program ({whose})")
 
 
@@ -55,7 +55,7 @@ def test_patterns_exclude_and_bring_back_as_in_gitignore() -> None:
     assert own.reason("cat/old/1.jpg") == own.reason("CaptureOne/1.jpg") == own.reason(".cats/1.jpg") == ""
 
 
-def test_a_pattern_that_is_none_is_refused() -> None:
+def test_an_invalid_pattern_is_refused() -> None:
     with pytest.raises(InputError, match=r"collection\.exclude has '!'"):
         Exclusions(["!"])
 
@@ -67,7 +67,7 @@ def test_excluded_folders_are_listed_and_not_entered(tmp_path: Path) -> None:
     assert contents.list_files(tmp_path, ["drafts/"]) == ["a/1", "a/@eaDir/", "b/.hidden/3", "drafts/"]
 
 
-def test_names_are_composed_where_the_file_system_takes_both_forms_for_one(
+def test_names_are_composed_if_the_file_system_treats_both_forms_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Cafe\u0301").mkdir()

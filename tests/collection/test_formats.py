@@ -1,4 +1,4 @@
-"""Files that are named by their format, and JPEGs along their structure."""
+"""The formats of files, and the structure of JPEGs."""
 
 import io
 
@@ -33,7 +33,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_what_cannot_be_read_is_named_by_its_format(name: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported_by_its_format(name: str) -> None:
     assert formats.format_of(HEADS[name]) == name
     with pytest.raises(ImageError, match="not an image in a supported format") as error:
         images.decode(HEADS[name] + bytes(5000))
@@ -51,7 +51,7 @@ def test_newer_formats_are_read(form: str) -> None:
         pytest.importorskip("pillow_heif").register_heif_opener()
     elif form == "AVIF":
         assert features.check("avif")
-    # Grey, since colours are kept at half the resolution.
+    # Grey, because colours have half the resolution.
     picture = scene(0).convert("L").convert("RGB")
     data = encoded(picture, form)
     assert np.abs(np.asarray(images.decode(data), int) - np.asarray(picture, int)).mean() < 4
@@ -66,7 +66,7 @@ def test_a_damaged_heic_file_is_called_heic() -> None:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_bytes_behind_the_end_of_a_jpeg_are_not_looked_at(progressive: bool) -> None:
+def test_bytes_after_the_end_of_a_jpeg_are_ignored(progressive: bool) -> None:
     data = encoded(scene(0), "JPEG", progressive=progressive)
     scans, end = jpeg.count_scans(data)
     assert end == len(data)
@@ -76,7 +76,7 @@ def test_bytes_behind_the_end_of_a_jpeg_are_not_looked_at(progressive: bool) -> 
     assert np.array_equal(np.asarray(images.decode(data + trailer)), np.asarray(images.decode(data)))
 
 
-def test_markers_in_the_metadata_of_a_jpeg_are_no_scans() -> None:
+def test_markers_in_the_metadata_of_a_jpeg_are_not_counted_as_scans() -> None:
     exif = Image.Exif()
     exif[0x9286] = "x\xff\xda" * 20
     data = encoded(scene(0, 32), "JPEG", exif=exif, comment=b"\xff\xda" * 500)
@@ -113,14 +113,14 @@ def transparent(colour: tuple[int, int, int]) -> Image.Image:
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255), (240, 245, 250)])
-def test_white_on_a_transparent_ground_is_seen(colour: tuple[int, int, int]) -> None:
+def test_white_on_transparent_is_composited_onto_black(colour: tuple[int, int, int]) -> None:
     decoded = images.decode(encoded(transparent(colour), "PNG"))
     assert (decoded.getpixel((0, 0)), decoded.getpixel((20, 20))) == ((0, 0, 0), colour)
     assert decoded.info["notes"] == ["white on a transparent ground: shown on black"]
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 0), (200, 30, 30)])
-def test_what_is_seen_on_white_stays_on_white(colour: tuple[int, int, int]) -> None:
+def test_a_transparent_image_with_contrast_on_white_is_composited_onto_white(colour: tuple[int, int, int]) -> None:
     decoded = images.decode(encoded(transparent(colour), "PNG"))
     assert (decoded.getpixel((0, 0)), decoded.getpixel((20, 20))) == ((255, 255, 255), colour)
     assert decoded.info["notes"] == []

@@ -15,7 +15,7 @@ from PIL import Image
 from cbir.collection import depths, images
 from cbir.collection.images import ImageError
 
-# Four quadrants of plain colours, 32 x 16 pixels, so that turning and mirroring show.
+# Four quadrants of plain colours, 32 x 16 pixels, so that rotation and mirroring are visible.
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
@@ -34,12 +34,12 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def corners(image: Image.Image) -> list[tuple[int, ...]]:
-    """The middles of the four quadrants, row by row."""
+    """Return the pixels in the middle of the four quadrants, row by row."""
     across, down = image.width // 4, image.height // 4
     return [image.getpixel((x, y)) for y in (down, 3 * down) for x in (across, 3 * across)]
 
 
-# What stands where after the turn that the EXIF standard (2.32, tag 274) asks for, of the stored R G / B Y.
+# The quadrants after applying each orientation of the EXIF standard (2.32, tag 274) to the stored R G / B Y.
 UPRIGHT = {
     1: [RED, GREEN, BLUE, YELLOW],
     2: [GREEN, RED, YELLOW, BLUE],
@@ -65,7 +65,7 @@ def test_exif_orientation(orientation: int) -> None:
     assert np.abs(np.subtract(corners(jpeg), UPRIGHT[orientation])).max() <= 4
 
 
-def test_orientation_reaches_what_the_network_sees() -> None:
+def test_orientation_is_applied_to_the_input_of_networks() -> None:
     exif = Image.Exif()
     exif[274] = 6
     image = images.decode(encoded(quadrants(1024, 512), "JPEG", exif=exif, quality=95), (224, 224))
@@ -73,12 +73,12 @@ def test_orientation_reaches_what_the_network_sees() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_damaged_exif_block_spoils_nothing() -> None:
+def test_an_image_with_damaged_exif_data_is_used() -> None:
     data = encoded(quadrants(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", quality=95)
     assert images.decode(data).size == (32, 16)
 
 
-def test_palette_with_transparency_stands_on_white() -> None:
+def test_a_transparent_palette_is_composited_onto_white() -> None:
     image = Image.new("P", (4, 1))
     image.putpalette([*RED, *GREEN, *BLUE])
     image.putdata([0, 1, 2, 0])
@@ -108,7 +108,7 @@ def test_sixteen_bits_of_the_other_byte_order() -> None:
 
 
 def test_cmyk_grey_and_one_bit() -> None:
-    # Full cyan absorbs red alone.
+    # Full cyan absorbs only red.
     assert images.decode(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF")).getpixel((0, 0)) == (0, 255, 255)
     jpeg = images.decode(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "JPEG")).getpixel((4, 4))
     assert np.abs(np.subtract(jpeg, (0, 255, 255))).max() <= 4
@@ -138,7 +138,7 @@ def test_other_formats_are_not_opened() -> None:
     for form in ("PPM", "ICO", "TGA"):
         with pytest.raises(ImageError, match="not an image in a supported format"):
             images.decode(encoded(quadrants(), form))
-    # Ghostscript would run the program that an EPS file is.
+    # An EPS file is a program, which Ghostscript would run.
     with pytest.raises(ImageError, match="not an image"):
         images.decode(encoded(quadrants(), "EPS"))
 
@@ -157,7 +157,7 @@ def test_truncated_files_are_refused(form: str, share: float) -> None:
     form=st.sampled_from(images.FORMATS), edits=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6)), max_size=4)
 )
 @settings(max_examples=60, deadline=None)
-def test_damaged_bytes_give_an_image_or_a_reason(form: str, edits: list[tuple[float, bytes]]) -> None:
+def test_damaged_bytes_give_an_image_or_an_image_error(form: str, edits: list[tuple[float, bytes]]) -> None:
     data = bytearray(encoded(quadrants(), form))
     for place, put in edits:
         start = int(place * len(data))
@@ -169,7 +169,7 @@ def test_damaged_bytes_give_an_image_or_a_reason(form: str, edits: list[tuple[fl
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and has next to no pixels."""
+    """Return a PNG whose header states a size and which has almost no data."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -187,7 +187,7 @@ def test_too_many_pixels_are_refused_before_decoding(width: int, height: int, mo
 
 
 def many_scans(form: str, scans: int) -> bytes:
-    """A progressive JPEG, alone or in a TIFF, whose last scan is there so many times more."""
+    """Return a progressive JPEG, alone or in a TIFF, whose last scan is repeated this many times."""
     data = encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
     data = data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + data[-2:]
     if form == "JPEG":
@@ -199,14 +199,14 @@ def many_scans(form: str, scans: int) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-def test_a_jpeg_of_endless_scans_is_refused_before_decoding(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_of_too_many_scans_is_refused_before_decoding(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert images.decode(many_scans(form, 2), (8, 8)).size == (8, 8)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="scans of 4000 x 4000"):
         images.decode(many_scans(form, 300))
 
 
-def test_so_is_a_sequential_one_that_has_its_components_in_scans_of_their_own() -> None:
+def test_a_sequential_jpeg_of_too_many_scans_is_refused_before_decoding() -> None:
     data = encoded(Image.new("RGB", (4000, 4000)), "JPEG")
     start = data.rindex(b"\xff\xda")
     # Of the three components that a scan has, the first (each of two bytes).
@@ -215,16 +215,16 @@ def test_so_is_a_sequential_one_that_has_its_components_in_scans_of_their_own() 
         images.decode(data[:start] + scan * 300 + data[-2:])
 
 
-def test_a_photograph_has_no_such_number_of_scans() -> None:
+def test_photographs_do_not_have_too_many_scans() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8))
     assert images.decode(encoded(noise, "JPEG", progressive=True)).size == (2000, 2000)
-    # Bytes of other formats look like scans here and there.
+    # Bytes of other formats may look like scans.
     assert images.decode(encoded(noise, "TIFF")).size == (2000, 2000)
 
 
 @pytest.mark.slow
 def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> None:
-    """Eight transparent images of 16 million pixels, 350 MB each while they are decoded, and room for one."""
+    """Eight transparent images of 16 million pixels take 350 MB each while decoded; the limit admits one at a time."""
     bomb = encoded(Image.new("LA", (4000, 4000), (1, 0)), "PNG")
     assert len(bomb) < 100_000
     (tmp_path / "bomb.png").write_bytes(bomb)
@@ -238,7 +238,7 @@ def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> 
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "bomb.png")],
-        # The allocator gives back what is freed at once, so that what is measured is what is in use.
+        # The allocator returns freed memory at once, so that the peak is the memory in use.
         env={
             "PYTHONPATH": f"{Path(images.__file__).parents[2]}:{Path(__file__).parents[1]}",
             "MALLOC_MMAP_THRESHOLD_": "65536",
@@ -253,8 +253,8 @@ def test_large_images_in_many_threads_do_not_fill_the_memory(tmp_path: Path) -> 
     assert megabytes < 500
 
 
-def test_what_pillow_warns_of_fills_no_log() -> None:
-    # A directory of tags that all claim more than there is.
+def test_warnings_of_pillow_are_not_logged() -> None:
+    # A directory of tags that all claim more data than the file has.
     tags = b"".join(struct.pack(">HHII", number + 300, 2, 10**6, 8) for number in range(1000))
     exif = b"MM\0*" + struct.pack(">IH", 8, 1001) + struct.pack(">HHII", 274, 3, 1, 6 << 16) + tags + bytes(4)
     code = "import sys; from cbir.collection import images; print(images.decode(sys.stdin.buffer.read()).size)"
@@ -268,14 +268,14 @@ def test_what_pillow_warns_of_fills_no_log() -> None:
     assert (done.stdout, done.stderr) == (b"(16, 32)\n", b"")
 
 
-def test_what_is_no_image() -> None:
+def test_data_that_is_no_image_is_refused() -> None:
     with pytest.raises(ImageError, match="not an image"):
         images.decode(b"Dear Sir or Madam")
     with pytest.raises(ImageError, match="floating-point"):
         images.decode(encoded(Image.new("F", (4, 4), 0.5), "TIFF"))
 
 
-def test_what_is_no_readable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_no_readable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -296,7 +296,7 @@ def test_what_is_no_readable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         images.read_bytes(tmp_path / "file")
 
 
-def test_an_unreadable_file_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_an_image_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"1")
 
     def refuse(self: Path) -> bytes:
@@ -347,7 +347,7 @@ def test_a_centred_crop_keeps_proportions(tmp_path: Path) -> None:
         assert np.array_equal(images.load(tmp_path / name, (10, 10), "centre"), expected)
         assert (expected[2:-2, 2:-2] == (0, 255, 0)).all()
         assert not np.array_equal(images.load(tmp_path / name, (10, 10)), expected)
-    # Proportions of the size itself: nothing is cut.
+    # With the proportions of the size, nothing is cut off.
     assert np.array_equal(
         images.load(tmp_path / "wide.png", (9, 3), "centre"), images.load(tmp_path / "wide.png", (9, 3))
     )

@@ -1,4 +1,4 @@
-"""How folders are read."""
+"""Folders as categories or as parts of a split."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def names(*folders: str) -> list[str]:
         ("train/cat", "train/dog", "val/cat", "test/cat"),
         ("Training/cat", "Testing/cat"),
         ("gallery/cat", "query/cat/deep"),
-        # Other categories in test, as in disjoint benchmarks.
+        # Test has other categories than train, as in benchmarks of unseen classes.
         ("train/a", "train/b", "test/c", "test/d"),
     ],
 )
@@ -31,7 +31,7 @@ def test_parts_are_recognised(folders: tuple[str, ...]) -> None:
         ("train/steam", "bus/red"),
         ("val/a", "test/a"),
         ("train/steam", "train/diesel"),
-        # Vehicles, of which one happens to have a sub-folder.
+        # Categories of vehicles, one of which has a sub-folder by chance.
         ("train/steam", "test/tube"),
     ],
 )

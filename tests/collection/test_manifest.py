@@ -89,7 +89,7 @@ def test_unusable_files_are_listed_and_the_rest_is_kept(collection: Path, memory
     }
 
 
-def test_duplicates_are_kept_once_and_conflicts_not_at_all(collection: Path, memory: Path) -> None:
+def test_duplicates_are_kept_once_and_conflicts_are_rejected(collection: Path, memory: Path) -> None:
     shutil.copy(collection / "sea" / "3.png", collection / "sea" / "1a.png")
     (collection / "sea" / "deep").mkdir()
     shutil.copy(collection / "sea" / "3.png", collection / "sea" / "deep" / "x.png")
@@ -113,7 +113,7 @@ def test_the_same_image_outside_a_category_is_no_conflict(collection: Path, memo
     assert "sea/3.png" in set(table["image_id"])
 
 
-def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -> None:
+def test_nested_folders_any_extension_and_any_name(tmp_path: Path, memory: Path) -> None:
     names = [
         "results/1.PNG",
         "results/a/b/2.JpG",
@@ -142,7 +142,7 @@ def test_folders_in_folders_extensions_and_names(tmp_path: Path, memory: Path) -
     assert all(Path(path).resolve().is_relative_to((tmp_path / "in").resolve()) for path in table["path"])
 
 
-def test_names_that_are_no_utf8_are_rejected_in_writing(collection: Path, memory: Path, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_listed_as_rejected(collection: Path, memory: Path, tmp_path: Path) -> None:
     picture(0, 50).save(Path(os.fsdecode(os.fsencode(collection) + b"/sea/\xff.png")))
     table, rejected, *_ = collect(collection, memory)
     assert len(table) == 18
@@ -198,7 +198,7 @@ def test_a_folder_without_images_is_named(tmp_path: Path, memory: Path) -> None:
         require(tmp_path / "in", memory)
 
 
-def test_the_order_of_the_file_system_plays_no_part(
+def test_the_result_does_not_depend_on_the_order_of_the_file_system(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(collection / "sea" / "3.png", collection / "sea" / "1a.png")
@@ -251,7 +251,9 @@ def test_an_interrupted_run_continues(collection: Path, memory: Path, monkeypatc
     pd.testing.assert_frame_equal(table, collect(collection, memory.parent / "fresh")[0])
 
 
-def test_another_decoder_decodes_again(collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_decoder_decodes_again(
+    collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collect(collection, memory)
     seen = counted(monkeypatch)
     collect(collection, memory)
@@ -262,7 +264,7 @@ def test_another_decoder_decodes_again(collection: Path, memory: Path, monkeypat
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "[" * 99_999, "finding", "reason", "number", "hashes"])
-def test_a_damaged_memory_is_ignored(collection: Path, memory: Path, damage: str) -> None:
+def test_a_damaged_cache_is_ignored(collection: Path, memory: Path, damage: str) -> None:
     first, *_ = collect(collection, memory)
     path = memory / "decoded.json"
     if damage in ("finding", "reason", "number", "hashes"):
@@ -280,7 +282,7 @@ def test_a_damaged_memory_is_ignored(collection: Path, memory: Path, damage: str
     pd.testing.assert_frame_equal(collect(collection, memory)[0], first)
 
 
-def test_what_changes_while_it_is_read_is_not_remembered_for_its_old_content(
+def test_a_file_that_changes_while_it_is_read_is_not_cached_under_its_old_hash(
     collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = collection / "sea" / "0.png"
@@ -301,7 +303,7 @@ def test_what_changes_while_it_is_read_is_not_remembered_for_its_old_content(
     assert len(collect(collection, memory)[0]) == 18
 
 
-def test_what_vanishes_while_it_is_read_may_come_back(
+def test_a_file_that_vanishes_while_it_is_read_is_decoded_when_it_is_back(
     collection: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = collection / "sea" / "0.png"
@@ -320,17 +322,17 @@ def test_what_vanishes_while_it_is_read_may_come_back(
     assert len(collect(collection, memory)[0]) == 18
 
 
-def test_labels_are_the_places_in_sorted_order() -> None:
+def test_labels_are_positions_in_sorted_order() -> None:
     assert category_labels(pd.Series(["b", "ä", "a", "B", "b"])) == {"B": 0, "a": 1, "b": 2, "ä": 3}
 
 
-def test_shards_share_the_hashes_out_evenly_and_in_order() -> None:
+def test_shards_divide_the_hashes_evenly_and_in_order() -> None:
     assert [shard_of(start + "0" * 63, 4) for start in "03478bcf"] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert shard_of("f" * 64, 4096) == 4095
     assert shard_of("f" * 64, 1) == 0
 
 
-def test_the_size_is_the_one_after_turning(tmp_path: Path, memory: Path) -> None:
+def test_the_size_is_that_after_exif_orientation(tmp_path: Path, memory: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
     stream = io.BytesIO()
@@ -360,7 +362,7 @@ def test_folders_of_a_given_split(tmp_path: Path, memory: Path) -> None:
     (tmp_path / "in" / "train" / "0.png").unlink()
     with pytest.raises(InputError, match=r"\(Val, test, train\) are parts of a split.*split: \{from: folders\}"):
         require(tmp_path / "in", memory)
-    # One folder above, too.
+    # The same if the path is one folder above.
     (tmp_path / "above").mkdir()
     (tmp_path / "in").rename(tmp_path / "above" / "data")
     with pytest.raises(InputError, match=r"path to .*/above/data, and split\.from to folders"):
@@ -375,7 +377,7 @@ def test_the_folder_below_that_holds_the_categories_is_named(tmp_path: Path, mem
         require(write_collection(tmp_path / "one", ("sea",)), memory)
 
 
-def test_what_programs_keep_beside_images_is_skipped_and_counted(collection: Path, memory: Path) -> None:
+def test_files_of_programs_are_skipped_and_counted(collection: Path, memory: Path) -> None:
     plain = collect(collection, memory).images
     write_collection(collection / "sea" / "@eaDir", ("0.png",), 3)
     write_collection(collection / "__MACOSX", ("sea",), 1)
@@ -419,7 +421,7 @@ def test_categories_that_are_spelt_alike_are_named(
     ]
 
 
-def test_what_is_odd_about_a_used_image_is_noted(
+def test_unusual_images_that_are_used_get_a_note(
     collection: Path, memory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Image.new("RGB", (50, 50), "navy").save(collection / "sea" / "flat.png")
@@ -450,7 +452,7 @@ def test_without_categories_every_image_at_any_depth_is_one(tmp_path: Path, capl
         f"{folder}/2025/again.png": "duplicate of 2024/a.png",
         f"{folder}/@eaDir/": "folder of the system or of a program (Synology)",
     }
-    # Neither are the folders categories that are too small, nor is there anything odd about one of them.
+    # The folders are not checked as categories: neither for too few images nor for unusual names.
     require_categories(folder, found, "rejected.csv", layout="none", least=3)
     assert caplog.messages == ["3 images: of one colour"]
     single = found._replace(images=found.images.iloc[:1])
@@ -480,21 +482,21 @@ def test_files_that_do_not_state_their_range_share_one(tmp_path: Path, caplog: p
     found = collect(folder, memory)
     assert found.ranges.whites == {16: [4095]} and found.ranges.images[dark] == 4095
     assert len(found.ranges.images) == 2 and bright not in found.ranges.images
-    said = "values of {} bits in a file of 16 bits that does not state its range: 4095 is taken for white{}"
+    note = "values of {} bits in a file of 16 bits that does not state its range: 4095 is taken for white{}"
     assert found.notes["note"].tolist() == [
-        said.format(10, ", as in other such files"),
-        said.format(12, ""),
-        said.format(10, ", as in other such files"),
+        note.format(10, ", as in other such files"),
+        note.format(12, ""),
+        note.format(10, ", as in other such files"),
     ]
     require_categories(folder, found, "rejected.csv")
-    assert f"2 images: {said.format(10, ', as in other such files')}" in caplog.messages
+    assert f"2 images: {note.format(10, ', as in other such files')}" in caplog.messages
     assert not [message for message in caplog.messages if "different ones" in message]
-    # What is left out decides nothing.
+    # An excluded image has no effect on the range.
     excluded = {"b/bright.png": {"verdict": "exclude", "category": ""}}
     assert collect(folder, memory, corrections=excluded).ranges == ({16: [1023]}, {})
 
 
-def test_a_warning_tells_of_several_ranges(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_several_ranges_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number, most in enumerate((200, 210, 3000)):
         write_values(tmp_path / "in" / "ab"[number % 2] / f"{number}.png", most, number)
     found = collect(tmp_path / "in", tmp_path / "memory")
@@ -517,7 +519,9 @@ def test_parts_without_categories_count_as_categories_with_a_warning(
     assert warning.startswith(f"The folders of {folder} (test, train) are called like the parts of a split")
 
 
-def test_names_that_look_alike_are_told_apart(collection: Path, memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_that_look_alike_are_described_by_their_difference(
+    collection: Path, memory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for number, name in enumerate(("sea ", "s\u200bea")):
         (collection / name).mkdir()
         picture(1, 300 + number).save(collection / name / "0.png")
@@ -528,7 +532,7 @@ def test_names_that_look_alike_are_told_apart(collection: Path, memory: Path, ca
     )
 
 
-def test_a_single_category_says_what_became_of_the_others(tmp_path: Path, memory: Path) -> None:
+def test_the_error_of_a_single_category_counts_the_rejected_files(tmp_path: Path, memory: Path) -> None:
     folder = tmp_path / "in"
     write_collection(folder, ("cat", "dog"), 2)
     (folder / "wolf").symlink_to(folder / "dog")

@@ -35,12 +35,12 @@ def test_a_copy_is_found(kind: str) -> None:
     assert table["distance"].between(0, DISTANCE).all()
 
 
-def test_different_pictures_are_none() -> None:
+def test_different_pictures_are_no_near_duplicates() -> None:
     assert found(hashed({str(number): scene(number) for number in range(60)})) == set()
 
 
-def test_two_views_of_one_thing_are_none() -> None:
-    # The same two things on the same ground, moved by a fifth of the picture.
+def test_two_views_of_one_scene_are_no_near_duplicates() -> None:
+    # The same two objects on the same background, moved by a fifth of the picture.
     def view(left: int) -> Image.Image:
         image = scene(1)
         image.paste(scene(2).resize((70, 70)), (left, 60))
@@ -50,7 +50,7 @@ def test_two_views_of_one_thing_are_none() -> None:
     assert found(hashed({"one": view(10), "other": view(50)})) == set()
 
 
-def test_plain_and_small_pictures_are_none() -> None:
+def test_uniform_and_small_pictures_are_not_compared() -> None:
     plain = {colour: Image.new("RGB", (200, 200), colour) for colour in ("navy", "blue", "white", "black")}
     small = {f"small {number}": scene(0).resize((60, 60)) for number in range(3)}
     assert found(hashed(plain | small)) == set()
@@ -61,7 +61,7 @@ def packed(bits: np.ndarray) -> str:
 
 
 def by_hand(flips: dict[str, tuple[int, int]]) -> pd.DataFrame:
-    """Hashes that differ from a first one in so many bits of pHash and of dHash, from bit 0 on."""
+    """Return hashes that differ from the first one in these numbers of bits of pHash and dHash, from bit 0 on."""
     random = np.random.default_rng(0)
     base = random.integers(0, 2, (2, 256))
     rows = []
@@ -74,7 +74,7 @@ def by_hand(flips: dict[str, tuple[int, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["sha256", *HASH_COLUMNS])
 
 
-def test_distances_and_nearest_by_hand() -> None:
+def test_distances_and_nearest_images_worked_by_hand() -> None:
     # From a to b 10 (of 10 and 3), from a to c 20, from b to c 17 (of 10 and 17), d 90 from all.
     table = groups(by_hand({"a": (0, 0), "b": (10, 3), "c": (20, 20), "d": (120, 120)}), 20)
     assert table.to_numpy().tolist() == [
@@ -93,8 +93,8 @@ def test_both_hashes_must_be_near(flips: tuple[int, int], near: bool) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "near"),
     [
-        # Bits in which each is apart from the mirror image of the other: pHash and dHash. The smaller way counts, and
-        # within it the larger hash.
+        # Bits in which each image differs from the mirror image of the other: pHash and dHash. The smaller way counts,
+        # and within it the larger hash.
         ((5, 9), (40, 0), (9, 1)),
         ((40, 0), (5, 9), (9, 1)),
         ((21, 0), (0, 21), None),
@@ -117,13 +117,13 @@ def test_mirrored_either_way(
 
 
 def test_links_through_others_make_one_group() -> None:
-    # 15 from one to the next, 60 from end to end.
+    # Neighbours are 15 bits apart, the two ends 60.
     chain = {str(number): (15 * number, 0) for number in range(5)}
     assert found(by_hand(chain), 15) == {frozenset(chain)}
     assert found(by_hand(chain), 14) == set()
 
 
-def test_blocks_and_the_order_of_rows_play_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_do_not_depend_on_blocks_or_the_order_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1)
     table = hashed({f"{number:02}": scene(number % 20) for number in range(20)})
     copies = table.iloc[random.integers(0, 20, 15)].assign(sha256=[f"copy {number:02}" for number in range(15)])
@@ -145,25 +145,25 @@ def test_damaged_hashes_are_reported() -> None:
         groups(hashed({"a": scene(0)}).assign(phash="xyz"), DISTANCE)
 
 
-def test_only_what_is_confirmed_is_a_link_and_of_each_image_the_nearest_are_asked_for() -> None:
+def test_only_confirmed_pairs_are_links_and_only_nearest_pairs_are_checked() -> None:
     # Twenty hashes that differ in a bit or two each, so that all are near to all.
     names = [f"{number:02}" for number in range(20)]
     table = pd.DataFrame([[name, *[f"{1 << int(name):064x}"] * 4] for name in names], columns=["sha256", *HASH_COLUMNS])
     assert len(groups(table, DISTANCE)) == 20
-    asked: list[tuple[str, str, bool]] = []
+    checked: list[tuple[str, str, bool]] = []
 
     def confirm(pairs: list[tuple[str, str, bool]]) -> np.ndarray:
-        asked.extend(pairs)
+        checked.extend(pairs)
         return np.array([pair == ("00", "01", False) for pair in pairs])
 
     confirmed = groups(table, DISTANCE, confirm)
     assert confirmed[["sha256", "group", "nearest"]].to_numpy().tolist() == [["00", "00", "01"], ["01", "00", "00"]]
-    assert len(asked) == len(set(asked)) <= 2 * module._NEAREST * 20 < 2 * 190
+    assert len(checked) == len(set(checked)) <= 2 * module._NEAREST * 20 < 2 * 190
     assert groups(table, DISTANCE, lambda pairs: np.zeros(len(pairs), bool)).empty
     assert groups(table[:1], DISTANCE, confirm).empty
 
 
-def test_confirmed_links_are_those_of_the_hashes_where_all_are_confirmed() -> None:
+def test_if_all_pairs_are_confirmed_the_hashes_decide() -> None:
     images = {f"{number:02}": scene(number) for number in range(6)}
     copied = {f"{number:02} copy": COPIES["mirrored"](scene(number)) for number in range(3)}
     table = hashed(images | copied)
@@ -176,7 +176,7 @@ def doubted(flips: dict[str, tuple[int, int]], distance: int, categories: dict[s
     return doubts(groups(table, distance), table, categories, distance)
 
 
-def test_a_chain_is_doubted_and_what_is_near_to_one_of_them_is_not() -> None:
+def test_a_chain_is_doubted_and_a_group_around_one_image_is_not() -> None:
     # From the middle of nine 4 x 15 bits to the ends, from the middle of three 15; 1.5 x 15 = 22.5.
     chain = {str(number): (15 * number, 0) for number in range(9)}
     alone = dict.fromkeys(chain, "a") | {str(number): "a" for number in range(10, 50)}
@@ -184,7 +184,7 @@ def test_a_chain_is_doubted_and_what_is_near_to_one_of_them_is_not() -> None:
         "0": "its images are linked by others, and each differs from another in 60 bits or more"
     }
     assert doubted(dict(list(chain.items())[:3]), 15, alone) == {}
-    # Copies of one picture that are further from each other than from it: 0 and 30 from 15.
+    # Two copies may be further from each other than from the original: 0 and 30 bits, the original at 15.
     assert doubted({"a": (0, 0), "b": (15, 0), "c": (30, 0)}, 15, dict.fromkeys("abc", "")) == {}
 
 
@@ -199,14 +199,14 @@ def test_a_chain_is_doubted_and_what_is_near_to_one_of_them_is_not() -> None:
 def test_a_group_that_is_a_large_part_of_a_category_is_doubted(together: int, others: int, reason: str) -> None:
     names = [f"{number:02}" for number in range(together)]
     categories = dict.fromkeys(names, "a") | {f"other {number}": "a" for number in range(others)}
-    # One copy more, in another category.
+    # An additional copy in another category.
     found = doubted({name: (place % 3, 0) for place, name in enumerate([*names, "z"])}, 15, categories | {"z": "b"})
     assert found == ({"00": reason} if reason else {})
     unlabelled = doubted(dict.fromkeys(names, (0, 0)), 15, dict.fromkeys(categories, ""))
     assert unlabelled == ({"00": reason.replace("category a", "collection")} if reason else {})
 
 
-def test_the_radius_is_the_same_in_any_way_round() -> None:
+def test_the_radius_of_mirrored_copies_does_not_depend_on_their_order() -> None:
     # Mirrored copies: the second is the mirror image of the first.
     table = by_hand({"a": (0, 0), "b": (9, 0)})
     table.loc[1, HASH_COLUMNS] = table.loc[1, [*HASH_COLUMNS[2:], *HASH_COLUMNS[:2]]].to_numpy()

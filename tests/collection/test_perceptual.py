@@ -7,8 +7,8 @@ from cbir.collection.perceptual import HASH_COLUMNS, Hashes, hashes, is_hashes
 from scenes import scene
 
 
-def test_the_hashes_are_those_of_the_library() -> None:
-    # 200 pixels are not scaled down first.
+def test_the_hashes_equal_those_of_imagehash() -> None:
+    # An image of 200 pixels is not reduced before.
     image = scene(0)
     found = hashes(image)
     mirrored = ImageOps.mirror(image)
@@ -19,7 +19,7 @@ def test_the_hashes_are_those_of_the_library() -> None:
     assert found.dhash_mirrored == str(imagehash.dhash(mirrored, 16))
 
 
-def test_scaling_down_first_changes_little() -> None:
+def test_reducing_the_image_before_changes_few_bits() -> None:
     image = scene(1, side=1000)
     found = hashes(image)
     assert imagehash.hex_to_hash(found.phash) - imagehash.phash(image, 16) <= 6
@@ -32,7 +32,7 @@ def test_small_images_are_not_compared(size: tuple[int, int]) -> None:
     assert hashes(scene(0).resize((64, 64))) != Hashes()
 
 
-def test_plain_images_are_not_compared() -> None:
+def test_uniform_images_are_not_compared() -> None:
     assert hashes(Image.new("RGB", (200, 200), "navy")) == Hashes()
     # A standard deviation of 2 grey levels.
     noise = np.random.default_rng(0).normal(128, 2, (200, 200)).round().astype(np.uint8)
@@ -53,5 +53,5 @@ def test_plain_images_are_not_compared() -> None:
         (None, False),
     ],
 )
-def test_what_is_a_list_of_hashes(value: object, expected: bool) -> None:
+def test_only_four_valid_or_four_empty_hashes_are_hashes(value: object, expected: bool) -> None:
     assert is_hashes(value) is expected

@@ -1,4 +1,4 @@
-"""Ranges of values that a collection's images have in common, and the tables that carry them."""
+"""Common ranges of the values of a collection's images, and the tables that contain them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, write_csv, write_json
 
 
-def test_each_kind_of_file_has_its_ranges() -> None:
+def test_each_bit_depth_has_its_own_ranges() -> None:
     values = {"a": (16, 4000), "b": (16, 400), "c": (32, 200), "d": None, "e": (16, 0), "f": (16, 200)}
     assert ranges.find(values) == Ranges({16: [4095, 255], 32: [255]}, {"b": 4095})
     assert ranges.find({"d": None, "e": (16, 0)}) == Ranges({}, {})
@@ -19,9 +19,9 @@ def test_each_kind_of_file_has_its_ranges() -> None:
 
 def test_a_note_names_the_white() -> None:
     assert ranges.note(16, 40000, 0) == ranges.note(32, 0, 0) == ""
-    said = "values of 12 bits in a file of 32 bits that does not state its range: "
-    assert ranges.note(32, 4000, 0) == f"{said}4095 is taken for white"
-    assert ranges.note(32, 4000, 16383) == f"{said}16383 is taken for white, as in other such files"
+    start = "values of 12 bits in a file of 32 bits that does not state its range: "
+    assert ranges.note(32, 4000, 0) == f"{start}4095 is taken for white"
+    assert ranges.note(32, 4000, 16383) == f"{start}16383 is taken for white, as in other such files"
 
 
 def test_a_table_has_whites_only_if_one_of_its_images_needs_one(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_table_has_whites_only_if_one_of_its_images_needs_one(tmp_path: Path) 
             ranges.whites_of(read_csv(tmp_path / "table.csv", ["path", "sha256"]))
 
 
-def test_ranges_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_written_ranges_are_read_back(tmp_path: Path) -> None:
     held = Ranges({16: [65535, 255], 32: [1023]}, {"1": 65535})
     write_json(tmp_path / "ranges.json", ranges.as_data(held))
     assert ranges.read(tmp_path / "ranges.json") == held

@@ -14,8 +14,8 @@ from cbir.files.errors import InputError
 
 Tree = dict[str, "bytes | Tree"]
 
-# A file of version 1 written out by hand: a folder "a" with a file "b" that holds "hi". The header takes 20 bytes; the
-# entry stands at 20, the names at 26 ("a") and 34 ("b"), the tree at 42.
+# A file of version 1 written by hand: a folder "a" with a file "b" that contains "hi". The header takes 20 bytes; the
+# entry is at 20, the names at 26 ("a") and 34 ("b"), the tree at 42.
 BY_HAND = bytes.fromhex(
     "71726573 00000001 0000002a 00000014 0000001a"  # "qres", version 1, tree 42, data 20, names 26
     "00000002 6869"  # two bytes: "hi"
@@ -28,7 +28,7 @@ BY_HAND = bytes.fromhex(
 
 
 def build(tree: Tree, version: int = 3, packed: bool = False) -> bytes:
-    """Lay out nodes breadth first, as Qt does: a folder's children stand side by side."""
+    """Lay out nodes breadth first as Qt does: the children of a folder are adjacent."""
     nodes: list[tuple[int, int, int, int]] = []
     names, entries = b"", b""
     queue: list[tuple[str, bytes | Tree]] = [("", tree)]
@@ -62,7 +62,7 @@ def write(tmp_path: Path) -> Callable[[bytes], Path]:
     return write
 
 
-def test_reads_a_file_written_out_by_hand(write: Callable[[bytes], Path]) -> None:
+def test_reads_a_file_written_by_hand(write: Callable[[bytes], Path]) -> None:
     assert list(rcc.read_resources(write(BY_HAND))) == [(PurePosixPath("a/b"), b"hi")]
 
 
@@ -110,7 +110,7 @@ def test_reads_every_version_in_the_order_of_the_tree(
         (build({"a": b"abc"}, packed=True).replace(b"\0\0\0\3x", b"\0\0\0\4x"), "to the length that it states"),
     ],
 )
-def test_a_damaged_file_is_one_sentence_that_names_it(
+def test_a_damaged_file_is_an_input_error_that_names_it(
     write: Callable[[bytes], Path], data: bytes, message: str
 ) -> None:
     path = write(data)
@@ -121,7 +121,9 @@ def test_a_damaged_file_is_one_sentence_that_names_it(
     assert "\n" not in str(error.value)
 
 
-def test_what_unpacks_to_too_much_is_refused(write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_decompress_to_too_much_are_refused(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(build({"a": bytes(1000), "b": bytes(1000)}, packed=True))
     monkeypatch.setattr(rcc, "MAX_TOTAL_BYTES", 2000)
     assert len(list(rcc.read_resources(path))) == 2
@@ -136,10 +138,10 @@ def test_what_unpacks_to_too_much_is_refused(write: Callable[[bytes], Path], mon
         list(rcc.read_resources(path))
 
 
-def test_a_zlib_bomb_is_unpacked_no_further_than_it_states(
+def test_an_entry_is_decompressed_no_further_than_its_stated_length(
     write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    limits: list[int] = []
     real = zlib.decompressobj
 
     class Spy:
@@ -147,7 +149,7 @@ def test_a_zlib_bomb_is_unpacked_no_further_than_it_states(
             self.stream = real()
 
         def decompress(self, data: bytes, limit: int) -> bytes:
-            asked.append(limit)
+            limits.append(limit)
             return self.stream.decompress(data, limit)
 
         @property
@@ -158,10 +160,10 @@ def test_a_zlib_bomb_is_unpacked_no_further_than_it_states(
     honest = build({"a": bytes(10**6)}, packed=True)
     with pytest.raises(InputError, match="to the length that it states"):
         list(rcc.read_resources(write(honest.replace(struct.pack(">I", 10**6), struct.pack(">I", 10)))))
-    assert asked == [11]
+    assert limits == [11]
 
 
-def test_folders_nest_only_so_deep(write: Callable[[bytes], Path]) -> None:
+def test_deeply_nested_folders_are_refused(write: Callable[[bytes], Path]) -> None:
     def nested(depth: int) -> Tree:
         return {"a": nested(depth - 1)} if depth else {"file": b""}
 
@@ -170,7 +172,7 @@ def test_folders_nest_only_so_deep(write: Callable[[bytes], Path]) -> None:
         list(rcc.read_resources(write(build(nested(rcc.MAX_DEPTH)))))
 
 
-def test_a_missing_file_or_a_folder_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_an_input_error(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.rcc", tmp_path):
         with pytest.raises(InputError, match="is not a file: check the path"):
             list(rcc.read_resources(path))
@@ -194,7 +196,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @given(st.one_of(damaged(), st.binary(max_size=80).map(lambda tail: b"qres\0\0\0\3" + tail), st.binary(max_size=60)))
 @example(b"qres" + b"\xff" * 60)
-def test_no_bytes_end_in_anything_but_an_input_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_damaged_bytes_raise_only_input_errors(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.rcc"
     path.write_bytes(data)
     try:

@@ -7,7 +7,7 @@ from cbir.collection.relevance import read
 from cbir.files.errors import InputError
 
 
-def test_json_and_csv_say_the_same(tmp_path: Path) -> None:
+def test_json_and_csv_give_the_same_judgements(tmp_path: Path) -> None:
     one, other = tmp_path / "list.json", tmp_path / "list.CSV"
     one.write_text(json.dumps({"queries": {"q2": {"relevant": ["b"]}, "q1": {"junk": ["c"], "hard": ["b", "a"]}}}))
     other.write_text("query,image_id,grade\nq2,b,relevant\nq1,a,hard\nq1,c,junk\nq1,b,hard\n")
@@ -39,7 +39,7 @@ def test_json_and_csv_say_the_same(tmp_path: Path) -> None:
         ("{", "is not valid JSON"),
     ],
 )
-def test_another_file_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_an_invalid_file_is_an_input_error(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "list.json"
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):

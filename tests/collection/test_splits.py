@@ -5,14 +5,14 @@ from cbir.collection.splits import near_duplicates
 from collection.made import sha, table
 
 
-def test_the_list_says_what_stands_across_splits_and_categories() -> None:
+def test_the_table_marks_groups_across_splits_and_categories() -> None:
     images = table({"a": 3, "b": 3})
     tables = {
         "train": images.iloc[[0, 1, 3]],
         "val": images.iloc[[4]],
         "test": images.iloc[[2, 5]],
     }
-    # Rows 0 and 1 stand together; 2 and 5 in one split and two categories; 3 and 4 in two splits.
+    # Rows 0 and 1 are in one split; 2 and 5 in one split and two categories; 3 and 4 in two splits.
     groups = pd.DataFrame(
         [[sha(one), sha(min(one, other)), sha(other), 8, 0] for one, other in [(0, 1), (1, 0), (2, 5), (5, 2), (3, 4)]]
         + [[sha(4), sha(3), sha(3), 8, 1]],

@@ -1,4 +1,4 @@
-"""Keras archives as an attacker or an accident changes them."""
+"""Change Keras archives as an attacker or damage would."""
 
 import json
 import zipfile
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change the configuration in a Keras archive, and leave its other members."""
+    """Change the configuration in a Keras archive and keep its other members."""
     with zipfile.ZipFile(path) as whole:
         members = {name: whole.read(name) for name in whole.namelist()}
     config = json.loads(members["config.json"])

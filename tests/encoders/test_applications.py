@@ -19,7 +19,7 @@ from cbir.files.registry import table
 pytestmark = pytest.mark.slow
 
 ROWS = {row["word"]: row for row in table(applications.__file__)}
-# One of each kind of preprocessing that Keras does itself, and of layers within layers.
+# A network with each kind of Keras's preprocessing, and one with layers within layers.
 SMALL = ["mobilenetv3small", "efficientnetb0", "convnexttiny"]
 SIZE = (64, 64)
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -31,11 +31,11 @@ def built() -> dict[str, Any]:
 
 
 def theirs(word: str) -> Any:
-    """Keras's own module of a network."""
+    """Return Keras's own module of a network."""
     return sys.modules[getattr(keras.applications, ROWS[word]["function"]).__module__]
 
 
-def test_every_network_of_keras_applications_has_a_word() -> None:
+def test_every_network_of_keras_applications_is_an_architecture() -> None:
     functions = {name for name, value in vars(keras.applications).items() if inspect.isfunction(value)}
     assert {row["function"] for row in ROWS.values()} == functions - {"MobileNetV2"}
     assert [row["word"] for row in ROWS.values()] == sorted(row["function"].lower() for row in ROWS.values())
@@ -50,13 +50,13 @@ def test_preprocessing_is_that_of_keras(word: str) -> None:
     inputs = keras.Input((8, 8, 3))
     found = pixels if before is None else keras.Model(inputs, getattr(_layers, before)(inputs))(pixels)
     if applications._PIXELS[ROWS[word]["pixels"]].instead:
-        # What Keras's own layers make of them with the statistics in the file of ImageNet weights.
+        # The output of Keras's own layers with the statistics in the file of ImageNet weights.
         expected = (expected / 255 - MEAN) / DEVIATION
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("word", SMALL)
-def test_the_pixels_of_networks_that_preprocess_themselves(word: str, built: dict[str, Any]) -> None:
+def test_preprocessing_of_networks_with_their_own_layers_for_it(word: str, built: dict[str, Any]) -> None:
     model = built[word]
     first = next(layer for layer in model.layers if layer.weights)
     pixels = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype(np.float32)
@@ -66,10 +66,10 @@ def test_the_pixels_of_networks_that_preprocess_themselves(word: str, built: dic
 
 
 @pytest.mark.parametrize("word", SMALL)
-def test_a_network_saved_is_the_network_opened(word: str, built: dict[str, Any], tmp_path: Path) -> None:
+def test_a_saved_network_is_opened_unchanged(word: str, built: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "e.keras"
     networks.save(built[word], path, encoder="e", source="random", normalise=False, options=Options(size=SIZE))
-    # Of another number of layers built before, Keras names the next ones otherwise.
+    # Keras numbers new layers by those built before.
     keras.layers.Conv2D(1, 1)
     opened = networks.open_encoder(path)
     assert opened.size == SIZE
@@ -101,20 +101,22 @@ def older_file(word: str, path: Path) -> Any:
 def test_published_weights_are_loaded_as_keras_loads_them(
     word: str, built: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keras takes a file in its cache for its download if the checksum is right."""
+    """Keras uses a file in its cache as the download if the checksum is right."""
     path = tmp_path / "published.h5"
-    # Layers without a name are then numbered otherwise than in the file.
+    # Afterwards unnamed layers get other numbers than in the file.
     for kind in (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.ReLU):
         kind()
     published = older_file(word, path)
-    monkeypatch.setattr(keras.utils, "get_file", lambda *asked, **options: str(path))
+    monkeypatch.setattr(keras.utils, "get_file", lambda *arguments, **options: str(path))
     model = keras.models.clone_model(built[word])
     assert ROWS[word]["url"] in REGISTRY[word].download("imagenet", model)
     values = published.get_weights()[3 * (word == "efficientnetb0") :]
     assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), values, strict=True))
 
 
-def test_a_download_that_fails_says_which_file_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failed_download_names_the_file_to_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(name: str, url: str, **options: Any) -> None:
         raise Exception(f"URL fetch failure on {url}")
 
@@ -130,7 +132,7 @@ def test_a_download_that_fails_says_which_file_to_fetch(tmp_path: Path, monkeypa
         )
 
 
-def test_what_was_fetched_is_compared_with_its_checksum(
+def test_a_fetched_file_is_compared_with_its_checksum(
     built: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     word, path = "mobilenetv3small", tmp_path / "imagenet.keras"
@@ -146,12 +148,12 @@ def test_what_was_fetched_is_compared_with_its_checksum(
         networks.build(word, "imagenet", 1, path)
 
 
-def test_a_size_that_a_network_cannot_take_is_one_sentence() -> None:
+def test_a_size_that_a_network_cannot_take_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"xception takes no images of 32 x 32 pixels .*at least 71.*: make the enc"):
         networks.build("xception", "random", 0, options=Options(size=(32, 32)))
 
 
-def test_the_table_in_the_documents_is_that_of_the_library() -> None:
+def test_the_table_in_the_documents_agrees_with_the_library() -> None:
     page = (Path(__file__).parents[2] / "docs/encoders.md").read_text(encoding="utf-8")
     listed = [line for line in page.splitlines() if line.startswith("| `") and line.count("|") == 4]
     found = [line for line in listed if line.split("`")[1] in ROWS]

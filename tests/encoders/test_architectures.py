@@ -4,7 +4,7 @@ import numpy as np
 from cbir.encoders.architectures import mobilenetv2, siamese
 
 
-def test_siamese_is_the_encoder_of_the_design() -> None:
+def test_siamese_has_the_documented_layers_and_parameters() -> None:
     # Name, output shape, parameters: 3*3*3*64 + 64, 4*64, 3*3*64*128 + 128, 3*3*128*256 + 256, 256*128 + 128.
     expected = [
         ("image", (None, 224, 224, 3), 0),
@@ -25,7 +25,7 @@ def test_siamese_is_the_encoder_of_the_design() -> None:
     assert network.name == "siamese"
 
 
-def test_siamese_weights_depend_on_the_seed_alone() -> None:
+def test_siamese_weights_depend_only_on_the_seed() -> None:
     kernels = []
     for seed in (5, 5, 6):
         keras.utils.set_random_seed(seed)
@@ -36,7 +36,7 @@ def test_siamese_weights_depend_on_the_seed_alone() -> None:
     assert [np.array_equal(a, b) for a, b in zip(kernels[0], kernels[2], strict=True)] == [False] * 4
 
 
-def test_mobilenetv2_gives_1280_values_and_is_wholly_trainable() -> None:
+def test_mobilenetv2_gives_1280_values_and_all_layers_are_trainable() -> None:
     network = mobilenetv2.build(mobilenetv2.SIZE)
     assert network.input_shape == (None, 224, 224, 3)
     assert network.output_shape == (None, 1280)

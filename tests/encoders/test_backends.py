@@ -21,7 +21,7 @@ from cbir.encoders.runtimes import Runtime, fingerprint, made_by
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-# Encodes 7 images, 4 at a time, and trains for one epoch; prints what came out.
+# Encodes 7 images, 4 at a time, trains for one epoch, and prints the results.
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -71,7 +71,7 @@ print(json.dumps(epochs | {"shapes": shapes, "change": change, "precisions": pre
 
 @pytest.fixture(scope="module")
 def jax(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder with a network and images, and what another process made of them by JAX."""
+    """Return a folder with a network and images, and the results of another process with JAX."""
     folder = tmp_path_factory.mktemp("jax")
     model, source = networks.build("siamese", "random", 0, options=Options(size=(32, 32)))
     networks.save(model, folder / "e.keras", encoder="e", source=source, normalise=True, options=Options(size=(32, 32)))
@@ -98,7 +98,7 @@ def test_features_are_those_of_tensorflow(jax: tuple[Path, dict[str, Any]]) -> N
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_whether_a_gpu_rounds_to_tf32_is_said_and_no_default(jax: tuple[Path, dict[str, Any]]) -> None:
+def test_tf32_is_used_only_if_configured(jax: tuple[Path, dict[str, Any]]) -> None:
     assert jax[1]["precisions"] == ["float32", "tensorfloat32"]
     model = networks.open_encoder(jax[0] / "e.keras").model
     for runtime, allowed in ((Runtime(precision="tf32"), True), (Runtime(), False)):
@@ -109,9 +109,9 @@ def test_whether_a_gpu_rounds_to_tf32_is_said_and_no_default(jax: tuple[Path, di
 
 
 def test_a_training_embeds_each_image_once_and_learns(jax: tuple[Path, dict[str, Any]]) -> None:
-    _, said = jax
-    assert said["epoch"] == [0, 1]
-    assert all(0 <= value <= 1 for value in said["map"])
-    # The gallery and the queries, before and after the epoch; JAX itself fills up the batch.
-    assert said["shapes"] == [[7, 128]] * 4
-    assert said["change"] > 0
+    _, printed = jax
+    assert printed["epoch"] == [0, 1]
+    assert all(0 <= value <= 1 for value in printed["map"])
+    # The gallery and the queries, before and after the epoch; JAX pads the last batch.
+    assert printed["shapes"] == [[7, 128]] * 4
+    assert printed["change"] > 0

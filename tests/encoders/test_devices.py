@@ -1,4 +1,4 @@
-"""GPUs are only counted here: nvidia-smi is a script, and TensorFlow finds none."""
+"""The choice of a GPU, without any GPU: nvidia-smi is replaced by a script, and TensorFlow finds none."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ import background
 from cbir.encoders import devices
 from cbir.files.errors import InputError
 
-# Take one of two GPUs, say which, and keep it until standard input closes.
+# Takes one of two GPUs, prints which, and keeps it until standard input closes.
 HOLD = """
 import sys
 from cbir.encoders.devices import _claim
@@ -41,7 +41,7 @@ def nvidia_smi(folder: Path, script: str) -> str:
         ("1,-1,2", ["1"]),
     ],
 )
-def test_what_the_scheduler_gave_is_all_there_is(
+def test_only_gpus_given_by_the_scheduler_are_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, names: list[str]
 ) -> None:
     monkeypatch.setenv("PATH", nvidia_smi(tmp_path, "echo 0; echo 1; echo 2; echo 3"))
@@ -49,38 +49,38 @@ def test_what_the_scheduler_gave_is_all_there_is(
     assert devices.visible() == names
 
 
-def test_else_all_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_scheduler_all_gpus_of_the_machine_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert devices.visible() == []
     nvidia_smi(tmp_path, "echo 0; echo 1")
     assert devices.visible() == ["0", "1"]
-    # So it says with a driver that does not answer.
+    # The output of nvidia-smi if the driver does not answer.
     nvidia_smi(tmp_path, "echo 'NVIDIA-SMI has failed'; exit 9")
     assert devices.visible() == []
 
 
 @pytest.fixture
 def locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder by which jobs share GPUs, not made yet."""
+    """Return the path of the folder of locks of GPUs, which does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / f"cbir-gpus-{socket.gethostname()}"
 
 
-def test_jobs_beside_each_other_do_not_share_a_gpu(locks: Path) -> None:
+def test_concurrent_jobs_do_not_share_a_gpu(locks: Path) -> None:
     first, second = background.start(HOLD), background.start(HOLD)
     taken = background.line(first)
     assert {taken, background.line(second)} == {"0", "1"}
     assert stat.S_IMODE(locks.stat().st_mode) == 0o700
     third = background.start(HOLD)
-    # Even a killed job gives its GPU back.
+    # A killed job releases its GPU, too.
     first.kill()
     assert background.line(third) == taken
     for process in (first, second, third):
         process.communicate()
 
 
-def test_a_link_in_the_place_of_a_lock_changes_nothing_elsewhere(locks: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_lock_is_not_followed(locks: Path, tmp_path: Path) -> None:
     precious, absent = tmp_path / "precious", tmp_path / "absent"
     precious.write_text("kept")
     locks.mkdir(mode=0o700, parents=True)
@@ -119,7 +119,7 @@ def test_a_folder_of_locks_of_another_user_is_refused(
     with pytest.raises(InputError, match=rf"{locks.name}.*name one GPU by CUDA_VISIBLE_DEVICES"):
         devices._claim(["0", "1"])
     assert list(elsewhere.iterdir()) == [] and not (tmp_path / "absent").exists()
-    # A single GPU needs no choice, and so no folder.
+    # With a single GPU no folder is needed.
     assert devices._claim(["0"]) == "0"
 
 
@@ -131,7 +131,7 @@ def test_nothing_is_made_in_the_temporary_folder(locks: Path, tmp_path: Path, mo
     assert [path.name for path in locks.iterdir()] == ["MIG-1_0"]
 
 
-def test_a_job_that_was_given_none_sees_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_without_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     with caplog.at_level("INFO", "cbir"):
         devices.take(0)
@@ -164,10 +164,10 @@ def test_a_gpu_that_cannot_be_used_is_reported(
         ("jax", None, []),
     ],
 )
-def test_each_backend_is_asked_in_its_own_way(
+def test_devices_are_listed_in_the_way_of_each_backend(
     backend: str, module: SimpleNamespace | None, found: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keras itself knows no list of devices of PyTorch, and JAX raises where a kind of device is not there."""
+    """Keras cannot list the devices of PyTorch, and JAX raises an error if there is no device of a kind."""
 
     def raises(kind: str) -> None:
         raise RuntimeError(f"Unknown backend {kind}")

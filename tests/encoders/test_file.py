@@ -1,4 +1,4 @@
-"""A network of one's own, in a Keras archive; nothing in it runs but Keras's own layers."""
+"""A user's own network in a Keras archive, of which only Keras's own layers may run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_its_own_weights_give_its_features(tmp_path: Path) -> None:
     model = own(path, layers.GlobalAveragePooling2D())
     expected = model(PIXELS.astype(np.float32), training=False)
     saved(path, target)
-    # The results hold all that is needed.
+    # The results contain everything that is needed.
     path.unlink()
     opened = networks.open_encoder(target)
     assert opened.size == (16, 16)
@@ -59,13 +59,13 @@ def test_its_own_weights_give_its_features(tmp_path: Path) -> None:
     np.testing.assert_allclose(embedder(opened.model, 2, False)(PIXELS), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_random_weights_are_others(tmp_path: Path) -> None:
+def test_random_weights_differ_from_those_of_the_file(tmp_path: Path) -> None:
     own(tmp_path / "my.keras", layers.GlobalAveragePooling2D())
     one, two = (networks.build(f"file:{tmp_path}/my.keras", weights, 0)[0] for weights in ("own", "random"))
     assert not np.allclose(one(PIXELS.astype(np.float32)), two(PIXELS.astype(np.float32)))
 
 
-def test_a_feature_map_is_averaged_or_pooled_as_asked(tmp_path: Path) -> None:
+def test_a_feature_map_is_averaged_or_pooled_as_configured(tmp_path: Path) -> None:
     path = tmp_path / "my.keras"
     maps = np.asarray(own(path)(PIXELS.astype(np.float32), training=False), np.float64)
     for options, expected in (
@@ -80,7 +80,7 @@ def test_a_feature_map_is_averaged_or_pooled_as_asked(tmp_path: Path) -> None:
         networks.build(f"file:{path}", "own", 0, options=Options(pooling="token"))
 
 
-def test_a_network_for_images_of_any_size_takes_the_size_asked_for(tmp_path: Path) -> None:
+def test_a_network_for_images_of_any_size_takes_the_configured_size(tmp_path: Path) -> None:
     path = tmp_path / "my.keras"
     own(path, size=None)
     with pytest.raises(InputError, match=r"my\.keras takes images of any size: give the encoder's row a size"):
@@ -136,7 +136,7 @@ def activation(function: Any) -> Callable[[dict[str, Any]], Any]:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_not_a_layer_that_computes_is_not_built(
+def test_foreign_code_and_oversized_layers_are_not_built(
     change: Callable[[dict[str, Any]], Any], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, target = tmp_path / "my.keras", tmp_path / "e.keras"
@@ -149,7 +149,7 @@ def test_what_is_not_a_layer_that_computes_is_not_built(
             (use or (lambda: networks.open_encoder(target)))()
 
 
-def test_files_that_hold_no_such_network_are_one_sentence(tmp_path: Path) -> None:
+def test_files_that_hold_no_such_network_are_input_errors(tmp_path: Path) -> None:
     path = tmp_path / "my.keras"
     with pytest.raises(InputError, match=r"my\.keras does not exist: correct the encoder's architecture"):
         networks.build(f"file:{path}", "own", 0)

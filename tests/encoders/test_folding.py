@@ -1,4 +1,4 @@
-"""Folded networks compute what the networks compute, on statistics as after training."""
+"""A folded network computes the same features, with statistics as after training."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from cbir.encoders.folding import fold
 
 
 def trained(model: keras.Model) -> keras.Model:
-    """Set every weight of the model to another value, variances above zero."""
+    """Set every weight of the model to a new value, with variances above zero."""
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -29,7 +29,7 @@ def kinds(model: keras.Model) -> list[str]:
     return [type(layer).__name__ for layer in model.layers]
 
 
-def test_nothing_but_convolutions_is_left_of_mobilenetv2() -> None:
+def test_folded_mobilenetv2_has_only_convolutions() -> None:
     keras.utils.set_random_seed(0)
     model = trained(mobilenetv2.build(mobilenetv2.SIZE))
     folded = fold(model)
@@ -41,7 +41,7 @@ def test_nothing_but_convolutions_is_left_of_mobilenetv2() -> None:
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_a_normalisation_behind_an_activation_stays() -> None:
+def test_a_normalisation_after_an_activation_is_not_folded() -> None:
     model = trained(siamese.build(siamese.SIZE))
     folded = fold(model)
     assert kinds(folded) == kinds(model)

@@ -1,4 +1,4 @@
-"""Which trained networks are kept, and what a run says of those that it trains."""
+"""Which trained networks are kept, and the notice about those that a run trains."""
 
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,12 @@ def test_an_unfinished_training_continues(folder: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize("change", [{"architecture": "mobilenetv2"}, {"size": 96}, {"flip": True}])
-def test_another_network_than_the_row_says_is_refused(folder: Path, change: dict[str, Any]) -> None:
+def test_a_frozen_network_that_does_not_fit_its_row_is_refused(folder: Path, change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"encoders\.a is frozen, but .*a\.keras is of another architecture or takes"):
         frozen(folder, {"a": ROW | change})
 
 
-def test_a_run_says_how_long_its_trainings_took_the_last_time(tmp_path: Path) -> None:
+def test_the_notice_says_how_long_trainings_took_the_last_time(tmp_path: Path) -> None:
     taken, short, none = (tmp_path / f"{name}.tsv" for name in ("taken", "short", "none"))
     taken.write_text("s\th:m:s\n287.31\t0:04:47\n")
     short.write_text("s\th:m:s\n-\t-\n")

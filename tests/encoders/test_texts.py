@@ -31,7 +31,7 @@ from web.test_app import OWN
 
 pytestmark = pytest.mark.slow
 
-# The tokenizers know these letters, or not; the last one is longer than the text encoders take.
+# Texts with known and unknown letters; the last one is longer than the text encoders can take.
 TEXTS = ["a red bird", "The RED sea?", "two green birds and the blue sea and all that"]
 
 
@@ -144,7 +144,7 @@ def opened(results: Path) -> Results:
 
 @pytest.fixture(scope="module")
 def expected(results: Path, saved: Families) -> dict[str, tuple[list[str], np.ndarray]]:
-    """The images of the gallery in order, and their distances, by hand."""
+    """Return the images of the gallery by distance, and the distances, computed independently."""
     text = saved["CLIP"].by_keras_hub(TEXTS[0])
     held = cbir.open(results).features("clip")
     low, high = held.features.min(), held.features.max()
@@ -161,7 +161,7 @@ def test_images_are_found_by_a_text(method: str, opened: Results, expected: Any)
     found = opened.search(text=TEXTS[0], method=method, k=18)
     assert list(found["image_id"]) == expected[method][0]
     np.testing.assert_allclose(found["distance"], expected[method][1], rtol=1e-5)
-    # What was learned is about distances between images.
+    # The calibration applies only to distances between images.
     assert found["probability"].isna().all()
 
 
@@ -176,7 +176,7 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("search", "message"),
     [
         ({"text": "x", "method": "tiny"}, r"The method 'tiny' has no text search" + NOT_HERE),
         ({"text": "x", "method": "both"}, r"The method 'both' has no text search" + NOT_HERE),
@@ -188,12 +188,12 @@ NOT_HERE = r", because its encoder tiny takes no texts: use angle, clip, scaled\
         ({"text": "x"}, "No method is named to search with: use one of angle, both"),
     ],
 )
-def test_what_cannot_be_searched_for_is_one_sentence(asked: dict[str, Any], told: str, opened: Results) -> None:
-    with pytest.raises(InputError, match=told):
-        opened.search(**asked)
+def test_an_invalid_search_for_a_text_is_an_input_error(search: dict[str, Any], message: str, opened: Results) -> None:
+    with pytest.raises(InputError, match=message):
+        opened.search(**search)
 
 
-def test_the_command_says_so_too(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_a_search_that_is_not_possible(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--text", "x", "--results", str(results), "--method", "tiny"]) == 1
     assert re.search(NOT_HERE, capsys.readouterr().err)
     for arguments in (["search", "--method", "clip"], ["search", "a.png", "--text", "x", "--method", "clip"]):
@@ -229,7 +229,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_a_preset_that_is_another_one_now_is_refused(saved: Families, tmp_path: Path) -> None:
+def test_a_preset_that_has_changed_is_refused(saved: Families, tmp_path: Path) -> None:
     network, preset = saved["CLIP"].copied(tmp_path), tmp_path / "preset"
     rewritten(preset / "config.json", lambda config: config.update(more=1))
     with pytest.raises(InputError, match=rf"The preset {preset} is not the one that the network {network} was made"):
@@ -247,7 +247,7 @@ def test_a_preset_that_is_another_one_now_is_refused(saved: Families, tmp_path: 
         ({"config": {"dtype": {"class_name": "Popen", "module": "subprocess"}}}, "it has Popen of subprocess"),
     ],
 )
-def test_a_tokenizer_that_names_other_code_is_refused(
+def test_a_tokenizer_that_names_foreign_classes_is_refused(
     change: dict[str, Any], reason: str, saved: Families, tmp_path: Path
 ) -> None:
     saved["CLIP"].copied(tmp_path)
@@ -256,7 +256,7 @@ def test_a_tokenizer_that_names_other_code_is_refused(
         _texts.embedder(saved["CLIP"].backbone, str(tmp_path / "preset"))
 
 
-def test_a_tokenizer_reads_the_files_of_its_preset_alone(saved: Families, tmp_path: Path) -> None:
+def test_a_tokenizer_reads_only_files_of_its_preset(saved: Families, tmp_path: Path) -> None:
     made = saved["SigLIP"]
     made.copied(tmp_path)
     rewritten(tmp_path / "preset" / "tokenizer.json", lambda config: config["config"].update(proto="/etc/passwd"))
@@ -272,10 +272,10 @@ def client(results: Path, tmp_path_factory: pytest.TempPathFactory) -> FlaskClie
     return visitor(create_app(Library(results), tmp_path_factory.mktemp("feedback")))
 
 
-def searched(client: FlaskClient, **asked: Any) -> str:
+def searched(client: FlaskClient, **search: Any) -> str:
     """Return the results' page of a search, after the network was loaded."""
     for _ in range(100):
-        page = client.get("/search", query_string=asked).get_data(as_text=True)
+        page = client.get("/search", query_string=search).get_data(as_text=True)
         if 'data-view="waiting"' not in page:
             return page
     raise AssertionError(page)
@@ -294,14 +294,14 @@ def test_the_page_finds_images_by_a_text(method: str, client: FlaskClient, expec
     page = client.get("/", query_string={"method": method}).get_data(as_text=True)
     form = re.search('<form id="text-form".*?</form>', page, re.DOTALL)[0]
     assert 'action="/search" method="get"' in form
-    asked = dict(re.findall('name="([a-z]+)" value="([^"]*)"', form))
-    assert asked.pop("text") == "" and asked["method"] == method
-    page = searched(client, **asked, text=f" {TEXTS[0]} ")
-    assert shown(page) == without_direction(expected[method][0][: int(asked["k"])])
+    search = dict(re.findall('name="([a-z]+)" value="([^"]*)"', form))
+    assert search.pop("text") == "" and search["method"] == method
+    page = searched(client, **search, text=f" {TEXTS[0]} ")
+    assert shown(page) == without_direction(expected[method][0][: int(search["k"])])
     distances = [float(value) for value in re.findall('class="distance" value="([^"]+)"', page)]
     np.testing.assert_allclose(distances, expected[method][1][: len(distances)], rtol=1e-5)
     assert f"<bdi>{TEXTS[0]}</bdi>" in page
-    # Neither of an image, nor what was learned of distances between images.
+    # Neither buttons for an image nor probabilities, which apply to distances between images.
     for absent in ("look-query", 'class="probability"', 'id="new"', '<form id="save-form"'):
         assert absent not in page
     assert set(re.findall('id="method-([a-z]+)"', page)) - {"label", "choice"} == {"clip", "angle", "scaled"}
@@ -348,7 +348,7 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("search", "message"),
     [
         ({"method": "tiny", "text": "x"}, "The method 'tiny' has no text search"),
         ({"method": "clip", "text": "  "}, "The text is empty"),
@@ -357,10 +357,10 @@ def test_an_image_beside_a_text(client: FlaskClient, opened: Results, saved: Fam
         ({"method": "clip", "text": "x", "box": "0,0,10,10"}, "a part of a text, which has none"),
     ],
 )
-def test_addresses_that_no_form_makes(asked: dict[str, str], told: str, client: FlaskClient) -> None:
-    answer = client.get("/search", query_string=asked)
+def test_invalid_addresses_are_reported(search: dict[str, str], message: str, client: FlaskClient) -> None:
+    answer = client.get("/search", query_string=search)
     assert answer.status_code == 400
-    assert told in unescape(answer.get_data(as_text=True))
+    assert message in unescape(answer.get_data(as_text=True))
 
 
 def test_a_text_cannot_break_out_of_the_page(client: FlaskClient) -> None:
@@ -368,7 +368,7 @@ def test_a_text_cannot_break_out_of_the_page(client: FlaskClient) -> None:
     assert "<script>alert" not in page and "\u202e" not in page
 
 
-def test_no_box_where_no_method_has_texts_and_another_method_where_one_has(client: FlaskClient, tmp_path: Path) -> None:
+def test_the_text_field_is_shown_only_if_a_method_has_texts(client: FlaskClient, tmp_path: Path) -> None:
     plain = visitor(create_app(Library(write_results(tmp_path)), tmp_path / "feedback"))
     assert "text-form" not in plain.get("/").get_data(as_text=True)
     page = client.get("/?method=tiny").get_data(as_text=True)

@@ -1,4 +1,4 @@
-"""Calibration: learned from val images, applied to results, and measured on test images."""
+"""Calibration: fitted on val images, applied to results, and measured on test images."""
 
 import json
 import math
@@ -15,17 +15,17 @@ from cbir.files.errors import InputError
 
 
 def store(labels: Any, places: Any) -> FeatureStore:
-    """Images on a line."""
+    """Return a store of images on a line."""
     names = np.array([f"{label}/{row}" for row, label in enumerate(labels)], object)
     return FeatureStore(np.float32(places)[:, None], names, np.asarray(labels, np.int64), names, {"method": "m"})
 
 
-# Two categories, each in a row of 12 images one apart; the rows are 1,000 apart, and 2 images of each lie in the other.
+# Two categories, each a row of 12 images at distance 1; the rows are 1,000 apart, and each has 2 images of the other.
 ROW = np.arange(12.0)
 GALLERY = store([0] * 10 + [1, 1] + [1] * 10 + [0, 0], np.r_[ROW, 1000 + ROW])
-# Ten queries of each, all at the beginning of their row: its ten nearest results are the right ones, at 0 to 9.
+# Ten queries of each at the beginning of their row: the ten nearest results are right, at 0 to 9.
 VAL = store([0] * 10 + [1] * 10, [0.0] * 10 + [1000.0] * 10)
-# Of the two test queries one lies at the far end, where the two wrong ones are: 8 of 10 are right.
+# One of the two test queries is at the far end, where the two wrong images are: 8 of 10 are right.
 TEST = store([0, 1], [0, 1011])
 
 
@@ -37,7 +37,7 @@ def edited(**changes: Any) -> dict[str, Any]:
     return data
 
 
-def test_probability_is_learned_from_val_and_measured_on_test() -> None:
+def test_probability_is_fitted_on_val_and_measured_on_test() -> None:
     # At 5.5 the ten nearest lie at 1 to 10, two each 0.5, 1.5, ... 4.5 away; the one at 10 is wrong, that at 1 right.
     found = edited()["probability"]
     assert (found["too_few"], found["val_queries"], found["val_right"], found["val_wrong"]) == (None, 20, 180, 20)
@@ -53,11 +53,11 @@ def test_probability_is_learned_from_val_and_measured_on_test() -> None:
 def test_new_queries_are_distinguished_from_known_ones() -> None:
     found = edited()["novelty"]
     assert found["too_few"] is None
-    # Without its category a query finds the strangers at the end of its row, 4.5 away at least; with it, 0.5.
+    # Without its category the nearest images of a query are at least 4.5 away, at the end of its row; with it, 0.5.
     assert found["val"]["known"] == found["val"]["unknown"] == 20
     assert found["val"]["auroc"] == 1 and found["val"]["false_alarms"] == 0
     assert {row["neighbours"] for row in found["tried"]} == {1, 3, 5, 10}
-    # The fewest of equally good ones; all known val queries score 0.5.
+    # The smallest number among equally good ones; all known val queries have the score 0.5.
     assert (found["neighbours"], found["threshold"]) == (1, 0.5)
     learned = from_data(edited(), "x")
     assert learned.novelty(np.array([0.5, 9])).is_new is False
@@ -65,7 +65,7 @@ def test_new_queries_are_distinguished_from_known_ones() -> None:
     assert (new.score, new.threshold, new.is_new) == (0.6, 0.5, True)
 
 
-def test_it_is_plain_data_and_reads_back() -> None:
+def test_a_calibration_is_json_data_and_is_read_back() -> None:
     data = edited()
     learned = from_data(json.loads(json.dumps(data, allow_nan=False)), "x")
     assert learned.curve.distances.tolist() == data["probability"]["distances"]
@@ -82,12 +82,12 @@ def test_too_few_results_are_reported(rows: range) -> None:
     )
     learned = from_data(data, "x")
     assert learned.plain_probabilities(np.array([1.0, 2])) == [None, None]
-    # 20 images suffice for a threshold, which needs no wrong result.
+    # 20 images are enough for a threshold, which needs no wrong result.
     assert (learned.novelty(np.array([1.0])) is None) == (len(rows) < 20)
     json.dumps(data, allow_nan=False)
 
 
-def test_of_a_larger_split_some_images_of_all_categories_are_searched_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_of_a_larger_split_has_all_categories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "MOST_QUERIES", 20)
     # Places 0, 5.2, 10.4, ... 99: those from 80 on are 83.4, 88.6, 93.8 and 99. At 5.5 one of ten results is wrong, at
     # 1011 two are.
@@ -97,7 +97,7 @@ def test_of_a_larger_split_some_images_of_all_categories_are_searched_with(monke
     assert (found["probability"]["reliability"]["results"], found["novelty"]["test"]["known"]) == (200, 20)
 
 
-def test_a_single_category_has_no_unknown_one() -> None:
+def test_a_single_category_has_no_unknown_queries() -> None:
     one = calibrate(store([0] * 20, np.arange(20)), store([0] * 30, np.arange(30)), store([0], [1]))
     assert "the gallery, which has 1;" in one["novelty"]["too_few"]
 
@@ -134,7 +134,7 @@ def test_a_damaged_file_is_reported(damaged: dict[str, Any]) -> None:
         from_data(damaged, "a/b.json")
 
 
-def test_without_a_curve_nothing_is_known() -> None:
+def test_without_a_curve_there_is_no_probability() -> None:
     none = Calibration(None, 0, math.inf)
     assert none.plain_probabilities(np.array([1.0])) == [None]
     assert none.novelty(np.array([1.0])) is None
@@ -144,12 +144,12 @@ def test_without_a_curve_nothing_is_known() -> None:
     ("probability", "words"),
     [(None, ""), (math.nan, ""), (0.874, "87 %"), (0.995, "> 99 %"), (0.994, "99 %"), (0.004, "< 1 %"), (0.5, "50 %")],
 )
-def test_probabilities_as_a_person_reads_them(probability: float | None, words: str) -> None:
+def test_probabilities_are_rounded_for_display(probability: float | None, words: str) -> None:
     assert shown(probability) == words
 
 
 def test_an_image_that_shares_a_category_is_right() -> None:
-    # Two labels of one category, and the plain reading by labels.
+    # Two labels share a category; for comparison, relevance by equal labels.
     pair, queries = store([0] * 20, np.arange(20)), store([1] * 20, np.arange(20))
     shared = calibrate(pair, queries, queries, relevant=Relevant(["bird", "bird / water"]))
     assert shared["probability"]["val_right"] == 200 and shared["probability"]["val_wrong"] == 0

@@ -1,4 +1,4 @@
-"""Values of steps are chosen by the val images, exhaustively."""
+"""Values of steps are chosen by an exhaustive search on the val images."""
 
 import itertools
 from typing import Any
@@ -13,7 +13,7 @@ from cbir.files.errors import InputError
 
 
 def images(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features of four categories that noise blurs, and labels."""
+    """Return noisy features of four categories, and their labels."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 4
     return (2 * np.eye(4, 12)[labels] + random.normal(0, 1, (count, 12))).astype(np.float32), labels
@@ -42,15 +42,15 @@ def test_the_best_of_all_choices_is_taken(monitor: str) -> None:
     assert [tried["value"] for tried in found.tried] == pytest.approx(figures)
     assert found.best == best
     dimension, neighbours = list(itertools.product(DIMENSIONS, NEIGHBOURS))[best]
-    asked = [{"pca": dimension}, {"expand": {"neighbours": neighbours, "power": 2}}]
-    assert found.tried[best]["steps"] == asked
-    assert found.row == {"of": "x", "steps": ["l2", *asked]}
+    steps = [{"pca": dimension}, {"expand": {"neighbours": neighbours, "power": 2}}]
+    assert found.tried[best]["steps"] == steps
+    assert found.row == {"of": "x", "steps": ["l2", *steps]}
     again = transforms.fit(found.row, [TRAIN])
     assert np.array_equal(transforms.transform(found.fitted, [VAL]), transforms.transform(again, [VAL]))
     assert len(set(figures)) > 1
 
 
-def test_of_equal_choices_the_first_is_taken() -> None:
+def test_among_equal_choices_the_first_is_taken() -> None:
     row = {"of": "x", "steps": [{"power": [1, 1.0000000001]}], "choose": "val"}
     assert choice.choose(row, [TRAIN], LABELS, [VAL], VAL_LABELS).best == 0
 
@@ -64,7 +64,7 @@ def test_a_combination_is_chosen_as_a_whole() -> None:
     assert np.array_equal(transforms.transform(found.fitted, parts), transforms.transform(again, parts))
 
 
-def test_what_choices_begin_with_alike_is_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_first_steps_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = []
     real = choice.fit_step
     monkeypatch.setattr(choice, "fit_step", lambda step, rows: fitted.append(step) or real(step, rows))
@@ -72,6 +72,6 @@ def test_what_choices_begin_with_alike_is_fitted_once(monkeypatch: pytest.Monkey
     assert len(fitted) == 1 + 3 + 9
 
 
-def test_without_val_images_there_is_nothing_to_choose_by() -> None:
+def test_without_val_images_a_choice_is_refused() -> None:
     with pytest.raises(InputError, match=r"no image of a category of the train split to choose by: raise split\.val"):
         choice.choose(ROW, [TRAIN], LABELS, [VAL[:0]], VAL_LABELS[:0])

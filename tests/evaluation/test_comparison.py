@@ -31,7 +31,7 @@ def evaluated(
 ) -> Evaluated:
     """An evaluation with queries x/000, x/001, ...; without ``precision``, average precision is 1 - NMRR.
 
-    The queries stand category by category, in so many of equal size.
+    The queries are sorted by category, in categories of equal size.
     """
     f1 = f1 or {"x": 1.0}
     precision = precision or [1 - value for value in nmrr]
@@ -144,7 +144,7 @@ class TestMethods:
     def test_intervals(self) -> None:
         # Hits of ten draws from seven right of ten are binomial (10, 0.7): P(<= 4) = 0.047 and P(<= 5) = 0.150,
         # P(<= 8) = 0.851 and P(<= 9) = 0.972, so the quantiles 0.1 and 0.9 are 5 and 9; NMRR 0 where right and 1 where
-        # wrong turns them round. Accuracy has Wilson's interval: with z = 1.28155 its middle is
+        # wrong reverses them. Accuracy has Wilson's interval: with z = 1.28155 its centre is
         # (0.7 + z^2 / 20) / (1 + z^2 / 10) = 0.671786 and half its width
         # z / (1 + z^2 / 10) sqrt(0.7 x 0.3 / 10 + z^2 / 400) = 0.174415.
         right = [True] * 7 + [False] * 3
@@ -164,7 +164,7 @@ class TestMethods:
         assert row[["anmrr_categories_low", "anmrr_categories_high"]].tolist() == [0, 1]
         assert row[["accuracy_categories_low", "accuracy_categories_high"]].tolist() == [0, 1]
 
-    def test_all_right_is_not_certain(self) -> None:
+    def test_the_interval_of_an_accuracy_of_one_has_a_lower_bound_below_one(self) -> None:
         # Wilson's lower bound of n of n is n / (n + z^2); of new categories it is no higher.
         item = evaluated("a", correct=[True] * 31, nmrr=[0.5] * 31, categories_of=7)
         row = comparison.methods([item], **SETTINGS).iloc[0]
@@ -172,7 +172,7 @@ class TestMethods:
         assert row[["accuracy_low", "accuracy_high"]].tolist() == bounds
         assert row[["accuracy_categories_low", "accuracy_categories_high"]].tolist() == bounds
 
-    def test_nor_are_perfect_rankings(self) -> None:
+    def test_the_interval_of_perfect_rankings_is_not_a_point(self) -> None:
         item = evaluated("a", correct=[True] * 31, nmrr=[0.0] * 30 + [np.nan], categories_of=7)
         row = comparison.methods([item], **SETTINGS).iloc[0]
         least = 30 / (30 + 1.959964**2)
@@ -182,7 +182,7 @@ class TestMethods:
         found = comparison.compare(item, item, **SETTINGS)
         assert (found["map"]["low"], found["map"]["high"]) == pytest.approx((least - 1, 1 - least))
 
-    def test_an_undefined_figure_stands_last(self, tmp_path: Path) -> None:
+    def test_a_method_with_an_undefined_figure_is_last(self, tmp_path: Path) -> None:
         item = evaluated("a", nmrr=[np.nan] * 3)
         undefined = Evaluated("a", {**item.summary, "anmrr": None, "map": None}, item.categories, item.queries)
         table = comparison.methods([undefined, evaluated("b")], **SETTINGS)
@@ -279,7 +279,7 @@ class TestCompare:
         a, b, words = SITUATIONS[situation]
         assert comparison.compare(a, b, **SETTINGS)["words"] == words + TESTS
 
-    def test_only_the_discordant_queries_speak(self) -> None:
+    def test_only_discordant_queries_count(self) -> None:
         # Six queries right with b alone and none with a alone: p = 2 / 2^6 = 0.03125, three times of three tests. That
         # is real at 90 %, not at 95 %.
         a = evaluated("a", correct=[True] * 4 + [False] * 6, nmrr=[0.5] * 10)
@@ -305,7 +305,7 @@ class TestCompare:
         assert (found["anmrr"]["p_value"], found["anmrr"]["p_at_most"]) == (0.001, True)
         assert "a is better in ANMRR (0.250 against 0.500, p ≤ 0.003) and MAP (0.750 against" in found["words"]
 
-    def test_each_may_win_something(self) -> None:
+    def test_each_method_may_be_better_in_one_figure(self) -> None:
         ones = [True] * 20
         a = evaluated("a", correct=ones, nmrr=[0.25] * 20, precision=[0.25] * 20)
         b = evaluated("b", correct=ones, nmrr=[0.5] * 20, precision=[0.5] * 20)
@@ -315,7 +315,7 @@ class TestCompare:
             in found["words"]
         )
 
-    def test_the_tests_of_other_pairs_count(self) -> None:
+    def test_the_correction_covers_the_tests_of_other_pairs(self) -> None:
         # The figures of the 1,939 animals: of six tests four at the floor of 9,999 resamples, then 0.03 and 0.5. Holm:
         # 6 x 0.0001, and 0.03 twice. Here 999 resamples, eight of nine to one side: 2 (1 + 9) / 2^9 = 0.0391.
         a = evaluated("a", correct=[True] * 1 + [False] * 8 + [True] * 11, nmrr=[0.5] * 20)
@@ -327,7 +327,7 @@ class TestCompare:
         assert found["accuracy"]["p_corrected"] == pytest.approx(40 / 512)
         assert found["anmrr"]["p_corrected"] == pytest.approx(0.006)
         assert found["accuracy"]["verdict"] == "chance"
-        # The other pair finds the same of the family.
+        # The other pair gets the same correction.
         other = comparison.compare(a, c, others=[(a, b)], **SETTINGS)
         assert other["anmrr"]["p_corrected"] == pytest.approx(0.006)
         assert (other["accuracy"]["p_value"], other["accuracy"]["p_corrected"]) == (1, 1)
@@ -388,7 +388,7 @@ class TestCompare:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_pictures_say_what_the_tables_say(tmp_path: Path, count: int) -> None:
+def test_plots_show_the_numbers_of_the_tables(tmp_path: Path, count: int) -> None:
     f1 = [{"cat": 0.75, "dog $x$": 0.5}, {"cat": 0.875, "dog $x$": 0.5}, {"cat": 0.0, "dog $x$": 0.0}]
     found = [evaluated(name, f1=values) for name, values in zip("abc", f1, strict=True)][:count]
     texts = {}
@@ -441,7 +441,7 @@ class TestConfiguration:
             ({"confidence": 0.995, "resamples": 398}, r"comparison\.resamples is 398, too few .* 0\.995"),
         ],
     )  # fmt: skip
-    def test_what_cannot_be_compared(
+    def test_invalid_comparisons_are_refused(
         self, check: Callable[..., dict[str, Any]], changes: dict[str, Any], sentence: str
     ) -> None:
         with pytest.raises(InputError, match=sentence):

@@ -70,7 +70,7 @@ def test_summary() -> None:
             assert found[name] == value, name
 
 
-def test_categories_come_best_first() -> None:
+def test_categories_are_sorted_by_f1_then_anmrr() -> None:
     table = run().categories
     # Equal F1: the lower ANMRR first, 2/33 before (0 + 19/24) / 2.
     assert table["category"].tolist() == ["category", "tool", "fish"]
@@ -97,7 +97,7 @@ def test_neighbours() -> None:
     assert rows["distance"].tolist() == [1, 3, 3, 4]
 
 
-def test_the_worst_category_looked_at_closely() -> None:
+def test_the_examination_of_the_worst_category() -> None:
     worst = run().worst
     assert worst["category"] == "fish"
     assert (worst["precision"], worst["recall"], worst["f1"], worst["retrieved"]) == (0.5, 0.5, 0.5, 3)
@@ -121,7 +121,7 @@ def test_fewer_images_of_the_worst_category_are_a_seeded_choice() -> None:
     assert run(worst_images=1, seed=4).worst == run(worst_images=1, seed=4).worst
 
 
-def test_a_worst_category_without_strangers() -> None:
+def test_a_worst_category_without_wrong_results() -> None:
     gallery, queries = store({"c0": 0, "f0": 9}, "train"), store({"c/a": 1, "f/b": 8}, "test")
     found = evaluate(
         gallery,
@@ -161,7 +161,7 @@ def test_a_kd_tree_that_disagrees_is_refused() -> None:
         run(tree=over(moved, leafsize=8))
 
 
-def test_nothing_to_evaluate_is_one_sentence() -> None:
+def test_nothing_to_evaluate_is_an_input_error() -> None:
     gallery, none = store(GALLERY, "train"), store({"c0": 0}, "x")
     none = FeatureStore(none.features[:0], none.image_id[:0], none.label[:0], none.sha256[:0])
     for train, test in ((gallery, none), (none, gallery)):
@@ -195,22 +195,22 @@ def test_labels_without_a_category_are_refused() -> None:
         )
 
 
-# A collection that asks itself: the right image of each is at rank 1, but for f0 at 2 (it is 1.5 from c1, 2 from f1).
+# Each image is a query: its right image is at rank 1, except that of f0 at 2 (f0 is 1.5 from c1 and 2 from f1).
 ITSELF = {"c0": 0, "c1": 1, "f0": 2.5, "f1": 4.5}
 
 
 TWO = Relevant(CATEGORIES[:2])
 
 
-def ask_itself(judged: Judgements, **changes: object) -> Evaluation:
+def evaluate_leave_one_out(judged: Judgements, **changes: object) -> Evaluation:
     images = store(ITSELF, "test")
     settings = {"k": 1, "neighbours": 9, "worst_images": 2, "worst_retrieved": 9, "seed": 0} | changes
     index = over(images.features, leafsize=8)
     return evaluate(images, images, CATEGORIES[:2], index, judgements=judged, **settings)
 
 
-def test_each_image_asks_all_others() -> None:
-    found = ask_itself(across_folds(store(ITSELF, "test").label, np.arange(4), TWO))
+def test_each_image_is_searched_among_all_others() -> None:
+    found = evaluate_leave_one_out(across_folds(store(ITSELF, "test").label, np.arange(4), TWO))
     assert found.queries["predicted"].tolist() == ["category", "category", "category", "fish"]
     # NG = GTM = 1, so K = 2: at rank 2 NMRR is (2 - 1) / (2.5 - 1).
     assert found.queries["nmrr"].tolist() == pytest.approx([0, 0, 2 / 3, 0])
@@ -231,8 +231,8 @@ def test_each_image_asks_all_others() -> None:
 
 def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
     folds = np.array([1, 2, 1, 2])
-    found = ask_itself(across_folds(store(ITSELF, "test").label, folds, TWO), folds=folds)
-    # c0 and f0 ask c1 and f1, and the other way about.
+    found = evaluate_leave_one_out(across_folds(store(ITSELF, "test").label, folds, TWO), folds=folds)
+    # c0 and f0 search c1 and f1, and vice versa.
     assert found.neighbours["image_id"].tolist() == ["c1", "f1", "c0", "f0", "c1", "f1", "f0", "c0"]
     assert found.folds[["fold", "queries", "map"]].to_numpy().tolist() == [[1, 2, 3 / 4], [2, 2, 1]]
     assert found.summary["map"] == 7 / 8
@@ -242,7 +242,7 @@ def test_folds_have_figures_and_a_mean_with_an_interval() -> None:
     )
 
 
-def test_a_list_decides_which_images_are_relevant_and_all_its_setups_are_measured() -> None:
+def test_judgements_decide_relevance_and_all_their_setups_are_measured() -> None:
     rows = [("t/e", "c2", "junk"), ("t/e", "f0", "easy"), ("t/e", "t0", "hard"), ("c/a", "c1", "easy")]
     table = pd.DataFrame(rows, columns=["query", "image_id", "grade"])
     gallery, queries = store(GALLERY, "train"), store({"c/a": 0.1, "t/e": 5}, "test")
@@ -267,12 +267,12 @@ def test_a_list_decides_which_images_are_relevant_and_all_its_setups_are_measure
     }
 
 
-def test_nothing_to_find_is_one_sentence() -> None:
+def test_judgements_without_relevant_images_are_an_input_error() -> None:
     labels = store(ITSELF, "test").label
     with pytest.raises(InputError, match="The gallery holds no image to find for 'c0'"):
-        ask_itself(across_folds(labels, np.zeros(4, int), TWO))
+        evaluate_leave_one_out(across_folds(labels, np.zeros(4, int), TWO))
     with pytest.raises(InputError, match="No query has a right image in the gallery"):
-        ask_itself(across_folds(labels, labels, TWO))
+        evaluate_leave_one_out(across_folds(labels, labels, TWO))
 
 
 def test_images_of_several_categories() -> None:
@@ -311,6 +311,6 @@ def test_images_of_several_categories() -> None:
     assert (found.summary["accuracy"], found.summary["macro_f1"], found.summary["precision_at_k"]) == (0.5, 0.5, 0.5)
     # Ranks 1, 2, 4 of NG 3 with K = min(12, 6) = 6: (7/3 - 2) / (7.5 - 2); 1 and 4 of NG 2: (2.5 - 1.5) / (7.5 - 1.5).
     assert found.summary["anmrr"] == pytest.approx((2 / 33 + 1 / 6) / 2)
-    # The gallery again, as the images that were not trained on.
+    # The gallery, used again as val images.
     assert found.summary["unseen_gallery"]["anmrr"] == found.summary["anmrr"]
     assert found.worst["category"] == "fish" and found.worst["retrieved_instead"] == [{"category": "rock", "count": 2}]

@@ -1,4 +1,4 @@
-"""Evaluations of galleries that are too large to be ranked as a whole."""
+"""Evaluation of a gallery that is too large for whole rankings, by the first results."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,8 +22,8 @@ from cbir.retrieval import exact
 from cbir.retrieval.index import over
 from evaluation.on_a_line import CATEGORIES, GALLERY, QUERIES, run, store
 
-# The first four results. c/a finds all: 1 2 4. f/b finds 1, and not 5; f/c 1 4; t/d 1 2; t/e neither 5 nor 7. What is
-# not found costs 1.25 K = 7.5: f/b (1 + 7.5) / 2 = 4.25, (4.25 - 1.5) / 6 = 11/24.
+# The first four results. c/a finds all: 1 2 4. f/b finds 1, and not 5; f/c 1 4; t/d 1 2; t/e neither 5 nor 7. Images
+# not found cost 1.25 K = 7.5: f/b (1 + 7.5) / 2 = 4.25, (4.25 - 1.5) / 6 = 11/24.
 CUT_NMRR = [2 / 33, 11 / 24, 1 / 6, 0, 1]
 CUT_AVERAGE_PRECISION = [11 / 12, 1 / 2, 3 / 4, 1, 0]
 SMALL: dict[str, Any] = {"exact_rows": 6, "ranked": 4}
@@ -41,7 +41,7 @@ def test_only_the_first_results_count() -> None:
     assert found.cmc["cmc"].tolist() == [0.8] * 4
 
 
-def test_everything_else_is_that_of_whole_rankings() -> None:
+def test_other_tables_equal_those_of_whole_rankings() -> None:
     cut, whole = run(**SMALL), run()
     pd.testing.assert_frame_equal(cut.neighbours, whole.neighbours)
     pd.testing.assert_frame_equal(cut.confusion, whole.confusion)
@@ -51,26 +51,26 @@ def test_everything_else_is_that_of_whole_rankings() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"exact_rows": 7, "ranked": 4}, {"exact_rows": None, "ranked": 1}])
-def test_a_gallery_of_so_many_rows_is_ranked_as_a_whole(changes: dict[str, Any]) -> None:
+def test_a_gallery_of_exactly_the_limit_is_ranked_as_a_whole(changes: dict[str, Any]) -> None:
     cut, whole = run(**changes), run()
     assert cut.summary == whole.summary and "ranked" not in whole.summary
     pd.testing.assert_frame_equal(cut.queries, whole.queries)
     pd.testing.assert_frame_equal(cut.cmc, whole.cmc)
 
 
-def test_first_results_that_are_all_results_cut_nothing() -> None:
+def test_first_results_that_are_all_results_give_whole_rankings() -> None:
     found, whole = run(exact_rows=1, ranked=1000), run()
     assert found.summary["ranked"] == 7 and found.summary["cut"] == ["map", "map_trapezoid"]
     pd.testing.assert_frame_equal(found.queries, whole.queries)
 
 
-def test_what_votes_and_is_listed_is_ranked() -> None:
+def test_at_least_as_many_results_are_ranked_as_vote_or_are_listed() -> None:
     assert run(exact_rows=1, ranked=1, neighbours=5).summary["ranked"] == 5
 
 
 @dataclass(frozen=True)
 class Missing:
-    """An approximate index that misses as many of the nearest as its search parameter is below 3."""
+    """An approximate index that misses 3 - n of the nearest images at its search parameter n."""
 
     features: np.ndarray
     effort: int = 1
@@ -99,7 +99,7 @@ class Missing:
 
 @pytest.mark.parametrize(("least", "effort", "reached"), [(0.5, 1, 0.55), (0.6, 2, 0.8), (0.9, 3, 1.0)])
 def test_the_lowest_search_parameter_that_reaches_the_recall(least: float, effort: int, reached: float) -> None:
-    # Of the four nearest, 2, 1 and 0 are missed. The fifth of t/e is as near as its fourth and counts as found.
+    # 2, 1 and 0 of the four nearest are missed. The fifth result of t/e is as near as the fourth and counts as found.
     index = Missing(store(GALLERY, "train").features)
     found = run(**SMALL, tree=index, recall=least)
     assert found.summary["ranked_by"] == {"kind": "stub", "effort": effort, "recall": pytest.approx(reached)}
@@ -110,17 +110,17 @@ def test_the_lowest_search_parameter_that_reaches_the_recall(least: float, effor
         assert found.queries["average_precision"][0] == pytest.approx((1 + 2 / 3) / 3)
 
 
-def test_a_search_parameter_that_finds_too_few_is_no_choice() -> None:
-    # Its results would be exact, by comparing each query with all images.
+def test_a_search_parameter_that_finds_too_few_results_is_not_used() -> None:
+    # Its results would be exact, because the query is then compared with all images.
     index = Missing(store(GALLERY, "train").features, short_below=2)
     assert run(**SMALL, tree=index, recall=0.5).summary["ranked_by"]["effort"] == 2
 
 
-def test_an_approximate_index_is_not_asked_about_a_small_gallery() -> None:
+def test_a_small_gallery_is_not_searched_with_an_approximate_index() -> None:
     assert run(tree=Missing(store(GALLERY, "train").features)).summary == run().summary
 
 
-def test_an_index_that_misses_nothing_is_still_compared() -> None:
+def test_the_recall_of_an_index_that_misses_nothing_is_measured_too() -> None:
     with pytest.raises(InputError, match="finds other neighbours than the exact search"):
         run(**SMALL, tree=over(store(GALLERY, "train").features[::-1] + 1, leafsize=8))
 
@@ -141,14 +141,16 @@ def points(count: int) -> FeatureStore:
 
 
 @pytest.mark.parametrize(("folds", "cells"), [(2, 10), (60, 10), (3, 10**6)])
-def test_what_is_passed_over_leaves_as_many_results(folds: int, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Searches are made deeper until enough is left, in small blocks or large ones.
+def test_junk_images_do_not_reduce_the_number_of_results(
+    folds: int, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The search is repeated with more results until enough remain, in small and in large blocks.
     monkeypatch.setattr(first, "_CELLS", cells)
     own, ranked = points(60), 5
     of = np.arange(60) % folds
     judged = across_folds(own.label, of, Relevant(CATEGORIES))
-    asked = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0}
-    found = evaluate(own, own, CATEGORIES, None, judgements=judged, exact_rows=10, ranked=ranked, **asked)
+    options = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0}
+    found = evaluate(own, own, CATEGORIES, None, judgements=judged, exact_rows=10, ranked=ranked, **options)
     for row in range(60):
         others = np.flatnonzero(of != of[row])
         near = others[np.argsort(np.square(own.features[others] - own.features[row]).sum(axis=1), kind="stable")]
@@ -157,16 +159,16 @@ def test_what_is_passed_over_leaves_as_many_results(folds: int, cells: int, monk
         assert found.queries["average_precision"][row] == pytest.approx(float(expected))
 
 
-def test_each_setup_of_a_list_has_its_own_first_results() -> None:
+def test_each_setup_of_judgements_has_its_own_first_results() -> None:
     own = points(40)
     listed = [("0", "1", "easy"), ("0", "2", "hard"), ("0", "3", "junk"), ("0", "4", "hard")]
     table = pd.DataFrame(listed, columns=["query", "image_id", "grade"])
     queries = own.rows(np.array([0]))
     setups = {name: by_list(table, queries.image_id, own.image_id, name) for name in ("easy", "medium", "hard")}
-    asked = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0}
+    options = {"k": 1, "neighbours": 2, "worst_images": 1, "worst_retrieved": 2, "seed": 0}
     found = evaluate(
         *(own, queries, CATEGORIES, None),
-        **({"judgements": setups["medium"], "setups": setups, "exact_rows": 10, "ranked": 20} | asked),
+        **({"judgements": setups["medium"], "setups": setups, "exact_rows": 10, "ranked": 20} | options),
     )
     order = np.argsort(np.square(own.features - own.features[0]).sum(axis=1), kind="stable")
     for name, (right, out) in {"easy": ([1], [2, 3, 4]), "medium": ([1, 2, 4], [3]), "hard": ([2, 4], [1, 3])}.items():
@@ -180,7 +182,7 @@ def test_each_setup_of_a_list_has_its_own_first_results() -> None:
         assert found.summary["setups"][name]["map_trapezoid"] == pytest.approx(float(expected))
 
 
-def test_a_cut_figure_says_where() -> None:
+def test_a_figure_of_first_results_names_their_number() -> None:
     summary = {"k": 3, "cut": ["map", "map_trapezoid"], "ranked": 1000}
     metrics = all_metrics()
     names = {key: named(key, metrics[key], summary) for key in ("map", "map_trapezoid", "anmrr", "precision_at_k")}
@@ -203,7 +205,7 @@ def test_a_sample_of_the_unseen_gallery(monkeypatch: pytest.MonkeyPatch) -> None
     train, val, test = store(GALLERY, "train"), store(GALLERY, "val"), store(QUERIES, "test")
     whole = unseen_gallery(train, val, test)
     assert unseen_gallery(train, val, test, sampled=True) == whole
-    # Of 3, 2 and 2 images 4/7: one of each; the first by name, which stands for the hash: c0, f0 and t0.
+    # 4/7 of 3, 2 and 2 images are one of each; the first by name, which is used as the hash: c0, f0 and t0.
     monkeypatch.setattr("cbir.evaluation.unseen.MOST_IMAGES", 4)
     monkeypatch.setattr("cbir.evaluation.unseen.MOST_QUERIES", 2)
     found = unseen_gallery(train, val, test, sampled=True)
@@ -220,7 +222,7 @@ def test_the_first_results_of_an_exact_index_are_those_of_whole_rankings() -> No
 
 
 def test_a_metric_that_takes_no_number_of_relevant_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    # NG = 3 and 1, GTM = 3: what was not found is behind rank 6, in small blocks of queries.
+    # NG = 3 and 1, GTM = 3: images not found are after rank 6, in small blocks of queries.
     monkeypatch.setattr("cbir.evaluation.cut._CELLS", 1)
     seen = []
 

@@ -18,7 +18,7 @@ def test_each_fold_has_the_means_of_its_own_queries() -> None:
         np.array([0, 1, 1, 1]),
         2,
     )
-    # An undefined value counts in no mean.
+    # Means exclude undefined values.
     assert found.to_dict("list") == {
         "fold": [1, 2],
         "queries": [2, 2],
@@ -35,7 +35,7 @@ def test_intervals_are_students() -> None:
     # The deviation is sqrt((0.04 + 0.01 + 0.09) / 2) = sqrt(0.07); t of 2 degrees of freedom at 97.5 % is 4.302653.
     half = 4.3026527 * math.sqrt(0.07 / 3)
     assert found["map"] == pytest.approx({"mean": 0.6, "low": 0.6 - half, "high": 0.6 + half}, rel=1e-7)
-    # One value has no spread.
+    # A single value has no deviation.
     assert found["anmrr"] == {"mean": 0.2, "low": None, "high": None}
     assert (found["folds"], found["confidence"]) == (3, 0.95)
     assert across(table.assign(map=np.nan), 0.95)["map"] == {"mean": None, "low": None, "high": None}

@@ -1,4 +1,4 @@
-"""Rankings with images left out, against independent software: see golden/revisited.py and disjoint.py."""
+"""Rankings without junk or images of the own fold, against independent software: golden/revisited.py, disjoint.py."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def listed(grades: list[list[str]], size: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return the table of a list, and the names of queries and gallery."""
+    """Return the table of judgements, and the names of queries and gallery."""
     queries = np.array([f"q{number}" for number in range(len(grades))], object)
     gallery = np.array([f"g{number}" for number in range(size)], object)
     rows = [
@@ -93,7 +93,7 @@ def test_images_of_the_own_fold_are_in_no_ranking(seed: int) -> None:
         assert judged.relevant[query] == sum(labels[image] == labels[query] for image in kept)
 
 
-def test_by_category_no_image_is_left_out() -> None:
+def test_relevance_by_category_excludes_no_image() -> None:
     judged: Judgements = by_category(np.array([0, 1, 0]), np.array([0, 2]), Relevant(["a", "b", "c"]))
     order = np.array([[2, 1, 0], [1, 0, 2]])
     ranked, relevance = judged.judge(slice(0, 2), order)
@@ -103,7 +103,7 @@ def test_by_category_no_image_is_left_out() -> None:
     assert judged.ranked.tolist() == [3, 3]
 
 
-def test_each_setup_leaves_out_images_that_others_count_as_relevant() -> None:
+def test_each_setup_excludes_images_that_are_relevant_in_others() -> None:
     table, queries, gallery = listed([["easy", "hard", "junk", "", "relevant"]], 5)
     order = np.array([[0, 1, 2, 3, 4]])
     found = {name: by_list(table, queries, gallery, name).judge(slice(0, 1), order) for name in SETUPS}

@@ -1,4 +1,4 @@
-"""Shares of resamples against all draws, enumerated in exact fractions."""
+"""Shares of resamples in which a category is the lowest, against an enumeration of all draws in exact fractions."""
 
 from fractions import Fraction
 from itertools import product
@@ -10,13 +10,13 @@ from cbir.evaluation.lowest import lowest_f1_shares
 
 
 def exact(queries: list[tuple[int, int]], categories: int) -> list[float]:
-    """The probability that each category is the lowest, over all draws of the queries (true, predicted)."""
+    """Return the probability that each category is the lowest, over all draws of the queries (true, predicted)."""
     lowest = [Fraction(0)] * categories
     for drawn in product(queries, repeat=len(queries)):
         f1 = {}
         for label in {true for true, _ in drawn}:
             right = sum(pair == (label, label) for pair in drawn)
-            f1[label] = Fraction(2 * right, sum((true == label) + (said == label) for true, said in drawn))
+            f1[label] = Fraction(2 * right, sum((true == label) + (predicted == label) for true, predicted in drawn))
         ties = [label for label, value in f1.items() if value == min(f1.values())]
         for label in ties:
             lowest[label] += Fraction(1, len(ties))

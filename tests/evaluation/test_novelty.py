@@ -5,7 +5,7 @@ import pytest
 
 from cbir.evaluation import novelty
 
-# On a line. Categories 0, 1 and 2; queries of 0 and of 2, and one of a category that is not there.
+# On a line. Categories 0, 1 and 2; queries of 0 and of 2, and one of a category that the gallery does not have.
 GALLERY = np.array([[0], [1], [5], [9], [10]], np.float32)
 LABELS = np.array([0, 0, 1, 2, 2])
 QUERIES = np.array([[0.5], [9.25], [7]], np.float32)
@@ -27,7 +27,7 @@ def test_a_query_is_searched_without_its_category(copied: int, monkeypatch: pyte
     assert found.tolist() == [[4.5, 4.25, 2], [6.5, 6.25, 2]]
 
 
-def test_a_fifth_of_the_categories_is_hidden_at_a_time() -> None:
+def test_a_fifth_of_the_categories_is_hidden_at_once() -> None:
     # Ten categories at 0, 1, ... 9. Those five apart are hidden together, so 2's query at 2 finds 1 and not 7.
     labels = np.arange(10)
     gallery = np.arange(10, dtype=np.float32)[:, None]
@@ -36,7 +36,7 @@ def test_a_fifth_of_the_categories_is_hidden_at_a_time() -> None:
     assert found.tolist() == [[1]]
 
 
-def test_a_gallery_of_one_category_has_nothing_else() -> None:
+def test_a_gallery_of_one_category_gives_no_scores() -> None:
     found = novelty.hidden_scores(GALLERY, np.zeros(5, np.int64), QUERIES, np.array([0, 0, 3]), [1])
     np.testing.assert_array_equal(found, [[np.nan, np.nan, 2]])
 
@@ -49,7 +49,7 @@ def test_auroc_by_hand() -> None:
     assert novelty.auroc(np.array([]), np.array([1.0])) is None
 
 
-def test_auroc_is_scikit_learns() -> None:
+def test_auroc_equals_that_of_scikit_learn() -> None:
     from sklearn.metrics import roc_auc_score
 
     random = np.random.default_rng(0)
@@ -59,7 +59,7 @@ def test_auroc_is_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize(("count", "place"), [(19, 19), (20, 20), (39, 38), (99, 95), (100, 96)])
-def test_the_threshold_is_the_score_of_that_place(count: int, place: int) -> None:
+def test_the_threshold_is_the_score_of_the_conformal_rank(count: int, place: int) -> None:
     # ceil((n + 1) * 0.95): 19, 19.95, 38, 95, 95.95.
     scores = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
     assert novelty.threshold(scores, 0.05) == place

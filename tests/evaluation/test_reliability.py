@@ -40,7 +40,7 @@ def test_the_ends_grow_surer_with_more_results_and_never_certain() -> None:
         assert curve.probabilities[[0, -1]] == pytest.approx([count / (count + 1), 1 / (count + 1)])
 
 
-def test_it_is_scikit_learns_isotonic_regression() -> None:
+def test_the_curve_equals_scikit_learns_isotonic_regression() -> None:
     from sklearn.isotonic import IsotonicRegression
 
     random = np.random.default_rng(0)
@@ -50,9 +50,9 @@ def test_it_is_scikit_learns_isotonic_regression() -> None:
         right = random.random(size) < np.exp(-distances / 3)
         both = np.r_[distances, distances.min(), distances.max()], np.r_[right, False, True]
         expected = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(*both)
-        asked = np.linspace(-1, distances.max() + 1, 200)
+        places = np.linspace(-1, distances.max() + 1, 200)
         curve = fit(distances, right)
-        np.testing.assert_allclose(curve.at(asked), expected.predict(asked), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(curve.at(places), expected.predict(places), rtol=0, atol=1e-12)
         assert np.all(np.diff(curve.probabilities) <= 0)
 
 

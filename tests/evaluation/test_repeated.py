@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-# On the path only while it is imported: another benchmark has the name of a folder of tests.
+# On the path only during the import, because another benchmark has the name of a folder of tests.
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(BENCHMARKS))
     repeated = importlib.import_module("repeated")
@@ -46,7 +46,7 @@ def test_differences_are_paired_and_corrected() -> None:
     assert both["p_corrected"].tolist() == pytest.approx([2 * p_value] * 2, abs=1e-6)
 
 
-def test_seeds_of_all_that_is_drawn_and_of_nothing_else() -> None:
+def test_only_seeds_of_random_draws_are_changed() -> None:
     row = {"weights": "imagenet", "training": None}
     encoders = {"plain": row, "trained": row | {"training": {}}, "scratch": {"weights": "random", "training": {}}}
     assert repeated.seeds({"encoders": encoders}, 3) == {

@@ -102,19 +102,19 @@ class TestBootstrapInterval:
         assert bootstrap_interval(values, seed=1, groups=groups) == Interval(0.25, 0.0, 1.0)
         assert bootstrap_interval(values, seed=1, confidence=0.4, groups=groups) == Interval(0.25, 0.25, 0.25)
 
-    def test_groups_of_one_are_no_groups(self) -> None:
+    def test_groups_of_one_query_change_nothing(self) -> None:
         values = np.random.default_rng(0).random(40)
         alone, grouped = (bootstrap_interval(values, seed=1, groups=groups) for groups in (None, np.arange(40)))
         assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high))
 
-    def test_groups_alike_within_are_as_few_as_they_are(self) -> None:
-        # Ten equal queries say what one does.
+    def test_equal_queries_of_a_group_count_as_one(self) -> None:
+        # Ten equal queries give the same interval as one.
         few = np.random.default_rng(2).random(8)
         alone = bootstrap_interval(few, seed=3)
         grouped = bootstrap_interval(np.repeat(few, 10), seed=3, groups=np.repeat(np.arange(8), 10))
         assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high))
 
-    def test_one_group_has_no_bounds_and_an_undefined_query_no_part(self) -> None:
+    def test_one_group_has_no_bounds_and_undefined_queries_are_excluded(self) -> None:
         values, groups = np.array([0.2, 0.4, np.nan]), np.array([0, 0, 1])
         found = bootstrap_interval(values, seed=0, groups=groups)
         assert found.mean == pytest.approx(0.3)
@@ -164,7 +164,7 @@ class TestNewcombe:
         found = newcombe_interval(*outcomes(36, 12, 2, 0))
         assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.0569, 0.3404), abs=5e-5)
 
-    def test_like_outcomes_are_not_certainly_alike(self) -> None:
+    def test_equal_outcomes_have_an_interval_that_is_not_a_point(self) -> None:
         # All right with both: phi is 0 and the bounds are the Wilson interval's distance from 1.
         found = newcombe_interval(*outcomes(31, 0, 0, 0))
         assert (found.mean, found.low, found.high) == pytest.approx((0, -0.110255, 0.110255), abs=1e-6)
@@ -218,7 +218,7 @@ class TestMcNemar:
 
 
 def exact_p(differences: list[int]) -> float:
-    """The share of all sign flips whose sum lies at least as far from 0, in integers."""
+    """Return the share of all sign flips whose sum is at least as far from 0, in integers."""
     observed = abs(sum(differences))
     sums = [
         sum(s * d for s, d in zip(signs, differences, strict=True))
@@ -239,7 +239,7 @@ class TestPairedPermutationTest:
         assert result.difference == pytest.approx(sum(differences) / len(differences))
 
     @pytest.mark.parametrize("differences", [[1, 1, 1], [3, -1, 4, 1, -5, 9, 2, 6], [2, -2, 1], [4], [0, 0]])
-    def test_of_few_it_is_exact(self, differences: list[int]) -> None:
+    def test_with_few_differences_it_is_exact(self, differences: list[int]) -> None:
         a = np.array(differences, dtype=float)
         results = {paired_permutation_test(a, np.zeros(len(a)), seed=seed, resamples=127) for seed in range(3)}
         [result] = results
@@ -255,7 +255,7 @@ class TestPairedPermutationTest:
         assert (found.p_value, found.units) == (4 / 16, 4)
         assert found.difference == pytest.approx(7 / 6)
 
-    def test_what_seven_groups_and_five_queries_can_give(self) -> None:
+    def test_the_least_p_values_of_seven_groups_and_of_five_queries(self) -> None:
         seven = paired_permutation_test(np.ones(70), np.zeros(70), seed=0, groups=np.repeat(np.arange(7), 10))
         assert seven.p_value == least_p_value(7) == 2 / 128
         five = paired_permutation_test(np.ones(5), np.zeros(5), seed=0)
@@ -263,7 +263,7 @@ class TestPairedPermutationTest:
         assert least_p_value(40, 9999) == 1 / 10_000
         assert np.isnan(least_p_value(0))
 
-    def test_the_floor_of_the_resamples_is_said(self) -> None:
+    def test_the_least_p_value_of_the_resamples_is_stated(self) -> None:
         # 2 of 2^40: at most 1 / 1000.
         found = paired_permutation_test(np.ones(40), np.zeros(40), seed=0, resamples=999)
         assert (found.p_value, found.at_most) == (0.001, True)
@@ -348,7 +348,7 @@ class TestHolm:
         found = holm(np.array([0.0001, 0.0001, 0.5, 0.0001, 0.0001, 0.03]))
         assert found.tolist() == pytest.approx([0.0006, 0.0006, 0.5, 0.0006, 0.0006, 0.06])
 
-    def test_what_is_no_test_does_not_count(self) -> None:
+    def test_missing_tests_are_not_counted(self) -> None:
         found = holm(np.array([0.02, np.nan, 0.9]))
         assert found[[0, 2]].tolist() == pytest.approx([0.04, 0.9])
         assert np.isnan(found[1])
@@ -378,7 +378,7 @@ class TestCorrectedResampledT:
         _, p_value = corrected_resampled_t_test(differences, 1e-12)
         assert p_value == pytest.approx(ttest_1samp(differences, 0).pvalue)
 
-    def test_what_has_no_spread(self) -> None:
+    def test_differences_without_spread_have_no_test(self) -> None:
         # 0.1 + 0.2 is not quite 0.3.
         for differences in ([0.5], [0.5, 0.5], [0.1 + 0.2, 0.3, 0.3], []):
             interval, p_value = corrected_resampled_t_test(np.array(differences), 0.25)

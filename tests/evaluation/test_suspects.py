@@ -6,7 +6,7 @@ from cbir.evaluation.suspects import SUSPECT_COLUMNS, scaled, suspects
 
 
 def at(*degrees: float) -> np.ndarray:
-    """Vectors of different lengths in these directions."""
+    """Return vectors of different lengths in these directions, in degrees."""
     angles = np.radians(degrees)
     lengths = 1 + np.arange(len(angles)) % 5
     return scaled((np.stack([np.cos(angles), np.sin(angles)], axis=1) * lengths[:, None]).astype(np.float32))
@@ -24,7 +24,7 @@ def table(categories: str) -> pd.DataFrame:
 
 
 def test_by_hand() -> None:
-    # Four of a about 0 degrees, four of b about 90; one of a stands among b, at 91 degrees; one of b a little outside.
+    # Four of a near 0 degrees, four of b near 90; one of a is among b, at 91 degrees; one of b is a little outside.
     images = table("aaaaabbbb")
     found = suspects(images, at(0, 1, 2, 3, 91, 89, 90, 92, 60), {}, k=3)
     assert list(found.columns) == SUSPECT_COLUMNS
@@ -44,14 +44,14 @@ def test_by_hand() -> None:
     assert row["own_distance"] == pytest.approx(2 * np.sin(np.radians(44)), rel=1e-4)
 
 
-def test_one_own_neighbour_clears_an_image() -> None:
-    # The first image sees b, then a; with the second a moved by two degrees, that comes third.
+def test_an_image_with_a_near_neighbour_of_its_category_is_not_doubtful() -> None:
+    # The neighbours of the first image are b, then a; if the second a moves by two degrees, it is the third.
     assert "a/0" not in set(suspects(table("aaabb"), at(0, 2, 3, 1, 60), {}, k=2)["image_id"])
     assert "a/0" in set(suspects(table("aaabb"), at(0, 4, 5, 1, 2), {}, k=2)["image_id"])
 
 
-def test_near_duplicates_are_one_picture() -> None:
-    # A wrongly labelled image and its copy: each is the other's nearest, and both are listed.
+def test_near_duplicates_count_as_one_image() -> None:
+    # A mislabelled image and its copy: each is the nearest of the other, and both are listed.
     images = table("aaaaabbbb")
     features = at(0, 1, 2, 90.5, 90.6, 89, 90, 92, 91)
     copies = {images["sha256"][3]: "x", images["sha256"][4]: "x"}
@@ -65,7 +65,7 @@ def test_near_duplicates_are_one_picture() -> None:
     assert found[["image_id", "neighbours", "share"]].to_numpy().tolist() == [["c/0", 1, 1.0], ["c/4", 1, 1.0]]
 
 
-def test_the_clearest_come_first() -> None:
+def test_the_most_doubtful_come_first() -> None:
     # Three neighbours each. a/0 sees b, b, b; a/1 and a/2 see b, b, c, and a/2 is further from the other a; the last
     # is as near to the other a as to c.
     images = table("aaaa" + "bbbbbbb" + "ccc")
@@ -81,7 +81,7 @@ def test_small_categories_and_vectors_of_zeros() -> None:
     assert len(suspects(table("aabb"), np.zeros((4, 3), np.float32), {})) <= 4
 
 
-def test_of_many_pictures_the_first_by_content_are_searched() -> None:
+def test_in_a_large_collection_the_first_images_by_hash_are_searched() -> None:
     # Contents 0 to 3 are searched: c and b, b, b at 0 to 3 degrees; the last c is among the b, and the first c its only
     # other of c, at 90 degrees. Those of a are not searched, so that an a has no own picture to miss.
     images = table("cbbbaac")

@@ -8,7 +8,7 @@ from cbir.features.store import FeatureStore
 
 
 def store(images: dict[str, float]) -> FeatureStore:
-    """Images called by the letter of their category, at a place on a line; the name stands for the content, too."""
+    """Return a store of images on a line, named by the letter of their category; the name is also used as the hash."""
     names = np.array(list(images), object)
     features = np.array([[place] for place in images.values()], np.float32)
     return FeatureStore(features, names, np.array(["cft".index(name[0]) for name in images]), names, {})
@@ -29,14 +29,14 @@ def test_both_galleries_have_as_many_images_of_each_category() -> None:
     assert unseen_gallery(closer, val, TEST) == {"gallery": 2, "anmrr": pytest.approx(2 / 9), "anmrr_train": 0}
 
 
-def test_the_order_of_rows_plays_no_part_and_more_val_images_are_cut() -> None:
+def test_the_order_of_rows_does_not_matter_and_surplus_val_images_are_dropped() -> None:
     few, many = {"c0": 3.0, "f0": 5.0}, {"f8": 6.0, "c8": 3.0, "c9": 0.0, "f9": 2.0}
     found = unseen_gallery(store(few), store(many), TEST)
     assert found == unseen_gallery(store(few), store(dict(reversed(many.items()))), TEST)
     assert found == {"gallery": 2, "anmrr": pytest.approx(2 / 9), "anmrr_train": pytest.approx(2 / 9)}
 
 
-def test_nothing_to_find() -> None:
+def test_without_common_categories_there_is_no_figure() -> None:
     none = store({"c0": 0.0})
     assert unseen_gallery(none, store({"f0": 0.0}), TEST) == {"gallery": 0, "anmrr": None, "anmrr_train": None}
     nobody = np.array([], object)

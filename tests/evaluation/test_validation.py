@@ -26,7 +26,7 @@ def test_quality_by_hand() -> None:
 
 
 def test_metrics_at_k_and_of_the_vote_by_hand() -> None:
-    # As above; the nearest three of every query are of the categories 0, 1 and 1, so that all are taken for 1.
+    # As above; the nearest three images of every query are of the categories 0, 1 and 1, so all are predicted as 1.
     gallery, labels = column(0, 10, 1, 2, 3), np.array([0, 0, 1, 1, 1])
     names = ["precision-at-k", "accuracy", "macro-f1"]
     quality = retrieval_quality(column(0, 0.1, 0.2), np.array([0, 0, 1]), gallery, labels, names, k=3)

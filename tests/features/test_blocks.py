@@ -1,4 +1,4 @@
-"""Rows of very many images, in blocks: the same numbers as all at once."""
+"""Large numbers of rows in blocks: the same numbers as all at once."""
 
 import tempfile
 
@@ -32,7 +32,7 @@ def test_many_rows_are_blocks_in_a_file() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_space_says_when_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
 
@@ -56,12 +56,12 @@ def test_a_large_gallery_is_transformed_to_the_same(row: dict, request: pytest.F
     parts = [ROWS.astype(np.float32), ROWS[:, ::2].astype(np.float32) + 1][: len(row.get("combine", "a"))]
     queries = [part[:30] + np.float32(0.1) for part in parts]
     whole = transforms.fit(row, parts)
-    gallery, asked = transforms.transform(whole, parts, True), transforms.transform(whole, queries)
+    gallery, of_queries = transforms.transform(whole, parts, True), transforms.transform(whole, queries)
     request.getfixturevalue("small")
     fitted = transforms.fit(row, parts)
     assert len(list(transforms.transformed(fitted, parts, True))) == 7
     np.testing.assert_allclose(transforms.transform(fitted, parts, True), gallery, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(transforms.transform(fitted, queries), asked, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(transforms.transform(fitted, queries), of_queries, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.usefixtures("small")

@@ -26,7 +26,7 @@ BATCH = 4
 
 
 class Network:
-    """A stand-in for a network: its features are three colour means. It counts its images, and fails on request."""
+    """A replacement for a network: its features are three colour means. It counts its images, and fails on request."""
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.fail_at = fail_at
@@ -64,7 +64,7 @@ def images(tmp_path: Path) -> pd.DataFrame:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Saves every 8 images.
+    # It saves after every 8 images.
     monkeypatch.setattr(shards, "_SAVE_ROWS", 10)
 
 
@@ -72,7 +72,7 @@ def encode(images: pd.DataFrame, path: Path, network: Network, fingerprint: str 
     return encode_shard(images, path, fingerprint, 3, (224, 224), BATCH, network.make, workers)
 
 
-def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_features_are_stored_by_content(images: pd.DataFrame, tmp_path: Path) -> None:
     network = Network()
     assert encode(images, tmp_path / "0.h5", network) == 22
     assert network.sizes == [4, 4, 4, 4, 4, 2]
@@ -90,7 +90,7 @@ def test_every_content_has_its_features(images: pd.DataFrame, tmp_path: Path) ->
 
 @pytest.mark.parametrize("fail_at", [0, 1, 2, 3, 5])
 def test_an_interrupted_run_continues_to_the_same_bytes(images: pd.DataFrame, tmp_path: Path, fail_at: int) -> None:
-    encode(images, tmp_path / "unbroken.h5", Network())
+    encode(images, tmp_path / "uninterrupted.h5", Network())
     with pytest.raises(KeyboardInterrupt):
         encode(images, tmp_path / "0.h5", Network(fail_at))
     assert not (tmp_path / "0.h5").exists()
@@ -98,27 +98,27 @@ def test_an_interrupted_run_continues_to_the_same_bytes(images: pd.DataFrame, tm
     network = Network()
     assert encode(images, tmp_path / "0.h5", network) == 22 - saved
     assert sum(network.sizes) == 22 - saved
-    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "unbroken.h5").read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["0.h5", "in", "unbroken.h5"]
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["0.h5", "in", "uninterrupted.h5"]
 
 
-def test_what_a_killed_run_leaves_behind_does_no_harm(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_files_left_by_a_killed_run_are_ignored_or_removed(images: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         encode(images, tmp_path / "0.h5", Network(fail_at=4))
     parts = tmp_path / "0.parts"
-    # The temporary file of a write that SIGKILL ended, a half written part, and what has no business there.
+    # The temporary file of a killed write, a half-written part, and an unrelated file.
     (parts / ".000003.abcd.h5").write_bytes(b"half")
     whole = (parts / "000002.h5").read_bytes()
     (parts / "000002.h5").write_bytes(whole[:1000])
     (parts / "notes.txt").write_text("x")
     network = Network()
     assert encode(images, tmp_path / "0.h5", network) == 14
-    encode(images, tmp_path / "unbroken.h5", Network())
-    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "unbroken.h5").read_bytes()
+    encode(images, tmp_path / "uninterrupted.h5", Network())
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
     assert not parts.exists()
 
 
-def test_nothing_new_loads_no_network(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_without_new_images_no_network_is_loaded(images: pd.DataFrame, tmp_path: Path) -> None:
     encode(images, tmp_path / "0.h5", Network())
     before = (tmp_path / "0.h5").read_bytes()
     network = Network()
@@ -127,7 +127,7 @@ def test_nothing_new_loads_no_network(images: pd.DataFrame, tmp_path: Path) -> N
     assert (tmp_path / "0.h5").read_bytes() == before
 
 
-def test_a_new_image_is_encoded_alone_and_a_removed_one_goes(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_only_a_new_image_is_encoded_and_a_removed_one_is_dropped(images: pd.DataFrame, tmp_path: Path) -> None:
     encode(images[:20], tmp_path / "0.h5", Network())
     network = Network()
     assert encode(images[1:21], tmp_path / "0.h5", network) == 1
@@ -149,7 +149,7 @@ def test_the_number_of_images_to_encode_is_logged_beforehand(images: pd.DataFram
     assert count_missing(manifest, shard, about, TENSORFLOW) > 10**6
 
 
-def test_another_encoder_encodes_all(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_another_encoder_encodes_all_images(images: pd.DataFrame, tmp_path: Path) -> None:
     encode(images, tmp_path / "0.h5", Network())
     assert encode(images, tmp_path / "0.h5", Network(), "other") == 22
     with pytest.raises(InputError, match=r"0\.h5 is damaged or of another encoder"):
@@ -187,7 +187,7 @@ def test_features_that_are_not_finite_are_refused_by_name(images: pd.DataFrame, 
     assert not (tmp_path / "0.h5").exists()
 
 
-def test_a_content_wanted_twice_is_encoded_once(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_same_image_is_encoded_once(images: pd.DataFrame, tmp_path: Path) -> None:
     assert encode(pd.concat([images[:3], images[:3]]), tmp_path / "0.h5", Network()) == 3
     wanted = list(images["sha256"][[2, 0, 2, 1, 0]])
     [block] = read_rows([tmp_path / "0.h5"], wanted, "f")
@@ -205,7 +205,7 @@ def test_an_empty_shard(images: pd.DataFrame, tmp_path: Path) -> None:
     assert list(read_rows([tmp_path / "0.h5"], [], "f")) == []
 
 
-def test_rows_come_in_the_order_wanted_from_several_shards(images: pd.DataFrame, tmp_path: Path) -> None:
+def test_rows_of_several_shards_are_read_in_the_requested_order(images: pd.DataFrame, tmp_path: Path) -> None:
     encode(images[::2], tmp_path / "0.h5", Network())
     encode(images[1::2], tmp_path / "1.h5", Network())
     shuffled = images.sample(frac=1, random_state=1)
@@ -264,16 +264,16 @@ def test_a_damaged_shard_is_refused_by_its_reader_and_replaced_by_its_writer(
     assert (tmp_path / "0.h5").read_bytes() == whole
 
 
-def test_what_is_in_memory_is_bounded_by_a_batch_for_each_thread(
+def test_memory_is_bounded_by_one_batch_for_each_thread(
     images: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[weakref.ref[NDArray[np.uint8]]] = []
     most = 0
     load_verified = shards._load_verified
 
-    def watched(*asked: Any) -> NDArray[np.uint8]:
+    def watched(*arguments: Any) -> NDArray[np.uint8]:
         nonlocal most
-        pixels = load_verified(*asked).copy()
+        pixels = load_verified(*arguments).copy()
         held.append(weakref.ref(pixels))
         most = max(most, sum(one() is not None for one in held))
         return pixels
@@ -301,9 +301,7 @@ def test_threads_encode_at_the_same_time_and_rows_stay_in_order(images: pd.DataF
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "0.h5").read_bytes()
 
 
-def test_an_image_that_is_read_by_another_white_is_encoded_again_and_no_other(
-    images: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_only_images_with_another_white_are_encoded_again(images: pd.DataFrame, tmp_path: Path) -> None:
     values = np.arange(400, dtype=np.uint16).reshape(20, 20)
     Image.fromarray(values).save(tmp_path / "in" / "dim.png")
     digest = hashlib.sha256((tmp_path / "in" / "dim.png").read_bytes()).hexdigest()
@@ -311,7 +309,7 @@ def test_an_image_that_is_read_by_another_white_is_encoded_again_and_no_other(
     shard, about, manifest = tmp_path / "0.h5", tmp_path / "about.json", tmp_path / "manifest.csv"
     write_json(about, {"fingerprint": "f"})
     made = {}
-    # Its own range, that of a brighter image, which then goes, and comes back.
+    # Its own range, then that of a brighter image, which is removed and added again.
     for white, encoded in ((0, 23), (4095, 1), (4095, 0), (0, 1), (4095, 1)):
         table = images.assign(white=[0] * 22 + [white]) if white else images
         network = Network()
@@ -326,7 +324,7 @@ def test_an_image_that_is_read_by_another_white_is_encoded_again_and_no_other(
         assert shards.contents(shard, fingerprint)[digest] == white
     with h5py.File(shard) as file:
         assert file["white"].dtype == np.int64
-    # A killed run has saved the row of one white, the next one needs that of another, the third the first again.
+    # A killed run has saved the row with one white, the next run needs another white, the third the first one again.
     shard.unlink()
     for white, fail_at in ((4095, 5), (0, 5), (4095, None)):
         table = images.assign(white=[0] * 22 + [white])

@@ -60,15 +60,15 @@ def test_only_the_gallery_or_only_queries_are_expanded() -> None:
     assert np.allclose(expand.apply(of_queries, TEST, False), moved, atol=1e-6)
 
 
-def test_neighbours_behind_and_zero_vectors_weigh_nothing() -> None:
+def test_neighbours_with_negative_similarity_and_zero_vectors_have_no_weight() -> None:
     gallery = np.array([[1.0, 0], [-1, 0], [0, 0]])
     fitted = fit({"expand": {"neighbours": 3, "power": 0}}, gallery)
-    # Each has itself alone: the other one is behind it, and the zero vector has no direction.
+    # Each vector is its only neighbour: the similarity of the other is negative, and the zero vector has no direction.
     assert np.allclose(expand.apply(fitted, gallery, True), gallery)
     assert np.allclose(expand.apply(fitted, np.array([[0, 2.0], [0, 0]]), False), [[0, 1], [0, 0]])
 
 
-def test_queries_do_not_see_one_another_and_get_the_same_digits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_of_a_query_does_not_depend_on_other_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     gallery = np.random.default_rng(1).normal(size=(300, 70))
     queries = np.random.default_rng(2).normal(size=(50, 70))
     fitted = fit({"expand": {"neighbours": 7}}, gallery)
@@ -81,14 +81,14 @@ def test_queries_do_not_see_one_another_and_get_the_same_digits_alone(monkeypatc
     assert np.array_equal(expand.apply(fitted, queries, False), together)
 
 
-def test_of_equally_near_images_the_first_counts() -> None:
-    # Three at 60 degrees from the query, two of which are the same.
+def test_among_equally_near_images_the_first_counts() -> None:
+    # Three vectors at 60 degrees from the query, two of which are equal.
     gallery = np.array([[0.5, np.sqrt(0.75), 0], [0.5, 0, np.sqrt(0.75)], [0.5, np.sqrt(0.75), 0]])
     fitted = fit({"expand": {"neighbours": 1, "power": 0, "which": "query"}}, gallery)
     assert np.allclose(expand.apply(fitted, np.array([[1.0, 0, 0]]), False), unit(np.array([[1.5, np.sqrt(0.75), 0]])))
 
 
-def test_an_expansion_of_another_gallery_is_one_sentence() -> None:
+def test_an_expansion_of_another_gallery_is_an_input_error() -> None:
     with pytest.raises(InputError, match="fitted on 40 gallery images, not 9: run"):
         expand.apply(fit("expand", TRAIN), TEST, True)
 
@@ -115,7 +115,7 @@ def test_the_options_that_an_entry_states_are_the_arguments_of_its_fit() -> None
         stated = REGISTRY.options(name)
         assert stated is not None
         assert list(stated) == [parameter.name for parameter in parameters]
-        # A default is in OPTIONS alone.
+        # Defaults are only in OPTIONS.
         assert all(parameter.default is parameter.empty for parameter in parameters)
         assert all(schema["description"].endswith(".") for schema in stated.values())
 

@@ -24,7 +24,7 @@ def written(path: Path, features: np.ndarray = FEATURES) -> Path:
     return path
 
 
-def test_what_is_written_is_read_in_the_manifests_order(tmp_path: Path) -> None:
+def test_a_written_store_is_read_in_the_order_of_the_manifest(tmp_path: Path) -> None:
     found = store.read(written(tmp_path / "train.h5"), "m")
     assert np.array_equal(found.features, FEATURES)
     assert found.features.dtype == np.float32
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_in_the_manifests_order(tmp_path: Path) -> None:
     assert '"numpy"' in found.about["libraries"]
 
 
-def test_anybody_can_read_it_with_h5py(tmp_path: Path) -> None:
+def test_a_store_can_be_read_with_h5py_alone(tmp_path: Path) -> None:
     with h5py.File(written(tmp_path / "train.h5")) as file:
         assert file["features"][1].tolist() == [3, 4]
         assert file["image_id"].asstr()[1] == "a/é漢.png"
@@ -51,7 +51,7 @@ def test_the_same_features_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
-def test_of_many_rows_the_vectors_stay_in_the_file_and_are_checked(tmp_path: Path) -> None:
+def test_vectors_of_a_large_store_stay_in_the_file_and_are_verified(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     assert store.count(path, "m") == 3
     few, many = store.read_large(path, "m", most=3), store.read_large(path, "m", most=2)
@@ -89,7 +89,7 @@ def test_values_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: f
     assert not (tmp_path / "train.h5").exists()
 
 
-def test_blocks_that_do_not_fill_the_rows_are_a_fault(tmp_path: Path) -> None:
+def test_blocks_with_too_few_or_too_many_rows_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 feature rows for 3 manifest rows"):
         store.write(tmp_path / "train.h5", MANIFEST, [FEATURES[:2]], 2, {})
 
@@ -105,7 +105,7 @@ def test_a_missing_store_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95])
-def test_a_truncated_store_is_one_sentence(tmp_path: Path, share: float) -> None:
+def test_a_truncated_store_is_an_input_error(tmp_path: Path, share: float) -> None:
     path = written(tmp_path / "train.h5")
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
@@ -113,7 +113,7 @@ def test_a_truncated_store_is_one_sentence(tmp_path: Path, share: float) -> None
         store.read(path)
 
 
-def test_flipped_bits_end_in_a_sentence_or_in_no_difference(tmp_path: Path) -> None:
+def test_flipped_bits_are_an_input_error_or_change_nothing(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     data = path.read_bytes()
     random = np.random.default_rng(0)
@@ -193,7 +193,7 @@ def bomb(file: h5py.File) -> None:
         "no whole numbers",
     ],
 )
-def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
+def test_a_crafted_store_opens_no_other_file_and_does_not_fill_the_memory(
     tmp_path: Path, put: object, reason: str
 ) -> None:
     path = written(tmp_path / "train.h5")
@@ -205,22 +205,22 @@ def test_a_store_made_elsewhere_opens_no_other_file_and_fills_no_memory(
         store.read(path)
 
 
-def test_a_store_with_texts_of_any_length_is_refused_and_to_be_made_again(tmp_path: Path) -> None:
-    """As this project wrote them before; all of them could be one place in the file, read again for each row."""
+def test_a_store_with_texts_of_variable_length_is_refused(tmp_path: Path) -> None:
+    """Earlier versions wrote such stores; all rows could share one long text in the file."""
     path = written(tmp_path / "train.h5")
     replace(path, "image_id", ["x" * 100_000] * 3)
     with pytest.raises(InputError, match=r"'image_id' holds something else than texts of fixed length.*: remove it"):
         store.read(path)
 
 
-def test_more_rows_of_nothing_than_there_are_images_are_not_read(tmp_path: Path) -> None:
+def test_more_rows_than_images_are_not_read(tmp_path: Path) -> None:
     path = written(tmp_path / "train.h5")
     replace(path, "features", np.zeros((10**12, 0), np.float32))
     with pytest.raises(InputError, match="different lengths"):
         store.read(path)
 
 
-def test_an_attribute_that_no_reader_would_look_for_is_not_written(tmp_path: Path) -> None:
+def test_an_unknown_attribute_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'colour' would not be read"):
         store.write(tmp_path / "train.h5", MANIFEST, [FEATURES], 2, {"method": "m", "colour": "red"})
 
@@ -238,7 +238,7 @@ def test_the_attributes_of_a_store_are_read_without_its_vectors(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("value", [h5py.Empty("f"), np.arange(3), np.array(["m", "m"], object), "m", True])
-def test_what_a_store_says_of_itself_may_be_of_any_kind(tmp_path: Path, value: object) -> None:
+def test_attributes_of_wrong_types_are_refused(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "train.h5")
     with h5py.File(path, "a") as file:
         file.attrs["method"] = value

@@ -23,7 +23,7 @@ def combined(kind: str, train: list[np.ndarray], test: list[np.ndarray]) -> np.n
     return transforms.transform(transforms.fit({"combine": list("xy")[: len(train)], "normalise": kind}, train), test)
 
 
-def test_minmax_takes_the_whole_matrix_to_0_and_1() -> None:
+def test_minmax_scales_the_whole_matrix_to_0_and_1() -> None:
     # Smallest 0, largest 30: divide by 30. Test rows may leave [0, 1].
     assert np.allclose(combined("minmax", [TRAIN], [TEST]), [[0.2, 0], [2 / 30, 2 / 3]])
     shifted = combined("minmax", [TRAIN - 5], [TRAIN - 5])
@@ -50,7 +50,7 @@ def test_pca_of_points_on_a_line() -> None:
     # Along (3, 4) / 5 at -5, 0 and 5 from the mean (10, 20): the only component that varies.
     train = np.array([[7, 16], [10, 20], [13, 24]], np.float32)
     found = fitted("pca", train, np.array([[13, 24], [10, 20], [14, 17]], np.float32), dimension=1, whiten=False)
-    # The last lies across the line, so its projection is 0. The sign is free, so it is compared without.
+    # The last is perpendicular to the line, so its projection is 0. The sign is arbitrary, so it is not compared.
     assert np.allclose(np.abs(found[:, 0]), [5, 0, 0], atol=1e-5)
     white = fitted("pca", train, train, dimension=1, whiten=True)
     # Variance of -5 0 5 with n - 1: 25.
@@ -75,7 +75,7 @@ def test_whitening_gives_unit_variance() -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")  # scikit-learn's, of equal rows.
 def test_whitening_does_not_blow_up_noise() -> None:
-    # Two columns of data and two copies of them: only two components have any spread.
+    # Two columns of data and two copies of them: only two components have a variance above 0.
     two = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     train = np.hstack([two, two])
     found = fitted("pca", train, train * 1.5, dimension=4, whiten=True)
@@ -95,7 +95,7 @@ def test_constant_features_become_0_and_never_explode(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["minmax", "minmax-per-feature", "zscore", "l2"])
-def test_parts_are_normalised_each_for_itself_and_joined_in_order(kind: str) -> None:
+def test_parts_are_normalised_separately_and_concatenated_in_order(kind: str) -> None:
     second = np.array([[1000], [3000], [2000]], np.float32)
     joined = combined(kind, [TRAIN, second], [TRAIN, second])
     assert joined.shape == (3, 3)
@@ -105,7 +105,7 @@ def test_parts_are_normalised_each_for_itself_and_joined_in_order(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["minmax", "minmax-per-feature", "zscore", "l2", "pca"])
-def test_a_row_does_not_depend_on_the_rows_beside_it(kind: str) -> None:
+def test_a_row_does_not_depend_on_other_rows(kind: str) -> None:
     options = {"dimension": 2, "whiten": True} if kind == "pca" else {}
     steps = transforms.fit({"transform": kind, **options}, [TRAIN])
     together = transforms.transform(steps, [np.concatenate([TEST, TRAIN * 100])])
@@ -113,7 +113,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("dimension", "rows", "columns", "most"), [(3, 3, 9, 2), (6, 50, 5, 5)])
-def test_of_too_many_components_there_are_as_many_as_can_be(
+def test_too_many_components_are_reduced_to_the_possible_number(
     dimension: int, rows: int, columns: int, most: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     train = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
@@ -127,7 +127,7 @@ def test_a_single_image_has_no_component() -> None:
         fitted("pca", TRAIN[:1], TRAIN[:1], dimension=1, whiten=False)
 
 
-def test_what_is_saved_is_read(tmp_path: Path) -> None:
+def test_a_saved_transform_is_read_back(tmp_path: Path) -> None:
     train = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     for row in (
         {"combine": ["x", "y"], "normalise": "zscore"},
@@ -152,7 +152,7 @@ def test_eleven_parts_keep_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "text", "part", "link", "outer link", "name", "huge"])
-def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_file_is_an_input_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
     transforms.save(tmp_path / "other.h5", transforms.fit({"transform": "zscore", "of": "x"}, [TRAIN]), {})
@@ -175,8 +175,8 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
                 file["0/0/scale"] = h5py.ExternalLink("other.h5", "/0/0/scale")
             elif kind == "huge":
                 file.create_dataset("0/0/scale", (2**40,), np.float64, chunks=(2**10,))
-    told = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
-    with pytest.raises(InputError, match=rf"The transform .*t\.h5 {told}"):
+    message = "does not exist: run the workflow" if kind == "missing" else r"is damaged \(.*\): remove it and run again"
+    with pytest.raises(InputError, match=rf"The transform .*t\.h5 {message}"):
         transforms.read(path)
 
 
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
         ("projection", np.zeros((2, 1), np.float32)),
     ],
 )
-def test_numbers_that_are_none_of_a_transform_are_one_sentence(tmp_path: Path, name: str, value: Any) -> None:
+def test_invalid_arrays_of_a_transform_are_input_errors(tmp_path: Path, name: str, value: Any) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "pca", "dimension": 1, "whiten": False}, [TRAIN]), {})
     with h5py.File(path, "a") as file:
@@ -212,7 +212,7 @@ def test_other_features_than_it_was_fitted_to_are_refused() -> None:
 @pytest.mark.parametrize(
     ("attribute", "value"), [("step", b"zscore"), ("step", b"best"), ("step", 3), ("dimension", 3), ("dimension", b"2")]
 )
-def test_a_step_that_was_renamed_is_one_sentence(tmp_path: Path, attribute: str, value: Any) -> None:
+def test_a_step_that_was_renamed_is_an_input_error(tmp_path: Path, attribute: str, value: Any) -> None:
     path = tmp_path / "t.h5"
     transforms.save(path, transforms.fit({"transform": "minmax", "of": "x"}, [TRAIN]), {})
     with h5py.File(path, "a") as file:
@@ -232,7 +232,7 @@ def test_a_step_that_was_renamed_is_one_sentence(tmp_path: Path, attribute: str,
         ({"transform": "l2", "of": "x", "whiten": True}, r"config: the step l2 .*\(got an unexpected keyword .*whiten"),
     ],
 )
-def test_unknown_steps_and_options_are_one_sentence(row: dict[str, Any], sentence: str) -> None:
+def test_unknown_steps_and_options_are_input_errors(row: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         transforms.fit(row, [TRAIN])
 
@@ -258,7 +258,7 @@ def test_a_new_step_is_one_file_and_may_look_at_the_gallery(tmp_path: Path) -> N
     assert extension.python(tmp_path, USES_IT, str(tmp_path / "t.h5")) == "[2.0, 2.0, 7.0]\n[4.5, 11.0]\n"
 
 
-def test_a_step_gets_what_those_before_it_made(tmp_path: Path) -> None:
+def test_a_step_gets_the_output_of_the_steps_before_it(tmp_path: Path) -> None:
     row = {"of": "x", "steps": ["minmax-per-feature", {"pca": 1}, "zscore"]}
     transforms.save(tmp_path / "t.h5", transforms.fit(row, [TRAIN]), {})
     found = transforms.transform(transforms.read(tmp_path / "t.h5")[0], [TRAIN])[:, 0]

@@ -26,18 +26,18 @@ def found(folder: Path) -> dict[str, Entry]:
     return find(folder, ["pretrained", "siamese"], Weights(1, 2, 3), "siamese", 4)
 
 
-def test_a_folder_that_is_not_there_holds_none(folder: Path) -> None:
+def test_a_missing_folder_has_no_refinements(folder: Path) -> None:
     assert found(folder) == {}
     assert found(folder / "nowhere") == {}
 
 
-def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file cannot be read"):
         found(tmp_path / "file")
 
 
-def test_each_refinement_is_named_by_its_file_and_gets_the_configured_rest(folder: Path) -> None:
+def test_each_refinement_is_named_by_its_file_and_gets_the_configured_defaults(folder: Path) -> None:
     write(folder / "b.json", method="pretrained", k=7, gamma=0)
     write(folder / "a-1.2_x.json")
     entries = found(folder)
@@ -50,14 +50,14 @@ def test_each_refinement_is_named_by_its_file_and_gets_the_configured_rest(folde
     assert [entry.problem for entry in entries.values()] == ["", ""]
 
 
-def test_other_and_half_written_files_are_left_alone(folder: Path) -> None:
+def test_other_and_half_written_files_are_ignored(folder: Path) -> None:
     write(folder / ".a.x7.json")
     (folder / "notes.txt").write_text("{")
     (folder / "below.json.d").mkdir()
     assert found(folder) == {}
 
 
-def test_a_bad_file_is_an_entry_with_its_problem_beside_the_others(folder: Path) -> None:
+def test_an_invalid_file_is_an_entry_with_its_problem(folder: Path) -> None:
     write(folder / "good.json")
     write(folder / "method.json", method="magic")
     (folder / "text.json").write_text("not JSON")
@@ -72,7 +72,7 @@ def test_a_bad_file_is_an_entry_with_its_problem_beside_the_others(folder: Path)
 
 
 @pytest.mark.parametrize("name", ["my file", "ä", "-x", "simulated", "x" * 101, "{a}", "a\nb", "\udcff"])
-def test_a_name_that_cannot_name_a_folder_is_the_problem_of_that_file_alone(folder: Path, name: str) -> None:
+def test_an_invalid_name_is_a_problem_of_that_file_only(folder: Path, name: str) -> None:
     write(folder / f"{name}.json")
     [(key, entry)] = found(folder).items()
     assert key.startswith("refinement-") and key.isascii() and key.replace("-", "").isalnum()
@@ -80,7 +80,7 @@ def test_a_name_that_cannot_name_a_folder_is_the_problem_of_that_file_alone(fold
     assert "rename it" in entry.problem and entry.problem.isprintable()
 
 
-def test_the_image_that_a_query_may_name(folder: Path) -> None:
+def test_only_images_in_the_folder_can_be_queries(folder: Path) -> None:
     (folder / "in").mkdir()
     (folder / "in/cat.jpg").touch()
     (folder.parent / "secret.jpg").touch()
@@ -94,7 +94,7 @@ def test_the_image_that_a_query_may_name(folder: Path) -> None:
     assert images == {"inside": path, "around": path, "id": None, "up": None, "link": None}
 
 
-def test_an_image_with_a_name_that_no_terminal_takes_is_a_problem(folder: Path) -> None:
+def test_an_image_with_an_unprintable_name_is_a_problem(folder: Path) -> None:
     (folder / "a\nb.jpg").touch()
     write(folder / "x.json", query="a\nb.jpg")
     entry = found(folder)["x"]

@@ -19,7 +19,7 @@ def network(random: np.random.Generator) -> np.ndarray:
 
 
 def copies(random: np.random.Generator) -> np.ndarray:
-    # Each image about four times, some of them apart by the last bit of one value.
+    # Each image about four times, some copies with a difference in the last bit of one value.
     features = network(random)[random.integers(0, ROWS // 4, ROWS)]
     features[::3, 0] = np.nextafter(features[::3, 0], np.float32(9))
     return features
@@ -45,7 +45,7 @@ GALLERIES = [network, copies, whole_numbers, far_away, collapsed]
 
 
 def rankings(features: np.ndarray, random: np.random.Generator, name: str) -> list[Ranking]:
-    """Rankings of nine queries, some of which are images of the gallery; one judged nothing irrelevant."""
+    """Return rankings of nine queries, some of which are images of the gallery; one has no irrelevant image."""
     found = []
     for number in range(9):
         judged = random.permutation(ROWS)[: random.integers(1, 30)]
@@ -59,17 +59,17 @@ def rankings(features: np.ndarray, random: np.random.Generator, name: str) -> li
 
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("gallery", GALLERIES)
-def test_orders_are_those_of_the_rankings(gallery, name: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_orders_equal_those_of_the_single_rankings(gallery, name: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     random = np.random.default_rng(5)
     features = gallery(random)
-    asked = [*rankings(features, random, name), Near(features, features[3].astype(np.float64))]
-    expected = [ranking.order.tolist() for ranking in asked]
-    assert [order.tolist() for order in orders(asked)] == expected
+    all_rankings = [*rankings(features, random, name), Near(features, features[3].astype(np.float64))]
+    expected = [ranking.order.tolist() for ranking in all_rankings]
+    assert [order.tolist() for order in orders(all_rankings)] == expected
     # A few queries at a time, and one block of gallery rows after another.
     monkeypatch.setattr(REGISTRY["nearest"], "_BYTES", 8 * ROWS * 70)
     monkeypatch.setattr(exact, "_PROJECTED_ROWS", 64)
     with threadpool_limits(1):
-        assert [order.tolist() for order in orders(asked)] == expected
+        assert [order.tolist() for order in orders(all_rankings)] == expected
 
 
 @pytest.mark.parametrize("name", ["rocchio", "nearest"])
@@ -77,8 +77,10 @@ def test_orders_of_numbers_too_large_to_square(name: str) -> None:
     random = np.random.default_rng(6)
     features = too_large(random)
     with np.errstate(over="ignore", invalid="ignore"):
-        asked = rankings(features, random, name)
-        assert [order.tolist() for order in orders(asked)] == [ranking.order.tolist() for ranking in asked]
+        all_rankings = rankings(features, random, name)
+        assert [order.tolist() for order in orders(all_rankings)] == [
+            ranking.order.tolist() for ranking in all_rankings
+        ]
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -95,7 +97,7 @@ def test_scores_lie_within_their_bounds(gallery, name: str) -> None:  # type: ig
 
 @dataclass(frozen=True, eq=False)
 class FarFromTheMiddle(Near):
-    """A ranking that a user might add: with its own scores, without bounds, using the library's search."""
+    """A ranking as a user might add it: with its own scores and without bounds."""
 
     def score(self, rows: Rows | slice) -> np.ndarray:
         middle = self.features.mean(axis=0, dtype=np.float64)
@@ -105,31 +107,31 @@ class FarFromTheMiddle(Near):
 @pytest.mark.parametrize("gallery", GALLERIES)
 def test_a_ranking_needs_no_bounds(gallery) -> None:  # type: ignore[no-untyped-def]
     features = gallery(np.random.default_rng(4))
-    asked: list[Ranking] = [
+    all_rankings: list[Ranking] = [
         kind(features, features[row].astype(np.float64)) for row in (3, 9) for kind in (FarFromTheMiddle, Near)
     ]
     with threadpool_limits(2):
-        expected = [ranking.order.tolist() for ranking in asked]
-        assert [order.tolist() for order in orders(asked)] == expected
+        expected = [ranking.order.tolist() for ranking in all_rankings]
+        assert [order.tolist() for order in orders(all_rankings)] == expected
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_exact_scores_are_asked_of_few_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_scores_are_computed_for_few_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(8)
-    asked = rankings(network(random), random, name)
+    all_rankings = rankings(network(random), random, name)
     scored = []
-    for kind in {type(ranking) for ranking in asked}:
+    for kind in {type(ranking) for ranking in all_rankings}:
         score = kind.score
         monkeypatch.setattr(
             kind, "score", lambda self, rows, score=score: scored.append(len(rows)) or score(self, rows)
         )
-    orders(asked)
-    # Those judged, which are at distance 0, among them.
-    assert sum(scored) < sum(30 for _ in asked)
+    orders(all_rankings)
+    # Judged images, which are at distance 0, are among them.
+    assert sum(scored) < sum(30 for _ in all_rankings)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_a_score_has_the_same_digits_alone_and_among_others(name: str) -> None:
+def test_a_score_does_not_depend_on_other_rows(name: str) -> None:
     random = np.random.default_rng(9)
     features = random.gamma(0.5, size=(200, 1280)).astype(np.float32)
     ranking = REGISTRY[name].rank(

@@ -27,16 +27,16 @@ ROUNDS = (Round((0,), ("dog/4",)), Round((), (1,)))
 
 @pytest.fixture
 def results() -> list[RoundResult]:
-    return refine(records.gallery(STORE, ["cat", "dog"]), asked(), np.zeros(1), "cat/0", "cat")
+    return refine(records.gallery(STORE, ["cat", "dog"]), judged(), np.zeros(1), "cat/0", "cat")
 
 
-def asked() -> Refinement:
+def judged() -> Refinement:
     return Refinement("cat/0", "m", 2, "rocchio", Weights(1, 1, 0.25), ROUNDS, "x.json")
 
 
 @pytest.fixture
 def record(results: list[RoundResult]) -> dict[str, Any]:
-    return records.record(asked(), "cat/0", "cat", STORE, results)
+    return records.record(judged(), "cat/0", "cat", STORE, results)
 
 
 def test_a_gallery_has_the_categories_of_its_labels() -> None:
@@ -45,7 +45,7 @@ def test_a_gallery_has_the_categories_of_its_labels() -> None:
     assert gallery.image_ids == ["cat/1", "dog/2", "cat/3", "dog/4"]
 
 
-def test_the_record_names_what_was_judged_of_each_round(record: dict[str, Any]) -> None:
+def test_the_record_has_the_judgements_of_each_round(record: dict[str, Any]) -> None:
     flagged = [round["flagged"] for round in record["rounds"]]
     assert flagged[0] == {"relevant": ["cat/1"], "irrelevant": ["dog/4"]}
     assert flagged[1] == {"relevant": [], "irrelevant": ["dog/2"]}
@@ -54,7 +54,7 @@ def test_the_record_names_what_was_judged_of_each_round(record: dict[str, Any]) 
     assert record["refinement"]["rounds"][0] == {"relevant": [0], "irrelevant": ["dog/4"]}
 
 
-def test_the_table_has_a_row_a_result(record: dict[str, Any]) -> None:
+def test_the_table_has_a_row_for_each_result(record: dict[str, Any]) -> None:
     table = records.table(record)
     # q' stays at 0 in round 1; in round 2 it is 1 - 0.25 * (4 + 2) / 2 = 0.25.
     assert table["round"].tolist() == [0, 0, 1, 1, 2, 2]
@@ -67,7 +67,7 @@ def test_the_table_has_a_row_a_result(record: dict[str, Any]) -> None:
     assert table["judged"].fillna("").tolist() == ["", "", "relevant", "", "relevant", "irrelevant"]
 
 
-def test_the_vectors_are_those_searched_with(
+def test_the_vectors_are_those_of_the_searches(
     results: list[RoundResult], record: dict[str, Any], tmp_path: Path
 ) -> None:
     records.write_vectors(results, record, tmp_path / "vectors.h5")
@@ -77,7 +77,7 @@ def test_the_vectors_are_those_searched_with(
         assert dict(file.attrs) == {"method": b"m", "query": b"cat/0", "features_sha256": b"f00"}
 
 
-def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -> None:
+def test_the_picture_has_a_row_for_each_round(record: dict[str, Any], tmp_path: Path) -> None:
     paths = {}
     for image_id in ("cat/0", *STORE.image_id):
         paths[image_id] = str(tmp_path / f"{image_id.replace('/', '-')}.png")
@@ -90,14 +90,14 @@ def test_the_picture_has_a_row_a_round(record: dict[str, Any], tmp_path: Path) -
     assert text.count("relevant before") == 3 and text.count("irrelevant before") == 1
     assert plots.RELEVANT in text and plots.IRRELEVANT in text
     assert plots.RIGHT not in text and plots.WRONG not in text
-    # The name of a result by itself, below its category, and what its number is.
+    # The name of a result, below its category, and the meaning of its number.
     assert ">1<" in text and text.count("distance ") == 6
     assert text.count("right, ") == text.count("wrong, ") == 3
     refinement_pictures.rounds(record, paths, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "r.svg").read_bytes()
 
 
-def test_a_long_refinement_is_drawn_in_part_and_says_so(record: dict[str, Any], tmp_path: Path) -> None:
+def test_a_long_refinement_is_drawn_in_part_with_a_note(record: dict[str, Any], tmp_path: Path) -> None:
     paths = dict.fromkeys(["cat/0", *STORE.image_id], str(tmp_path / "x.png"))
     Image.new("RGB", (20, 20)).save(tmp_path / "x.png")
     many = record | {"rounds": [record["rounds"][0]] * 101}

@@ -61,14 +61,14 @@ def test_every_key_is_read() -> None:
     )
 
 
-def test_missing_keys_come_from_the_configuration() -> None:
+def test_missing_keys_get_the_values_of_the_configuration() -> None:
     short = {key: GOOD[key] for key in ("query", "method", "k", "rounds")} | {"beta": 0}
     refinement = parse(json.dumps(short).encode(), "mine.json", METHODS, Weights(7, 8, 9))
     assert refinement.weights == Weights(7, 0, 9)
     assert refinement.strategy == "rocchio"
 
 
-def test_method_and_k_are_the_configured_ones_where_they_are_left_out() -> None:
+def test_missing_method_and_k_get_the_values_of_the_configuration() -> None:
     least = {"query": "cat/a.jpg", "rounds": [{}]}
     refinement = parse(json.dumps(least).encode(), "mine.json", METHODS, Weights(1, 0.75, 0.15), "siamese", 4)
     assert (refinement.method, refinement.k) == ("siamese", 4)
@@ -76,7 +76,7 @@ def test_method_and_k_are_the_configured_ones_where_they_are_left_out() -> None:
     assert (refinement.method, refinement.k) == ("pretrained", 3)
 
 
-def test_what_is_written_is_read_back_the_same() -> None:
+def test_a_written_refinement_is_read_back() -> None:
     refinement = parsed(changed(["alpha"], 0.1 + 0.2))
     assert parsed(as_json(refinement)) == refinement
 
@@ -183,7 +183,7 @@ values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "rounds.0", "relevant"]), values, max_size=3))
 @settings(max_examples=300, deadline=None, database=None)
-def test_any_changed_refinement_is_read_or_refused_in_a_sentence(changes: dict[str, Any]) -> None:
+def test_a_damaged_refinement_is_read_or_an_input_error(changes: dict[str, Any]) -> None:
     whole = copy.deepcopy(GOOD)
     for key, value in changes.items():
         if key == "rounds.0":
@@ -203,18 +203,18 @@ def test_any_changed_refinement_is_read_or_refused_in_a_sentence(changes: dict[s
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 @settings(max_examples=300, deadline=None, database=None)
-def test_any_bytes_are_refused_in_a_sentence(data: bytes) -> None:
+def test_random_bytes_are_an_input_error(data: bytes) -> None:
     with pytest.raises(InputError) as caught:
         parse(data, "mine.json", METHODS, Weights(1, 0.75, 0.15))
     one_sentence(str(caught.value))
 
 
-def test_the_schema_is_sound_and_agrees_with_the_code() -> None:
+def test_the_schema_is_valid_and_agrees_with_the_code() -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     properties = schema["properties"]
     assert properties["strategy"]["registry"] == "feedback/strategies"
-    # A refinement that does not say takes them from the configuration.
+    # A refinement without these keys gets them from the configuration.
     assert not any("default" in properties[name] for name in ("alpha", "beta", "gamma", "method", "k"))
     assert schema["$defs"]["judged"]["maximum"] == properties["k"]["maximum"] - 1
     assert all("description" in property for property in properties.values())
@@ -256,7 +256,7 @@ def test_a_query_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
         assert one_sentence(str(caught.value)).startswith("mine.json: query ")
 
 
-def test_a_folder_reached_through_a_link_is_inside_itself(tmp_path: Path) -> None:
+def test_a_folder_behind_a_link_contains_its_files(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.jpg").touch()
     (tmp_path / "link").symlink_to("real")

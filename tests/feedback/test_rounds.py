@@ -10,7 +10,7 @@ from cbir.feedback.rounds import Gallery, Search, refine
 from cbir.feedback.strategies import REGISTRY, Weights
 from cbir.files.errors import InputError
 
-# On a line, so that every distance is a difference. Cats stand at 1, 3, 8, 9 and dogs at 2, 4, 10.
+# On a line, so that every distance is a difference. Cats are at 1, 3, 8, 9 and dogs at 2, 4, 10.
 PLACES = [1, 2, 3, 4, 8, 9, 10]
 IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "cat/8", "cat/9", "dog/10"]
 
@@ -49,7 +49,7 @@ def test_round_0_is_the_plain_query(gallery: Gallery) -> None:
     assert result.order.tolist() == list(range(7))
 
 
-def test_a_round_uses_the_judgements_and_keeps_them_out_of_the_residual_precision(gallery: Gallery) -> None:
+def test_a_round_uses_the_judgements_and_excludes_them_from_the_residual_precision(gallery: Gallery) -> None:
     # q' = 0 + mean(1, 8) - 0 = 4.5: dog/4 at 0.5, cat/3 at 1.5, dog/2 at 2.5, cat/1 and cat/8 at 3.5, ...
     # Not judged: dog/4, cat/3, dog/2, so 1 of 3.
     one = search(gallery)
@@ -81,7 +81,7 @@ def test_precision_over_unjudged_images_differs_from_that_over_all(gallery: Gall
 def test_too_few_unjudged_images_count_as_misses(gallery: Gallery) -> None:
     one = search(gallery)
     result = one.judge(one.start(), Round(relevant=("cat/1", "cat/3", "cat/8"), irrelevant=("dog/2", "dog/4")))
-    # cat/9 and dog/10 are left: 1 hit over k = 3.
+    # cat/9 and dog/10 remain: 1 hit over k = 3.
     assert result.residual_precision == 1 / 3
 
 
@@ -148,7 +148,7 @@ def test_a_query_of_the_gallery_is_not_its_own_result(gallery: Gallery) -> None:
         one.judge(result, Round(irrelevant=("cat/3",)))
 
 
-def test_without_a_category_nothing_is_said_of_precision(gallery: Gallery) -> None:
+def test_without_a_category_precision_is_undefined(gallery: Gallery) -> None:
     result = search(gallery, category=None).start()
     assert result.of_category is None
     assert result.precision is None
@@ -196,14 +196,14 @@ def test_a_vector_that_does_not_fit_is_refused(gallery: Gallery, vector: np.ndar
         search(gallery, vector=vector)
 
 
-def test_a_gallery_that_does_not_hold_together_is_refused() -> None:
+def test_an_inconsistent_gallery_is_refused() -> None:
     with pytest.raises(ValueError, match="one feature vector"):
         Gallery(np.zeros((2, 3), np.float32), ["a"], np.array(["a", "b"]))
     with pytest.raises(ValueError, match="finite"):
         Gallery(np.full((1, 3), np.inf, np.float32), ["a"], np.array(["a"]))
 
 
-def test_a_round_as_plain_data(gallery: Gallery) -> None:
+def test_a_round_as_json_data(gallery: Gallery) -> None:
     one = search(gallery, k=2)
     # q' = 0 + 1 - 10 = -9
     result = one.judge(one.start(), Round(relevant=(0,), irrelevant=("dog/10",)))
@@ -219,7 +219,7 @@ def test_a_round_as_plain_data(gallery: Gallery) -> None:
     }
 
 
-def test_an_unknown_strategy_is_one_sentence(gallery: Gallery) -> None:
+def test_an_unknown_strategy_is_an_input_error(gallery: Gallery) -> None:
     one = search(gallery, strategy="best")
     with pytest.raises(
         InputError, match=r"The strategy 'best' does not exist: use one of linear, mixed, nearest, rocchio\."
@@ -227,7 +227,7 @@ def test_an_unknown_strategy_is_one_sentence(gallery: Gallery) -> None:
         one.judge(one.start(), Round((0,)))
 
 
-def test_judged_images_come_first_or_leave_the_results(gallery: Gallery) -> None:
+def test_judged_images_are_ranked_first_or_removed(gallery: Gallery) -> None:
     first = search(gallery, judged_first=True)
     start = first.start()
     assert start.image_ids == ["cat/1", "dog/2", "cat/3"]
@@ -244,7 +244,7 @@ def test_judged_images_come_first_or_leave_the_results(gallery: Gallery) -> None
     assert "dog/2" in again.image_ids
 
 
-def test_fewer_results_than_k_may_be_left(gallery: Gallery) -> None:
+def test_fewer_results_than_k_may_remain(gallery: Gallery) -> None:
     first = search(gallery, judged_first=True, k=6)
     result = first.judge(first.start(), Round(irrelevant=(0, 1, 2, 3)))
     assert sorted(result.image_ids) == ["cat/8", "cat/9", "dog/10"]
@@ -253,9 +253,9 @@ def test_fewer_results_than_k_may_be_left(gallery: Gallery) -> None:
         first.judge(result, Round(relevant=(3,)))
 
 
-def test_a_refinement_decides_where_judged_images_are_ranked(gallery: Gallery) -> None:
-    asked = replace(refinement(Round(irrelevant=(0,))), judged_first=True)
-    assert "cat/1" not in refine(gallery, asked, np.zeros(1), None, "cat")[1].image_ids
-    assert parse(json.dumps(as_json(asked)).encode(), "mine.json", ["m"], Weights(9, 9, 9)) == asked
-    plain = {key: value for key, value in as_json(asked).items() if key != "judged_first"}
+def test_a_refinement_can_rank_judged_images_first(gallery: Gallery) -> None:
+    first = replace(refinement(Round(irrelevant=(0,))), judged_first=True)
+    assert "cat/1" not in refine(gallery, first, np.zeros(1), None, "cat")[1].image_ids
+    assert parse(json.dumps(as_json(first)).encode(), "mine.json", ["m"], Weights(9, 9, 9)) == first
+    plain = {key: value for key, value in as_json(first).items() if key != "judged_first"}
     assert not parse(json.dumps(plain).encode(), "mine.json", ["m"], Weights(9, 9, 9)).judged_first

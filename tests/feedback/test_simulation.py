@@ -12,7 +12,7 @@ from cbir.feedback.simulation import choose, judge_by_category, measure, simulat
 from cbir.feedback.strategies import Weights
 from cbir.files.errors import InputError
 
-# The query at 0; on the way cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
+# On a line: the query at 0, then cat 1, dog 2, cat 3, dog 4, dog 5, cat 6.
 IDS = ["cat/1", "dog/2", "cat/3", "dog/4", "dog/5", "cat/6"]
 
 
@@ -37,7 +37,7 @@ def test_each_round_is_judged_on_its_own_results() -> None:
     assert results[2].irrelevant.tolist() == [1, 3, 4]
 
 
-def test_gains_by_hand() -> None:
+def test_gains_worked_by_hand() -> None:
     gain = measure([search()], 2, gtm=3)
     assert gain.judged.tolist() == [[0, 2, 4]]
     # cat/1, dog/2 | dog/5, dog/4 | dog/5, dog/4
@@ -53,8 +53,8 @@ def test_gains_by_hand() -> None:
     np.testing.assert_allclose(gain.residual_nmrr_plain, [[8 / 33, 1 / 6, 0]])
 
 
-def test_means_leave_out_a_query_without_unjudged_relevant_images() -> None:
-    # With k = 6 everything is judged in round 1; nothing is left for either query.
+def test_means_exclude_queries_without_unjudged_relevant_images() -> None:
+    # With k = 6 all images are judged in round 1, so none remains for either query.
     one = measure([search(), search(k=6)], 1, gtm=3)
     assert np.isnan(one.residual_nmrr[1, 1])
     table = one.mean()
@@ -68,20 +68,20 @@ def test_means_leave_out_a_query_without_unjudged_relevant_images() -> None:
 
 
 def test_strategies_and_rounds_are_compared_over_the_same_queries() -> None:
-    # As above, the second query has nothing left in round 1, so the first alone is common to both rounds: its figures.
+    # As above, no image remains for the second query in round 1, so only the first is common to both rounds.
     table = measure([search(), search(k=6)], 1, gtm=3).mean()
     assert table["common_queries"].tolist() == [1, 1]
     np.testing.assert_allclose(table["common_residual_precision_at_k"], [0.5, 0])
     np.testing.assert_allclose(table["common_residual_precision_at_k_plain"], [0.5, 0.5])
     np.testing.assert_allclose(table["common_residual_anmrr"], [8 / 33, 1 / 3])
     np.testing.assert_allclose(table["common_residual_anmrr_plain"], [8 / 33, 1 / 6])
-    # With another strategy, nothing is left for the first either.
+    # With another strategy, no image remains for the first query either.
     none = measure([search(), search(k=6)], 1, gtm=3).mean(np.array([False, False]))
     assert none["common_queries"].tolist() == [0, 0]
     assert none[["common_residual_anmrr", "common_residual_precision_at_k"]].isna().all(axis=None)
 
 
-def test_feedback_helps_where_the_category_is_two_clouds() -> None:
+def test_feedback_helps_if_a_category_consists_of_two_clusters() -> None:
     # The query sits in a small cloud of its category beside another category; most of its category is elsewhere.
     random = np.random.default_rng(0)
     clouds = [((0, 0), 5, "cat"), ((2, 0), 20, "dog"), ((0, 2.5), 20, "cat")]
@@ -95,7 +95,7 @@ def test_feedback_helps_where_the_category_is_two_clouds() -> None:
         assert gain.residual_nmrr[0, 3] < gain.residual_nmrr_plain[0, 3]
 
 
-def test_some_queries_alone() -> None:
+def test_figures_of_a_subset_of_queries() -> None:
     gain = measure([search(), search(k=6), search(k=1)], 1, gtm=3)
     chosen = gain.select(np.array([True, False, True]))
     assert chosen.precision.tolist() == [[0.5, 0], [1, 0]]
@@ -109,7 +109,7 @@ def test_a_sample_depends_on_content_and_seed_and_not_on_the_order() -> None:
     assert chosen.sum() == 20
     assert choose(digests[::-1], 20, seed=0)[::-1].tolist() == chosen.tolist()
     assert choose(digests, 20, seed=1).tolist() != chosen.tolist()
-    # An image less moves at most one other into the sample.
+    # Without an image, at most one other joins the sample.
     assert (choose(digests[1:], 20, seed=0) != chosen[1:]).sum() <= 1
     assert choose(digests[:5], 20, seed=0).tolist() == [True] * 5
 

@@ -58,7 +58,7 @@ def test_rocchio_takes_means_not_sums() -> None:
         (NONE, NONE, [2, 20]),
     ],
 )
-def test_rocchio_honours_each_weight_and_a_missing_set_adds_nothing(
+def test_rocchio_uses_each_weight_and_an_empty_set_adds_nothing(
     relevant: np.ndarray, irrelevant: np.ndarray, expected: list[float]
 ) -> None:
     features = gallery([100, 0], [0, 1000])
@@ -127,7 +127,7 @@ def test_linear_has_scikit_learns_decision_function() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
-def test_linear_orders_features_of_any_scale_alike(scale: float) -> None:
+def test_the_order_of_linear_does_not_depend_on_the_scale_of_features(scale: float) -> None:
     random = np.random.default_rng(1)
     features, query = random.normal(size=(60, 8)), random.normal(size=8)
     orders = [
@@ -148,11 +148,11 @@ def test_linear_without_irrelevant_images_is_rocchio() -> None:
 def test_mixed_weighs_the_classifier_by_the_examples_of_its_smaller_class(judged_irrelevant: int, share: float) -> None:
     random = np.random.default_rng(2)
     features, query, weights = random.normal(size=(50, 6)), random.normal(size=6), Weights(1, 0.75, 0.15)
-    # Four relevant examples, the query among them; half the weight at five.
-    asked = features, query, rows(0, 1, 2), np.arange(3, 3 + judged_irrelevant), weights
-    near, plane = (rank(*asked).scores for rank in (rocchio, linear))
+    # Four relevant examples including the query; the classifier has half the weight at five examples.
+    arguments = features, query, rows(0, 1, 2), np.arange(3, 3 + judged_irrelevant), weights
+    near, plane = (rank(*arguments).scores for rank in (rocchio, linear))
     near, plane = ((scores - scores.mean()) / scores.std() for scores in (near, plane))
-    np.testing.assert_allclose(mixed(*asked).scores, (1 - share) * near + share * plane, atol=1e-10)
+    np.testing.assert_allclose(mixed(*arguments).scores, (1 - share) * near + share * plane, atol=1e-10)
 
 
 def test_mixed_without_irrelevant_images_is_rocchio() -> None:
@@ -170,7 +170,7 @@ def test_every_strategy_ranks_a_collapsed_gallery_by_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_every_strategy_lifts_the_relevant_side(name: str) -> None:
+def test_every_strategy_ranks_the_relevant_cluster_first(name: str) -> None:
     # Two clouds around (5, 0) and (0, 5), the query between them: one judgement of each must settle the order.
     random = np.random.default_rng(3)
     features = np.vstack([random.normal([5, 0], 0.5, (20, 2)), random.normal([0, 5], 0.5, (20, 2))]).astype(np.float32)
@@ -188,7 +188,7 @@ def test_no_strategy_changes_its_arguments(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_digits_do_not_depend_on_the_number_of_threads(name: str) -> None:
+def test_scores_do_not_depend_on_the_number_of_threads(name: str) -> None:
     gallery = np.random.default_rng(0).gamma(1.0, size=(300, 1280)).astype(np.float32)
     query = gallery[0].astype(np.float64) + 0.5
     digits = set()
@@ -211,8 +211,8 @@ from cbir.web import state
 # Mean of the query (0, 0) and (4, 4): (2, 2). City-block distances 4, 4, 1, 3; Euclidean ones 2.83, 4, 1, 2.12.
 features = np.array([[4, 4], [2, 6], [3, 2], [3.5, 0.5]], np.float32)
 gallery = Gallery(features, ["a/0", "b/1", "a/2", "b/3"], np.array(["a", "b", "a", "b"]))
-asked = {"query": "a/q", "method": "m", "k": 4, "strategy": "city-block", "rounds": [{"relevant": ["a/0"]}]}
-refinement = parse(json.dumps(asked).encode(), "mine.json", ["m"], Weights(1, 0.75, 0.15))
+arguments = {"query": "a/q", "method": "m", "k": 4, "strategy": "city-block", "rounds": [{"relevant": ["a/0"]}]}
+refinement = parse(json.dumps(arguments).encode(), "mine.json", ["m"], Weights(1, 0.75, 0.15))
 print(refine(gallery, refinement, np.zeros(2), None, None)[1].as_json()["results"][-1]["score"])
 weights = Weights(1, 0.75, 0.15)
 searches = [Search(gallery, np.full(2, place), 2, "city-block", weights, category="a") for place in (0.0, 3.0)]
@@ -230,7 +230,7 @@ def test_a_new_strategy_is_one_file(tmp_path: Path) -> None:
     assert strategy == "city-block"
 
 
-def test_every_strategy_says_what_it_is() -> None:
+def test_every_strategy_has_a_label_and_an_explanation() -> None:
     for name, strategy in REGISTRY.items():
         assert strategy.LABEL, name
         assert not strategy.EXPLANATION.endswith("."), name

@@ -26,7 +26,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def path(saved: Path, tmp_path: Path) -> Path:
-    """A copy to damage."""
+    """Return the path of a copy that a test may damage."""
     copy = tmp_path / "copy.keras"
     copy.write_bytes(saved.read_bytes())
     return copy
@@ -51,7 +51,7 @@ def test_the_same_network_gives_the_same_bytes_and_its_fingerprint(name: str, tm
     assert shapes == [array.shape for array in model.get_weights()]
 
 
-def test_what_is_saved_is_what_keras_opens(saved: Path) -> None:
+def test_keras_opens_a_saved_network(saved: Path) -> None:
     model = keras.models.load_model(saved, compile=False, safe_mode=True)
     for ours, theirs in zip(networks.build("siamese", "random", 0)[0].get_weights(), model.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
@@ -72,7 +72,7 @@ def rewrite(path: Path, name: str, change: Callable[[bytes], bytes], compression
 
 
 def linked(data: bytes) -> bytes:
-    """Replace one layer's weights by a link to another file."""
+    """Replace the weights of one layer by a link to another file."""
     stream = io.BytesIO(data)
     with h5py.File(stream, "r+") as file:
         del file["layers/conv2d/vars/0"]
@@ -86,14 +86,14 @@ def test_weights_in_another_file_are_refused(path: Path) -> None:
         archive.read(path)
 
 
-def test_an_archive_that_unfolds_is_refused(path: Path) -> None:
+def test_an_archive_that_decompresses_to_too_much_is_refused(path: Path) -> None:
     rewrite(path, "metadata.json", lambda data: data + b" " * 50_000_000, zipfile.ZIP_DEFLATED)
     with pytest.raises(InputError, match="claims more bytes than the file has"):
         archive.read(path)
 
 
 @pytest.mark.parametrize("config", [b"", b"[]", b"{}", json.dumps({"config": {"layers": [1]}}).encode(), b"[" * 10**5])
-def test_another_architecture_than_a_network_is_refused(config: bytes, path: Path) -> None:
+def test_an_architecture_that_is_not_a_network_is_refused(config: bytes, path: Path) -> None:
     rewrite(path, "config.json", lambda _: config)
     with pytest.raises(InputError, match="is damaged"):
         archive.read(path)
@@ -120,14 +120,14 @@ def edited(change: Callable[[h5py.File], None]) -> Callable[[bytes], bytes]:
 
 
 def shared(file: h5py.File) -> None:
-    """Let a thousand layers have one array of 1 MB."""
+    """Make a thousand layers share one array of 1 MB."""
     place = file["layers/dense/vars"]
     place["2"] = np.zeros(250_000, np.float32)
     for number in range(3, 1000):
         place[str(number)] = place["2"]
 
 
-def test_what_belongs_to_no_layer_of_the_network_is_not_read(path: Path) -> None:
+def test_arrays_of_no_layer_of_the_network_are_not_read(path: Path) -> None:
     def add_a_loop(file: h5py.File) -> None:
         file["layers/other/within/within"] = file.create_group("layers/other/within")
 
@@ -164,7 +164,7 @@ SHAPES = [tuple(weight.shape) for weight in networks.build("siamese", "random", 
         (shorter, SHAPES, "it holds 11 weights, and the network has 12"),
     ],
 )
-def test_weights_that_a_network_cannot_have_are_refused_before_they_are_read(
+def test_weights_of_wrong_shapes_are_refused_before_they_are_read(
     change: Callable[[h5py.File], None], shapes: archive.Shapes | None, reason: str, path: Path
 ) -> None:
     rewrite(path, "model.weights.h5", edited(change))
@@ -174,7 +174,7 @@ def test_weights_that_a_network_cannot_have_are_refused_before_they_are_read(
 
 
 def nested(path: Path, names: list[str], size: int) -> None:
-    """Write stored members of which each holds all later ones: their bytes are shared, so they claim far more."""
+    """Write nested members that share their bytes, so that their sizes add up to far more than the file."""
     data = bytes(size)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as whole:
@@ -207,7 +207,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_packed_members_are_refused(packing: int, tmp_path: Path) -> None:
+def test_compressed_members_are_refused(packing: int, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "packed.zip", "w", packing) as whole:
         whole.writestr("a", b"x")
     with pytest.raises(ValueError, match="it holds packed members"):

@@ -30,7 +30,7 @@ HOSTILE = [
 ]
 
 
-def test_what_is_written_as_csv_is_read_back_whatever_the_names_hold(tmp_path: Path) -> None:
+def test_csv_is_read_back_with_any_characters_in_names(tmp_path: Path) -> None:
     table = pd.DataFrame({"image_id": HOSTILE, "label": range(len(HOSTILE))})
     tables.write_csv(tmp_path / "t.csv", table)
     read = tables.read_csv(tmp_path / "t.csv", ["image_id", "label"])
@@ -51,7 +51,7 @@ def test_ordinary_csv_has_no_quotes_and_bare_newlines(tmp_path: Path) -> None:
     ],
     ids=["empty", "binary", "ragged", "column", "shifted", "text", "fraction", "short"],
 )
-def test_a_csv_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_csv_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"t\.csv"):
@@ -67,7 +67,7 @@ JSON = {
 
 
 @pytest.mark.parametrize("content", JSON.values(), ids=JSON)
-def test_a_json_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_json_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"t\.json is not valid JSON"):
@@ -75,7 +75,7 @@ def test_a_json_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"rows": "1"}', '{"rows": true}', '{"rows": null}', "1", "null"])
-def test_a_json_file_that_holds_something_else_is_named(tmp_path: Path, content: str) -> None:
+def test_a_json_file_of_another_kind_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "t.json"
     path.write_text('{"rows": 1, "more": 2}')
     assert tables.read_json(path, {"rows": int}) == {"rows": 1, "more": 2}
@@ -84,7 +84,7 @@ def test_a_json_file_that_holds_something_else_is_named(tmp_path: Path, content:
         tables.read_json(path, {"rows": int})
 
 
-def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path, state in (
         (tmp_path / "fifo", "is not a file"),
@@ -97,7 +97,7 @@ def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path: Path) ->
             tables.read_csv(path, [])
 
 
-def test_json_refuses_nan_and_leaves_the_old_file(tmp_path: Path) -> None:
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     tables.write_json(path, {"b": 1, "a": "é"})
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -120,7 +120,7 @@ def test_atomic_replaces_at_the_end_only_and_leaves_nothing_behind(tmp_path: Pat
     assert os.listdir(path.parent) == ["x.h5"]
 
 
-def test_atomic_gives_the_rights_that_the_umask_gives(tmp_path: Path) -> None:
+def test_atomic_sets_the_permissions_of_the_umask(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
         tables.write_text(tmp_path / "x", "")
@@ -129,14 +129,14 @@ def test_atomic_gives_the_rights_that_the_umask_gives(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
 
 
-def test_the_rights_of_other_threads_files_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The umask is the whole process's: setting it changes the files that other threads make meanwhile.
+def test_permissions_of_files_of_other_threads_do_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The umask belongs to the whole process: setting it affects files that other threads create meanwhile.
     monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask is changed"))
     tables.write_text(tmp_path / "x", "")
 
 
 @pytest.mark.parametrize("kind", odd_files.KINDS)
-def test_what_is_written_in_place_is_a_regular_file(tmp_path: Path, kind: str) -> None:
+def test_only_a_regular_file_is_written_in_place(tmp_path: Path, kind: str) -> None:
     path = tmp_path / ".x.lock"
     odd = odd_files.Odd(path, kind)
     with pytest.raises(InputError, match="is a link or no regular file, and is not written to: remove it"):
@@ -146,14 +146,14 @@ def test_what_is_written_in_place_is_a_regular_file(tmp_path: Path, kind: str) -
     assert odd.is_untouched()
 
 
-def test_what_replaces_a_link_leaves_its_target(tmp_path: Path) -> None:
+def test_replacing_a_link_does_not_change_its_target(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "x").symlink_to("precious")
     tables.write_text(tmp_path / "x", "new")
     assert (tmp_path / "precious").read_text() == "kept" and (tmp_path / "x").read_text() == "new"
 
 
-def test_a_folder_is_made_but_not_through_a_link(tmp_path: Path) -> None:
+def test_a_folder_is_created_but_not_through_a_link(tmp_path: Path) -> None:
     atomic.make_folder(tmp_path / "a/b")
     atomic.make_folder(tmp_path / "a/b")
     assert (tmp_path / "a/b").is_dir()
@@ -166,7 +166,7 @@ def test_a_folder_is_made_but_not_through_a_link(tmp_path: Path) -> None:
         atomic.make_folder(tmp_path / "file")
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/x cannot be written"):
         tables.write_text(tmp_path / "file" / "x", "")
@@ -175,17 +175,17 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         tables.write_text(tmp_path / "folder", "")
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No space left"), atomic.atomic(tmp_path / "x"):
         Path("/dev/full").write_text("x")
 
 
-def test_hashes_are_the_standards(tmp_path: Path) -> None:
+def test_hashes_equal_those_of_the_standard(tmp_path: Path) -> None:
     # FIPS 180-2, appendix B.1.
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     (tmp_path / "abc").write_bytes(b"abc")
     assert hashes.sha256_file(tmp_path / "abc") == abc
-    # The canonical form of "abc" is these letters in quotes: printf '"abc"' | sha256sum.
+    # The canonical form of the text abc is "abc" with quotes: printf '"abc"' | sha256sum.
     assert hashes.sha256_json("abc") == "6cc43f858fbb763301637b5af970e2a46b46f461f27e5a0f41e009c59b827b25"
     assert hashes.sha256_json({"b": [1], "a": 2}) == hashes.sha256_json({"a": 2, "b": [1]})
     assert hashes.sha256_json({"a": 1}) != hashes.sha256_json({"a": 2})
@@ -200,7 +200,7 @@ def test_a_message_is_one_printable_line() -> None:
     assert str(error) == "x\\n\\u202ey\\udcff é"
 
 
-def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_killed_writer_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     tables.write_json(path, "old")
     code = (
@@ -224,8 +224,8 @@ def test_missing_disk_space_is_reported_before_anything_is_written(tmp_path: Pat
     assert not entered and not os.listdir(tmp_path)
 
 
-def test_a_full_disk_is_known_by_its_words_too(tmp_path: Path) -> None:
-    # HDF5's own error, of a kind that says nothing.
+def test_a_full_disk_is_recognised_by_the_message_too(tmp_path: Path) -> None:
+    # HDF5 reports it by a general type of error.
     words = "Can't decrement id ref count (file write failed: errno = 28, error message = 'No space left on device')"
     with pytest.raises(InputError, match="free space on the disk or in the quota of"), atomic.atomic(tmp_path / "x"):
         raise RuntimeError(words)
@@ -259,7 +259,7 @@ def test_a_second_writer_waits_for_the_first_even_if_that_is_killed(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.12345678.h5", "a.abcdefgh", "no_suffix", "two.parts.csv"])
-def test_a_temporary_file_says_what_it_is_to_replace(tmp_path: Path, name: str) -> None:
+def test_the_name_of_a_temporary_file_contains_that_of_its_target(tmp_path: Path, name: str) -> None:
     with atomic.atomic(tmp_path / name) as temporary:
         assert atomic.replaced_name(temporary.name) == name
     assert atomic.replaced_name(name) == name

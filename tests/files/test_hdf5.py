@@ -1,4 +1,4 @@
-"""HDF5 files that a person did not get from this project: refused by the type of their parts, before a part is read."""
+"""HDF5 files with parts that this project does not write are refused by type, before the part is read."""
 
 import io
 import os
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "t.h5"
 
 
-def test_what_is_written_is_read(path: Path) -> None:
+def test_a_written_file_is_read_back(path: Path) -> None:
     for source in (path, path.read_bytes()):
         with hdf5.opened(source) as file:
             wanted = ["text", "empty", "number", "truth", "share", "none"]
@@ -31,14 +31,14 @@ def test_what_is_written_is_read(path: Path) -> None:
             assert hdf5.dataset(file, "numbers", np.float32, 2)[1].tolist() == [3, 4, 5]
 
 
-def test_anybody_can_read_it_with_h5py(path: Path) -> None:
+def test_a_file_can_be_read_with_h5py_alone(path: Path) -> None:
     with h5py.File(path) as file:
         assert file["texts"].asstr()[1] == "é漢"
         assert file.attrs["text"].decode() == "é漢"
         assert file.attrs["truth"] == 1
 
 
-def test_no_texts_at_all(tmp_path: Path) -> None:
+def test_a_dataset_without_texts(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "t.h5", "w") as file:
         hdf5.write_texts(file, "texts", [])
     with hdf5.opened(tmp_path / "t.h5") as file:
@@ -62,7 +62,7 @@ def never_written(file: h5py.File) -> None:
 
 
 def compressed(file: h5py.File) -> None:
-    """40 MB in a file of 50 kB; 1.9 GB would be 1.9 MB."""
+    """Write 40 MB that are compressed to 50 kB; 1.9 GB would be 1.9 MB."""
     file.create_dataset("x", data=np.zeros(10_000_000, np.float32), chunks=(10_000_000,), compression="gzip")
 
 
@@ -101,7 +101,7 @@ OTHERS: dict[str, Callable[[h5py.File], Any]] = {
 
 @pytest.mark.parametrize("dtype", [np.float32, "S"])
 @pytest.mark.parametrize("put", OTHERS.values(), ids=OTHERS)
-def test_another_dataset_than_the_writers_make_is_refused_before_it_is_read(
+def test_a_dataset_that_no_writer_makes_is_refused_before_it_is_read(
     put: Callable[[h5py.File], Any], dtype: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with h5py.File(path, "a") as file:
@@ -111,7 +111,7 @@ def test_another_dataset_than_the_writers_make_is_refused_before_it_is_read(
         hdf5.dataset(file, "x", dtype, 1)
 
 
-def test_a_dataset_whose_place_lies_beyond_the_end_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_beyond_the_end_of_the_file_is_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with h5py.File(stream, "w") as file:
         file.create_dataset("x", data=np.arange(1000, dtype=np.float32))
@@ -138,7 +138,7 @@ ATTRIBUTES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("value", ATTRIBUTES.values(), ids=ATTRIBUTES)
-def test_another_attribute_than_the_writers_make_is_refused_before_it_is_read(value: Any, path: Path) -> None:
+def test_an_attribute_that_no_writer_makes_is_refused_before_it_is_read(value: Any, path: Path) -> None:
     # The newest format admits attributes of any length.
     with h5py.File(path, "a", libver="latest") as file:
         file.create_group("g", track_order=True).attrs["x"] = value
@@ -156,13 +156,13 @@ def test_an_attribute_that_is_a_reference_is_refused(path: Path) -> None:
         hdf5.attributes(file, ["x"])
 
 
-def test_attributes_that_nobody_asks_for_are_not_read(path: Path) -> None:
-    """150 attributes of one text of 20 MB, all in one place of the file, took 5.9 GB."""
+def test_only_requested_attributes_are_read(path: Path) -> None:
+    """150 attributes that shared one text of 20 MB took 5.9 GB."""
     with h5py.File(path, "a") as file:
         for number in range(150):
             file.attrs[f"more {number}"] = "x" * 1000
     data = path.read_bytes()
-    # Each is a heap's address that is none.
+    # Each is an invalid address of a heap.
     heap = data.index(b"GCOL").to_bytes(8, "little")
     path.write_bytes(data.replace(heap, b"\xf0" * 8))
     with hdf5.opened(path) as file:
@@ -181,7 +181,7 @@ def test_a_group_behind_a_link_is_not_entered(link: Any, path: Path) -> None:
                 hdf5.group(file, name)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_a_path_that_is_no_hdf5_file(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("GCOL" * 10)
     os.mkfifo(tmp_path / "pipe")

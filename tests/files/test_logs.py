@@ -1,4 +1,4 @@
-"""Log lines, whatever names they hold; `test_job` looks at those of a whole job."""
+"""Log lines with any characters in names; `test_job` tests those of a whole job."""
 
 import ast
 import logging
@@ -9,7 +9,7 @@ import pytest
 from cbir.files import logs
 
 SCRIPTS = Path(logs.__file__).parents[2]
-# What writes log lines in a form of its own.
+# Functions that would log in another format.
 HANDLERS = {"Formatter", "StreamHandler", "FileHandler"}
 
 
@@ -30,7 +30,7 @@ def test_text_of_any_language_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "a.log").read_text(encoding="utf-8") == "Bücher/漢字 1.png\n"
 
 
-def test_every_program_logs_by_this_handler() -> None:
+def test_every_program_logs_with_this_handler() -> None:
     for path in SCRIPTS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or path.name == "logs.py":

@@ -15,5 +15,5 @@ from cbir.files.printable import printable
         ("\udcff", r"\udcff"),
     ],
 )
-def test_what_cannot_be_printed_is_shown_as_an_escape(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -24,7 +24,7 @@ def test_as_many_threads_as_the_job_has(limit: int) -> None:
     with threadpool_limits(limit):
         assert threads.count() == limit
         meeting = threading.Barrier(limit)
-        # Each thread waits for the others, so fewer would never come to an end.
+        # Each thread waits for the others, so fewer threads would never end.
         threads.in_blocks(limit, 1, lambda block: meeting.wait(60) and None)
 
 
@@ -36,14 +36,14 @@ def test_an_error_in_a_thread_is_raised() -> None:
         threads.in_blocks(2, 1, fill)
 
 
-def test_linear_algebra_has_its_threads_back_afterwards() -> None:
+def test_linear_algebra_uses_all_threads_again_afterwards() -> None:
     with threadpool_limits(2):
         with threads.shared() as parts:
             assert (parts, threads.count()) == (2, 1)
         assert threads.count() == 2
 
 
-def test_what_works_for_shared_may_ask_for_it_again() -> None:
+def test_shared_threads_can_be_requested_within_their_work() -> None:
     found: list[int] = []
 
     def fill(block: slice) -> None:

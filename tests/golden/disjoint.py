@@ -6,7 +6,7 @@ It is no dependency of the tests (see metrics.py). Its figures were written down
     python tests/golden/disjoint.py
 
 A row is a collection of unseen classes, as CUB-200-2011 or Stanford Online Products are evaluated: means over its
-images, each of which asks the others, without those that have nothing to find.
+images, each of which is searched among the others, without images that have no relevant image.
 """
 
 import csv

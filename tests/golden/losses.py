@@ -17,7 +17,7 @@ import numpy as np
 
 CATEGORIES, DIMENSION = 5, 6
 
-# The loss of this project, its options, and whether there are proxies.
+# The loss of this project, its options, and whether it has proxies.
 CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("multi-similarity", {"epsilon": None}, False),
     ("multi-similarity", {}, False),

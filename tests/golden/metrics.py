@@ -30,10 +30,10 @@ def ranx_means(cases: list[Case]) -> list[list[float]]:
     for number, case in enumerate(cases):
         for query, order in enumerate(case.order):
             key = f"{number:04d}-{query}"
-            # Falling scores without ties: the order of ties is ours, ranx leaves it open.
+            # Decreasing scores without ties, because ranx does not define the order of ties.
             runs[key] = {f"{image:02d}": float(len(order) - rank) for rank, image in enumerate(order)}
             hits = np.flatnonzero(case.relevant[query])
-            # ranx wants a judged image for every query.
+            # ranx requires a judged image for every query.
             judged[key] = {f"{image:02d}": 1 for image in hits} if len(hits) else {"none": 1}
     run = Run(runs)
     evaluate(Qrels(judged), run, RANX)

@@ -2,13 +2,13 @@
 
 The measures are written here once more, from the article (Radenovic, Iscen, Tolias, Avrithis and Chum, "Revisiting
 Oxford and Paris: large-scale image retrieval benchmarking", CVPR 2018) and in the way in which its authors' program
-`compute_map` counts, one image after the other and without the library: junk is passed over, average precision is the
+`compute_map` counts, one image after the other and without the library: junk is skipped, average precision is the
 area under the curve of precision over recall by trapezoids, and mean precision at k ends at the last relevant image.
 
     python tests/golden/revisited.py
 
 A row is a query: its average precision to 15 digits, and its precision at 1, 5 and 10 as fractions; "" where it has
-nothing to find. The setups easy, medium and hard take turns from query to query.
+no relevant image. The setups easy, medium and hard alternate from query to query.
 """
 
 import csv
@@ -38,7 +38,7 @@ def case(seed: int) -> tuple[list[list[int]], list[list[str]]]:
 
 
 def measure(order: list[int], grades: list[str], setup: str) -> tuple[float, list[Fraction]] | None:
-    """Return average precision, and precision at each of `KAPPAS`; None where nothing is to be found."""
+    """Return average precision, and precision at each of `KAPPAS`; None if there is no relevant image."""
     positives = sum(grade in RIGHT[setup] for grade in grades)
     if not positives:
         return None

@@ -1,4 +1,4 @@
-"""The report as a whole; each section has a test of its own in ``sections``."""
+"""The whole report; the tests of each section are in ``sections``."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ def test_the_report_loads_nothing_from_elsewhere(run: Run) -> None:
     assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
 
 
-def test_everybody_can_find_their_way(run: Run) -> None:
+def test_the_report_has_landmarks_headings_and_links(run: Run) -> None:
     run.methods(one=0.2, two=0.3)
     page = run.report()
     html = page.one("html")
@@ -59,7 +59,7 @@ def test_everybody_can_find_their_way(run: Run) -> None:
     assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None:
+def test_the_summary_names_the_methods_with_the_best_anmrr_and_accuracy(run: Run) -> None:
     run.methods(alpha=0.3, beta=0.2)
     run.method("alpha", accuracy=0.9, anmrr=0.3)
     run.method("beta", accuracy=0.8, anmrr=0.2)
@@ -80,7 +80,7 @@ def test_the_lead_names_the_best_ranking_and_the_best_accuracy(run: Run) -> None
     )
 
 
-def test_the_lead_has_intervals_and_says_which_differences_to_the_first_are_real(run: Run) -> None:
+def test_the_summary_has_intervals_and_significant_differences_to_the_first(run: Run) -> None:
     run.compare()
     run.method("three", anmrr=0.75)
     found = {"accuracy": ("chance", 0.25), "anmrr": ("real", 0.25), "map": ("too few", -0.25)}
@@ -98,23 +98,23 @@ def test_the_lead_has_intervals_and_says_which_differences_to_the_first_are_real
     assert three == ["three", "75.0 %", "0.750", "0.600", "not tested"]
 
 
-def test_methods_that_are_equal_are_named_together_and_none_is_best(run: Run) -> None:
+def test_equal_methods_are_named_together_and_none_is_best(run: Run) -> None:
     run.methods(alpha=0.25, beta=0.25)
     header = run.report().one("header")
     assert "on these queries alpha and beta have the same lowest ANMRR" in header.text
     assert "best" not in header.one("table").text.split()
 
 
-def test_the_lead_says_what_to_look_at_next(run: Run) -> None:
+def test_the_summary_names_the_weakest_category_and_rejected_files(run: Run) -> None:
     [item] = run.report().one("header").all("li")
     assert (item.one("a").attrs["href"], item.text) == ("#worst", "dog: the lowest F1 with plain, 0.571")
     run.csv("collection/rejected.csv", pd.DataFrame({"path": ["a", "b"], "reason": ["empty file"] * 2}))
     run.csv("evaluation/plain/categories.csv", pd.DataFrame({"category": run.categories, **CATEGORIES, "f1": 1.0}))
-    # If all categories are equally good, none is the weakest.
+    # If all categories have the same value, none is the weakest.
     assert [item.text for item in run.report().one("header").all("li")] == ["2 rejected files"]
 
 
-def test_several_methods_are_folded_and_the_best_is_open(run: Run) -> None:
+def test_only_the_best_of_several_methods_is_unfolded(run: Run) -> None:
     run.methods(a=0.5, b=0.1, c=0.3)
     page = run.report()
     for name in ("categories", "confusion", "worst", "queries"):
@@ -229,12 +229,12 @@ def test_a_new_section_is_a_module_and_a_template(tmp_path: Path) -> None:
     assert "mine/plain.txt" in done.stdout.split()
 
 
-def test_gathered_data_are_plain(run: Run) -> None:
+def test_gathered_data_are_json_data(run: Run) -> None:
     data = run.gather()
     assert json.loads(json.dumps(data))["lead"]["images"] == 30
 
 
-def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
+def test_without_labels_sections_that_need_them_are_missing(run: Run) -> None:
     run.methods(one=0.2, two=0.3)
     near = ["1", run.image(0, 0), "", "train", run.image(0, 1), 3, 0, 0, 0, 0]
     run.csv("collection/near_duplicates.csv", pd.DataFrame([near], columns=NEAR_DUPLICATE_COLUMNS))
@@ -251,11 +251,11 @@ def test_without_labels_nothing_is_said_of_what_needs_them(run: Run) -> None:
     assert "dog" not in page.one("section", id="queries").text.replace("dog/", "")
 
 
-def test_without_labels_no_file_that_needs_them_is_asked_for() -> None:
+def test_without_labels_files_that_need_them_are_no_inputs() -> None:
     names = {name: ["x"] for name in ("split", "gallery", "encoder", "method", "query", "refinement", "source")}
     names |= {name: [] for name in ("trained", "simulated", "pair", "comparison", "approximate")}
-    asked = set(build.inputs(names)) - set(build.inputs(names, OF_LABELS))
-    assert asked == {
+    inputs = set(build.inputs(names)) - set(build.inputs(names, OF_LABELS))
+    assert inputs == {
         "collection/suspects.csv",
         *(f"evaluation/x/{name}" for name in ("summary.json", "categories.csv", "confusion.csv", "worst.json")),
         *(f"evaluation/x/{name}" for name in ("queries.csv", "neighbours.csv", "calibration.json", "calibration.svg")),

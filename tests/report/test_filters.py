@@ -19,7 +19,7 @@ def test_figures() -> None:
         assert written(None) == written(float("nan")) == "–"
 
 
-def test_words() -> None:
+def test_plurals_and_lists() -> None:
     assert filters.plural(1, "query", "queries") == "1 query"
     assert filters.plural(1200, "query", "queries") == "1,200 queries"
     assert filters.plural(0, "image") == "0 images"

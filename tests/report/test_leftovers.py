@@ -1,4 +1,4 @@
-"""Results that the configuration no longer asks for are removed, and nothing else."""
+"""Only results that the configuration no longer requires are removed."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ REMOVED = [
 ]
 
 
-def test_what_is_not_asked_for_is_removed_with_its_folders(tmp_path: Path) -> None:
+def test_results_that_are_not_required_are_removed_with_their_folders(tmp_path: Path) -> None:
     for name in (*KEPT, *REMOVED):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -79,21 +79,21 @@ def test_what_is_not_asked_for_is_removed_with_its_folders(tmp_path: Path) -> No
     assert remove(tmp_path, ASKED, ENDINGS) == []
 
 
-def test_a_comparison_goes_when_one_method_is_left(tmp_path: Path) -> None:
+def test_the_comparison_is_removed_if_one_method_remains(tmp_path: Path) -> None:
     (tmp_path / "comparison").mkdir()
     (tmp_path / "comparison/methods.svg").touch()
     assert remove(tmp_path, ASKED | {"method": ["a"]}, ENDINGS) == ["comparison/methods.svg"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_kind_of_index_leaves_no_file_of_the_last_one(tmp_path: Path) -> None:
+def test_the_file_of_the_previous_kind_of_index_is_removed(tmp_path: Path) -> None:
     for name in ("a.json", "a.pkl", "a.npy", "a.txt"):
         (tmp_path / "index" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "index" / name).touch()
     assert remove(tmp_path, ASKED | {"ending": ["json", "npy"]}, ["json", "pkl", "npy"]) == ["index/a.pkl"]
 
 
-def test_what_needs_labels_goes_with_them(tmp_path: Path) -> None:
+def test_without_labels_results_that_need_them_are_removed(tmp_path: Path) -> None:
     gone = [
         *("benchmarks/evaluate/a.tsv", "collection/suspects.csv", "comparison/methods.csv"),
         *("evaluation/a/summary.json", "logs/suspects.log"),

@@ -8,7 +8,7 @@ from PIL import Image
 from cbir.report import pictures
 
 
-def test_a_picture_is_shrunk_and_kept_in_proportion(tmp_path: Path) -> None:
+def test_a_picture_is_reduced_and_keeps_its_proportions(tmp_path: Path) -> None:
     Image.fromarray(np.full((100, 400, 3), 200, np.uint8)).save(tmp_path / "wide.png")
     uri = pictures.picture(tmp_path / "wide.png", 96)
     head, data = uri.split(",", 1)

@@ -15,7 +15,7 @@ CONFUSION = pd.DataFrame([["a<b&c", 4, 0], ["$x$\n漢", 1, 2]], columns=["catego
 CATEGORIES = pd.DataFrame({"category": ["a", "b"], "precision": [1, 0.5], "recall": [0.7, 0.2], "f1": [0.8, 0.3]})
 
 
-# Matplotlib's own font has no Chinese.
+# The default font of Matplotlib has no Chinese characters.
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph 28450")
 
 
@@ -65,7 +65,7 @@ def test_the_picture_shows_the_images(rows: list[list[plots.Picture]], tmp_path:
     assert blue.sum() > 3 * green.sum() > 10_000
 
 
-def test_an_image_that_is_gone_is_named(rows: list[list[plots.Picture]], collection: Path, tmp_path: Path) -> None:
+def test_a_missing_image_is_named(rows: list[list[plots.Picture]], collection: Path, tmp_path: Path) -> None:
     (collection / "leaf/1.png").unlink()
     with pytest.raises(InputError, match=r"leaf/1\.png cannot be shown \(does not exist\)"):
         plots.strips(rows, tmp_path / "s.png")
@@ -78,7 +78,7 @@ def test_one_category_and_no_counts(tmp_path: Path) -> None:
     assert (tmp_path / "c.svg").stat().st_size > 1000
 
 
-def test_long_names_keep_their_begin_and_their_end() -> None:
+def test_long_names_keep_their_beginning_and_end() -> None:
     assert plots.shorten("short.png") == "short.png"
     assert plots.shorten("x" * 24) == "x" * 24
     assert plots.shorten("category/a-very-long-name-0012.png") == "category…g-name-0012.png"
@@ -86,7 +86,7 @@ def test_long_names_keep_their_begin_and_their_end() -> None:
     assert plots.shorten("a\u202eb\n") == r"a\u202eb\n"
 
 
-def test_nothing_is_left_open(tmp_path: Path) -> None:
+def test_all_figures_are_closed(tmp_path: Path) -> None:
     plt.close("all")
     plots.categories(CATEGORIES, tmp_path / "f.svg")
     picture(0, 0).save(tmp_path / "p.png")
@@ -95,7 +95,7 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 
 
 def many(categories: int) -> pd.DataFrame:
-    """A confusion matrix in which the last three categories are taken for one another."""
+    """Return a confusion matrix in which the last three categories are confused with one another."""
     counts = np.diag(np.full(categories, 3))
     counts[-3:, -3:] += 1
     names = [f"c{number:04}" for number in range(categories)]
@@ -104,7 +104,7 @@ def many(categories: int) -> pd.DataFrame:
     return table
 
 
-def test_pictures_of_many_categories_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_of_many_categories_have_a_limited_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots.excerpts, "MOST", 6)
     whole = many(300)
     f1 = pd.DataFrame({"category": whole["category"], "precision": 1.0, "recall": 1.0, "f1": np.linspace(1, 0, 300)})
@@ -119,7 +119,7 @@ def test_pictures_of_many_categories_stay_bounded(tmp_path: Path, monkeypatch: p
         assert "of 300 categories" in text, name
 
 
-def test_all_categories_are_drawn_where_they_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_categories_are_drawn_if_they_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots.excerpts, "MOST", 6)
     plots.confusion(many(6), tmp_path / "c.svg")
     text = (tmp_path / "c.svg").read_text(encoding="utf-8")
@@ -153,7 +153,7 @@ def test_pictures_of_any_shape_have_their_frames_and_texts_at_the_same_heights(t
     plt.close(figure)
 
 
-def test_a_picture_on_its_own_says_what_it_is_of(tmp_path: Path) -> None:
+def test_a_picture_has_a_title_and_a_description(tmp_path: Path) -> None:
     plots.confusion(CONFUSION, tmp_path / "c.svg", "Confusion matrix of <m>")
     plots.categories(CATEGORIES, tmp_path / "f.svg", "Categories with <m>")
     assert ">Confusion matrix of &lt;m&gt;<" in (tmp_path / "c.svg").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pictures of 30 x 20 pixels, as small as they are; the limits are set lower."""
+"""Thumbnails of pictures of 30 x 20 pixels, with lower limits."""
 
 import base64
 import io
@@ -23,23 +23,23 @@ def sides(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(thumbnails, name, value)
 
 
-def test_each_picture_has_one_class_and_the_large_ones_are_larger(run: Run) -> None:
-    asked = Thumbnails(run.images)
-    names = [asked.ask(image) for image in ("cat/0.png", "dog/0.png", "cat/0.png")]
-    assert names == ["i0", "i1", "i0"] and asked.ask("dog/0.png", large=True) == "i1"
-    assert widths(asked.style()) == {"i0": 18, "i1": 27}
-    assert asked.style() == asked.style()
+def test_each_picture_has_one_class_and_a_large_one_its_larger_width(run: Run) -> None:
+    thumbnails = Thumbnails(run.images)
+    names = [thumbnails.ask(image) for image in ("cat/0.png", "dog/0.png", "cat/0.png")]
+    assert names == ["i0", "i1", "i0"] and thumbnails.ask("dog/0.png", large=True) == "i1"
+    assert widths(thumbnails.style()) == {"i0": 18, "i1": 27}
+    assert thumbnails.style() == thumbnails.style()
 
 
-def test_many_are_smaller_and_of_too_many_the_last_are_left_out(run: Run) -> None:
-    asked = Thumbnails(run.images)
+def test_many_thumbnails_are_smaller_and_surplus_ones_are_omitted(run: Run) -> None:
+    thumbnails = Thumbnails(run.images)
     for number in range(4):
-        asked.ask(f"cat/{number}.png", large=number < 2)
-    # Two large ones are too many as well.
-    assert widths(asked.style()) == {"i0": 9, "i1": 9, "i2": 9}
-    assert '.i3::before{content:"left out: too many pictures"}' in asked.style()
+        thumbnails.ask(f"cat/{number}.png", large=number < 2)
+    # Two large thumbnails are too many, too.
+    assert widths(thumbnails.style()) == {"i0": 9, "i1": 9, "i2": 9}
+    assert '.i3::before{content:"left out: too many pictures"}' in thumbnails.style()
 
 
-def test_an_image_that_is_none_of_the_collection_has_no_picture(run: Run) -> None:
+def test_an_image_outside_the_collection_has_no_thumbnail(run: Run) -> None:
     with pytest.raises(KeyError):
         Thumbnails(run.images).ask("elsewhere.png")

@@ -29,7 +29,7 @@ def test_a_different_history_gives_a_different_picture(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
 
 
-def test_no_point_is_at_the_border(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_point_is_at_the_edge_of_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(training_curve.plots, "save", lambda figure, path: drawn.append(figure))
     # The first and the last point are the highest, and one loss is infinite.

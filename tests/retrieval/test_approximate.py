@@ -34,7 +34,7 @@ GALLERY, QUERIES = store(1500), store(60, seed=1)
 
 
 def nearest(k: int, gallery: FeatureStore = GALLERY) -> tuple[Any, Any]:
-    """Distances and rows of the exact search, by differences."""
+    """Return distances and rows of the exact search, computed by differences."""
     differences = gallery.features.astype(float) - QUERIES.features[:, None].astype(float)
     distances = np.sqrt((differences**2).sum(axis=2))
     rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -47,7 +47,7 @@ def built(path: Path, kind: str, gallery: FeatureStore = GALLERY, **given: Any) 
 
 
 def agree(path: Path) -> None:
-    """Rewrite the side file so that it describes the present index."""
+    """Update the side file so that it describes the current index file."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
@@ -93,7 +93,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("damage", ["", "vectors", "bytes", "half"])
-def test_a_killed_build_goes_on_to_the_same_file(
+def test_a_killed_build_continues_and_gives_the_same_file(
     tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_faiss, "_BLOCK", 400)
@@ -113,9 +113,9 @@ def test_a_killed_build_goes_on_to_the_same_file(
     part = tmp_path / "m.part"
     assert part.exists() and not (tmp_path / "m.faiss").exists()
     if damage == "vectors":
-        said = json.loads((tmp_path / "m.part.json").read_text())
-        said["made_from"]["features_sha256"] = "of others"
-        (tmp_path / "m.part.json").write_text(json.dumps(said))
+        about = json.loads((tmp_path / "m.part.json").read_text())
+        about["made_from"]["features_sha256"] = "of others"
+        (tmp_path / "m.part.json").write_text(json.dumps(about))
     if damage == "bytes":
         part.write_bytes(part.read_bytes()[:-1] + b"x")
     if damage == "half":
@@ -129,7 +129,7 @@ def test_a_killed_build_goes_on_to_the_same_file(
 
 @pytest.mark.parametrize("rows", [1, 2, 40, 255, 256])
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-pq", "auto"])
-def test_small_galleries_are_found_whole(tmp_path: Path, kind: str, rows: int) -> None:
+def test_all_images_of_small_galleries_are_found(tmp_path: Path, kind: str, rows: int) -> None:
     few = store(rows)
     held = index.read(built(tmp_path, kind, few), few)
     distances, found = held.search(QUERIES.features, rows)
@@ -137,7 +137,7 @@ def test_small_galleries_are_found_whole(tmp_path: Path, kind: str, rows: int) -
     assert np.allclose(distances, nearest(rows, few)[0], rtol=1e-12)
 
 
-def test_equal_vectors_come_in_the_order_of_their_rows(tmp_path: Path) -> None:
+def test_equal_vectors_are_sorted_by_row(tmp_path: Path) -> None:
     same = store(300)
     same.features[100:120] = same.features[5]
     held = index.read(built(tmp_path, "hnsw", same), same).with_effort(512)
@@ -152,7 +152,7 @@ def test_codes_must_divide_the_vectors(tmp_path: Path) -> None:
         built(tmp_path, "ivf-pq", code_bytes=3)
 
 
-def test_the_choice_by_size_is_the_written_rule() -> None:
+def test_the_automatic_choice_follows_the_documented_rule() -> None:
     # By hand: 1,000,000 x (4 x 128 + 8 x 32 + 20) bytes are 788 MB, with 16 links 660 MB, with 8 596 MB.
     cases = {
         (9_999, 128, 1): ("flat", 0),
@@ -171,7 +171,7 @@ def test_the_choice_by_size_is_the_written_rule() -> None:
     assert [_faiss.lists_for(10**power) for power in (4, 5, 6, 7)] == [512, 1024, 4096, 16384]
 
 
-def test_the_sizes_of_the_rule_are_those_of_the_files(tmp_path: Path) -> None:
+def test_estimated_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     many = store(2000)
     path = built(tmp_path, "hnsw", many, links=16, ef_construction=8)
     assert path.stat().st_size == pytest.approx(_faiss.hnsw_bytes(2000, 8, 16), rel=0.03)
@@ -179,7 +179,7 @@ def test_the_sizes_of_the_rule_are_those_of_the_files(tmp_path: Path) -> None:
     assert path.stat().st_size == pytest.approx(_faiss.ivf_pq_bytes(2000, 8, 2), rel=0.15)
 
 
-def test_without_faiss_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_faiss_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     with pytest.raises(InputError, match=r"needs FAISS, which is not installed: run `make extras`"):
         built(tmp_path, "hnsw")
@@ -190,7 +190,7 @@ def refused(path: Path, reason: str, gallery: FeatureStore = GALLERY) -> None:
         index.read(path, gallery)
 
 
-def test_damage_is_seen_before_faiss_reads_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_detected_before_faiss_reads_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = built(tmp_path, "hnsw")
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
@@ -211,7 +211,7 @@ def test_an_index_of_another_gallery_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["neighbors", "offsets", "levels", "entry_point"])
-def test_a_graph_that_leads_outside_is_refused(tmp_path: Path, part: str) -> None:
+def test_a_graph_with_nodes_out_of_range_is_refused(tmp_path: Path, part: str) -> None:
     path = built(tmp_path, "hnsw")
     plain = faiss.read_index(str(path))
     if part == "entry_point":
@@ -268,20 +268,20 @@ def test_many_results_need_a_higher_parameter_than_few() -> None:
     assert reached == pytest.approx(np.mean(shares), abs=1e-3) and reached >= 0.9
 
 
-def test_a_recall_out_of_reach_takes_the_highest_parameter(tmp_path: Path) -> None:
+def test_if_the_recall_cannot_be_reached_the_highest_parameter_is_used(tmp_path: Path) -> None:
     path = built(tmp_path, "hnsw", links=2, ef_construction=4)
     held = index.read(path, GALLERY)
     found = quality.measure(held, {}, QUERIES, 3, 1.1, seed=0)
     assert (found["met"], found["effort"]) == (False, held.efforts()[-1])
 
 
-def test_a_row_as_far_as_the_last_counts_as_found() -> None:
+def test_a_row_at_the_distance_of_the_last_counts_as_found() -> None:
     # The second result is as far away as the second nearest; the third is not among the three nearest.
     assert quality.recall(np.array([[1.0, 2.0, 5.0]]), np.array([[1.0, 2.0, 3.0]]), 3) == pytest.approx(2 / 3)
     assert quality.recall(np.array([[1.0, 2.0, 5.0]]), np.array([[1.0, 2.0, 3.0]]), 2) == 1
 
 
-def test_methods_have_kinds_of_their_own() -> None:
+def test_each_method_can_have_its_own_kind() -> None:
     settings = SETTINGS | {"methods": {"b": {"kind": "hnsw", "links": 16, "recall": 0.9}}}
     assert of_methods(settings, {"leafsize": 16}, ["a", "b"]) == {
         "a": ("kdtree", {"leafsize": 32}, 1.0),

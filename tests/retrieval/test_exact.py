@@ -19,7 +19,7 @@ def full(queries: np.ndarray, gallery: np.ndarray, block_bytes: int = search.BLO
 
 
 def exact_ranking(query: np.ndarray, gallery: np.ndarray) -> list[int]:
-    """By rational numbers, without any rounding; ties by row."""
+    """Return the ranking by rational numbers, without rounding; ties by row."""
     squares = [
         sum((Fraction(float(a)) - Fraction(float(b))) ** 2 for a, b in zip(query, row, strict=True)) for row in gallery
     ]
@@ -53,7 +53,7 @@ def test_agrees_with_brute_force_and_the_kd_tree(columns: int) -> None:
 
 
 @pytest.mark.parametrize("block_bytes", [1, 20_000, 10**9])
-def test_the_size_of_blocks_plays_no_part(block_bytes: int) -> None:
+def test_the_ranking_does_not_depend_on_the_size_of_blocks(block_bytes: int) -> None:
     queries, gallery = random(30, 8, 0), random(100, 8, 1)
     assert np.array_equal(full(queries, gallery, block_bytes), full(queries, gallery))
     for one, other in zip(
@@ -109,7 +109,7 @@ def test_equal_vectors_have_distance_zero_and_go_by_row() -> None:
 
 
 @pytest.mark.parametrize("offset", [1e4, 3e7, -1e12])
-def test_a_large_common_offset_cancels_nothing(offset: float) -> None:
+def test_a_large_common_offset_loses_no_precision(offset: float) -> None:
     # As float64 all sums are exact; as float32 neighbours at 1e4 are 0.001 apart.
     kind = np.float32 if offset == 1e4 else np.float64
     gallery = (offset + random(200, 6, 1) * 0.05 * max(1.0, abs(offset) * 1e-10)).astype(kind)
@@ -122,7 +122,7 @@ def test_a_large_common_offset_cancels_nothing(offset: float) -> None:
         assert order[row].tolist() == expected
 
 
-def test_two_far_groups_cancel_nothing_either() -> None:
+def test_two_distant_groups_lose_no_precision() -> None:
     # The mean lies between the groups, so moving by it does not help. The keys err by 1e-3, the squares are about 1e-8.
     side = np.repeat([[1e6], [-1e6]], 60, axis=0)
     gallery = side + random(120, 4, 1) * 1e-4
@@ -163,7 +163,7 @@ def test_more_neighbours_than_images() -> None:
 
 
 def assert_as_euclidean(queries: np.ndarray, gallery: np.ndarray, k: int) -> None:
-    """All ranks and digits are those of `search.euclidean`, ties by row."""
+    """Assert that all ranks and digits equal those of `search.euclidean`, ties by row."""
     order, (distances, rows) = full(queries, gallery), search.nearest(queries, gallery, k)
     for row, query in enumerate(queries):
         exact = search.euclidean(query, gallery)
@@ -173,7 +173,7 @@ def assert_as_euclidean(queries: np.ndarray, gallery: np.ndarray, k: int) -> Non
         assert distances[row].tolist() == exact[expected[:k]].tolist()
 
 
-def test_what_single_precision_cannot_tell_apart() -> None:
+def test_distances_that_are_equal_in_single_precision() -> None:
     # Distances of about 8 that differ by 1e-10 and less, while products of single precision err by about 1e-5.
     step = np.random.default_rng(0).permutation(400)[:, None] * 1e-12
     gallery = np.tile(np.random.default_rng(1).normal(size=64), (400, 1)) + step
@@ -186,7 +186,7 @@ def test_distances_that_differ_in_the_bits_that_hold_the_row_alone() -> None:
     assert_as_euclidean(np.zeros((1, 1)), 1 - steps * 1e-14, 9)
 
 
-def test_permuted_vectors_are_equally_far_but_for_the_order_of_sums() -> None:
+def test_permuted_vectors_differ_only_by_rounding() -> None:
     generator = np.random.default_rng(0)
     vector = generator.gamma(1, size=200).astype(np.float32)
     gallery = np.stack([generator.permutation(vector) for _ in range(300)])
@@ -209,7 +209,7 @@ def test_any_k_of_a_gallery_in_several_parts(monkeypatch: pytest.MonkeyPatch, k:
     assert_as_euclidean(queries, gallery, k)
 
 
-def test_threads_play_no_part() -> None:
+def test_the_ranking_does_not_depend_on_the_number_of_threads() -> None:
     queries, gallery = random(200, 64, 0), random(900, 64, 1)
     with threadpool_limits(1):
         alone = [full(queries, gallery), *search.nearest(queries, gallery, 9)]

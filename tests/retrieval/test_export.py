@@ -46,7 +46,7 @@ def test_the_file_holds_every_image_with_its_vector(
     assert parquet.read_table(path).num_rows == 3
 
 
-def test_what_cannot_be_exported_is_one_sentence(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_export_is_an_input_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, path = cbir.open(folder), tmp_path / "x.parquet"
     for method, splits, reason in (
         ("none", ["train"], "no method 'none'"),

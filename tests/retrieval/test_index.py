@@ -35,12 +35,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def agree(path: Path) -> None:
-    """Rewrite the side file so that it describes the present pickle, as an attacker would who makes both."""
+    """Update the side file so that it describes the current pickle, as an attacker would who writes both."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
 
 
-def test_the_index_gives_the_neighbours(path: Path) -> None:
+def test_the_index_finds_the_nearest_neighbours(path: Path) -> None:
     query = np.array([0.1, -0.2, 0.3], np.float32)
     (distances,), (rows,) = index.read(path, GALLERY).search(query[None], 5)
     exact = np.linalg.norm(GALLERY.features.astype(float) - query, axis=1)
@@ -111,7 +111,7 @@ def refused(path: Path, reason: str, store: FeatureStore = GALLERY) -> None:
     assert "m.pkl" in str(caught.value) or "m.json" in str(caught.value)
 
 
-def test_a_pickle_that_would_run_something_does_not(path: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_would_run_code_does_not(path: Path, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(Exploit(tmp_path / "touched")))
     agree(path)
     refused(path, r"is not the KD-tree of the vectors in its feature store: remove it and run again")
@@ -138,7 +138,7 @@ def test_no_pickle_is_read_at_all(path: Path, code: bytes, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("place", range(11))
 def test_a_tree_with_any_part_changed_is_refused(path: Path, place: int) -> None:
-    """Numbers of another type, a node that points outside, another order of rows: SciPy would trust them."""
+    """SciPy would accept numbers of another type, nodes out of range and another order of rows."""
     tree = KDTree(GALLERY.features, leafsize=4)
     state = list(tree.__getstate__())
     state[place % 10] = np.asarray(state[place % 10]).astype("f4" if place == 7 else "O") if place < 10 else None
@@ -227,7 +227,7 @@ def test_an_exact_index_is_refused_over_other_vectors(tmp_path: Path) -> None:
     refused(tmp_path / "m.json", "built over other vectors", gallery(seed=1))
 
 
-def test_unknown_kinds_are_one_sentence(path: Path) -> None:
+def test_unknown_kinds_are_input_errors(path: Path) -> None:
     with pytest.raises(
         InputError, match=r"The index kind 'best' does not exist: use one of auto, exact, hnsw, ivf-pq, kdtree\."
     ):

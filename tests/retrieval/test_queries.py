@@ -16,7 +16,7 @@ GALLERY = FeatureStore(
 TREE = index.over(GALLERY.features, leafsize=2)
 
 
-def test_the_nearest_come_with_rank_label_and_distance() -> None:
+def test_results_have_rank_label_and_distance() -> None:
     found = querying.nearest(TREE, GALLERY, np.array([3.0]), 4)
     assert found == [
         querying.Neighbour(1, "a/1", 0, 1.0),
@@ -31,7 +31,7 @@ def test_a_query_of_the_gallery_is_not_its_own_result() -> None:
     assert [(item.rank, item.image_id, item.distance) for item in found] == [(1, "a/1", 0.0), (2, "b/4", 3.0)]
 
 
-def test_one_and_more_than_all() -> None:
+def test_k_of_one_and_k_beyond_the_gallery() -> None:
     assert [item.image_id for item in querying.nearest(TREE, GALLERY, np.array([10.0]), 1)] == ["b/2"]
     assert len(querying.nearest(TREE, GALLERY, np.array([10.0]), 99)) == 5
     assert len(querying.nearest(TREE, GALLERY, np.array([10.0]), 99, exclude="a/0")) == 4

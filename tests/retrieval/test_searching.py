@@ -1,4 +1,4 @@
-"""With an approximate index, `cbir.open`, the search page and a refinement take their results from it."""
+"""`cbir.open`, the search page and refinements search with a method's approximate index."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ ONLY = [3, 7, 8, 15, 17]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run whose method ``tiny`` has an index that finds only some rows."""
+    """Return a run whose method ``tiny`` has an index that finds only some rows."""
     results = write_results(tmp_path)
     gallery = store.read(results / "features/tiny/train.h5")
     index.build(gallery, results / "index/tiny.json", "hnsw", links=4, ef_construction=8)
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def by_hand(results: Path, k: int) -> list[str]:
-    """The nearest of the rows that the index finds, for the test image sea/6.png."""
+    """Return the nearest of the rows that the index finds, for the test image sea/6.png."""
     gallery, queries = (store.read(results / f"features/tiny/{split}.h5") for split in ("train", "test"))
     distances = np.linalg.norm(gallery.features[ONLY] - queries.features[2], axis=1)
     return [str(gallery.image_id[ONLY[place]]) for place in np.argsort(distances)[:k]]

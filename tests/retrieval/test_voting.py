@@ -14,12 +14,12 @@ from cbir.retrieval.voting import majority_of_several, majority_vote
         ([7], 7),
         ([5, 2, 2], 2),
         ([2, 5, 2], 2),
-        # All distinct: the nearest neighbour's. scikit-learn takes the smallest, 1.
+        # All labels are different: that of the nearest neighbour wins. scikit-learn takes the smallest, 1.
         ([9, 4, 1], 9),
-        # 3 and 8 tie with two votes each: 8 stands nearest of them. 5 is nearer, but has one vote.
+        # 3 and 8 tie with two votes each: 8 is nearer. 5 is nearer still, but has one vote.
         ([5, 8, 3, 3, 8], 8),
         ([5, 3, 8, 8, 3], 3),
-        # More votes beat nearness.
+        # More votes count more than a smaller distance.
         ([1, 1, 6, 6, 6], 6),
     ],
 )
@@ -69,7 +69,7 @@ def test_neighbours_of_several_categories() -> None:
         assert majority_of_several(np.array([labels]), has).tolist() == [winner], labels
 
 
-def test_of_one_category_each_it_is_the_majority_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_one_category_each_it_is_the_majority_vote(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cbir.retrieval.voting._BLOCK", 7)
     labels = np.random.default_rng(0).integers(0, 5, (60, 6))
     assert majority_of_several(labels, np.eye(5, dtype=bool)).tolist() == majority_vote(labels).tolist()

@@ -9,7 +9,7 @@ from cbir.training.settings import TrainingSettings
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    """Return the key ``training`` of an encoder, complete, with other values than the schema's defaults."""
+    """Return a complete section ``training`` of an encoder, with values other than the schema's defaults."""
     schema = yaml.safe_load((resources.files("cbir.workflow") / "config.schema.yaml").read_text(encoding="utf-8"))
     keys = schema["properties"]["encoders"]["additionalProperties"]["properties"]["training"]["properties"]
     defaults = {name: key["default"] for name, key in keys.items()}

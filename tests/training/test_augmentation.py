@@ -12,7 +12,7 @@ def variants(settings: AugmentSettings, image: np.ndarray = PICTURE, count: int 
     return [augment(image, settings, np.random.default_rng(seed)) for seed in range(count)]
 
 
-def test_nothing_asked_changes_nothing() -> None:
+def test_without_options_images_are_unchanged() -> None:
     assert all(np.array_equal(varied, PICTURE) for varied in variants(NOTHING))
 
 
@@ -23,8 +23,8 @@ def test_flip_mirrors_left_to_right_about_half_of_the_time() -> None:
     assert 10 <= sum(mirrored) <= 30
 
 
-def test_crop_keeps_the_size_and_cuts_at_most_the_share_asked() -> None:
-    # A ramp of slope 1 a pixel: the values' range tells the width of the box that was cut out.
+def test_crop_keeps_the_size_and_cuts_at_most_the_configured_share() -> None:
+    # A ramp of slope 1 a pixel: the range of the values is the width of the cropped box.
     ramp = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (200, 1, 3))
     widths = []
     for varied in variants(AugmentSettings(False, 0.36, 0), ramp):
@@ -41,7 +41,7 @@ def test_colour_of_a_grey_picture_stays_grey_and_within_the_amount() -> None:
     for varied in variants(AugmentSettings(False, 0, 0.2), grey):
         assert (varied == varied[0, 0, 0]).all()
         values.append(int(varied[0, 0, 0]))
-    # Contrast and saturation leave a plain grey alone; brightness multiplies by 0.8 to 1.2.
+    # Contrast and saturation do not change a uniform grey; brightness multiplies by 0.8 to 1.2.
     assert 80 <= min(values) < 90 and 110 < max(values) <= 120
 
 
@@ -57,7 +57,7 @@ def test_the_same_generator_gives_the_same_picture(settings: AugmentSettings) ->
     assert not np.array_equal(first[0], first[1])
 
 
-def test_the_picture_given_is_left_alone() -> None:
+def test_the_given_picture_is_not_changed() -> None:
     before = PICTURE.copy()
     variants(AugmentSettings(True, 0.5, 0.5))
     np.testing.assert_array_equal(PICTURE, before)

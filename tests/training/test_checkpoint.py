@@ -29,7 +29,7 @@ def test_a_state_is_restored_unchanged(tmp_path: Path) -> None:
         assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, theirs, strict=True))
 
 
-def test_no_checkpoint_or_one_of_another_training_is_none(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_or_one_of_another_training_is_none(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "checkpoint.npz", "abc") is None
     checkpoint.save(tmp_path / "checkpoint.npz", state())
     assert checkpoint.load(tmp_path / "checkpoint.npz", "other") is None
@@ -55,7 +55,7 @@ def member(content: object) -> bytes:
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """An array that claims a shape and has no values."""
+    """Return the bytes of an array with a shape and no values."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
     return stream.getvalue()
@@ -78,7 +78,7 @@ PLAIN = {"fingerprint": "abc", "history": [{"epoch": 0}], "best": 0, "stuck": 0}
         ({"state": b"\x93NUMPY\x01\x00v\x00" + b"(" * 118}, zipfile.ZIP_STORED),
     ],
 )
-def test_a_false_checkpoint_is_none(tmp_path: Path, members: dict[str, bytes], packing: int) -> None:
+def test_an_invalid_checkpoint_is_none(tmp_path: Path, members: dict[str, bytes], packing: int) -> None:
     with zipfile.ZipFile(tmp_path / "checkpoint.npz", "w", packing) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
@@ -86,10 +86,10 @@ def test_a_false_checkpoint_is_none(tmp_path: Path, members: dict[str, bytes], p
 
 
 @given(edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
-@example(edits=[(0.003, 4)])  # Flag of an encrypted member.
-@example(edits=[(0.005, 7)])  # A packing that nobody knows.
+@example(edits=[(0.003, 4)])  # The flag of an encrypted member.
+@example(edits=[(0.005, 7)])  # An unknown compression method.
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_damaged_bytes_give_a_state_or_none(
+def test_damaged_bytes_give_the_state_or_none(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[float, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "checkpoint.npz"

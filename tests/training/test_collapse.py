@@ -16,18 +16,18 @@ LOSS = build(settings(margin=0.2), 2, 4)
         (0.2, 0.0, True),
         # Batch-hard mining of a network from scratch.
         (0.216, 0.052, True),
-        # At the margin, but the images lie apart: triplets are hard, nothing has collapsed.
+        # The loss is at the margin, but the embeddings are spread: triplets are hard, and nothing has collapsed.
         (0.2, 0.5, False),
         # Close together, and still in the right order: the loss is below the margin.
         (0.15, 0.05, False),
         (0.6, 0.05, False),
     ],
 )
-def test_collapse_is_the_loss_at_the_margin_without_spread(loss: float, spread: float, collapsed: bool) -> None:
+def test_collapse_is_a_loss_at_the_margin_without_spread(loss: float, spread: float, collapsed: bool) -> None:
     assert is_collapsed(loss, spread, 0.2) is collapsed
 
 
-def test_a_few_stuck_steps_are_counted_and_forgiven() -> None:
+def test_a_few_collapsed_steps_are_no_error() -> None:
     stuck = check(0.2, 0.001, 0, STUCK_STEPS - 1, 1, 0.01, LOSS)
     assert stuck == STUCK_STEPS - 1
     assert check(0.1, 0.3, stuck, 5, 2, 0.01, LOSS) == 0
@@ -36,7 +36,7 @@ def test_a_few_stuck_steps_are_counted_and_forgiven() -> None:
 @pytest.mark.parametrize(
     ("mining", "remedy"), [("batch-hard", "semi-hard or random"), ("semi-hard", "to random"), ("random", ": change")]
 )
-def test_many_stuck_steps_end_with_what_to_change(mining: str, remedy: str) -> None:
+def test_many_collapsed_steps_are_an_error_with_a_remedy(mining: str, remedy: str) -> None:
     loss = build(settings(mining=mining), 2, 4)
     with pytest.raises(InputError, match=rf"collapsed: by epoch 4 .*{remedy}.*training.learning_rate, now 0.01\.$"):
         check(0.2, 0.001, STUCK_STEPS - 5, 5, 4, 0.01, loss)

@@ -1,4 +1,4 @@
-"""A new architecture or loss is one file: dropped into a copy of the library, the configuration can name it."""
+"""A new architecture or loss is one new file, after which the configuration can name it."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class ProxyLoss(Loss):
         return ops.mean(ops.sparse_categorical_crossentropy(targets["labels"], logits, from_logits=True)), 1.0
 '''
 
-# Trains twice, the second time with a death in the second epoch; says what came out.
+# Trains twice, is killed in the second epoch of the second training, and prints the results.
 TRAIN = """
 import json, sys
 from pathlib import Path
@@ -109,12 +109,12 @@ print(json.dumps({
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
-    """A copy of the library and the rules' scripts, to be edited."""
+    """Return a copy of the library and the scripts of the rules, which tests edit."""
     return Path(shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @pytest.mark.slow
-def test_a_dropped_in_architecture_and_loss_are_trained_with(scripts: Path, tmp_path: Path) -> None:
+def test_a_new_architecture_and_loss_can_be_trained(scripts: Path, tmp_path: Path) -> None:
     (scripts / "cbir/encoders/architectures/mean_colour.py").write_text(ARCHITECTURE)
     (scripts / "cbir/training/losses/proxy_softmax.py").write_text(LOSS)
     random = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def test_a_dropped_in_architecture_and_loss_are_trained_with(scripts: Path, tmp_
         "size": [48, 32],
         "preprocessing": "x / 255",
         "proxies": [4, 3],
-        # Proxies and their optimizer's state too are those of a training that was never stopped.
+        # Proxies and their optimizer's state equal those of an uninterrupted training, too.
         "same": True,
     }
 
@@ -156,8 +156,8 @@ ENTRIES = {
 
 
 def hashes(scripts: Path) -> dict[str, str]:
-    """The code hashes of the rules that run or make networks, with the entries that a configuration names."""
-    # Within one process files are taken not to change; a text is what it is.
+    """Return the code hashes of the rules that use networks, with the entries that a configuration names."""
+    # Hashes of files are cached within a process; hashes of texts do not go out of date.
     for cached in vars(code_hash).values():
         if hasattr(cached, "cache_clear") and cached is not code_hash.parse:
             cached.cache_clear()
@@ -185,7 +185,7 @@ def hashes(scripts: Path) -> dict[str, str]:
         ("cbir/encoders/architectures/_layers.py", {"train.py", "encode.py", "encoder.py"}),
     ],
 )
-def test_an_edit_changes_the_code_hash_of_its_users_only(scripts: Path, name: str, changed: set[str]) -> None:
+def test_an_edited_entry_changes_the_code_hash_of_its_users_only(scripts: Path, name: str, changed: set[str]) -> None:
     before = hashes(scripts)
     with (scripts / name).open("a") as file:
         file.write("\n\ndef added():\n    return 1\n")

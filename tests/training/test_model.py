@@ -8,7 +8,7 @@ from cbir.training.model import TrainingModel, frozen_below, half_precision_twin
 from training.made import settings
 
 
-def test_spread_by_hand() -> None:
+def test_spread_worked_by_hand() -> None:
     # Mean (1, 0); squared distances to it 1, 1, 4, 4; their mean 2.5.
     assert float(spread(np.array([[0, 0], [2, 0], [1, 2], [1, -2]], dtype=np.float32))) == pytest.approx(2.5**0.5)
 
@@ -21,7 +21,7 @@ def encoder() -> keras.Model:
     return keras.Model(inputs, layers.Flatten(name="flat")(x))
 
 
-def test_layers_below_one_are_not_trained_and_the_network_is_the_same_afterwards() -> None:
+def test_layers_below_the_named_one_are_frozen_during_training_only() -> None:
     model = encoder()
     before = model.to_json()
     with frozen_below(model, "conv2"):
@@ -42,7 +42,7 @@ def test_layers_below_one_are_not_trained_and_the_network_is_the_same_afterwards
         ("flat", "is 'flat', from which on nothing can be trained"),
     ],
 )
-def test_a_layer_below_which_nothing_can_be_frozen(name: str, reason: str) -> None:
+def test_freezing_below_an_unknown_or_first_layer_is_refused(name: str, reason: str) -> None:
     model = encoder()
     with pytest.raises(InputError, match=reason), frozen_below(model, name):
         pytest.fail("it was entered")

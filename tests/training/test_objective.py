@@ -1,4 +1,4 @@
-"""One loss or several with weights, and proxies that are trained at a rate of their own."""
+"""One loss or a weighted sum of several, and proxies with their own learning rate."""
 
 import inspect
 from pathlib import Path
@@ -28,7 +28,7 @@ def value(loss: Any, targets: dict[str, Any]) -> tuple[float, float]:
     return float(found), float(active)
 
 
-def test_a_single_loss_is_itself() -> None:
+def test_a_single_loss_is_unchanged() -> None:
     assert build("triplet").name == "triplet"
     assert build({"triplet": None}).name == "triplet"
     assert build({"multi-similarity": {"base": 0.3}}).base == 0.3
@@ -44,7 +44,7 @@ def test_the_weighted_sum_of_losses() -> None:
     assert active == pytest.approx((2 * triplet[1] + 0.5) / 2.5)
 
 
-def test_a_weight_on_a_single_loss_counts() -> None:
+def test_the_weight_of_a_single_loss_is_used() -> None:
     assert value(build({"supcon": 3}), {"labels": LABELS})[0] == pytest.approx(
         3 * value(build("supcon"), {"labels": LABELS})[0]
     )
@@ -57,7 +57,7 @@ def test_proxies_are_variables_of_the_sum() -> None:
 
 
 def step(rate: float) -> np.ndarray:
-    """Take one step of Adam at a rate of 0.001, and return how far each value of the proxies moved."""
+    """Take one step of Adam at a rate of 0.001, and return the change of each value of the proxies."""
     inputs = keras.Input((4,))
     encoder = keras.Model(inputs, layers.Dense(4, use_bias=False)(inputs))
     loss = build({"normalised-softmax": {"rate": rate}})
@@ -68,13 +68,13 @@ def step(rate: float) -> np.ndarray:
     return np.abs(ops.convert_to_numpy(loss.proxies) - before)
 
 
-def test_proxies_move_at_a_rate_of_their_own() -> None:
-    # Adam's first step is the rate itself, whatever the gradient.
+def test_proxies_have_their_own_learning_rate() -> None:
+    # Adam's first step equals the learning rate for any gradient.
     assert np.allclose(step(1), 0.001, rtol=0.01)
     assert np.allclose(step(100), 0.1, rtol=0.01)
 
 
-def test_what_a_loss_does_not_take_is_one_sentence() -> None:
+def test_an_unknown_option_of_a_loss_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"^training\.loss: triplet does not fit its options \(.*'scale'\): correct"):
         build({"triplet": {"scale": 3}})
     with pytest.raises(InputError, match=r"^training\.loss is 'best': make it one of arcface, "):
@@ -87,7 +87,7 @@ def test_the_options_that_an_entry_states_are_the_arguments_of_its_build() -> No
         stated = losses.REGISTRY.options(name)
         assert stated is not None
         assert list(stated) == [parameter.name for parameter in parameters]
-        # A default is in OPTIONS alone.
+        # Defaults are only in OPTIONS.
         assert all("default" in schema for schema in stated.values())
         assert all(parameter.default is parameter.empty for parameter in parameters)
 
@@ -100,7 +100,7 @@ def test_an_option_that_is_not_set_has_the_default_that_the_entry_states(monkeyp
 
 
 @pytest.mark.parametrize("name", sorted(set(losses.REGISTRY)))
-def test_embeddings_in_one_place_give_finite_losses_and_gradients(name: str) -> None:
+def test_equal_embeddings_give_finite_losses_and_gradients(name: str) -> None:
     import tensorflow as tf
 
     loss = build(name)

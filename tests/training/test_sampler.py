@@ -22,13 +22,13 @@ def test_balanced_categories_show_every_image_exactly_once() -> None:
     assert all(len(set(row)) == 3 for row in categories_of(labels, batches, 4))
 
 
-def test_unequal_categories_show_every_image_and_keep_p_times_k() -> None:
+def test_unequal_categories_show_every_image_in_batches_of_p_times_k() -> None:
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(5), [1, 2, 3, 7, 30]))
     batches = epoch_batches(labels, 3, 4, seed=1, epoch=1)
     assert batches.shape[1] == 12
     assert set(batches.ravel()) == set(range(43))
     assert all(len(set(row)) == 3 for row in categories_of(labels, batches, 4))
-    # The largest category alone needs 8 groups of 4, and a batch holds one of them.
+    # The largest category needs 8 groups of 4, and a batch contains one of them.
     assert len(batches) == 8
 
 
@@ -45,7 +45,7 @@ def test_the_last_group_is_filled_with_images_that_it_lacks() -> None:
         assert all(len(set(row.tolist())) == 8 for row in batches)
 
 
-def test_fewer_categories_than_p_take_part_all() -> None:
+def test_fewer_categories_than_p_are_all_used() -> None:
     labels = np.repeat([4, 9], 4)
     batches = epoch_batches(labels, 8, 2, seed=1, epoch=1)
     assert batches.shape == (2, 4)
@@ -53,7 +53,7 @@ def test_fewer_categories_than_p_take_part_all() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 3, 11])
-def test_steps_cut_a_pass_or_go_on_with_the_next(steps: int) -> None:
+def test_a_given_number_of_steps_shortens_or_repeats_the_pass(steps: int) -> None:
     labels = np.repeat(np.arange(6), 8)
     batches = epoch_batches(labels, 3, 4, seed=1, epoch=1, steps=steps)
     assert batches.shape == (steps, 12)
@@ -63,7 +63,7 @@ def test_steps_cut_a_pass_or_go_on_with_the_next(steps: int) -> None:
         assert not np.array_equal(batches[4:8], batches[:4])
 
 
-def test_an_epoch_depends_on_seed_and_number_alone() -> None:
+def test_an_epoch_depends_only_on_seed_and_number() -> None:
     labels = np.repeat(np.arange(6), 8)
     first = epoch_batches(labels, 3, 4, seed=1, epoch=2)
     epoch_batches(labels, 3, 4, seed=9, epoch=9)

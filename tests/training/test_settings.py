@@ -8,13 +8,13 @@ from cbir.training.settings import TrainingSettings
 from training.made import row, settings
 
 
-def test_settings_are_a_row_of_the_configuration_and_have_no_defaults_of_their_own() -> None:
-    asked = row(mining="random", margin=1, augment={"flip": False})
-    assert asdict(TrainingSettings.from_row(asked)) == asked
-    # Only what a training may leave out, so that an older checkpoint stays valid, has one.
-    for key in asked.keys() - {"freeze_below", "most_images"}:
+def test_settings_are_read_from_the_configuration_and_have_no_defaults() -> None:
+    given = row(mining="random", margin=1, augment={"flip": False})
+    assert asdict(TrainingSettings.from_row(given)) == given
+    # Only newer settings have a default, so that older checkpoints stay valid.
+    for key in given.keys() - {"freeze_below", "most_images"}:
         with pytest.raises((KeyError, TypeError), match=key):
-            TrainingSettings.from_row({name: value for name, value in asked.items() if name != key})
+            TrainingSettings.from_row({name: value for name, value in given.items() if name != key})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_settings_are_a_row_of_the_configuration_and_have_no_defaults_of_their_o
         ({"seed": -1}, "seed"),
     ],
 )
-def test_what_cannot_be_trained_with_is_named(changes: dict[str, Any], key: str) -> None:
+def test_invalid_settings_are_named(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(InputError, match=rf"^training\.{key} is "):
         settings(**changes)
 
@@ -53,6 +53,6 @@ def test_no_number_of_steps_means_one_pass() -> None:
 @pytest.mark.parametrize(
     ("most", "images", "epochs"), [(None, 100, 10), (1000, 100, 10), (999, 100, 9), (250, 100, 2), (99, 100, 1)]
 )
-def test_a_limit_of_images_cuts_epochs_but_leaves_one(most: int | None, images: int, epochs: int) -> None:
+def test_a_limit_of_images_reduces_the_epochs_to_one_at_least(most: int | None, images: int, epochs: int) -> None:
     cut = settings(epochs=10, warmup_epochs=3, most_images=most).within_most_images(images)
     assert (cut.epochs, cut.warmup_epochs) == (epochs, min(3, epochs - 1))

@@ -39,7 +39,7 @@ def settings(**changes: Any) -> TrainingSettings:
 
 
 def tiny_encoder(seed: int = 0) -> Any:
-    """All kinds of layers of the real networks, on pictures of 16 x 16."""
+    """Return a network with all kinds of layers of the real ones, for images of 16 x 16 pixels."""
     inputs = keras.Input((16, 16, 3), name="image")
     x = from_minus_one_to_one(inputs)
     x = layers.Conv2D(8, 3, activation="relu", kernel_initializer=keras.initializers.HeNormal(seed=seed))(x)
@@ -51,9 +51,9 @@ def tiny_encoder(seed: int = 0) -> Any:
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageSet, ImageSet]:
-    """Three categories, five images each to train with and two to validate with.
+    """Return five training and two validation images of each of three categories.
 
-    They differ in colour a little and in brightness, which says nothing, a lot: there is something to learn.
+    Categories differ a little in colour; brightness differs a lot and does not depend on the category.
     """
     folder = tmp_path_factory.mktemp("photographs")
     generator = np.random.default_rng(0)
@@ -78,11 +78,11 @@ def same_weights(one: Any, other: Any) -> bool:
 
 
 class Killed(BaseException):
-    """Stands for the death of the process: nothing in the library catches it."""
+    """Simulates that the process is killed; nothing in the library catches it."""
 
 
-def train_and_die(encoder: Any, sets: tuple[ImageSet, ImageSet], folder: Path, epoch: int, **changes: Any) -> None:
-    """Train and die in the middle of ``epoch``, after its training and before its validation."""
+def train_until_killed(encoder: Any, sets: tuple[ImageSet, ImageSet], folder: Path, epoch: int, **changes: Any) -> None:
+    """Train until the process is killed in ``epoch``, between its training and its validation."""
     with pytest.MonkeyPatch.context() as patch:
         real = training.collapse.check
 
@@ -118,23 +118,23 @@ def test_a_limit_of_images_is_a_training_of_fewer_epochs(
 
 
 @pytest.mark.parametrize(("epoch", "mining"), [(1, "random"), (3, "batch-hard")])
-def test_a_killed_training_ends_at_the_same_weights(
+def test_a_killed_training_continues_and_ends_with_the_same_weights(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, epoch: int, mining: str
 ) -> None:
-    unbroken = tiny_encoder()
-    history = train(unbroken, *photographs, settings(mining=mining), tmp_path / "unbroken")
-    train_and_die(tiny_encoder(), photographs, tmp_path / "killed", epoch, mining=mining)
+    uninterrupted = tiny_encoder()
+    history = train(uninterrupted, *photographs, settings(mining=mining), tmp_path / "uninterrupted")
+    train_until_killed(tiny_encoder(), photographs, tmp_path / "killed", epoch, mining=mining)
     assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == epoch
     resumed = tiny_encoder()
     train(resumed, *photographs, settings(mining=mining), tmp_path / "killed")
-    assert same_weights(resumed, unbroken)
-    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("unbroken", "killed")]
+    assert same_weights(resumed, uninterrupted)
+    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("uninterrupted", "killed")]
     assert histories[0] == histories[1]
     assert len(history) == 5
-    assert not same_weights(unbroken, tiny_encoder())
+    assert not same_weights(uninterrupted, tiny_encoder())
 
 
-def test_a_finished_training_is_not_trained_again(
+def test_a_finished_training_is_not_repeated(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = tiny_encoder()
@@ -157,10 +157,10 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_threads(
 
 
 @pytest.mark.parametrize("change", ["settings", "images", "weights", "k"])
-def test_the_checkpoint_of_another_training_is_not_gone_on_from(
+def test_the_checkpoint_of_another_training_is_not_continued(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train_and_die(tiny_encoder(), photographs, tmp_path, 2, epochs=2)
+    train_until_killed(tiny_encoder(), photographs, tmp_path, 2, epochs=2)
     train_set, val_set = photographs
     if change == "images":
         train_set = ImageSet(train_set.paths, train_set.labels, ["0" * 64, *train_set.sha256[1:]])
@@ -183,7 +183,7 @@ def test_the_checkpoint_of_another_training_is_not_gone_on_from(
         # Best at epoch 1; two epochs without a better one end the training.
         ("anmrr", [0.5, 0.3, 0.4, 0.3, 0.1], 1, 3),
         ("map", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
-        # Every epoch worse than before training: the initial weights stay.
+        # Every epoch is worse than before training, so the initial weights are kept.
         ("anmrr", [0.2, 0.3, 0.3, 0.1, 0.1], 0, 2),
         ("precision-at-k", [0.5, 0.3, 0.6, 0.6, 0.2], 2, 4),
         ("nmrr-at-k", [0.5, 0.3, 0.4, 0.3, 0.1], 1, 3),
@@ -212,7 +212,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_validation(
     assert all(np.array_equal(a, b) for a, b in zip(encoder.get_weights(), weights[best], strict=True))
 
 
-def test_an_epoch_is_logged_with_rate_and_time_left(
+def test_an_epoch_is_logged_with_rate_and_remaining_time(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "cbir"):
@@ -223,15 +223,17 @@ def test_an_epoch_is_logged_with_rate_and_time_left(
     )
 
 
-def test_a_collapsed_embedding_ends_with_what_to_change(photographs: tuple[ImageSet, ImageSet], tmp_path: Path) -> None:
+def test_a_collapsed_embedding_is_an_error_with_a_remedy(
+    photographs: tuple[ImageSet, ImageSet], tmp_path: Path
+) -> None:
     inputs = keras.Input((16, 16, 3))
-    # Every image maps to the bias, and no gradient can part them: the kernel of a dead unit stays.
+    # Every image is mapped to the bias, and no gradient can separate them, because dead units do not change.
     dead = layers.Conv2D(4, 1, activation="relu", bias_initializer=keras.initializers.Constant(-100))(
         from_minus_one_to_one(inputs)
     )
     outputs = layers.Dense(4, bias_initializer="ones")(layers.GlobalAveragePooling2D()(dead))
     with pytest.raises(InputError, match=r"collapsed: by epoch 20 .* set training.mining to semi-hard or random"):
-        # 3 steps an epoch, 60 steps until it is sure.
+        # 3 steps an epoch; the collapse is reported after 60 steps.
         train(keras.Model(inputs, outputs), *photographs, settings(epochs=100, patience=100), tmp_path)
 
 
@@ -242,7 +244,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics_and_learns_scale_and_of
     for mode in ("frozen", "moving"):
         encoder, before = tiny_encoder(), tiny_encoder()
         train(encoder, *photographs, settings(batch_norm=mode, epochs=1, monitor="map", patience=1), tmp_path / mode)
-        # The best epoch may be the state before training, so look at the last state.
+        # The best epoch may be the state before training, so the last state is compared.
         with np.load(tmp_path / mode / "checkpoint.npz") as stored:
             encoder.set_weights([stored[f"weights/{i}"] for i in range(len(encoder.get_weights()))])
         pairs = zip(encoder.layers[4].variables, before.layers[4].variables, strict=True)
@@ -251,7 +253,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics_and_learns_scale_and_of
     assert changed["moving"] == {"gamma": True, "beta": True, "moving_mean": True, "moving_variance": True}
 
 
-def test_the_model_normalises_only_where_asked(photographs: tuple[ImageSet, ImageSet]) -> None:
+def test_the_model_normalises_only_if_configured(photographs: tuple[ImageSet, ImageSet]) -> None:
     batches = PlainBatches(Photographs(photographs[0].paths, (16, 16, 3)), 4, 1)
     encoder = tiny_encoder()
     plain = encoder.predict(batches, verbose=0)
@@ -298,11 +300,11 @@ def test_too_few_categories_or_no_validation_is_reported(
         train(tiny_encoder(), train_set, ImageSet([], np.array([], dtype=np.int64), []), settings(), tmp_path)
 
 
-def test_images_are_kept_only_while_they_fit(
+def test_images_are_kept_in_memory_only_if_they_fit(
     photographs: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = photographs[0].paths
-    # Fifteen pictures of 16 * 16 * 3 = 768 bytes.
+    # Fifteen images of 16 * 16 * 3 = 768 bytes.
     for limit, kept in ((15 * 768, 15), (15 * 768 - 1, 0)):
         monkeypatch.setattr("cbir.training.batches.CACHE_BYTES", limit)
         source = Photographs(paths, (16, 16, 3))
@@ -312,10 +314,10 @@ def test_images_are_kept_only_while_they_fit(
 
 
 @pytest.mark.parametrize("kind", ["dtype", "shape", "more", "best", "optimizer", "history", "figure"])
-def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
+def test_a_checkpoint_with_parts_of_other_types_is_not_continued(
     photographs: tuple[ImageSet, ImageSet], tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    train_and_die(tiny_encoder(), photographs, tmp_path, epoch=2)
+    train_until_killed(tiny_encoder(), photographs, tmp_path, epoch=2)
     path = tmp_path / training.CHECKPOINT
     with np.load(path, allow_pickle=False) as stored:
         parts = dict(stored)
@@ -340,13 +342,13 @@ def test_a_checkpoint_with_parts_of_other_types_is_not_gone_on_with(
     caplog.set_level(logging.INFO)
     model = tiny_encoder()
     history = train(model, *photographs, settings(), tmp_path)
-    told = [record.message for record in caplog.records]
-    assert any("checkpoint.npz" in line and "starts anew" in line for line in told)
-    assert not any("training goes on" in line for line in told)
+    logged = [record.message for record in caplog.records]
+    assert any("checkpoint.npz" in line and "starts anew" in line for line in logged)
+    assert not any("training goes on" in line for line in logged)
     assert list(history["epoch"]) == list(range(len(history)))
 
 
-def test_what_jax_fills_up_its_last_batch_with_is_cut_off() -> None:
+def test_the_padding_of_the_last_batch_with_jax_is_removed() -> None:
     padded = np.arange(128, dtype=np.float32).reshape(64, 2)
     trainer = object.__new__(training._Trainer)
     trainer.model = SimpleNamespace(predict=lambda batches, verbose: padded)

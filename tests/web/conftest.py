@@ -24,7 +24,7 @@ def library(results: Path) -> Library:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Replaces networks by `embed`; the list has the names of those that were opened."""
+    """Replace networks by `embed`; return the list of the names of those that were opened."""
     opened: list[Path] = []
     monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch: (opened.append(path), embed)[1])
     return opened

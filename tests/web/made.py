@@ -1,4 +1,4 @@
-"""A small run's results, made by hand: no network, no workflow."""
+"""The results of a small run, written by hand without a network or the workflow."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,10 @@ from cbir.files.tables import write_csv, write_json
 
 CATEGORIES = ("apple", "leaf", "sea")
 COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
-# As a name it must not break out of the page, nor reverse the text around it.
+# This name must neither break out of the page's markup nor reverse the text around it.
 HOSTILE = 'leaf/<b>&"\u202eleaf.png'
 WIDTH = 5
-# Of the run's configuration, what the library reads.
+# The keys of the run's configuration that the search page reads.
 CONFIGURATION = {
     "collection": {"source": "folder"},
     "encoders": {"tiny": {"batch": 3}},
@@ -32,13 +32,13 @@ def configure(results: Path, **feedback: object) -> None:
 
 
 def embed(images: np.ndarray) -> np.ndarray:
-    """A stand-in for a network: mean red, green and blue, a difference and a constant."""
+    """A replacement for a network: mean red, green and blue, a difference and a constant."""
     mean = images.reshape(len(images), -1, 3).mean(axis=1)
     return np.column_stack([mean, mean[:, 0] - mean[:, 1], np.ones(len(images))]).astype(np.float32)
 
 
 def visitor(app: Flask) -> FlaskClient:
-    """A browser that opened the address that the server printed."""
+    """Return a client that has opened the address that the server printed."""
     client = app.test_client()
     assert client.get(f"/?key={app.config['KEY']}").status_code == 200
     return client
@@ -61,7 +61,7 @@ def write_images(root: Path) -> pd.DataFrame:
 
 
 def forget_labels(results: Path) -> None:
-    """Take the images' categories away."""
+    """Remove the categories of the images."""
     path = results / "collection" / "images.csv"
     write_csv(path, pd.read_csv(path).assign(category="", label=-1))
 
@@ -85,7 +85,7 @@ def write_results(root: Path) -> Path:
     fitted = transforms.fit({"transform": "l2", "of": "tiny"}, [features])
     made_from = {"fingerprint": "t", "parts": json.dumps(["tiny"])}
     transforms.save(results / "transforms" / "unit.h5", fitted, made_from)
-    # Images numbered 7 are of val, whose features the workflow makes only when they are asked for.
+    # Images with number 7 are val, whose features the workflow makes only if something needs them.
     for split, chosen in (("train", number < 6), ("test", number == 6)):
         rows = table[chosen]
         about = {"method": "tiny", "encoder": "tiny", "encoder_fingerprint": "f"}

@@ -30,12 +30,12 @@ OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 
 
 def distances(page: str) -> list[float]:
-    """The distances that a page shows, to the last digit."""
+    """Return the distances that a page shows, to the last digit."""
     return [float(value) for value in re.findall(r'<data class="distance" value="([^"]+)">', page)]
 
 
 def pressed(page: str) -> list[str]:
-    """The flags that are set: relevant-0, irrelevant-3, ..."""
+    """Return the flags that are set: relevant-0, irrelevant-3, ..."""
     return re.findall(r'<a role="button" id="([a-z]+-\d+)"[^>]*aria-pressed="true"', page)
 
 
@@ -46,7 +46,7 @@ def link(page: str, id: str) -> str:
 
 
 def walk(client: FlaskClient, address: str, *rounds: str) -> str:
-    """Go to the page where the results of each round are flagged as its letters say: relevant, irrelevant, neither."""
+    """Return the page after rounds with these flags; the letters of a round mean relevant, irrelevant and neither."""
     for number, letters in enumerate(rounds):
         if number:
             address = link(client.get(address).text, "next")
@@ -72,14 +72,14 @@ def png(side: int = 30) -> bytes:
 
 
 def redo(library: Library, folder: Path, name: str):
-    """The workflow's results of a saved refinement whose query is in the collection."""
-    asked = read(folder / f"{name}.json", library.methods, Weights(9, 9, 9))
-    query = locate_query(asked, library.images.keys(), folder)
-    method = library.methods[asked.method]
-    return refine(method.gallery, asked, method.vectors[query], query, library.images[query].category)
+    """Return the workflow's results of a saved refinement whose query is in the collection."""
+    refinement = read(folder / f"{name}.json", library.methods, Weights(9, 9, 9))
+    query = locate_query(refinement, library.images.keys(), folder)
+    method = library.methods[refinement.method]
+    return refine(method.gallery, refinement, method.vectors[query], query, library.images[query].category)
 
 
-def test_the_runs_weights_and_k_are_searched_with_and_saved(results: Path, tmp_path: Path) -> None:
+def test_weights_and_k_of_the_run_are_used_and_saved(results: Path, tmp_path: Path) -> None:
     configure(results, alpha=0.5, beta=2, gamma=1, k=4)
     library = Library(results)
     client = visitor(create_app(library, tmp_path / "feedback"))
@@ -120,7 +120,7 @@ def test_a_search_finds_images_by_all_its_words(client: FlaskClient, words: str,
     assert page.count('class="tile"') == count
 
 
-def test_many_images_come_in_pages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_shown_in_pages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cbir.web.app._PAGE", 3)
     shown = [client.get(f"/?category=sea&page={page}").text.count('class="tile"') for page in (1, 2, 3, 99)]
     assert shown == [3, 3, 1, 1]
@@ -128,7 +128,7 @@ def test_many_images_come_in_pages(client: FlaskClient, monkeypatch: pytest.Monk
     assert "More" not in client.get("/?category=sea&page=3").text
 
 
-def test_a_hostile_file_name_is_only_text(client: FlaskClient) -> None:
+def test_a_hostile_file_name_is_shown_as_text(client: FlaskClient) -> None:
     address = client.get("/?category=leaf").text
     for page in (address, client.get("/search", query_string={"method": "tiny", "query": HOSTILE, "k": 17}).text):
         assert "<b>" not in page
@@ -139,14 +139,14 @@ def test_a_hostile_file_name_is_only_text(client: FlaskClient) -> None:
 # Rounds.
 
 
-def test_results_are_those_of_the_library_to_the_last_distance(client: FlaskClient, library: Library) -> None:
+def test_results_have_the_exact_distances_of_the_library(client: FlaskClient, library: Library) -> None:
     method = library.methods["tiny"]
     # Independently: plain Euclidean distances, sorted.
     expected = np.sort(np.linalg.norm(method.gallery.features - method.vectors["sea/6.png"], axis=1))[:4]
     np.testing.assert_allclose(distances(client.get(SEARCH).text), expected, rtol=1e-6)
 
 
-def test_a_page_shows_how_sure_results_are_and_what_is_new(results: Path, tmp_path: Path) -> None:
+def test_a_page_shows_probabilities_and_novelty(results: Path, tmp_path: Path) -> None:
     def shown(threshold: float | None, address: str = SEARCH) -> tuple[list[str], str]:
         if threshold is not None:
             learn(results, "tiny", threshold)
@@ -155,7 +155,7 @@ def test_a_page_shows_how_sure_results_are_and_what_is_new(results: Path, tmp_pa
 
     assert shown(None)[0] == [] and "Nothing like it" not in shown(None)[1]
     probabilities, page = shown(1000)
-    # From 0.9 at 1 to 0.1 at 9, a tenth for each step of 1.
+    # The probability falls from 0.9 at distance 1 to 0.1 at 9, by 0.1 for each step of 1.
     assert probabilities == [f"{100 * min(max(1 - d / 10, 0.1), 0.9):.0f} %" for d in distances(page)]
     assert "Nothing like it" not in page
     mean = sum(distances(page)[:3]) / 3
@@ -178,7 +178,7 @@ def test_a_query_of_the_gallery_is_not_its_own_result(client: FlaskClient) -> No
     assert page.count('class="result ') == 17
 
 
-def test_flags_and_steps_through_rounds(client: FlaskClient) -> None:
+def test_flags_of_several_rounds(client: FlaskClient) -> None:
     first = client.get(SEARCH).text
     assert pressed(first) == []
     assert 'id="next"' not in first
@@ -195,7 +195,7 @@ def test_flags_and_steps_through_rounds(client: FlaskClient) -> None:
     assert client.get(link(back, "forward")).text == second
 
 
-def test_earlier_flags_show_in_later_rounds_and_stay(client: FlaskClient) -> None:
+def test_earlier_flags_are_shown_and_kept_in_later_rounds(client: FlaskClient) -> None:
     page = client.get(walk(client, SEARCH, "rrrr", "")).text
     assert page.count("flagged earlier") == 4
     flagged = pressed(page)
@@ -208,7 +208,7 @@ def test_earlier_flags_show_in_later_rounds_and_stay(client: FlaskClient) -> Non
     assert opposite in pressed(client.get(link(page, opposite)).text)
 
 
-def test_strategies_rank_the_same_flags_their_own_way(client: FlaskClient) -> None:
+def test_strategies_rank_differently_with_the_same_flags(client: FlaskClient) -> None:
     page = client.get(walk(client, SEARCH, "r.ii", "")).text
     found = {}
     for strategy in ("rocchio", "nearest", "linear"):
@@ -224,14 +224,14 @@ def test_strategies_rank_the_same_flags_their_own_way(client: FlaskClient) -> No
 
 
 def images_flagged(client: FlaskClient, address: str) -> dict[str, str]:
-    """The images flagged on a page of all results, in all rounds so far: image_id to verdict."""
+    """Return the verdict of each image_id that is flagged in all rounds so far, from a page with all results."""
     page = client.get(address).text
     names = re.findall(r'title="Search with ([^"]+)"', page)
     return {names[int(at)]: verdict for verdict, at in (flag.split("-") for flag in pressed(page))}
 
 
 @pytest.mark.parametrize("change", ["k-5", "k-10", "method-unit", "strategy-nearest", "strategy-linear"])
-def test_a_change_of_the_ranking_keeps_every_flag_of_every_round(client: FlaskClient, change: str) -> None:
+def test_another_ranking_keeps_every_flag_of_every_round(client: FlaskClient, change: str) -> None:
     start = SEARCH.replace("k=4", "k=18")
     for rounds in (("r..i.......i...r",), ("r..i.......i...r", ""), ("r..i.......i...r", "........rriirr", "")):
         address = walk(client, start, *rounds)
@@ -241,7 +241,7 @@ def test_a_change_of_the_ranking_keeps_every_flag_of_every_round(client: FlaskCl
         page = client.get(changed).text
         title = f"Round {len(rounds) - 1}" if len(rounds) > 1 else "Nearest images"
         assert f">{title}</h2>" in page
-        # All are counted, those too that are not among fewer results; with as many results as before they show.
+        # All flags are counted, also those of images that are not shown with fewer results; later they are shown again.
         tally = [list(flagged.values()).count(verdict) for verdict in ("relevant", "irrelevant")]
         assert f"{tally[0]} relevant, {tally[1]} irrelevant" in page
         hidden = len(flagged.keys() - set(re.findall(r'title="Search with ([^"]+)"', page)))
@@ -263,7 +263,7 @@ def test_flags_kept_through_changes_are_saved_as_the_page_showed_them(
     assert (redone[1].relevant.size, redone[1].irrelevant.size) == (2, 2)
 
 
-def test_judged_images_come_first_or_leave_and_are_saved_so(results: Path, tmp_path: Path) -> None:
+def test_judged_images_are_ranked_first_or_removed_and_saved_so(results: Path, tmp_path: Path) -> None:
     configure(results, judged_first=True)
     library = Library(results)
     client = visitor(create_app(library, tmp_path / "feedback"))
@@ -278,7 +278,7 @@ def test_judged_images_come_first_or_leave_and_are_saved_so(results: Path, tmp_p
 
 
 def shown_images(page: str) -> list[str]:
-    """The image_ids of the results, in their order."""
+    """Return the image_ids of the results, in their order."""
     return re.findall(r'title="Search with ([^"]+)"', page)
 
 
@@ -286,7 +286,7 @@ def test_as_many_results_as_the_configuration_allows_can_be_shown(results: Path,
     configure(results, k=200)
     random = np.random.default_rng(2)
     library = Library(results)
-    # A gallery larger than that, of images of the collection.
+    # The gallery is larger than that, with images of the collection.
     rows = [f"{number}" for number in range(1100)]
     method = library.methods["tiny"]
     object.__setattr__(
@@ -319,7 +319,7 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("/search", "names the unknown method"),
         ("/search?method=tiny&query=sea/7.png", "no features of the image &#39;sea/7.png&#39;"),
@@ -329,20 +329,22 @@ def test_a_page_shows_how_many_results_are_of_the_querys_category(client: FlaskC
         ("/search?method=tiny&query=sea/6.png&rounds=x", "flags that are not valid"),
     ],
 )
-def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, told: str) -> None:
+def test_a_bad_address_is_reported_in_one_sentence(client: FlaskClient, address: str, message: str) -> None:
     response = client.get(address)
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/save", 405), ("/upload", 405)])
-def test_other_addresses_are_pages_too(client: FlaskClient, path: str, status: int) -> None:
+def test_unknown_addresses_get_a_page_with_an_error(client: FlaskClient, path: str, status: int) -> None:
     response = client.get(path)
     assert response.status_code == status
     assert "That did not work" in response.text
 
 
-def test_a_fault_shows_no_internal_details(app: Flask, library: Library, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_the_program_shows_no_internal_details(
+    app: Flask, library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
     library.methods.clear()
     response = visitor(app).get("/")
     assert response.status_code == 500
@@ -354,7 +356,7 @@ def test_a_fault_shows_no_internal_details(app: Flask, library: Library, caplog:
 # Pictures.
 
 
-def test_a_thumbnail_is_the_image_made_small(client: FlaskClient, library: Library) -> None:
+def test_a_thumbnail_is_the_image_at_a_smaller_size(client: FlaskClient, library: Library) -> None:
     response = client.get(f"/thumbnails/{library.images['sea/3.png'].sha256}.webp")
     assert response.mimetype == "image/webp"
     with Image.open(io.BytesIO(response.data)) as image:
@@ -380,7 +382,7 @@ def test_no_other_file_is_served(client: FlaskClient, path: str) -> None:
 
 
 def test_a_picture_that_is_not_the_recorded_one_is_not_shown(client: FlaskClient, library: Library) -> None:
-    # The table of images may come from somebody else, and name any picture of this machine.
+    # A table of images from somebody else may name any picture on this machine.
     image = library.images["sea/6.png"]
     image.path.write_bytes(png())
     assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
@@ -389,7 +391,7 @@ def test_a_picture_that_is_not_the_recorded_one_is_not_shown(client: FlaskClient
     assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
 
 
-def test_a_picture_that_is_gone_is_missing_and_the_page_stays(client: FlaskClient, library: Library) -> None:
+def test_a_page_with_a_missing_picture_is_shown(client: FlaskClient, library: Library) -> None:
     image = library.images["sea/6.png"]
     image.path.unlink()
     assert client.get(f"/thumbnails/{image.sha256}.webp").status_code == 404
@@ -400,7 +402,7 @@ def test_a_picture_that_is_gone_is_missing_and_the_page_stays(client: FlaskClien
 
 
 @pytest.mark.parametrize("strategy", ["rocchio", "nearest", "linear"])
-def test_a_saved_refinement_gives_what_the_page_showed(
+def test_the_workflow_reproduces_a_saved_refinement(
     client: FlaskClient, library: Library, tmp_path: Path, strategy: str
 ) -> None:
     start = f"/search?method=unit&query=sea/0.png&k=5&strategy={strategy}"
@@ -408,7 +410,7 @@ def test_a_saved_refinement_gives_what_the_page_showed(
     shown = [distances(client.get(re.sub("&at=2", f"&at={at}", address)).text) for at in range(3)]
     response = save(client, address, "my-first_1")
     assert response.status_code == 303
-    # The last flags were not used for a ranking yet: they are saved, and the page shows the round that follows.
+    # The last flags have not been used for a ranking yet: they are saved, and the page shows the next round.
     after = client.get(response.location)
     assert "Round 3" in after.text and "my-first_1.json" in after.text
     shown.append(distances(after.text))
@@ -426,7 +428,7 @@ def test_a_saved_refinement_names_the_command_of_its_run(library: Library, tmp_p
     assert f"<code>{library.files.folder}/feedback/mine</code>" in page
 
 
-def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient, tmp_path: Path) -> None:
+def test_flags_already_used_are_saved_without_an_additional_round(client: FlaskClient, tmp_path: Path) -> None:
     response = save(client, walk(client, SEARCH, "r", ""), "x")
     assert "Round 1" in client.get(response.location).text
     content = json.loads((tmp_path / "feedback" / "x.json").read_text())
@@ -434,7 +436,7 @@ def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("", "empty"),
         ("a b", "letters without accents"),
@@ -449,24 +451,26 @@ def test_flags_acted_upon_are_saved_without_a_further_round(client: FlaskClient,
         ("simulated", "simulated user"),
     ],
 )
-def test_a_name_that_could_lead_elsewhere_is_refused(client: FlaskClient, tmp_path: Path, name: str, told: str) -> None:
+def test_a_name_that_could_lead_elsewhere_is_refused(
+    client: FlaskClient, tmp_path: Path, name: str, message: str
+) -> None:
     before = sorted(tmp_path.rglob("*"))
     response = save(client, walk(client, SEARCH, "r"), name)
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
     # The search is still there, with its flags.
     assert pressed(response.text) == ["relevant-0"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_nothing_judged_is_nothing_to_save(client: FlaskClient) -> None:
+def test_without_judgements_nothing_can_be_saved(client: FlaskClient) -> None:
     for rounds in ("", "_", "__"):
         response = save(client, f"{SEARCH}&rounds={rounds}", "x")
         assert response.status_code == 400
         assert "flag at least one image" in response.text
 
 
-def test_a_taken_name_is_never_overwritten(client: FlaskClient, tmp_path: Path) -> None:
+def test_an_existing_refinement_is_never_overwritten(client: FlaskClient, tmp_path: Path) -> None:
     write_json(tmp_path / "feedback" / "x.json", {"mine": 1})
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400
@@ -474,7 +478,7 @@ def test_a_taken_name_is_never_overwritten(client: FlaskClient, tmp_path: Path) 
     assert json.loads((tmp_path / "feedback" / "x.json").read_text()) == {"mine": 1}
 
 
-def test_of_many_that_save_at_once_under_one_name_one_succeeds(app: Flask, tmp_path: Path) -> None:
+def test_only_one_of_concurrent_saves_under_one_name_succeeds(app: Flask, tmp_path: Path) -> None:
     addresses = [walk(visitor(app), SEARCH, flags) for flags in ("r", "i", "rr", "ri", "ir", "ii", "rrr", "iii")]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda address: save(visitor(app), address, "x").status_code, addresses))
@@ -482,27 +486,25 @@ def test_of_many_that_save_at_once_under_one_name_one_succeeds(app: Flask, tmp_p
     assert [path.name for path in (tmp_path / "feedback").iterdir()] == ["x.json"]
 
 
-def test_a_failed_write_is_reported_and_leaves_nothing(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_failed_write_is_reported_and_leaves_no_file(client: FlaskClient, tmp_path: Path) -> None:
     (tmp_path / "feedback").write_text("a file in the place of the folder")
     response = save(client, walk(client, SEARCH, "r"), "x")
     assert response.status_code == 400
     assert "cannot be written" in response.text
 
 
-def test_replaced_results_are_not_mixed_with_those_that_were_shown(
-    client: FlaskClient, results: Path, tmp_path: Path
-) -> None:
+def test_replaced_results_are_not_mixed_with_shown_ones(client: FlaskClient, results: Path, tmp_path: Path) -> None:
     address = walk(client, SEARCH, "r")
     (results / "features" / "tiny" / "train.h5").touch()
     response = save(client, address, "x")
     assert response.status_code == 400
     assert "replaced the results since this page was loaded" in response.text
     assert not (tmp_path / "feedback").exists()
-    # The page has read them, and what is judged of them is saved.
+    # The page has read the new results, and judgements of them can be saved.
     assert save(client, address, "x").status_code == 303
 
 
-def test_replaced_results_are_read_again_and_the_page_says_so(client: FlaskClient, results: Path) -> None:
+def test_replaced_results_are_read_again_and_announced(client: FlaskClient, results: Path) -> None:
     before = client.get(SEARCH).text
     assert 'class="notice"' not in before
     configure(results, k=3)
@@ -519,7 +521,7 @@ def test_replaced_results_are_read_again_and_the_page_says_so(client: FlaskClien
     assert response.status_code == 400 and "save when it has ended" in response.text
 
 
-def test_requests_at_once_do_not_disturb_each_other(app: Flask) -> None:
+def test_concurrent_requests_do_not_disturb_each_other(app: Flask) -> None:
     addresses = [
         walk(visitor(app), f"/search?method={method}&query=sea/{number}.png&k=4&strategy={strategy}", "r.i", "iiii", "")
         for method in ("tiny", "unit")
@@ -535,7 +537,7 @@ def test_requests_at_once_do_not_disturb_each_other(app: Flask) -> None:
 # Images from outside.
 
 
-def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
+def test_an_uploaded_image_is_the_query_and_is_saved_with_its_bytes(
     client: FlaskClient, library: Library, tmp_path: Path
 ) -> None:
     data = png()
@@ -549,28 +551,28 @@ def test_a_dropped_image_is_searched_with_and_saved_with_its_bytes(
     assert client.get(re.search(r"/thumbnails/\w+\.webp", page).group(0)).mimetype == "image/webp"
     saved = client.get(save(client, link(page, "relevant-0"), "x").location).text
     folder = tmp_path / "feedback"
-    asked = read(folder / "x.json", library.methods, Weights(1, 0.75, 0.15))
-    image = locate_query(asked, library.images.keys(), folder)
+    refinement = read(folder / "x.json", library.methods, Weights(1, 0.75, 0.15))
+    image = locate_query(refinement, library.images.keys(), folder)
     assert Path(image).read_bytes() == data
     assert Path(image).parent == folder / "images"
     vector = np.array([60, 60, 200, 0, 1], np.float32)
-    redone = refine(library.methods["tiny"].gallery, asked, vector, None, None)
+    redone = refine(library.methods["tiny"].gallery, refinement, vector, None, None)
     assert redone[1].distances.tolist() == distances(saved)
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [(b"", "empty"), (b"hello", "not an image in a supported format"), (png()[:60], "damaged or truncated")],
 )
-def test_a_bad_upload_is_reported_where_it_was_chosen(client: FlaskClient, data: bytes, told: str) -> None:
+def test_a_bad_upload_is_reported_where_it_was_chosen(client: FlaskClient, data: bytes, message: str) -> None:
     response = upload(client, data, "<script>alert(1)</script>")
     assert response.status_code == 400
-    assert told in response.text
+    assert message in response.text
     assert "<script>alert" not in response.text
     assert 'id="upload"' in response.text
 
 
-def test_an_upload_too_large_is_refused_unread(client: FlaskClient) -> None:
+def test_an_upload_that_is_too_large_is_refused_unread(client: FlaskClient) -> None:
     response = upload(client, bytes(20_100_000))
     assert response.status_code == 413
     assert "larger than 20 MB" in response.text
@@ -582,16 +584,16 @@ def test_an_upload_without_a_file(client: FlaskClient) -> None:
     assert "No file was chosen" in response.text
 
 
-def test_the_page_tells_that_the_network_loads(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_that_the_network_is_loading(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cbir.web.outside.OutsideImages.vector", lambda *arguments: None)
     response = upload(client, png())
     page = client.get(response.location).text
     assert "data-wait" in page
-    # Without scripts the browser asks again by itself.
+    # Without scripts the browser reloads the page by itself.
     assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in page
 
 
-def test_tensorflow_delays_no_page(results: Path) -> None:
+def test_loading_tensorflow_does_not_delay_pages(results: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -617,14 +619,14 @@ print([name for name in ("tensorflow", "keras") if name in sys.modules])
 
 
 @pytest.mark.parametrize("address", ["/", "/?category=sea", SEARCH, "/nowhere"])
-def test_every_page_can_be_read_without_its_pictures_and_without_scripts(client: FlaskClient, address: str) -> None:
+def test_every_page_is_usable_without_pictures_and_scripts(client: FlaskClient, address: str) -> None:
     address = walk(client, address, "r.i", "") if address == SEARCH else address
     page = client.get(address).text
     assert '<html lang="en">' in page
     assert 'class="skip" href="#main"' in page
     assert re.search(r"<h1[ >]", page)
     assert len(re.findall(r"<title>[^<]+</title>", page)) == 1
-    # Each picture has a text, each field a label, each id is there once.
+    # Each picture has a text, each field a label, and each id is unique.
     assert all("alt=" in image for image in re.findall(r"<img[^>]*>", page))
     for field in re.findall(r'<input(?![^>]*type="hidden")[^>]*>', page):
         assert f'<label for="{re.search(r"id=.([a-z]+)", field).group(1)}"' in page
@@ -646,6 +648,6 @@ def test_without_categories_the_images_themselves_are_offered(results: Path, tmp
     page = client.get(SEARCH).text
     assert len(distances(page)) == 4
     assert "ategor" not in page and "An image of your own" not in page and "None" not in page
-    # One that is judged is neither right nor wrong, and a round follows.
+    # A judged image is neither right nor wrong, and the next round is shown.
     page = client.get(link(client.get(walk(client, SEARCH, "ri")).text, "next")).text
     assert 'id="round" tabindex="-1">Round 1' in page and "ategor" not in page

@@ -20,7 +20,7 @@ WRITES = ["/save?method=tiny&query=sea/6.png&k=2&rounds=r{}", "/upload", "/local
 
 @pytest.fixture
 def held(library: Library) -> str:
-    """The SHA-256 of an image of the gallery."""
+    """Return the SHA-256 of an image of the gallery."""
     return library.images["sea/0.png"].sha256
 
 
@@ -28,14 +28,14 @@ def write(client: FlaskClient, path: str, held: str, headers: dict[str, str]) ->
     return client.post(path.format(image_key(held)), headers=headers, data={"name": "x"})
 
 
-def says_nothing(response: TestResponse) -> bool:
+def reveals_nothing(response: TestResponse) -> bool:
     return not any(word in response.text for word in ("tiny", "sea", "apple", "Image search"))
 
 
 # The key.
 
 
-def test_the_printed_address_lets_in_and_the_key_leaves_the_address(app: Flask) -> None:
+def test_the_printed_address_gives_access_and_the_key_is_removed_from_it(app: Flask) -> None:
     client = app.test_client()
     response = client.get(f"/?key={app.config['KEY']}")
     assert (response.status_code, response.headers["Refresh"]) == (200, "0; url=/")
@@ -45,11 +45,11 @@ def test_the_printed_address_lets_in_and_the_key_leaves_the_address(app: Flask) 
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PROPFIND"])
-def test_without_the_key_nothing_is_answered(app: Flask, held: str, method: str) -> None:
+def test_without_the_key_no_page_is_shown(app: Flask, held: str, method: str) -> None:
     for path in PATHS:
         response = app.test_client().open(path.format(held), method=method, headers=OWN)
         assert response.status_code == 403
-        assert says_nothing(response)
+        assert reveals_nothing(response)
         if method == "GET":
             assert "open the whole address that the server printed" in response.text
 
@@ -64,11 +64,11 @@ def test_a_wrong_key_is_refused(app: Flask, key: str) -> None:
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_write_without_the_key_is_refused_and_shows_nothing(app: Flask, held: str, path: str, tmp_path: Path) -> None:
+def test_a_write_without_the_key_is_refused(app: Flask, held: str, path: str, tmp_path: Path) -> None:
     response = write(app.test_client(), path, held, OWN)
     assert response.status_code == 403
     assert "open the whole address" in response.text
-    assert says_nothing(response)
+    assert reveals_nothing(response)
     assert not (tmp_path / "feedback").exists()
 
 
@@ -83,7 +83,7 @@ def test_every_start_has_another_key(app: Flask, client: FlaskClient, library: L
     )
 
 
-def test_servers_on_two_ports_of_one_host_do_not_take_each_others_cookie(app: Flask) -> None:
+def test_servers_on_two_ports_of_one_host_have_separate_cookies(app: Flask) -> None:
     names = set()
     for host in ("localhost:8000", "localhost:8001", "[::1]:8000", "[::1]", "localhost"):
         headers = {"Host": host}
@@ -99,11 +99,11 @@ def test_servers_on_two_ports_of_one_host_do_not_take_each_others_cookie(app: Fl
 
 
 def test_a_request_to_another_host_name_has_no_cookie(app: Flask, client: FlaskClient, held: str) -> None:
-    # What a browser does after DNS rebinding: it sends the cookies of the name that it was given.
+    # After DNS rebinding, a browser sends the cookies of the host name in the address.
     for path in PATHS:
         response = client.get(path.format(held), base_url="http://evil.example")
         assert response.status_code == 403
-        assert says_nothing(response)
+        assert reveals_nothing(response)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -111,7 +111,7 @@ def test_a_request_to_another_host_name_has_no_cookie(app: Flask, client: FlaskC
     ("mode", "dest"),
     [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe"), ("no-cors", "document")],
 )
-def test_another_sites_page_cannot_have_anything_fetched(
+def test_a_page_of_another_site_can_load_nothing(
     client: FlaskClient, held: str, site: str, mode: str, dest: str
 ) -> None:
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
@@ -119,7 +119,7 @@ def test_another_sites_page_cannot_have_anything_fetched(
         response = client.get(path.format(held), headers=headers)
         assert response.status_code == 403
         assert "does not come from this page itself" in response.text
-        assert says_nothing(response)
+        assert reveals_nothing(response)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "same-origin"])
@@ -151,18 +151,18 @@ def test_a_write_from_another_site_is_refused(
     response = write(client, path, held, headers)
     assert response.status_code == 403
     assert "does not come from this page itself" in response.text
-    assert says_nothing(response)
+    assert reveals_nothing(response)
     assert not (tmp_path / "feedback").exists()
 
 
 @pytest.mark.parametrize("headers", [OWN, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}])
-def test_the_pages_own_write_is_taken(client: FlaskClient, held: str, headers: dict[str, str]) -> None:
+def test_a_write_from_the_page_itself_is_accepted(client: FlaskClient, held: str, headers: dict[str, str]) -> None:
     assert write(client, WRITES[0], held, headers).status_code == 303
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/static/web.css", "/search"])
 @pytest.mark.parametrize("inside", [True, False])
-def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
+def test_the_content_security_policy_admits_nothing_from_elsewhere(
     app: Flask, client: FlaskClient, path: str, inside: bool
 ) -> None:
     headers = (client if inside else app.test_client()).get(path).headers

@@ -1,4 +1,4 @@
-"""Requests that no page makes: each gets a page as response, none causes a fault, and nothing is written elsewhere."""
+"""Random requests: each gets a page as response, none causes an error, and nothing is written elsewhere."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from cbir.web.state import image_key
 from web.test_app import OWN, png
 
 EXAMPLES = int(os.environ.get("EXAMPLES", 150))
-# The fixtures stay the same for all examples, as a server does for all requests.
+# All examples use the same fixtures, as all requests use the same server.
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -13,21 +13,21 @@ from cbir.web.library import Library
 from web.made import CONFIGURATION, configure
 
 
-def test_it_knows_methods_categories_and_images(library: Library, tmp_path: Path) -> None:
+def test_methods_categories_and_images_are_read(library: Library, tmp_path: Path) -> None:
     assert list(library.methods) == ["tiny", "unit"]
     assert library.categories == {"apple": 8, "leaf": 8, "sea": 8}
     assert library.images["sea/3.png"].path == tmp_path / "collection" / "sea" / "3.png"
     assert len(library.methods["tiny"].gallery.image_ids) == 18
 
 
-def test_the_gallery_is_what_the_protocol_of_the_run_searches(results: Path) -> None:
+def test_the_gallery_is_that_of_the_split_protocol(results: Path) -> None:
     write_json(results / "configuration.json", CONFIGURATION | {"split": {"protocol": "disjoint"}})
     method = Library(results).methods["unit"]
     assert list(method.gallery.image_ids) == ["apple/6.png", "leaf/6.png", "sea/6.png"]
     assert len(list(method.queries)) == 21
 
 
-def test_queries_are_the_images_with_features_and_test_images_come_first(library: Library) -> None:
+def test_queries_are_images_with_features_and_test_images_are_first(library: Library) -> None:
     queries = list(library.methods["tiny"].queries)
     assert queries[:3] == ["apple/6.png", "leaf/6.png", "sea/6.png"]
     assert len(queries) == 21
@@ -71,7 +71,7 @@ def test_weights_and_k_are_those_of_the_runs_configuration(results: Path, librar
     assert (changed.weights, changed.k) == (Weights(2, 0.5, 0), 7)
 
 
-def test_replaced_features_are_noticed(library: Library, results: Path) -> None:
+def test_replaced_features_are_detected(library: Library, results: Path) -> None:
     assert library.is_current()
     (results / "features" / "unit" / "test.h5").touch()
     assert not library.is_current()
@@ -116,7 +116,7 @@ def _other_images(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (_no_results, "does not exist: run the workflow first"),
         (_no_images, "images.csv does not exist"),
@@ -129,7 +129,7 @@ def _other_images(results: Path) -> None:
         (_other_images, "'sea/6.png', which is not in"),
     ],
 )
-def test_unusable_results_are_reported_in_one_sentence(results: Path, spoil, told: str) -> None:
+def test_unusable_results_are_reported_in_one_sentence(results: Path, spoil, message: str) -> None:
     spoil(results)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         Library(results)

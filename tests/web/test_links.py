@@ -1,4 +1,4 @@
-"""Links in a folder that came from others."""
+"""Symbolic links in a folder that comes from somebody else."""
 
 from pathlib import Path
 

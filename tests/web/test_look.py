@@ -1,4 +1,4 @@
-"""One image large, and the file as it is."""
+"""The view of one large image, and the download of its file."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from web.made import HOSTILE
 from web.test_app import OWN, SEARCH, link, upload
 
 
-def test_a_picture_leads_to_itself_large_and_on_to_what_is_similar(client: FlaskClient, library: Library) -> None:
+def test_a_picture_links_to_its_large_view_and_to_similar_images(client: FlaskClient, library: Library) -> None:
     results = client.get(SEARCH).text
     address = link(results, "look-0")
     page = client.get(address).text
@@ -23,7 +23,7 @@ def test_a_picture_leads_to_itself_large_and_on_to_what_is_similar(client: Flask
     assert f"<bdi>{image.name}</bdi></h1>" in similar and "Nearest images" in similar
     file = client.get(link(page, "original"))
     assert (file.data, file.mimetype) == (image.path.read_bytes(), "image/png")
-    # Back leads to where it came from.
+    # The link back leads to the previous page.
     assert SEARCH.split("?")[1].split("&")[1] in page
 
 
@@ -55,7 +55,7 @@ def test_no_other_file_is_shown(client: FlaskClient, library: Library, kind: str
     assert client.get(f"/{kind}/{image.sha256}{end}").status_code == 404
 
 
-def test_an_original_runs_nothing_in_the_page(client: FlaskClient, library: Library) -> None:
+def test_an_original_file_cannot_run_scripts(client: FlaskClient, library: Library) -> None:
     response = client.get(f"/originals/{library.images[HOSTILE].sha256}")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -70,13 +70,13 @@ def test_a_heic_photograph_can_be_dropped(client: FlaskClient) -> None:
     assert "IMG_1.heic" in client.get(response.location).text
 
 
-def test_the_page_and_its_errors_name_every_format_that_is_read(client: FlaskClient) -> None:
+def test_the_page_and_its_errors_name_all_supported_formats(client: FlaskClient) -> None:
     for page in (client.get("/").text, upload(client, b"no image").text):
         for name in ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "HEIC", "AVIF", "JPEG 2000"):
             assert name in page
 
 
-def test_several_images_at_once(client: FlaskClient, tmp_path: Path) -> None:
+def test_several_images_can_be_uploaded_at_once(client: FlaskClient, tmp_path: Path) -> None:
     files = [(io.BytesIO(data(colour)), f"{colour}.png") for colour in ("red", "navy")]
     headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     form = {"image": files}
@@ -102,7 +102,7 @@ def local(client: FlaskClient, path: object):
 
 
 def test_an_image_is_named_by_its_path_on_this_machine(client: FlaskClient, library: Library, tmp_path: Path) -> None:
-    # Of the collection, it is found there.
+    # An image of the collection is found there.
     for address in (library.images["sea/6.png"].path, "collection/sea/6.png"):
         assert "query=sea/6.png" in local(client, address).location
     (tmp_path / "new one.png").write_bytes(data("olive"))
@@ -114,7 +114,7 @@ def test_an_image_is_named_by_its_path_on_this_machine(client: FlaskClient, libr
 @pytest.mark.parametrize(
     "path", ["../x.png", "/etc/passwd", "link.png", "", "file://elsewhere/x.png", "a\x00b", "x" * 9999]
 )
-def test_no_file_elsewhere_is_looked_at(client: FlaskClient, tmp_path: Path, path: str) -> None:
+def test_files_elsewhere_are_not_read(client: FlaskClient, tmp_path: Path, path: str) -> None:
     (tmp_path / "link.png").symlink_to("/etc/passwd")
     response = local(client, path)
     assert response.status_code == 400

@@ -30,17 +30,17 @@ def held(library: Library, network: list[Path]) -> OutsideImages:
     return OutsideImages(library)
 
 
-def test_an_image_is_known_by_its_content(held: OutsideImages) -> None:
+def test_an_image_is_identified_by_its_content(held: OutsideImages) -> None:
     data = png()
     digest = held.add(data, "holiday.jpg")
     assert digest == hashlib.sha256(data).hexdigest()
     upload = held.get(digest)
-    # The format goes by the content, not by the name that came with it.
+    # The format is recognised by the content and not by the file name.
     assert (upload.data, upload.name, upload.suffix) == (data, "holiday.jpg", ".png")
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "empty"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image in a supported format"),
@@ -48,8 +48,8 @@ def test_an_image_is_known_by_its_content(held: OutsideImages) -> None:
         (png()[:60], "damaged or truncated"),
     ],
 )
-def test_what_is_not_an_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_data_that_is_no_image_is_refused_with_the_reason(held: OutsideImages, data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         held.add(data, "x.png")
 
 
@@ -59,32 +59,32 @@ def test_an_image_of_too_many_pixels_is_refused(held: OutsideImages, monkeypatch
         held.add(png(), "x.png")
 
 
-def test_a_hostile_name_cannot_turn_the_text_around_it(held: OutsideImages) -> None:
+def test_a_hostile_name_cannot_reverse_the_text_around_it(held: OutsideImages) -> None:
     with pytest.raises(InputError) as caught:
         held.add(b"no", "a\u202egnp.\nexe")
     assert str(caught.value).isprintable()
 
 
-def test_only_the_newest_images_are_held(held: OutsideImages) -> None:
+def test_only_the_newest_images_are_kept(held: OutsideImages) -> None:
     digests = [held.add(png((number, 0, 0)), "x.png") for number in range(33)]
     assert held.get(digests[1]).name == "x.png"
     with pytest.raises(InputError, match="drop it again"):
         held.get(digests[0])
 
 
-def test_features_are_the_encoders_over_the_image_as_the_networks_take_it(held: OutsideImages) -> None:
+def test_features_are_computed_from_the_preprocessed_image(held: OutsideImages) -> None:
     data = png()
     vector = held.vector("tiny", held.add(data, "x.png"), 60)
     np.testing.assert_array_equal(vector, embed(np.full((1, 224, 224, 3), (200, 30, 90), np.uint8))[0])
 
 
-def test_a_derived_methods_features_come_from_those_of_its_parts(held: OutsideImages) -> None:
+def test_features_of_a_derived_method_are_computed_from_its_parts(held: OutsideImages) -> None:
     vector = held.vector("unit", held.add(png(), "x.png"), 60)
     # tiny gives (200, 30, 90, 170, 1), of length sqrt(40000 + 900 + 8100 + 28900 + 1).
     np.testing.assert_allclose(vector, np.array([200, 30, 90, 170, 1]) / 77901**0.5, rtol=1e-6)
 
 
-def test_a_network_is_opened_once_and_not_before_the_first_image(held: OutsideImages, network: list[Path]) -> None:
+def test_a_network_is_opened_once_with_the_first_image(held: OutsideImages, network: list[Path]) -> None:
     first, second = held.add(png(), "x.png"), held.add(png((1, 2, 3)), "y.png")
     assert network == []
     for digest in (first, second):
@@ -107,7 +107,9 @@ def test_an_image_is_encoded_once_for_all_methods_of_an_encoder(
     assert len(runs) == 1
 
 
-def test_while_the_network_loads_nobody_waits(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_requests_do_not_wait_while_a_network_is_loading(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded = threading.Event()
     monkeypatch.setattr(outside, "open_network", lambda path, fingerprint, batch: (loaded.wait(60), embed)[1])
     held = OutsideImages(library)
@@ -137,7 +139,9 @@ def test_a_transform_other_than_the_features_is_refused(held: OutsideImages, res
         held.vector("unit", held.add(png(), "x.png"), 60)
 
 
-def test_a_fault_is_reported_without_internal_details(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_program_is_reported_without_internal_details(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(path: Path, fingerprint: str, batch: int) -> None:
         raise RuntimeError("/secret")
 

@@ -20,7 +20,7 @@ from web.test_app import OWN, SEARCH, link
 
 @pytest.fixture
 def doubted(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
-    """A run with two doubtful labels, a group of near-duplicates, and a rejected conflict."""
+    """Return a run with two doubtful labels, a group of near-duplicates, and a rejected conflict."""
     labels = [
         ["sea/0.png", "sea", "apple", 0.8, 10, "apple/1.png", 0.1, 0.2],
         ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
@@ -44,7 +44,7 @@ def decide(client: FlaskClient, of: str, image_id: str | list[str], verdict: str
     return client.post(f"/decide?of={of}", headers=OWN, data=form)
 
 
-def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client: FlaskClient) -> None:
+def test_the_first_page_counts_the_images_to_review(doubted: FlaskClient, client: FlaskClient) -> None:
     page = doubted.get("/").text
     for title, count in (
         ("Doubtful labels", "2 images"),
@@ -56,7 +56,7 @@ def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client
     assert "2 images, 1 reviewed" in doubted.get("/").text
 
 
-def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskClient, results: Path) -> None:
+def test_flags_of_near_duplicates_are_shown_in_words(doubted: FlaskClient, results: Path) -> None:
     assert "Group 1: 2 images, in several categories" in doubted.get("/review/copies").text
     path = results / "collection" / "near_duplicates.csv"
     write_csv(path, pd.read_csv(path).assign(across_categories=0, across_splits=1, mirrored=1, doubted=1))
@@ -92,14 +92,14 @@ def test_decisions_are_saved_as_corrections(doubted: FlaskClient, tmp_path: Path
     assert "8 of its 10" in doubted.get("/review/labels").text
 
 
-def test_photographs_stay_as_they_are(doubted: FlaskClient, tmp_path: Path) -> None:
+def test_image_files_are_not_changed(doubted: FlaskClient, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (tmp_path / "collection").rglob("*.png")}
     decide(doubted, "labels", "sea/0.png", "exclude")
     decide(doubted, "labels", "leaf/1.png", "move", "sea")
     assert {path: path.read_bytes() for path in (tmp_path / "collection").rglob("*.png")} == before
 
 
-def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path: Path) -> None:
+def test_any_image_can_be_corrected_in_its_large_view(client: FlaskClient, tmp_path: Path) -> None:
     look = link(client.get(SEARCH).text, "look-1")
     page = client.get(look).text
     image_id = re.search('name="image_id" value="([^"]+)"', page).group(1)
@@ -114,7 +114,7 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("image_id", "verdict", "category", "told"),
+    ("image_id", "verdict", "category", "message"),
     [
         ("sea/99.png", "right", "", "not in the collection"),
         ("../../etc/passwd", "exclude", "", "not in the collection"),
@@ -124,17 +124,17 @@ def test_any_image_is_corrected_in_its_large_view(client: FlaskClient, tmp_path:
         ([], "right", "", "not in the collection"),
     ],
 )
-def test_what_cannot_be_decided_is_refused(
-    doubted: FlaskClient, tmp_path: Path, image_id: str | list[str], verdict: str, category: str, told: str
+def test_an_invalid_decision_is_refused(
+    doubted: FlaskClient, tmp_path: Path, image_id: str | list[str], verdict: str, category: str, message: str
 ) -> None:
     response = decide(doubted, "labels", image_id, verdict, category)
-    assert response.status_code == 400 and told in response.text
+    assert response.status_code == 400 and message in response.text
     assert not (tmp_path / "corrections").exists()
 
 
 @pytest.mark.parametrize("named", ["../corrections.csv", "/tmp/corrections.csv", "corrections", "link/x.csv"])
-def test_corrections_are_written_below_the_folder_of_the_run_alone(results: Path, tmp_path: Path, named: str) -> None:
-    # The configuration may have come with somebody else's results.
+def test_corrections_are_written_only_below_the_folder_of_the_run(results: Path, tmp_path: Path, named: str) -> None:
+    # The configuration may belong to results of somebody else.
     (tmp_path / "link").symlink_to("/tmp")
     write_json(
         results / "configuration.json", CONFIGURATION | {"collection": {"source": "folder", "corrections": named}}
@@ -155,7 +155,7 @@ def test_a_damaged_file_of_corrections_is_reported_and_kept(doubted: FlaskClient
     assert doubted.get("/").status_code == 200
 
 
-def test_a_rejected_file_is_shown_by_the_content_that_the_run_recorded(doubted: FlaskClient, tmp_path: Path) -> None:
+def test_a_rejected_file_is_shown_only_with_the_recorded_content(doubted: FlaskClient, tmp_path: Path) -> None:
     page = doubted.get("/review/rejected").text
     address = re.search(r"/thumbnails/\w+\.webp", page).group(0)
     assert doubted.get(address).status_code == 200

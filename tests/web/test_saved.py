@@ -10,26 +10,26 @@ from cbir.files.tables import write_json
 from web.test_app import OWN, SEARCH, distances, link, png, pressed, save, upload, walk
 
 
-def test_a_saved_refinement_is_listed_and_opens_where_it_ended(client: FlaskClient) -> None:
+def test_a_saved_refinement_is_listed_and_opened_at_its_last_round(client: FlaskClient) -> None:
     shown = client.get(save(client, walk(client, SEARCH, "r.i", ".r"), "mine").location).text
     home = client.get("/").text
     assert "Open <bdi>mine</bdi>" in home and "2 rounds: 2 relevant, 1 irrelevant" in home
     opened = client.get("/open/mine", follow_redirects=True).text
     assert distances(opened) == distances(shown)
     assert "Round 2" in opened and 'value="mine"' in opened
-    # The rounds before it are there, with their flags.
+    # The earlier rounds are there with their flags.
     assert pressed(client.get(link(opened, "step-0")).text) == ["relevant-0", "irrelevant-2"]
 
 
-def test_ranks_open_as_the_images_that_stood_there(client: FlaskClient, tmp_path: Path) -> None:
+def test_ranks_are_opened_as_the_images_at_these_ranks(client: FlaskClient, tmp_path: Path) -> None:
     rounds = [{"relevant": [0], "irrelevant": [3]}, {"relevant": [1]}]
-    asked = {"query": "sea/6.png", "method": "tiny", "k": 4, "rounds": rounds}
-    write_json(tmp_path / "feedback" / "by.rank.json", asked)
+    refinement = {"query": "sea/6.png", "method": "tiny", "k": 4, "rounds": rounds}
+    write_json(tmp_path / "feedback" / "by.rank.json", refinement)
     page = client.get("/open/by.rank", follow_redirects=True).text
     assert distances(page) == distances(client.get(walk(client, SEARCH, "r..i", ".r", "")).text)
 
 
-def test_it_is_replaced_on_purpose_only(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_refinement_is_replaced_only_on_request(client: FlaskClient, tmp_path: Path) -> None:
     save(client, walk(client, SEARCH, "r"), "mine")
     before = (tmp_path / "feedback" / "mine.json").read_text()
     longer = walk(client, SEARCH, "rr")
@@ -37,7 +37,7 @@ def test_it_is_replaced_on_purpose_only(client: FlaskClient, tmp_path: Path) -> 
     assert refused.status_code == 400
     assert 'name="replace" value="mine"' in refused.text
     assert (tmp_path / "feedback" / "mine.json").read_text() == before
-    # A tick for another name has no effect.
+    # The checkbox for another name has no effect.
     form = {"name": "mine", "replace": "other"}
     assert client.post(longer.replace("/search", "/save"), headers=OWN, data=form).status_code == 400
     form["replace"] = "mine"
@@ -45,7 +45,7 @@ def test_it_is_replaced_on_purpose_only(client: FlaskClient, tmp_path: Path) -> 
     assert len(json.loads((tmp_path / "feedback" / "mine.json").read_text())["rounds"][0]["relevant"]) == 2
 
 
-def test_an_uploaded_image_is_saved_by_its_name_and_opens_again(client: FlaskClient, tmp_path: Path) -> None:
+def test_an_uploaded_image_is_saved_under_its_name_and_opened_again(client: FlaskClient, tmp_path: Path) -> None:
     page = client.get(upload(client, png(), "my holiday.png").location).text
     shown = client.get(save(client, link(page, "relevant-0"), "own").location).text
     [image] = (tmp_path / "feedback" / "images").iterdir()
@@ -55,7 +55,9 @@ def test_an_uploaded_image_is_saved_by_its_name_and_opens_again(client: FlaskCli
     assert "my_holiday-" in opened
 
 
-def test_deleting_takes_the_image_that_nobody_else_asks_for(client: FlaskClient, tmp_path: Path) -> None:
+def test_deleting_a_refinement_also_deletes_its_image_unless_another_needs_it(
+    client: FlaskClient, tmp_path: Path
+) -> None:
     folder = tmp_path / "feedback"
     page = client.get(upload(client, png(), "a.png").location).text
     for name in ("one", "two"):
@@ -73,7 +75,7 @@ def test_deleting_takes_the_image_that_nobody_else_asks_for(client: FlaskClient,
 
 
 @pytest.mark.parametrize("name", ["../secret", "..%2fsecret", "/etc/passwd", "", "secret"])
-def test_nothing_else_is_opened_or_deleted(client: FlaskClient, tmp_path: Path, name: str) -> None:
+def test_only_refinements_are_opened_or_deleted(client: FlaskClient, tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (tmp_path / "feedback").mkdir()
     assert client.post("/delete", headers=OWN, data={"name": name}).status_code == 400
@@ -81,7 +83,7 @@ def test_nothing_else_is_opened_or_deleted(client: FlaskClient, tmp_path: Path, 
     assert (tmp_path / "secret.json").exists()
 
 
-def test_one_that_cannot_be_used_is_listed_with_the_reason(client: FlaskClient, tmp_path: Path) -> None:
+def test_an_unusable_refinement_is_listed_with_the_reason(client: FlaskClient, tmp_path: Path) -> None:
     (tmp_path / "feedback").mkdir()
     (tmp_path / "feedback" / "bad.json").write_text("{")
     gone = {"query": "sea/99.png", "method": "tiny", "k": 4, "rounds": [{"relevant": [0]}]}
@@ -93,14 +95,14 @@ def test_one_that_cannot_be_used_is_listed_with_the_reason(client: FlaskClient, 
         assert response.status_code == 400 and "That did not work" in response.text
 
 
-def test_flags_of_a_round_are_cleared_at_once(client: FlaskClient) -> None:
+def test_all_flags_of_a_round_can_be_cleared(client: FlaskClient) -> None:
     address = walk(client, SEARCH, "r..i", "r.i")
     page = client.get(link(client.get(address).text, "clear")).text
     assert 'id="clear"' not in page and "Round 1" in page
     assert "1 relevant, 1 irrelevant" in page
 
 
-def test_a_state_changes_by_post_from_the_page_alone(client: FlaskClient) -> None:
+def test_only_a_post_from_the_page_changes_files(client: FlaskClient) -> None:
     save(client, walk(client, SEARCH, "r"), "mine")
     for path in ("/delete", "/decide"):
         assert client.get(f"{path}?name=mine").status_code == 405

@@ -29,7 +29,7 @@ def start(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def refusal(folder: Path, *arguments: str) -> str:
-    """The error sentence of a failed start."""
+    """Return the error message of a failed start."""
     with start(folder, *arguments) as server:
         _, errors = server.communicate(timeout=60)
         assert server.returncode == 1
@@ -48,7 +48,7 @@ def visit(address: str, host: str = "") -> str:
         return response.read().decode()
 
 
-def test_it_tells_its_address_and_where_refinements_go(results: Path) -> None:
+def test_the_server_prints_its_address_and_the_folder_of_refinements(results: Path) -> None:
     with start(results.parent, "--port", "0") as server:
         line = server.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/\?key=\S+", line).group(0)
@@ -73,7 +73,7 @@ def test_it_tells_its_address_and_where_refinements_go(results: Path) -> None:
         ("*", r"(127\.0\.0\.1|\[::1\])", True),
     ],
 )
-def test_wherever_it_listens_its_own_address_is_answered(results: Path, host: str, shown: str, public: bool) -> None:
+def test_the_server_answers_at_every_address_that_it_prints(results: Path, host: str, shown: str, public: bool) -> None:
     if host in ("::", "::1", "*") and not has_ipv6():
         pytest.skip("this machine has no IPv6")
     with start(results.parent, "--port", "0", "--host", host) as server:
@@ -97,7 +97,7 @@ def has_ipv6() -> bool:
         return False
 
 
-def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_path: Path) -> None:
+def test_the_results_are_found_by_the_arguments_of_the_run(results: Path, tmp_path: Path) -> None:
     configure(results, folder="mine/{source}")
     run = ["--config", "collection={path: /data/birds}", "--directory", str(results.parent), "--cores", "2"]
     with start(tmp_path, *run, "--port", "0") as server:
@@ -109,17 +109,17 @@ def test_the_arguments_of_the_run_say_where_its_results_are(results: Path, tmp_p
     assert "--prot" in errors
 
 
-def test_results_that_are_not_there(tmp_path: Path) -> None:
-    told = "The folder results does not exist: run the workflow first, or name the folder of its results.\n"
-    assert refusal(tmp_path) == told
+def test_missing_results_are_an_input_error(tmp_path: Path) -> None:
+    message = "The folder results does not exist: run the workflow first, or name the folder of its results.\n"
+    assert refusal(tmp_path) == message
 
 
 @pytest.mark.parametrize("arguments", [("--host", "198.51.100.1"), ("--host", "no such host"), ("--port", "70000")])
-def test_an_address_that_cannot_be_had(results: Path, arguments: tuple[str, ...]) -> None:
+def test_an_address_of_another_machine_is_an_input_error(results: Path, arguments: tuple[str, ...]) -> None:
     assert re.search("choose .* by (--host or )?--port", refusal(results.parent, *arguments))
 
 
-def test_a_port_in_use(results: Path) -> None:
+def test_a_port_in_use_is_an_input_error(results: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        told = refusal(results.parent, "--port", str(taken.getsockname()[1]))
-    assert "choose another by --host or --port" in told
+        message = refusal(results.parent, "--port", str(taken.getsockname()[1]))
+    assert "choose another by --host or --port" in message

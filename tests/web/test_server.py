@@ -1,4 +1,4 @@
-"""The server's handling of requests before they reach the application."""
+"""How the server handles requests before they reach the application."""
 
 import pytest
 from flask import Flask
@@ -11,7 +11,7 @@ BODY = bytes(range(256)) * 8000
 
 
 def receive(app: Flask, headers: str, body: bytes = BODY, length: str = f"Content-Length: {len(BODY)}\r\n"):
-    """Pass a request to the server in pieces, as they come from a socket."""
+    """Pass a request to the server in pieces, as a socket does."""
     parser = _channel(app.config["KEY"]).parser_class(Adjustments(max_request_body_size=40_000_000))
     head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n{length}{headers}\r\n".encode()
     assert parser.received(head) == len(head)
@@ -23,7 +23,7 @@ def receive(app: Flask, headers: str, body: bytes = BODY, length: str = f"Conten
     return parser
 
 
-def test_the_pages_own_body_is_kept_whole(app: Flask) -> None:
+def test_the_body_of_a_request_with_the_key_is_kept(app: Flask) -> None:
     parser = receive(app, f"{OWN}Cookie: other=1; cbir-key-8000={app.config['KEY']}\r\n")
     assert parser.get_body_stream().read() == BODY
 
@@ -38,10 +38,10 @@ def test_the_pages_own_body_is_kept_whole(app: Flask) -> None:
         "Cookie: cbir-key-8000={key}\r\n",
     ],
 )
-def test_a_body_that_will_be_refused_is_not_kept(app: Flask, headers: str) -> None:
+def test_the_body_of_a_request_without_the_key_is_discarded(app: Flask, headers: str) -> None:
     parser = receive(app, headers.format(key=app.config["KEY"]))
     assert parser.get_body_stream().read() == b""
-    # To its end, so that the answer reaches who sent it, and what follows on the connection is a request again.
+    # It is read to its end, so that the sender gets the response, and the next bytes on the connection are a request.
     assert (parser.error, parser.body_bytes_received) == (None, len(BODY))
     chunked = receive(app, headers.format(key=app.config["KEY"]), b"", "Transfer-Encoding: chunked\r\n")
     assert chunked.error.code == 501

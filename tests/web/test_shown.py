@@ -1,4 +1,4 @@
-"""Which results are shown: filters, a largest distance, near-duplicates once, and the answer for an unknown image."""
+"""Which results are shown: filters, a largest distance, near-duplicates once, and the category of an unknown image."""
 
 import html
 import re
@@ -23,7 +23,7 @@ ALL = SEARCH.replace("k=4", "k=17")
 
 @pytest.fixture
 def detailed(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
-    """A run whose list of images has a column ``camera``, and in whose gallery sea/0, sea/1 and sea/2 are copies."""
+    """Return a run whose manifest has a column ``camera``; sea/0, sea/1 and sea/2 in the gallery are copies."""
     table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
     table["camera"] = ["old" if number % 2 else "new" for number in range(len(table))]
     table["serial"] = [str(number) for number in range(len(table))]
@@ -44,7 +44,7 @@ def shown_images(page: str) -> list[str]:
 
 
 def ranked(library: Library, query: str = "sea/6.png") -> list[str]:
-    """The gallery by distance, by hand."""
+    """Return the gallery by distance, computed independently."""
     method = library.methods["tiny"]
     gap = np.linalg.norm(method.gallery.features.astype(float) - method.vectors[query].astype(float), axis=1)
     return [method.gallery.image_ids[row] for row in np.argsort(gap)]
@@ -57,12 +57,12 @@ def test_a_category_and_a_column_of_the_list_filter_the_results(detailed: FlaskC
     assert "<option selected>apple</option>" in page
     both = shown_images(detailed.get(f"{ALL}&in-category=apple&in-camera=old").text)
     assert sorted(both) == ["apple/1.png", "apple/3.png", "apple/5.png"]
-    # A value that no image has, and a column that no filter is for.
+    # A value that no image has, and a column that cannot be a filter.
     assert "No image matches" in detailed.get(f"{SEARCH}&in-category=moon").text
     assert detailed.get(f"{SEARCH}&in-sha256=1").status_code == 400
 
 
-def test_of_several_categories_each_counts(results: Path, tmp_path: Path, network: list[Path]) -> None:
+def test_each_of_several_categories_counts(results: Path, tmp_path: Path, network: list[Path]) -> None:
     table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
     table["category"] = [f"{name} / wet" if name == "sea" else name for name in table["category"]]
     write_csv(results / "collection" / "images.csv", table)
@@ -76,7 +76,7 @@ def test_of_several_categories_each_counts(results: Path, tmp_path: Path, networ
     assert counted["sea"] == counted["wet"] > 0
 
 
-def test_flags_and_rounds_go_on_under_a_filter(detailed: FlaskClient) -> None:
+def test_flags_and_rounds_work_with_a_filter(detailed: FlaskClient) -> None:
     page = detailed.get(f"{SEARCH}&in-category=apple").text
     flagged = shown_images(page)[2]
     after = detailed.get(link(detailed.get(link(page, "relevant-2")).text, "next")).text
@@ -93,18 +93,20 @@ def test_results_end_at_the_largest_distance(detailed: FlaskClient) -> None:
     assert detailed.get(f"{ALL}&within=x").status_code == 400
 
 
-def test_an_index_that_finds_the_first_few_is_asked_for_more(library: Library, tmp_path: Path, monkeypatch) -> None:
+def test_with_a_filter_an_approximate_index_is_searched_for_more_results(
+    library: Library, tmp_path: Path, monkeypatch
+) -> None:
     whole = visitor(create_app(library, tmp_path))
     addresses = [SEARCH, f"{SEARCH}&in-category=apple", f"{ALL}&within=3", f"{ALL}&in-category=leaf"]
     expected = [distances(whole.get(address).text) for address in addresses]
     method = library.methods["tiny"]
-    asked = []
+    requested = []
 
     class Index:
         rows = len(method.gallery.image_ids)
 
         def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-            asked.append(k)
+            requested.append(k)
             gaps = np.linalg.norm(method.gallery.features.astype(float) - queries[0], axis=1)
             order = np.argsort(gaps, kind="stable")[:k]
             return gaps[order][None], order[None]
@@ -114,10 +116,10 @@ def test_an_index_that_finds_the_first_few_is_asked_for_more(library: Library, t
     short = visitor(create_app(library, tmp_path))
     assert [distances(short.get(address).text) for address in addresses] == expected
     assert len(expected[1]) == 4 and len(expected[3]) == 6
-    # A plain search asks once, for one more than it shows.
-    asked.clear()
+    # A search without a filter requests once one result more than it shows.
+    requested.clear()
     short.get(SEARCH.replace("sea/6", "leaf/6"))
-    assert asked == [5]
+    assert requested == [5]
 
 
 def test_near_duplicates_are_one_result_with_a_count(detailed: FlaskClient, library: Library) -> None:
@@ -132,11 +134,11 @@ def test_near_duplicates_are_one_result_with_a_count(detailed: FlaskClient, libr
     everything = detailed.get(link(detailed.get(ALL).text, "copies")).text
     assert shown_images(everything) == order[:17]
     assert "copies</span>" not in everything
-    # The query is not counted among the copies.
+    # The query itself is not counted as a copy.
     assert "+1 copy" in detailed.get(ALL.replace("sea/6.png", "sea/1.png")).text
 
 
-def test_an_unknown_image_gets_an_answer_first(client: FlaskClient, library: Library) -> None:
+def test_the_most_likely_category_of_an_unknown_image_is_shown_first(client: FlaskClient, library: Library) -> None:
     page = client.get(upload(client, png_of((200, 30, 90))).location).text
     answer = re.search('<p class="answer"[^>]*>(.*?)</p>', page, re.DOTALL).group(1)
     # embed gives mean red, green and blue, red minus green, and 1.
@@ -146,7 +148,7 @@ def test_an_unknown_image_gets_an_answer_first(client: FlaskClient, library: Lib
     order = np.argsort(np.linalg.norm(method.gallery.features - vector, axis=1))[:10]
     votes = Counter(method.gallery.categories[order].tolist()).most_common()
     assert f"{votes[0][1]} of the 10 nearest images are <bdi>{votes[0][0]}</bdi>" in answer
-    # The gallery lies within a few units of the origin: this is further than any known image.
+    # The gallery is within a few units of the origin, so this is further away than any known image.
     assert "far from everything" in answer and f"distance {gap[0]:.3f}" in answer
     assert "further than for 100 %" in answer
     assert 'id="answer"' not in client.get(SEARCH).text
@@ -158,14 +160,14 @@ def png_of(colour: tuple[int, int, int]) -> bytes:
     return png(colour)
 
 
-def test_what_is_usual_are_distances_of_images_that_the_gallery_lacks(library: Library) -> None:
+def test_usual_distances_are_those_of_images_outside_the_gallery(library: Library) -> None:
     method = library.methods["tiny"]
     outside = [name for name in method.vectors if name.endswith("/6.png")]
     gaps = [np.linalg.norm(method.gallery.features - method.vectors[name], axis=1).min() for name in outside]
     np.testing.assert_allclose(method.usual, np.sort(gaps), rtol=1e-6)
 
 
-def test_a_search_with_a_part_of_an_image_saves_the_part_as_an_image(
+def test_a_search_with_a_part_of_an_image_saves_that_part(
     client: FlaskClient, library: Library, tmp_path: Path
 ) -> None:
     sea = library.images["sea/6.png"]
@@ -191,12 +193,12 @@ def test_a_search_with_a_part_of_an_image_saves_the_part_as_an_image(
 
 
 @pytest.mark.parametrize("numbers", ["left=90&top=0&width=0&height=9", "left=x", "left=0&top=0&width=nan&height=1", ""])
-def test_a_part_that_is_none_is_refused(client: FlaskClient, library: Library, numbers: str) -> None:
+def test_an_invalid_part_of_an_image_is_refused(client: FlaskClient, library: Library, numbers: str) -> None:
     response = client.get(f"/part/{library.images['sea/6.png'].sha256}?method=tiny&{numbers}")
     assert response.status_code == 400 and "draw the part again" in response.text
 
 
-def test_several_images_are_searched_with_at_once(client: FlaskClient, library: Library) -> None:
+def test_a_search_with_several_images(client: FlaskClient, library: Library) -> None:
     method = library.methods["tiny"]
     keys = {name: library.images[name].sha256[:12] for name in ("sea/0.png", "apple/0.png")}
     page = client.get(f"{SEARCH}&also=r{keys['sea/0.png']}_i{keys['apple/0.png']}").text
@@ -204,7 +206,7 @@ def test_several_images_are_searched_with_at_once(client: FlaskClient, library: 
     vector = like - 0.15 * method.vectors["apple/0.png"]
     expected = np.sort(np.linalg.norm(method.gallery.features - vector, axis=1))[:4]
     np.testing.assert_allclose(distances(page), expected, rtol=1e-6)
-    # One can be left out again, and the search has one query image when it is saved.
+    # One can be removed again; a saved search has a single query image.
     assert client.get(re.search('href="([^"]+)"[^>]*aria-label="Leave 0.png out"', page).group(1).replace("&amp;", "&"))
     refused = save(client, link(page, "relevant-0"), "x")
     assert refused.status_code == 400 and "one query image" in refused.text
@@ -221,7 +223,7 @@ def test_methods_are_shown_side_by_side(client: FlaskClient, library: Library) -
         assert [name.replace("&amp;", "&") for name in re.findall('title="([^"]+)"', lane)][:3] == expected[:3]
 
 
-def test_the_best_method_comes_first(results: Path, tmp_path: Path) -> None:
+def test_the_best_method_is_the_first(results: Path, tmp_path: Path) -> None:
     from cbir.files.tables import write_json
 
     for name, anmrr in (("tiny", 0.4), ("unit", 0.2)):

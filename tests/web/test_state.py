@@ -1,4 +1,4 @@
-"""A search in its address."""
+"""The state of a search, which is encoded in its address."""
 
 import pytest
 
@@ -18,21 +18,21 @@ START = State("tiny", "sea/1.png", None, 4)
         State("tiny", "a b/ü&=_.png", None, 4, "nearest", (f"r{A}i{B}", "", f"i{C}"), 1),
     ],
 )
-def test_an_address_reads_back_as_the_state_it_was_made_from(state: State) -> None:
+def test_a_state_is_read_back_from_its_address(state: State) -> None:
     arguments = {name: str(value) for name, value in state.arguments().items()}
     assert parse(arguments, METHODS) == state
 
 
-def test_a_second_click_takes_a_flag_away_and_another_verdict_replaces_it() -> None:
+def test_a_second_click_removes_a_flag_and_another_verdict_replaces_it() -> None:
     once = START.flag(B, "r")
     assert once.flags == (f"r{B}",)
-    # In one order, whatever the order of the clicks.
+    # The order does not depend on that of the clicks.
     assert once.flag(A, "i").flags == (f"i{A}r{B}",) == START.flag(A, "i").flag(B, "r").flags
     assert once.flag(B, "r").flags == ("",)
     assert once.flag(B, "i").flags == (f"i{B}",)
 
 
-def test_a_change_of_an_earlier_round_leaves_out_the_rounds_after_it() -> None:
+def test_a_change_of_an_earlier_round_removes_later_rounds() -> None:
     state = START.flag(A, "r").next().flag(B, "i").next()
     assert (state.flags, state.at, state.last) == ((f"r{A}", f"i{B}", ""), 2, 2)
     back = state.step(0)
@@ -52,13 +52,13 @@ def test_flags_are_verdicts_on_images() -> None:
     assert verdicts("") == {}
 
 
-def test_an_address_written_in_another_order_is_the_same_state() -> None:
+def test_the_order_of_parameters_in_an_address_does_not_matter() -> None:
     arguments = START.arguments() | {"k": "4", "rounds": f"i{C}r{A}"}
     assert parse(arguments, METHODS) == START.flag(A, "r").flag(C, "i")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"method": "other"}, "'other'"),
         ({"query": None}, "no query"),
@@ -80,8 +80,8 @@ def test_an_address_written_in_another_order_is_the_same_state() -> None:
         ({"at": "-1"}, "from 0 to 0"),
     ],
 )
-def test_an_address_that_no_link_has_is_refused_in_one_sentence(change: dict, told: str) -> None:
+def test_an_invalid_address_is_an_input_error(change: dict, message: str) -> None:
     arguments = {"method": "tiny", "query": "sea/1.png", "k": "4", **change}
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         parse({name: value for name, value in arguments.items() if value is not None}, METHODS)
     assert len(str(caught.value)) < 200

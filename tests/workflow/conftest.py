@@ -1,4 +1,4 @@
-"""Finished runs that the tests of the workflow read and copy."""
+"""Finished runs, which the tests of the workflow read and copy."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from workplace import CONFIG, Workplace, make
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A workplace after a whole run; tests must copy it and not change it."""
+    """Return a workplace after a whole run; tests must copy it and not change it."""
 
     def fill(root: Path) -> None:
-        done = make(root).run_anew()
+        done = make(root).run_in_new_interpreter()
         assert done.status == 0, done.output
 
     return Workplace(sharing.once(tmp_path_factory, "finished", fill))
@@ -30,17 +30,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def workplace(finished: Workplace, tmp_path: Path) -> Workplace:
-    """A copy of the finished workplace to change."""
+    """Return a copy of the finished workplace, which a test may change."""
     return finished.copy(tmp_path / "place")
 
 
 @pytest.fixture(scope="session")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A workplace after a run `faults.unbroken`; tests leave it as it is."""
-    return Workplace(sharing.once(tmp_path_factory, "unbroken", lambda root: faults.unbroken(faults.prepare(root))))
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Return a workplace after `faults.run_uninterrupted`; tests must not change it."""
+    return Workplace(
+        sharing.once(tmp_path_factory, "uninterrupted", lambda root: faults.run_uninterrupted(faults.prepare(root)))
+    )
 
 
-# Every kind of artifact: a training, derived methods, a query from outside, a refinement.
+# A run with every kind of artifact: a training, derived methods, a query from outside, a refinement.
 _EVERYTHING = CONFIG | {
     "encoders": CONFIG["encoders"]
     | {
@@ -81,7 +83,7 @@ def _write_everything(place: Workplace) -> None:
 
 
 def _hard_picture(number: int) -> Image.Image:
-    """Patches whose colours hardly depend on the category, so that metrics are not round numbers."""
+    """Return an image of patches whose colours hardly depend on the category, so that metrics are not round numbers."""
     random = np.random.default_rng(number)
     colour = 100 + 20 * np.eye(3)[number // 6]
     patches = np.clip(colour + random.normal(0, 50, (4, 4, 3)), 0, 255).astype(np.uint8)
@@ -90,7 +92,7 @@ def _hard_picture(number: int) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workplace]:
-    """Two whole runs on the same images, under conditions as different as on two machines."""
+    """Return two whole runs on the same images, under conditions that differ as on two machines."""
 
     def fill(folder: Path) -> None:
         one = make(folder / ONE)
@@ -101,7 +103,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, Workp
 
         other = make(folder / OTHER)
         _write_everything(other)
-        _write_anew(other.folder / "collection")
+        _rewrite(other.folder / "collection")
         with Server({"LC_ALL": _foreign_locale(), "TZ": "Asia/Kolkata", "PYTHONHASHSEED": "2"}) as server:
             done = other.run(server=server)
         assert done.status == 0, done.output
@@ -115,7 +117,7 @@ ONE, OTHER = "one/place", "other/Bücher und Bilder/place"
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Leave this process and those that it starts a single core."""
+    """Restrict this process and those that it starts to a single core."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
@@ -124,8 +126,8 @@ def _one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def _write_anew(folder: Path) -> None:
-    """Write the same files in the opposite order, at other times: a folder lists them in another order."""
+def _rewrite(folder: Path) -> None:
+    """Write the same files again with other times and in the opposite order, so that folders list them differently."""
     files = {path: path.read_bytes() for path in sorted(folder.rglob("*"), reverse=True) if path.is_file()}
     for path in files:
         path.unlink()
@@ -135,6 +137,6 @@ def _write_anew(folder: Path) -> None:
 
 
 def _foreign_locale() -> str:
-    """Turkish, whose i is no i in capitals and whose decimal point is a comma, where it is installed; else none."""
+    """Return Turkish if it is installed, else C; it has another capital of i, and a comma as decimal point."""
     listed = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
     return next((name for name in listed if name.lower() in ("tr_tr.utf8", "tr_tr.utf-8")), "C")

@@ -1,4 +1,4 @@
-"""The work of one job, run in a single process for a debugger."""
+"""The work of a job in the current process, for a debugger."""
 
 import re
 import sys
@@ -18,11 +18,11 @@ def debug(place: Workplace, *arguments: str) -> tuple[int, str]:
 
 @pytest.fixture(autouse=True)
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The outputs stay where they are written, so that a person can look at them."""
+    """Put the outputs of debugged jobs, which are not removed, below the temporary folder of the test."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
-def test_a_job_computes_the_same_beside_the_results(finished: Workplace) -> None:
+def test_a_job_gives_the_same_outputs_in_another_folder(finished: Workplace) -> None:
     folder = finished.folder / "results/evaluation/siamese"
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
     status, output = debug(finished, "evaluate", "method=siamese")
@@ -39,7 +39,7 @@ def test_a_job_computes_the_same_beside_the_results(finished: Workplace) -> None
 def test_a_job_that_the_run_does_not_have(finished: Workplace) -> None:
     status, output = debug(finished, "query", "method=siamese")
     assert status == 1
-    told = "3 jobs of this run are query method=siamese: name one of query method=siamese query=best; query method"
-    assert told in output
+    message = "3 jobs of this run are query method=siamese: name one of query method=siamese query=best; query method"
+    assert message in output
     status, output = debug(finished, "evaluate", "method=other")
     assert "No jobs of this run are evaluate method=other: name one of evaluate method=siamese." in output

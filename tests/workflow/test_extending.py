@@ -22,7 +22,7 @@ SECTIONS = {
     )
     for heading, text in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 }
-# One encoder as it comes and one that is trained, both small; the page calls them `pretrained` and `finetuned`.
+# A pretrained and a trained encoder, both small; the page calls them `pretrained` and `finetuned`.
 TRAINED = {
     "architecture": "siamese",
     "weights": "random",
@@ -38,7 +38,7 @@ CONFIG = workplace.CONFIG | {
 
 @pytest.fixture(scope="session")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of a run that uses every example."""
+    """Return the results of a run that uses every example."""
 
     def fill(root: Path) -> None:
         place = workplace.make(root)

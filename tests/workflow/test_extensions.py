@@ -1,4 +1,4 @@
-"""New entries of registries, a file each, named in the configuration and used in a run of the whole workflow.
+"""New entries of registries, one file each, used in a run of the whole workflow.
 
 The same run has an encoder of a preset of keras-hub in a folder.
 """
@@ -51,8 +51,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         place.configure(SETTINGS)
         presets.save("DINOv2", place.folder / "preset")
         (place.folder / "feedback").mkdir()
-        asked = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
-        (place.folder / "feedback/mine.json").write_text(json.dumps(asked))
+        refinement = {"query": "sea/1.png", "k": 3, "strategy": "city-block", "rounds": [{"relevant": [0]}]}
+        (place.folder / "feedback/mine.json").write_text(json.dumps(refinement))
         done = place.run()
         assert done.status == 0, done.output
 
@@ -79,7 +79,7 @@ def test_a_preset_of_keras_hub_encodes_the_images(extended: Workplace, tmp_path:
     with h5py.File(place.folder / "results/features/dinov2/train.h5") as store:
         assert store["features"].shape[1] == 16
         assert len(np.unique(store["features"], axis=0)) > 1
-    # A change of the preset makes the network anew.
+    # If the preset changes, the network is made again.
     (place.folder / "preset/metadata.json").write_text("{}")
     planned = place.run("--dry-run", "--quiet", "host").output
     assert {"weights", "encoder"} <= set(re.findall(r"^(?:local)?rule (\w+):", planned, re.M)), planned
@@ -93,7 +93,7 @@ def test_a_preset_of_keras_hub_encodes_the_images(extended: Workplace, tmp_path:
         ("feedback/strategies", {"refine", "simulate", "report"}, {"encode", "assemble", "fit", "index", "evaluate"}),
     ],
 )
-def test_an_edit_reruns_its_users_alone(
+def test_an_edited_entry_reruns_only_its_users(
     extended: Workplace, tmp_path: Path, registry: str, users: set[str], others: set[str]
 ) -> None:
     place = extended.copy(tmp_path / "place")
@@ -115,8 +115,8 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     before = [path.read_bytes() for path in tables]
     whole = {path.parent.name: json.loads(path.read_text()) for path in results.glob("evaluation/*/summary.json")}
     assert "from exact rankings of the whole gallery" in " ".join((results / "report.html").read_text().split())
-    # One method has an index of another kind, an approximate one, which is measured. The gallery is called large, so
-    # that it ranks the first results, which are all here.
+    # One method has an approximate index, whose recall is measured. The limit of whole rankings is below the number of
+    # gallery images, so that only the first results are ranked, which are all images here.
     index = {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}
     place.configure(SETTINGS | {"index": index, "evaluation": {"exact_rows": 3}})
     done = place.run()

@@ -1,4 +1,4 @@
-"""Faults from outside a run: it is killed, another run is active at the same time, its files change while it runs."""
+"""A run is killed, another run is active at the same time, or files change while it runs."""
 
 import os
 import random
@@ -12,8 +12,10 @@ from faults import RULES
 from workplace import CONFIG, Workplace, contents, photograph
 
 
-def test_killed_in_every_rule_it_ends_as_if_unbroken(unbroken: Workplace, tmp_path: Path) -> None:
-    moments = faults.counts(unbroken)
+def test_a_run_killed_in_every_rule_gives_the_results_of_an_uninterrupted_one(
+    uninterrupted: Workplace, tmp_path: Path
+) -> None:
+    moments = faults.counts(uninterrupted)
     assert moments.keys() == RULES.keys()
     place = faults.prepare(tmp_path / "killed")
     chosen = random.Random(0)
@@ -23,7 +25,7 @@ def test_killed_in_every_rule_it_ends_as_if_unbroken(unbroken: Workplace, tmp_pa
     run = place.run()
     assert run.status == 0, run.output
     assert "was killed and left its lock" in run.output
-    assert faults.compare(place, contents(unbroken.folder / "results")) == []
+    assert faults.compare(place, contents(uninterrupted.folder / "results")) == []
     assert not place.run().rules
 
 
@@ -35,7 +37,7 @@ def test_a_run_killed_while_it_encodes_new_images_continues_to_the_end(workplace
     assert run.status == -signal.SIGKILL, run.output
     run = workplace.run()
     assert run.status == 0, run.output
-    # Snakemake, left to itself, ends here with success and the old report.
+    # Without our handling, Snakemake would succeed here with the old report.
     assert {"encode", "assemble", "index", "evaluate", "report"} <= run.rules.keys()
     assert not workplace.run().rules
 
@@ -44,7 +46,7 @@ def test_two_runs_at_once_in_one_folder(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"evaluation": {"k": 1}})
     first = workplace.start()
     assert first.stdout is not None
-    # From here on it has locked the folder.
+    # The run has locked the folder now.
     for line in first.stdout:
         if line.startswith("Select jobs"):
             break
@@ -62,11 +64,11 @@ def test_images_that_change_between_collect_and_encode(workplace: Workplace) -> 
     for number, change in enumerate(changes):
         new.unlink(missing_ok=True)
         photograph(0, 50 + number).save(new)
-        run = faults.meddle(workplace, "encode", change.format("collection/apple/new.png"))
+        run = faults.run_with_command(workplace, "encode", change.format("collection/apple/new.png"))
         assert run.status != 0, change
         assert "Traceback" not in run.output
-        [told] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
-        assert "has changed since the collection was read: run again" in told
+        [line] = {line for line in run.output.splitlines() if "ERROR The image collection/apple/new.png" in line}
+        assert "has changed since the collection was read: run again" in line
         assert not (workplace.folder / "failed").read_text()
     new.unlink(missing_ok=True)
     photograph(0, 60).save(new)
@@ -74,9 +76,9 @@ def test_images_that_change_between_collect_and_encode(workplace: Workplace) -> 
     assert not workplace.run().rules
 
 
-def test_images_that_are_gone_when_they_are_to_be_shown(workplace: Workplace) -> None:
+def test_images_that_are_removed_before_they_are_drawn(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"queries": {"k": 3}})
-    run = faults.meddle(workplace, "query", "rm collection/*/*.png")
+    run = faults.run_with_command(workplace, "query", "rm collection/*/*.png")
     assert run.status != 0
     assert "Traceback" not in run.output
     assert "cannot be shown (does not exist): run again, or put it back" in run.output
@@ -84,7 +86,7 @@ def test_images_that_are_gone_when_they_are_to_be_shown(workplace: Workplace) ->
 
 @pytest.mark.parametrize("year", [1990, 2100])
 def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
-    """All that is there is from another time, the newest first; what is new comes long after or long before it."""
+    """All files have times of another year in reverse order; new files are much later or much earlier."""
     results = [path for path in (workplace.folder / "results").rglob("*") if path.is_file()]
     results.sort(key=lambda path: -path.stat().st_mtime)
     for number, path in enumerate(results):
@@ -99,8 +101,8 @@ def test_a_clock_that_jumps(workplace: Workplace, year: int) -> None:
 
 
 def test_results_that_cannot_be_written(workplace: Workplace) -> None:
-    """The kernel's own folder is one to any user, root included."""
-    # The first sentence is Snakemake's.
+    """No user, not even root, can write to the folder of the kernel."""
+    # The first message is Snakemake's.
     for name, words in (
         ("results", "create output directory results/"),
         (".snakemake", "cannot be written (Permission denied): allow writing there, or name another one"),

@@ -1,4 +1,4 @@
-"""Refinements in the real workflow: good ones become results, bad ones one sentence each."""
+"""Refinements in the real workflow: valid ones become results, invalid ones an error message each."""
 
 import json
 import re
@@ -51,20 +51,20 @@ def test_refinements(workplace: Workplace) -> None:
     (folder / "images/broken.png").write_bytes(b"no image")
     (workplace.folder / "secret.png").write_bytes((folder / "images/dropped.png").read_bytes())
 
-    # All that is wrong at once; without it, a run ends with the first of them.
+    # With --keep-going all errors are reported; without it, a run ends with the first.
     run = workplace.run("--keep-going")
     assert run.status != 0
     assert "Traceback" not in run.output, run.output
     errors = set(re.findall(r"^\d\d:\d\d:\d\d ERROR (.*)$", run.output, re.MULTILINE))
     for name, words in [*((name, words) for name, (_, words) in bad.items()), ("text.json", "not valid JSON")]:
-        told = [line for line in errors if words in line and (name in line or name == "broken.json")]
-        assert len(told) == 1, (name, told, errors)
+        lines = [line for line in errors if words in line and (name in line or name == "broken.json")]
+        assert len(lines) == 1, (name, lines, errors)
     assert len(errors) == len(bad) + 1
     assert run.rules["refine"] == 3
     made = {path.name for path in (results / "feedback").iterdir()}
     assert made == {"good", "gallery", "outside", "simulated"}
 
-    # What the library finds for the same judgements, to the last digit.
+    # The results equal those of the library for the same judgements, to the last digit.
     names = ["apple", "leaf", "sea"]
     weights, category = Weights(1, 0.5, 0.15), query.split("/")[0]
     search = Search(records.gallery(gallery, names), test.features[0], 3, "rocchio", weights, query, category)
@@ -85,7 +85,7 @@ def test_refinements(workplace: Workplace) -> None:
     table = pd.read_csv(results / "feedback/gallery/results.csv")
     assert str(gallery.image_id[0]) not in set(table["image_id"])
     assert table["image_id"].tolist()[:2] == table["image_id"].tolist()[2:]
-    # Of an image from outside no category is known; red as an apple, it is near apples.
+    # An image from outside has no category; it is red, so apples are near.
     record = json.loads((results / "feedback/outside/rounds.json").read_text())
     assert record["query"] == "feedback/folder/images/dropped.png"
     assert record["category"] is None and record["rounds"][0]["precision_at_k"] is None
@@ -106,9 +106,9 @@ def test_the_simulated_user_of_a_whole_run(finished: Workplace) -> None:
     assert set(table["strategy"]) == {"rocchio", "nearest", "linear"}
     assert sorted(set(table["round"])) == [0, 1, 2, 3, 4, 5]
     assert set(table.loc[table["scope"] == "category", "category"]) == {"apple", "leaf", "sea"}
-    # A row for each strategy, round and scope: three categories, these together, and the sample.
+    # A row for each strategy, round and scope: three categories, the worst categories together, and the sample.
     assert len(table) == 3 * 6 * 5
-    # The three worst categories are all, and the sample is larger than the test images.
+    # There are only three categories, and fewer test images than the size of the sample.
     worst, sample = (table[table["scope"] == scope].drop(columns="scope") for scope in ("worst", "sample"))
     assert (worst.to_numpy() == sample.to_numpy()).all()
     assert worst["queries"].unique().tolist() == [3]

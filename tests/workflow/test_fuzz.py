@@ -1,4 +1,4 @@
-"""Every job on damaged files; `fuzz` states what it must not do then. More cases: ``python tests/fuzz.py CASES``."""
+"""Jobs with damaged input files, see `fuzz`. More cases: ``python tests/fuzz.py CASES``."""
 
 import os
 import subprocess
@@ -9,10 +9,10 @@ from workplace import REPOSITORY, Workplace
 CASES = 40
 
 
-def test_damaged_files_are_read_or_reported_in_a_sentence(unbroken: Workplace) -> None:
-    # By itself: a process that already calculated with TensorFlow cannot be forked.
+def test_damaged_files_are_read_or_an_input_error(uninterrupted: Workplace) -> None:
+    # In a new process, because a process that has computed with TensorFlow cannot be forked.
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES), "0", str(unbroken.root)],
+        [sys.executable, str(REPOSITORY / "tests/fuzz.py"), str(CASES), "0", str(uninterrupted.root)],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")},
         capture_output=True,
         text=True,
@@ -20,5 +20,5 @@ def test_damaged_files_are_read_or_reported_in_a_sentence(unbroken: Workplace) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     cases = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    # A head and its rule, a configuration, and seven kinds of files, most of which are also inspected.
+    # The two lines of the table's head, the configuration, and seven kinds of files, most of which are also inspected.
     assert len(cases) >= 2 + 1 + 7

@@ -11,7 +11,7 @@ import pandas as pd
 from cbir.files.printable import printable
 from workplace import CONFIG, Workplace, make, photograph
 
-# Three images each.
+# Categories with hostile names, three images each.
 CATEGORIES = [
     "<img src=x onerror=alert(1)>",
     "$\\frac{$",
@@ -37,7 +37,7 @@ EVIL = "</script><script>alert(2)</script>"
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of these chunks."""
+    """Return a PNG with these chunks."""
     packed = (
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in chunks
@@ -50,7 +50,7 @@ def header(width: int, height: int) -> tuple[bytes, bytes]:
 
 
 def fill(folder: Path) -> dict[str, str]:
-    """Make the collection hostile; return the files to be rejected with a part of the reason."""
+    """Add hostile files to the collection; return those to be rejected, with a part of the reason."""
     for label, category in enumerate(CATEGORIES):
         (folder / category).mkdir()
         for number in range(3):
@@ -63,7 +63,7 @@ def fill(folder: Path) -> dict[str, str]:
     os.symlink("/etc/passwd", sea / "passwd.png")
     os.symlink("..", sea / "up")
     with socket.socket(socket.AF_UNIX) as server:
-        # A socket's path may not be long.
+        # The path of a socket is limited in length.
         here = os.open(sea, os.O_RDONLY)
         server.bind(f"/proc/self/fd/{here}/socket.png")
         os.close(here)
@@ -111,12 +111,12 @@ def test_a_hostile_collection(tmp_path: Path) -> None:
 
     results = place.folder / "results"
     rejected = pd.read_csv(results / "collection/rejected.csv", keep_default_na=False)
-    told = {
+    reasons = {
         os.path.relpath(path, "collection/sea"): reason
         for path, reason in zip(rejected["path"], rejected["reason"], strict=True)
     }
-    assert told.keys() == expected.keys()
-    assert {name: reason for name, reason in told.items() if expected[name] not in reason} == {}
+    assert reasons.keys() == expected.keys()
+    assert {name: reason for name, reason in reasons.items() if expected[name] not in reason} == {}
     images = pd.read_csv(results / "collection/images.csv", keep_default_na=False, dtype={"category": str})
     assert set(images["category"]) == {"apple", "leaf", "sea", *CATEGORIES}
     assert len(images) == 18 + 3 * len(CATEGORIES)
@@ -126,7 +126,7 @@ def test_a_hostile_collection(tmp_path: Path) -> None:
     assert page.count("<script") == 1
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert printable("\u202egnp.exe") in page
-    # Nothing was made elsewhere.
+    # No file was written elsewhere.
     made = {path for path in set(tmp_path.rglob("*")) - before if not path.is_relative_to(place.folder / "results")}
     assert {path.relative_to(tmp_path).parts[:2] for path in made if "__pycache__" not in path.parts} <= {
         ("work", ".snakemake"),

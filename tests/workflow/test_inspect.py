@@ -24,13 +24,13 @@ DOCUMENT = (REPOSITORY / "docs/artifacts.md").read_text()
 
 @pytest.fixture(scope="module")
 def whole(machines: tuple[Workplace, Workplace]) -> Path:
-    """The results of a whole run, which nobody changes."""
+    """Return the results of a whole run, which no test changes."""
     return machines[0].folder / "results"
 
 
 @pytest.fixture(scope="module")
 def copied(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of them, beside the same images."""
+    """Return a copy of the results, with the same images."""
     folder = tmp_path_factory.mktemp("copied")
     shutil.copytree(whole, folder / "results")
     for name in ("collection", "photo.png"):
@@ -40,7 +40,7 @@ def copied(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(copied: Path) -> Iterator[Path]:
-    """The copy to change; what a test changed is put back after it."""
+    """Return a copy that a test may change; it is restored after the test."""
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copied.rglob("*") if path.is_file()}
     yield copied
     for path in copied.rglob("*"):
@@ -61,7 +61,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_artifact_of_a_run_belongs(whole: Path) -> None:
+def test_every_artifact_of_a_run_is_consistent(whole: Path) -> None:
     done = command(whole)
     lines = done.stdout.splitlines()
     assert [line for line in lines if not line.startswith("ok  ")] == lines[-1:]
@@ -70,7 +70,7 @@ def test_every_artifact_of_a_run_belongs(whole: Path) -> None:
     assert "tensorflow" not in done.stderr and "keras" not in done.stderr
 
 
-def test_the_run_has_every_kind_of_artifact_but_those_of_other_sources(whole: Path) -> None:
+def test_the_run_has_every_kind_of_artifact_except_those_of_other_sources(whole: Path) -> None:
     files = [path for path in whole.rglob("*") if path.is_file() and not path.name.startswith(".")]
     met = {locate(path)[1].pattern for path in files}
     rest = {kind.pattern for kind in KINDS} - met
@@ -89,14 +89,14 @@ def test_the_run_has_every_kind_of_artifact_but_those_of_other_sources(whole: Pa
     }
 
 
-def test_every_file_of_the_document_has_a_kind() -> None:
+def test_every_file_in_the_documentation_has_a_kind() -> None:
     cells = [row.split(" | ")[0] for row in DOCUMENT.splitlines() if row.startswith("| `")]
     names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     assert len(names) > 20
     known = {(kind.pattern.split("/")[0], Path(kind.pattern).suffix) for kind in KINDS}
     folder = ""
     for name in names:
-        # A cell's second name stands in the folder of the first, or is another ending of it.
+        # The second name in a cell is in the folder of the first, or is another suffix of it.
         folder = name.split("/")[0] if "/" in name else folder
         ending = name if name.startswith(".") else Path(name).suffix
         assert (folder, ending) in known or (name, ending) in known or name.endswith("/"), name
@@ -104,7 +104,7 @@ def test_every_file_of_the_document_has_a_kind() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
-def test_one_artifact_is_printed_for_a_person(kind: object, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_description_of_one_artifact(kind: object, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [path for path in sorted(whole.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     of_kind = [path for path in files if locate(path)[1] is kind]
     for path in of_kind:
@@ -116,10 +116,10 @@ def test_one_artifact_is_printed_for_a_person(kind: object, whole: Path, capsys:
         assert max(map(len, lines[1:])) <= WIDTH
 
 
-def test_what_is_printed_of_a_feature_store(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_description_of_a_feature_store(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(whole / "features/small/train.h5")])
     text = capsys.readouterr().out
-    # The chain has 3 or 4 values, as val chose.
+    # The chain has 3 or 4 values, which val chooses.
     assert re.search("12 images, [34] values each", text)
     assert re.search(r"parts +siamese: [0-9a-f]{64}", text)
     assert re.search(r"\n  apple/\d.png +0 +-?\d", text)
@@ -182,7 +182,7 @@ def edit_h5(name: str, dataset: str | None, key: str = "") -> Callable[[Path], N
 
 
 def rebuilt_index(results: Path) -> None:
-    """Another run's index of the same method, with its own side file."""
+    """Replace the index by that of another run for the same method, with its side file."""
     from cbir.features import store
     from cbir.retrieval import index
 
@@ -281,7 +281,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
 @pytest.mark.parametrize(
     ("tamper", "name", "reason"), TAMPERED, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_file_that_does_not_fit_is_reported(
+def test_a_changed_artifact_is_reported(
     tamper: Callable[[Path], None],
     name: str,
     reason: str,
@@ -315,7 +315,7 @@ BYTES = (
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
-def test_damaged_and_foreign_files_get_one_sentence(kind: Kind, results: Path) -> None:
+def test_damaged_and_foreign_files_are_input_errors(kind: Kind, results: Path) -> None:
     files = [path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     path = next((path for path in files if locate(path)[1] is kind), None)
     if path is None or kind.pattern.startswith("logs/"):
@@ -324,13 +324,13 @@ def test_damaged_and_foreign_files_get_one_sentence(kind: Kind, results: Path) -
     for data in (*BYTES, half):
         path.write_bytes(data)
         _, found, reason = look(path, {})
-        # Half of a table may still be one whose rows are all right.
+        # Half of a table may still be a valid table.
         assert reason or data is half, (data[:20], found)
         assert "\n" not in reason and len(reason) < 600
         assert path.name in reason or data is half
 
 
-def test_a_pickle_that_would_run_something_does_not(results: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_would_run_code_does_not(results: Path, tmp_path: Path) -> None:
     path = results / "index/small.pkl"
     path.write_bytes(pickle.dumps(Harmful(tmp_path / "harmed")))
     about = json.loads(path.with_suffix(".json").read_text())
@@ -357,7 +357,7 @@ def test_missing_files_pipes_and_folders(results: Path, tmp_path: Path, capsys: 
         assert reason in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
-def test_a_folder_tells_each_that_does_not_belong(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_inconsistent_artifacts_of_a_folder_are_reported(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (results / "index/strange.bin").write_bytes(b"x")
     (results / "index/small.json").unlink()
     assert main([str(results / "index")]) == 1
@@ -383,8 +383,8 @@ def test_an_unfinished_training_and_encoding(results: Path, capsys: pytest.Captu
 
 
 def test_make_inspect(whole: Path) -> None:
-    said = (REPOSITORY / "Makefile").read_text()
-    recipe = re.search(r"^inspect:.*\n\t@(.*)$", said, re.MULTILINE)[1]
+    text = (REPOSITORY / "Makefile").read_text()
+    recipe = re.search(r"^inspect:.*\n\t@(.*)$", text, re.MULTILINE)[1]
     ran = recipe.replace("$(BIN)/python", sys.executable).replace("$$", "$")
     for name, status in (("index/small.pkl", 0), ("index/none.pkl", 1)):
         environment = {**os.environ, "FILE": str(whole / name)}

@@ -1,4 +1,4 @@
-"""The jobs that run again after a metric was added or changed."""
+"""The jobs that run again after a metric is added or changed."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def per_query(relevance: Relevance) -> Values:
 
 @pytest.fixture
 def place(machines: tuple[Workplace, Workplace], tmp_path: Path) -> Workplace:
-    """A finished run of every kind of method, one of them trained with the monitor anmrr."""
+    """Return a finished run with every kind of method, one of them trained with the monitor anmrr."""
     return machines[0].copy(tmp_path / "place")
 
 
@@ -38,13 +38,13 @@ def registry(place: Workplace) -> Path:
 
 
 def planned(place: Workplace) -> set[str]:
-    """The rules that a run would run."""
+    """Return the rules that a run would execute."""
     run = place.run("--dry-run")
     assert run.status == 0, run.output
     return set(re.findall(r"^(?:local)?rule (\w+):", run.output, re.MULTILINE)) - {"all"}
 
 
-def test_a_new_metric_evaluates_again_and_encodes_trains_and_indexes_nothing(place: Workplace) -> None:
+def test_a_new_metric_reruns_evaluations_but_no_encoding_training_or_indexing(place: Workplace) -> None:
     (registry(place) / "first_is_right.py").write_text(SHARE_OF_QUERIES)
     run = place.run()
     assert run.status == 0, run.output
@@ -57,7 +57,7 @@ def test_a_new_metric_evaluates_again_and_encodes_trains_and_indexes_nothing(pla
     assert "Share of queries whose first result is right." in (results / "report.html").read_text()
 
 
-def test_a_changed_metric_trains_again_only_what_it_chose(place: Workplace) -> None:
+def test_a_changed_metric_reruns_only_trainings_that_it_monitors(place: Workplace) -> None:
     assert not planned(place)
     for metric, trains in (("r_precision", False), ("map", False), ("anmrr", True)):
         path = registry(place) / f"{metric}.py"

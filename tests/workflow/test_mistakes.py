@@ -9,8 +9,8 @@ import pytest
 from workplace import CONFIG, Run, Workplace
 
 
-def told(run: Run, *parts: str) -> None:
-    """Assert that the run failed, without a traceback, with one line that holds all the parts."""
+def require_message(run: Run, *parts: str) -> None:
+    """Assert that the run failed without a traceback and with a line that contains all the parts."""
     assert run.status != 0
     assert "Traceback" not in run.output, run.output
     assert any(all(part in line for part in parts) for line in run.output.splitlines()), run.output
@@ -29,18 +29,18 @@ def told(run: Run, *parts: str) -> None:
 )
 def test_a_wrong_key_or_value_of_the_configuration(workplace: Workplace, changes: dict, parts: tuple[str, ...]) -> None:
     workplace.configure(CONFIG | changes)
-    told(workplace.run(), *parts)
+    require_message(workplace.run(), *parts)
 
 
 def test_a_missing_folder(workplace: Workplace) -> None:
     workplace.configure(CONFIG | {"collection": {"source": "folder", "path": "nowhere"}})
-    told(workplace.run(), "nowhere", "does not exist", "collection.path")
+    require_message(workplace.run(), "nowhere", "does not exist", "collection.path")
 
 
 def test_a_category_too_small_to_split(workplace: Workplace) -> None:
     for number in range(2, 6):
         (workplace.folder / f"collection/leaf/{number}.png").unlink()
-    told(workplace.run(), "'leaf'", "2 usable images", "add images, or set split.small")
+    require_message(workplace.run(), "'leaf'", "2 usable images", "add images, or set split.small")
 
 
 def test_a_broken_image_is_rejected_and_the_run_continues(workplace: Workplace) -> None:
@@ -58,7 +58,7 @@ def test_a_broken_image_is_rejected_and_the_run_continues(workplace: Workplace) 
 def test_a_damaged_feature_store(workplace: Workplace) -> None:
     path = workplace.folder / "results/features/siamese/train.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    told(
+    require_message(
         workplace.run("results/index/siamese.pkl", "--forcerun", "index"),
         "features/siamese/train.h5",
         "damaged",
@@ -70,7 +70,8 @@ def test_a_store_whose_vectors_were_changed(workplace: Workplace) -> None:
     path = workplace.folder / "results/features/siamese/train.h5"
     with h5py.File(path, "r+") as file:
         file["features"][0, 0] += 1
-    told(workplace.run("results/index/siamese.pkl", "--forcerun", "index"), "features/siamese/train.h5", "not those")
+    run = workplace.run("results/index/siamese.pkl", "--forcerun", "index")
+    require_message(run, "features/siamese/train.h5", "not those")
 
 
 class Harmful:
@@ -86,11 +87,11 @@ def test_a_pickle_that_would_run_code(workplace: Workplace) -> None:
     path = workplace.folder / "results/index/siamese.pkl"
     path.write_bytes(pickle.dumps(Harmful(target)))
     run = workplace.run("results/evaluation/siamese/summary.json", "--forcerun", "evaluate")
-    told(run, "index/siamese.pkl", "remove")
+    require_message(run, "index/siamese.pkl", "remove")
     assert not target.exists()
 
 
 def test_a_query_that_is_not_an_image(workplace: Workplace) -> None:
     (workplace.folder / "note.txt").write_text("not an image")
     workplace.configure(CONFIG | {"queries": {"images": ["apple/none.png"]}})
-    told(workplace.run(), "queries.images", "'apple/none.png'")
+    require_message(workplace.run(), "queries.images", "'apple/none.png'")

@@ -18,12 +18,12 @@ module {name}:
 
 use rule * from {name} as {name}_*
 """
-# Results that a run makes early, from which everything else follows.
+# Results that a run makes early, and which determine all others.
 TARGETS = ["collection/images.csv", "features/siamese/test.h5", "evaluation/siamese/summary.json"]
 
 
 def importing(place: Workplace, snakefile: str, config: dict, *arguments: str) -> Run:
-    """Run another workflow, in the folder of the collection, that imports the one in ``place``."""
+    """Run another workflow, which imports that of ``place``, in the folder of the collection."""
     shutil.rmtree(place.folder / "results")
     shutil.rmtree(place.folder / ".snakemake")
     (place.folder / "own.yaml").write_text(yaml.safe_dump(config))
@@ -52,7 +52,7 @@ def test_as_a_module(workplace: Workplace, expected: dict[str, bytes]) -> None:
 
 
 def test_by_include(workplace: Workplace, expected: dict[str, bytes]) -> None:
-    # Its own configuration comes first, wherever it is read.
+    # Keys of the including workflow's configuration have priority.
     snakefile = f"""
 include: "{workplace.checkout}/Snakefile"
 
@@ -78,7 +78,7 @@ rule mine:
     assert done.status == 0, done.output
     assert made(workplace.folder / "first/results") == expected
     assert json.loads((workplace.folder / "below/second/results/evaluation/siamese/summary.json").read_text())["k"] == 1
-    # All that either makes lies below its prefix.
+    # All results of each are below its prefix.
     assert not (workplace.folder / "results").exists()
     for results in (workplace.folder / "first/results", workplace.folder / "below/second/results"):
         assert (results / "collection/memory/contents.json").is_file()

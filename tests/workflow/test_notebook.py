@@ -12,7 +12,7 @@ from workplace import REPOSITORY, Workplace
 
 NOTEBOOK = json.loads((REPOSITORY / "docs/notebook.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
-# As a notebook does, shows the value of a cell's last line; one that is no expression has none.
+# Like a notebook, this shows the value of the last line of a cell if it is an expression.
 EXECUTE = """
 import ast, json, sys
 import pandas as pd
@@ -33,7 +33,7 @@ def test_it_is_stored_without_outputs() -> None:
 
 
 def test_its_cells_run(machines: tuple[Workplace, Workplace], tmp_path: Path) -> None:
-    # The small run has other methods. A notebook's folder is that in which it is.
+    # The small run has other methods. A notebook runs in its own folder.
     folder = machines[0].folder
     cells = [cell.replace("pretrained", "siamese").replace("finetuned", "trained") for cell in CELLS]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts"), "MPLBACKEND": "agg"}

@@ -1,4 +1,4 @@
-"""Whole runs whose queries search the other images of test."""
+"""Whole runs with split protocols whose test images search each other."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_unseen_categories_and_folds(workplace: Workplace) -> None:
     assert run.status == 0, run.output
     folds = pd.read_csv(results / "evaluation/siamese/folds.csv")
     assert folds["queries"].sum() == 24 and len(folds) == 3
-    said = json.loads((results / "evaluation/siamese/summary.json").read_text())["folds"]["accuracy"]["mean"]
-    np.testing.assert_allclose(said, folds["accuracy"].mean())
+    mean = json.loads((results / "evaluation/siamese/summary.json").read_text())["folds"]["accuracy"]["mean"]
+    np.testing.assert_allclose(mean, folds["accuracy"].mean())
     assert "an interval of 95 % confidence" in (results / "report.html").read_text()
     assert main([str(results)]) == 0

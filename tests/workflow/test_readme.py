@@ -1,9 +1,9 @@
-"""The code blocks of README, CONTRIBUTING and docs/ do what they say; their links and paths lead somewhere.
+"""The code blocks of README, CONTRIBUTING and docs/ work; their links and paths exist.
 
 Python runs on a run's results, `make run` is planned (-n), YAML must be a valid change of the configuration, JSON a
-valid refinement. The examples of docs/extending.md are tried by test_extending.py. A comment `<!-- not run: REASON -->`
-before a block leaves it out, and the test lists it as skipped; `<!-- needs: MODULE, ... -->` leaves it out where one of
-the modules is not installed, and gives it an export of the results.
+valid refinement. The examples of docs/extending.md are tested by test_extending.py. A block after a comment
+`<!-- not run: REASON -->` is skipped, and the test lists it. A block after `<!-- needs: MODULE, ... -->` is skipped if
+one of the modules is not installed; it finds an export of the results in its folder.
 """
 
 import ast
@@ -32,7 +32,7 @@ REFINEMENT_SCHEMA = REPOSITORY / "scripts/cbir/feedback/refinement.schema.json"
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 MARK = r"(?:<!-- (?:not run: (?P<reason>[^>\n]+)|needs: (?P<needs>[^>\n]+)) -->\n)?"
 BLOCK = re.compile(MARK + r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
-# Real commands on a clone, but: nothing is installed, runs are planned, and of other targets make prints the commands.
+# Real commands on a clone, except that nothing is installed, runs are only planned, and make prints other commands.
 PRELUDE = """
 make() {
     local argument arguments=() stamps=(-o .venv/run.stamp -o .venv/dev.stamp) plan="ARGS=-n"
@@ -51,7 +51,7 @@ set -ex
 
 
 def blocks(*languages: str) -> list:
-    """The blocks in these languages as parameters; of Python, as the library's example follows the plain one."""
+    """Return the blocks in these languages as parameters."""
     found = []
     for path in (path for path in DOCUMENTS if path.name != "extending.md"):
         for number, match in enumerate(BLOCK.finditer(path.read_text()), 1):
@@ -64,7 +64,7 @@ def blocks(*languages: str) -> list:
 
 @pytest.fixture(scope="session")
 def clone(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder: a clone with the results of a run, those of another one in ../birds, and .venv."""
+    """Return a reader's folder: a clone with the results of a run, those of another one in ../birds, and .venv."""
     place = finished.copy(tmp_path_factory.mktemp("documents") / "place")
     for name in ("configs", "feedback"):
         shutil.copytree(REPOSITORY / name, place.checkout / name)
@@ -77,7 +77,7 @@ def clone(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
-    # What make was given by whoever runs the tests is not for these.
+    # The flags of the make that runs the tests must not reach these commands.
     outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "ARGS")}
     done = subprocess.run(
         command, cwd=folder, env={**outside, **environment}, capture_output=True, text=True, check=False
@@ -90,7 +90,7 @@ def plan(clone: Path, folder: Path, *arguments: str) -> str:
     return run([sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(folder), *arguments], clone)
 
 
-def test_no_block_is_in_a_language_that_no_test_knows() -> None:
+def test_every_block_is_in_a_tested_language() -> None:
     known = {"python", "sh", "yaml", "json", "snakemake", "mermaid", "text", "jinja"}
     found = {match["language"] for path in DOCUMENTS for match in BLOCK.finditer(path.read_text())}
     assert found == known
@@ -99,7 +99,7 @@ def test_no_block_is_in_a_language_that_no_test_knows() -> None:
 
 @pytest.mark.parametrize("code", blocks("sh"))
 def test_commands(code: str, clone: Path) -> None:
-    # The small run has one method, of another name.
+    # The small run has one method with another name.
     code = re.sub(r"(results/\S*?)pretrained", r"\1siamese", code.replace("/data/birds", f"{clone}/collection"))
     run(["bash", "-c", PRELUDE + code], clone)
 
@@ -109,7 +109,7 @@ def test_configurations(code: str) -> None:
     changes = yaml.safe_load(code)
     whole, schema = (yaml.safe_load((REPOSITORY / name).read_text()) for name in ("config.yaml", CONFIG_SCHEMA))
     update_config(whole, changes)
-    # Passed separately, because defaults of the shipped rows may be dropped, but a user's settings may not.
+    # The changes are also passed separately, because rows of the defaults may be dropped, but a user's rows may not.
     configuration.check(whole, schema, given=changes)
 
 
@@ -167,13 +167,13 @@ def test_exported_vectors_are_loaded_by_other_engines(block: re.Match, finished:
         pytest.importorskip(name)
     results = cbir.open(finished.folder / "results")
     results.export("siamese", tmp_path / "gallery.parquet", ["train"])
-    # Each prints the nearest images of one of the gallery, which is the nearest itself.
+    # Each block prints the nearest images of an image of the gallery, which is the nearest itself.
     found = ast.literal_eval(run([sys.executable, "-c", block["code"]], tmp_path).splitlines()[-1])
     gallery = list(results.features("siamese").image_id)
     assert len(found) == 3 and set(found) <= set(gallery) and found[0] in gallery
 
 
-# Takes each encoder of the page's configuration, and prints its quality of retrieval: every other image is a query.
+# Prints the quality of retrieval of each encoder in the page's configuration; every second image is a query.
 QUALITY = """
 import json, sys
 from pathlib import Path
@@ -212,19 +212,19 @@ def test_a_users_own_network_beats_its_random_twin(tmp_path: Path) -> None:
 
 
 def reachable(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """All pairs that a path connects."""
+    """Return all pairs of nodes that are connected by a path."""
     while more := {(a, d) for a, b in edges for c, d in edges if b == c} - edges:
         edges = edges | more
     return edges
 
 
-def test_the_graph_is_that_of_the_rules(clone: Path) -> None:
+def test_the_graph_agrees_with_the_rules(clone: Path) -> None:
     [code] = [parameter.values[0] for parameter in blocks("mermaid")]
     drawn = set(re.findall(r"^ *(\w+)(?:\[[^]]*\])? --> (\w+)", code, re.M))
     dot = plan(clone, clone, "--rulegraph", "--config", "queries={images: [collection/sea/1.png]}")
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
-    # Rules that only draw another rule's results are not in the graph.
+    # Rules that only draw plots of other rules' results are not in the graph.
     edges = {edge for edge in edges if not any(name.startswith("plot_") for name in edge)}
     assert drawn <= edges
     assert reachable(drawn) == reachable(edges)
@@ -246,7 +246,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_links_and_paths_lead_somewhere(path: Path) -> None:
+def test_links_and_paths_exist(path: Path) -> None:
     text = BLOCK.sub("", path.read_text())
     dead = []
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):

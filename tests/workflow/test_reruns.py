@@ -1,4 +1,4 @@
-"""Which jobs run again after a change: those that depend on it; encoding and training depend on contents."""
+"""Which jobs run again after a change; encoding and training depend on contents only."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from scenes import scene
 from workplace import CONFIG, REPOSITORY, Workplace, check_out
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-# What stands behind every evaluation.
+# The jobs that follow every evaluation.
 AFTER_EVALUATION = {"query", "simulate", "plot_evaluation", "plot_simulation", "report"}
-# What stands behind the splits, with the jobs of each.
+# The rules that follow the splits, with the number of jobs of each.
 AFTER_SPLIT = {"assemble": 3, "index": 1, "evaluate": 1, "query": 3, "simulate": 1, "report": 1}
 AFTER_SPLIT |= {"plot_evaluation": 1, "plot_simulation": 1}
 
@@ -33,8 +33,8 @@ def touch(folder: Path) -> None:
             path.touch()
 
 
-def new_pictures(path: Path) -> Iterator[str]:
-    """Write one new picture after the other to ``path``; yield each one's hash."""
+def changing_picture(path: Path) -> Iterator[str]:
+    """Write another picture to ``path`` at each step; yield its hash."""
     random = np.random.default_rng(7)
     while True:
         Image.fromarray(random.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
@@ -46,7 +46,7 @@ def splits_with(images: pd.DataFrame) -> dict[str, set[str]]:
     return {name: set(table["sha256"]) for name, table in tables.items()}
 
 
-def test_a_whole_run_makes_every_file_of_the_contract(finished: Workplace) -> None:
+def test_a_whole_run_makes_every_documented_file(finished: Workplace) -> None:
     results = finished.folder / "results"
     expected = ["collection/images.csv", "collection/rejected.csv", "collection/categories.json", "report.html"]
     expected += [f"collection/{name}.csv" for name in ("near_duplicates", "suspects")]
@@ -116,7 +116,7 @@ def test_one_test_image_replaced(workplace: Workplace) -> None:
     before = splits_with(images)
     row = int(np.flatnonzero(images["sha256"].isin(before["test"]))[0])
     others = {name: kept - {images["sha256"][row]} for name, kept in before.items()}
-    for digest in new_pictures(workplace.folder / images["path"][row]):
+    for digest in changing_picture(workplace.folder / images["path"][row]):
         images.loc[row, "sha256"] = digest
         after = splits_with(images)
         if digest in after["test"] and all(after[name] - {digest} == others[name] for name in others):
@@ -130,7 +130,7 @@ def test_one_test_image_replaced(workplace: Workplace) -> None:
 def test_one_train_image_added(workplace: Workplace) -> None:
     images = pd.read_csv(workplace.folder / "results/collection/images.csv")
     before = splits_with(images)
-    for digest in new_pictures(workplace.folder / "collection/sea/new.png"):
+    for digest in changing_picture(workplace.folder / "collection/sea/new.png"):
         row = pd.DataFrame([{"image_id": "sea/new.png", "path": "", "category": "sea", "label": 2, "sha256": digest}])
         after = splits_with(pd.concat([images, row]))
         if digest in after["train"] and after["test"] == before["test"]:
@@ -141,7 +141,7 @@ def test_one_train_image_added(workplace: Workplace) -> None:
     assert encoded(run.output) == 1
 
 
-def test_corrections_apply_and_what_was_found_right_reruns_nothing(workplace: Workplace) -> None:
+def test_corrections_are_applied_and_the_verdict_right_reruns_nothing(workplace: Workplace) -> None:
     file, table = workplace.folder / "corrections/folder.csv", "results/collection/images.csv"
     file.parent.mkdir()
     file.write_text("image_id,verdict,category\nsea/1.png,right,\n")
@@ -174,7 +174,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     assert workplace.run().status == 0
 
-    # The tests of all pairs are corrected together, so that each pair is compared again.
+    # The p-values of all pairs are corrected together, so each pair is compared again.
     compared = {"configuration": 1, "compare_pair": 3, "compare_methods": 1, "report": 1}
     of_one = {"index": 1, "evaluate": 1, "query": 3, "simulate": 1, "plot_evaluation": 1, "plot_simulation": 1}
     settings["methods"]["y"] = {"transform": "pca", "of": "siamese", "dimension": 3, "whiten": False}
@@ -186,10 +186,10 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     workplace.configure(settings)
     again = workplace.run()
     assert again.rules == compared | of_one | {"train": 1, "plot_training": 1, "encode": 2, "assemble": 3}
-    told = re.search(r"This run trains trained \(last time [0-9.]+ s\)\. To keep a trained network", again.output)
-    assert told and told.start() < again.output.index("rule train")
+    notice = re.search(r"This run trains trained \(last time [0-9.]+ s\)\. To keep a trained network", again.output)
+    assert notice and notice.start() < again.output.index("rule train")
 
-    # A frozen network is kept when the split changes; another network than the row says is refused.
+    # A frozen network is kept if the split changes, but refused if it does not fit its row.
     workplace.configure(settings | {"split": {"seed": 5}})
     assert "rule train:" in workplace.run("--dry-run").output
     trained["freeze"] = True
@@ -203,7 +203,7 @@ def test_the_settings_of_one_method_changed(workplace: Workplace) -> None:
     assert "encoders.trained is frozen, but" in workplace.run("--dry-run").output
 
 
-def test_another_runtime_encodes_all_with_the_same_network(workplace: Workplace) -> None:
+def test_another_runtime_encodes_all_images_with_the_same_network(workplace: Workplace) -> None:
     pytest.importorskip("openvino")
     row = CONFIG["encoders"]["siamese"] | {"runtime": "openvino"}
     workplace.configure(CONFIG | {"encoders": CONFIG["encoders"] | {"siamese": row}})
@@ -226,7 +226,7 @@ def test_another_distance_of_near_duplicates(workplace: Workplace) -> None:
     found = pd.read_csv(results / "near_duplicates.csv")
     assert found["image_id"].tolist() == ["sea/a.png", "sea/b.jpg"]
     assert found["split"].nunique() == 1
-    # The same groups: all that follows the split is made again, and nothing is encoded.
+    # The groups are the same: the jobs after the split run again, and nothing is encoded.
     workplace.configure(CONFIG | {"split": {"near_duplicates": {"distance": 60}}})
     run = workplace.run()
     assert run.rules == {"configuration": 1, "near_duplicates": 1, "split": 1, "suspects": 1} | AFTER_SPLIT
@@ -245,13 +245,13 @@ def test_until_a_rule_in_an_empty_folder(workplace: Workplace, rule: str) -> Non
     assert not workplace.run("--until", rule).rules
 
 
-def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results(workplace: Workplace) -> None:
-    """Snakemake takes words in braces for wildcards, words in angle brackets for variables, and old files for known."""
+def test_input_files_with_braces_in_their_names_and_older_than_the_results(workplace: Workplace) -> None:
+    """To Snakemake, words in braces are wildcards, words in angle brackets variables, and old files unchanged."""
     (workplace.folder / "collection").rename(workplace.folder / "{collection}<path>")
     folder = workplace.folder / "{feedback}<path>"
     folder.mkdir()
     outside, judged = workplace.folder / "{outside}<path>.png", folder / "{judged}<path>.png"
-    pictures = new_pictures(outside), new_pictures(judged)
+    pictures = changing_picture(outside), changing_picture(judged)
     for picture in pictures:
         next(picture)
     content = {"query": judged.name, "rounds": [{"relevant": [0]}]}
@@ -276,7 +276,7 @@ def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results
     os.utime(folder / "red.json", (1_000_000_000, 1_000_000_000))
     assert workplace.run().rules == {"refine": 1, "report": 1}
 
-    # Results that are no longer asked for are removed.
+    # Results that are no longer required are removed.
     (folder / "red.json").unlink()
     workplace.configure(settings | {"queries": {"images": []}})
     assert workplace.run().rules == {"configuration": 1, "report": 1}
@@ -287,7 +287,7 @@ def test_files_of_a_person_with_braces_in_their_names_and_older_than_the_results
 
 
 def encoded(output: str) -> int:
-    """How many images the encode jobs of a run encoded."""
+    """Return how many images the encode jobs of a run encoded."""
     return sum(int(count) for count in re.findall(r"INFO (\d+) images encoded", output))
 
 

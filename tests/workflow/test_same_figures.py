@@ -18,18 +18,18 @@ from workplace import Workplace, contents
 
 Machines = tuple[Workplace, Workplace]
 
-# Features of length 1, after two steps. Float32 has 6e-8 to 1.
+# For features of length 1 after two training steps. The precision of float32 is 6e-8.
 TOLERANCE = 1e-5
 TRAINED = ("trained", "combined")
 # Files of metrics, which do not depend on the last bits of distances.
 FIGURES = ("evaluation/", "comparison/", "encoders/trained/history.csv")
-# These name the vectors they were made from, or hold distances.
+# These files contain hashes of features, or distances.
 NO_FIGURES = ("summary.json", "neighbours.csv", "calibration.json")
 
 
 @pytest.fixture(scope="module")
 def made(machines: Machines) -> tuple[dict[str, object], dict[str, object]]:
-    """What both runs made, but hidden files."""
+    """Return the results of both runs, without hidden files."""
     one, other = (
         {
             name: value
@@ -45,7 +45,7 @@ def is_of_training(name: str) -> bool:
     return name == "report.html" or any(part in TRAINED or Path(part).stem in TRAINED for part in Path(name).parts)
 
 
-def test_both_made_the_same_files(made: tuple[dict[str, object], dict[str, object]]) -> None:
+def test_both_runs_make_the_same_files(made: tuple[dict[str, object], dict[str, object]]) -> None:
     one, other = made
     assert one.keys() == other.keys()
     endings = {Path(name).suffix for name in one}
@@ -60,7 +60,7 @@ def test_every_file_is_the_same(made: tuple[dict[str, object], dict[str, object]
     assert [name for name in compared if one[name] != other[name]] == []
 
 
-def test_what_comes_of_a_training_is_the_same_to_the_tolerance(machines: Machines) -> None:
+def test_results_of_a_training_are_equal_within_the_tolerance(machines: Machines) -> None:
     for method in TRAINED:
         for split in ("train", "test"):
             one, other = (store.read(place.folder / f"results/features/{method}/{split}.h5") for place in machines)
@@ -73,19 +73,19 @@ def test_what_comes_of_a_training_is_the_same_to_the_tolerance(machines: Machine
         pd.testing.assert_frame_equal(one, other, check_exact=False, rtol=0, atol=TOLERANCE)
 
 
-def test_networks_are_the_same_files(machines: Machines) -> None:
+def test_files_of_untrained_networks_are_equal(machines: Machines) -> None:
     one, other = ((place.folder / "results/encoders/siamese.keras").read_bytes() for place in machines)
     assert one == other
 
 
-def test_no_artifact_names_the_folder_it_was_made_in(machines: Machines) -> None:
+def test_no_artifact_contains_the_path_of_its_folder(machines: Machines) -> None:
     for place in machines:
         for path in (place.folder / "results").rglob("*"):
             if path.is_file() and path.parts[len(place.folder.parts) + 1] != "logs":
                 assert str(place.root).encode() not in path.read_bytes(), path
 
 
-def test_the_figures_are_such_that_a_difference_would_show(machines: Machines) -> None:
+def test_the_figures_are_not_round_numbers(machines: Machines) -> None:
     results = machines[0].folder / "results"
     figures = pd.read_csv(results / "comparison/methods.csv")
     assert ((figures["map"] > 0.1) & (figures["map"] < 1)).all()

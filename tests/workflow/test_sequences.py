@@ -1,4 +1,4 @@
-"""After any change one run is enough: sequences of changes, see `tests/sequences.py`."""
+"""After any change one run is enough: random sequences of changes, see `tests/sequences.py`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def test_sequences_of_changes() -> None:
     driver = Path(__file__).parents[1] / "sequences.py"
-    # A finished run, one or more changes, and a run that is compared.
+    # Each sequence is a finished run, one or more changes, and a run that is compared.
     command = [sys.executable, str(driver), "0", "10", "--steps", "1"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout

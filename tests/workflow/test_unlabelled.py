@@ -16,7 +16,7 @@ def test_images_without_categories(workplace: Workplace) -> None:
     assert "Traceback" not in done.output and "ERROR" not in done.output
     made = {"configuration": 1, "collect": 1, "near_duplicates": 1, "split": 1, "encode": 2}
     assert done.rules == made | {"assemble": 3, "index": 1, "query": 3, "report": 1}
-    # The vectors are those that there were.
+    # The vectors have not changed.
     assert set(re.findall(r"(\d+) images encoded", done.output)) <= {"0"}
     assert "Images used: 18, without categories; files rejected: 0" in done.output
     results = workplace.folder / "results"

@@ -1,7 +1,7 @@
-"""The columns of the collection's tables, apart from the code that fills them.
+"""The columns of the collection's tables.
 
-Whoever reads a table imports its columns from here, so that its code hash does not cover how the table is made: a
-changed split algorithm does not by itself train a network again.
+They are in a module without code, so that a rule that reads a table does not cover in its code hash how the table is
+made. Otherwise a change of the split algorithm alone would train networks again.
 """
 
 IMAGE_COLUMNS = ["image_id", "path", "category", "label", "sha256", "width", "height", "bytes"]

@@ -20,17 +20,18 @@ from cbir.files.tables import write_text
 
 log = logging.getLogger("cbir")
 
-# Snakemake leaves it in folders that a rule makes.
+# Snakemake writes this file into folders that are outputs of a rule.
 _MARK = ".snakemake_timestamp"
-# Folders that are deeper, or whose path is longer, are not entered: the system cannot open much longer paths.
+# Folders deeper than this, or with longer paths, are not entered, because the system cannot open much longer paths.
 _MOST_LEVELS = 100
 _LONGEST_PATH = 3500
-# A file younger than this may change again within the clock's resolution: its hash is not remembered yet.
+# The hash of a file is cached only if the file is older than this: a younger one may change again without a change of
+# its times, whose resolution is limited.
 _SETTLED_SECONDS = 2.0
 
 
 def require_folder(folder: str | Path) -> None:
-    """Refuse an image folder that is not there.
+    """Refuse an image folder that does not exist.
 
     Raises:
         InputError: when it is missing or is not a folder.
@@ -47,13 +48,13 @@ def require_folder(folder: str | Path) -> None:
 def list_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
     """List all files below a folder as sorted relative paths with forward slashes.
 
-    A folder that is no part of a collection (see `cbir.collection.exclusions`) is not entered: it is listed itself,
-    with a slash behind it. Names are composed (Unicode NFC) where the file system takes both forms for one name,
-    so that a collection is called the same on each machine.
+    A folder that does not belong to the collection (see `cbir.collection.exclusions`) is not entered; it is listed
+    itself, with a slash at the end. Names are converted to Unicode's composed form (NFC) where the file system treats
+    both forms as the same name, so that names are equal on all machines.
 
-    Symbolic links are followed. Within each of the first folders (the categories) a folder is entered once, by whatever
-    number of links it can be reached, so that links in a circle come to an end. A folder that lies too deep is listed
-    itself, as a file that cannot be used would be, and not entered.
+    Symbolic links are followed. Within each top-level folder (a category) a folder is entered only once, even if
+    several links lead to it, so that circular links end. A folder that is too deep is not entered; it is listed itself,
+    like a file that cannot be used.
 
     Raises:
         InputError: when the folder is missing, is not a folder or cannot be read.
@@ -73,7 +74,7 @@ def list_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
             found.append(below.as_posix())
             names.clear()
             continue
-        # In sorted order, so that which of several links is followed does not depend on the file system.
+        # In sorted order, so that the choice among several links does not depend on the file system.
         for name in sorted(names):
             if not exclusions.is_entered(f"{(below / name).as_posix()}/"):
                 names.remove(name)
@@ -90,8 +91,7 @@ def list_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
 
 
 def _composed(root: Path, name: str) -> str:
-    """Return a name in Unicode's composed form if the file system takes that for the same file."""
-    # What is not UTF-8 comes with surrogates and stays as it is.
+    """Return a name in Unicode's composed form (NFC) if the file system treats it as the same file."""
     if unicodedata.is_normalized("NFC", name):
         return name
     composed = unicodedata.normalize("NFC", name)
@@ -107,7 +107,7 @@ def hash_folder(folder: str | Path, memory: str | Path, exclude: Sequence[str] =
     Args:
         folder: the folder.
         memory: see `hash_files`.
-        exclude: patterns of what is no part of the collection.
+        exclude: patterns of files and folders that do not belong to the collection.
 
     Returns:
         See `hash_files`; in the order of `list_files`.
@@ -121,16 +121,16 @@ def hash_folder(folder: str | Path, memory: str | Path, exclude: Sequence[str] =
 def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> dict[str, str]:
     """Hash files, reading only those that are new or changed since the last time.
 
-    A file counts as unchanged while its size, modification time, change time and inode stay what they were.
+    A file counts as unchanged if its size, modification time, change time and inode are the same as last time.
 
     Args:
         folder: the folder.
         names: paths relative to it.
-        memory: a JSON file in which hashes are remembered; made, updated or ignored when damaged.
+        memory: a JSON file that caches the hashes; it is created and updated, and a damaged one is replaced.
 
     Returns:
-        SHA-256 by relative path, in the order of the names; files that are unreadable, empty or larger than an image
-        may be have an empty hash.
+        SHA-256 by relative path, in the order of the names; empty for files that are unreadable, empty or larger than
+        ``images.MAX_BYTES``.
     """
     root, names = Path(folder), list(names)
     known = _remembered(Path(memory))
@@ -141,7 +141,7 @@ def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> 
         progress = Progress("files hashed", len(stale))
 
         def digest(name: str) -> str:
-            # A link may lead to a file of /proc or /sys: some have the size 0 and never end.
+            # A link may lead to a file in /proc or /sys, some of which have size 0 and can be read without end.
             if not (0 < states[name][0] <= MAX_BYTES and os.path.isfile(root / name)):
                 return ""
             try:
@@ -156,12 +156,12 @@ def hash_files(folder: str | Path, names: Iterable[str], memory: str | Path) -> 
     hashes = {name: known[name][1] for name in names}
     if stale or remembered != len(names):
         horizon = (time.time() - _SETTLED_SECONDS) * 1e9
-        # A file that could not be read is tried again next time, because the fault may be temporary.
+        # A file that could not be read is tried again next time, because the error may be temporary.
         settled = {name: known[name] for name in names if hashes[name] and max(states[name][1:3]) < horizon}
         try:
             sweep(memory)
             write_text(memory, json.dumps({"files": settled}))
-        # Another process may sweep away what this one writes.
+        # Another process may remove the temporary file of this one.
         except (InputError, FileNotFoundError) as error:
             log.debug("%s", error)
     return hashes
@@ -186,5 +186,5 @@ def _state(path: Path) -> list[int]:
 
 
 def fingerprint(hashes: dict[str, str]) -> str:
-    """Return one hash over names and contents, as `hash_folder` gives them."""
+    """Return one hash over all names and contents, from the result of `hash_folder`."""
     return sha256_json(hashes)

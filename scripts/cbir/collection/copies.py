@@ -1,9 +1,10 @@
-"""Confirm by their pixels that two images are copies of one picture, which their perceptual hashes only suggest.
+"""Compare the pixels of two images with similar perceptual hashes, to confirm that they are copies of one picture.
 
-Hashes describe a layout: all filled-in forms of one kind have nearly the same. Here one image is laid over the other,
-as it is or mirrored, scaled and shifted so that they fit best (Lucas and Kanade, 1981, with brightness and contrast
-among the unknowns), and then compared block by block, by correlation. A copy that was resized, compressed, brightened
-or cropped agrees in nearly all blocks that show something; another form of the same layout does not.
+Perceptual hashes describe the layout of an image, so that two different filled-in forms of one kind have nearly the
+same hash. This module registers one image to the other (itself or its mirror image) by scaling and translation, with
+the method of Lucas and Kanade (1981), where brightness and contrast are further unknowns. It then compares the two
+block by block, by correlation. A copy that was resized, compressed, brightened or cropped agrees in nearly all textured
+blocks; another form of the same layout does not.
 """
 
 from collections import OrderedDict
@@ -23,40 +24,42 @@ from cbir.files.progress import Progress
 
 Grey = NDArray[np.float32]
 Fit = NDArray[np.float64]
-"""Scaling along rows and columns, and shift along them as a share of the side."""
+"""Float64 (4,): scale along rows and columns, and translation along both as a share of the image's side."""
 
-# Pixels along the longer side at which images are compared: enough to distinguish single letters of a scanned page.
+# Images are compared at this many pixels along the longer side: enough to distinguish letters of a scanned page.
 SIDE = 384
-# A block of 8 x 8 pixels; below this standard deviation, of 255, it shows nothing.
+# Side of a block in pixels. A block is textured if its standard deviation of brightness, of 255, exceeds `_PLAIN`.
 _BLOCK = 8
 _PLAIN = 6.0
-# Of the blocks that show something, this share must differ by less than this part of what they show. The others may be
-# a mark or a caption. Measured: copies of 62 photographs and of drawings differ by up to 0.33 (one crop by 0.46), other
-# filled-in forms of one layout by 0.37 or more. benchmarks/copies.py counts what is found and what is mistaken.
+# Two images are copies if the share `_SHARE` of the textured blocks differs by less than `_DIFFERENCE`, where the
+# difference of two blocks is sqrt(1 - r^2) for their correlation r. The other blocks may hold a watermark or a caption.
+# Measured: copies of 62 photographs and of drawings differ by up to 0.33 (one crop by 0.46), other filled-in forms of
+# one layout by 0.37 or more. benchmarks/copies.py counts the copies that are found and the errors.
 _SHARE, _DIFFERENCE = 0.9, 0.34
-# Where nearly all of an image shows something, as in a photograph of leaves, more of it may be covered: nothing else
-# agrees in as much detail.
+# Where at least the share `_DENSE` of an image's blocks is textured, as in a photograph of leaves, fewer blocks need to
+# agree, but more closely: different pictures do not agree in so much detail.
 _DENSE, _DENSE_SHARE, _DENSE_DIFFERENCE = 0.75, 0.75, 0.26
-# What differs by more than so many times that is not for lack of sharpness.
+# A difference of this many times the limit cannot come from unequal sharpness, so no blur is tried.
 _HOPELESS = 2.7
 
-# Sides of the coarser images by which one image is fitted to the other, and steps on each.
+# Sides in pixels of the image pyramid, coarsest first, and the most iterations of the registration at each.
 _LEVELS = (48, 96, 192, 384)
 _STEPS = 12
-# The side at which it is decided whether to go on.
+# At this side the registration stops if the images differ too much.
 _DECIDING = 192
-# The correlation below which coarse images are not of one picture.
+# Images with a lower correlation at the coarsest level are different pictures.
 _LIKE = 0.8
-# The largest scaling and shift, as shares of the side: what needs more is another picture.
+# The largest change of scale and the largest translation, as shares of the side: more means a different picture.
 _MOST = 0.2
-# Blur that both images get, in pixels, and what the sharper one gets besides: what was smaller once is less sharp.
+# Standard deviation in pixels of the Gaussian blur of both images, and the additional blurs that are tried on either,
+# because an image that was enlarged is less sharp than the other.
 _BLUR = 0.8
 _SHARPER = (0.4, 0.6, 0.8, 1.0)
-# By how much the contrast of a block may be above or below the usual one between the two images.
+# The ratio of the contrasts of two blocks may differ from the median ratio of all blocks by at most this factor.
 _CONTRAST = 5.0
 
 _IDENTITY: Fit = np.array([1.0, 1.0, 0.0, 0.0])
-# What a crop of 5 % does, of the one image or of the other, on both sides or on one.
+# Initial guesses: the scales and translations that result if 5 % of either image is cropped on one side or on both.
 _STARTS = [
     np.array([scale, scale, down, across])
     for scale in (1.0, 0.97, 1.03, 0.94, 1.06, 0.9, 1.1)
@@ -65,7 +68,7 @@ _STARTS = [
 ]
 
 
-# Thumbnails of 150 kB that are kept for further comparisons.
+# The most thumbnails that are cached, of up to 150 kB each.
 _KEPT = 1000
 
 
@@ -73,13 +76,13 @@ def confirm(pairs: Sequence[tuple[str, str, bool]], paths: Mapping[str, str], wo
     """Tell which pairs of images are copies of one picture.
 
     Args:
-        pairs: two contents (sha256), and whether the second one is mirrored; pairs that share the first one should
-            stand next to each other, since few images are kept in memory.
-        paths: the file of each content.
-        workers: threads.
+        pairs: the SHA-256 of two images, and whether the second one is mirrored; pairs with the same first image should
+            be adjacent, because only `_KEPT` images are cached.
+        paths: the file of each image by its SHA-256.
+        workers: number of threads.
 
     Returns:
-        A truth value for each pair.
+        Bool (pairs,): whether each pair are copies.
 
     Raises:
         InputError: when a file can no longer be read.
@@ -113,7 +116,7 @@ def confirm(pairs: Sequence[tuple[str, str, bool]], paths: Mapping[str, str], wo
 
 
 def thumbnail(image: Image.Image) -> Image.Image:
-    """Return what `are_copies` needs of an image: grey, at most ``SIDE`` pixels a side."""
+    """Return the image in grey, shrunk to at most ``SIDE`` pixels a side, as `are_copies` takes it."""
     grey = image.convert("L")
     grey.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
     return grey
@@ -123,20 +126,21 @@ def are_copies(one: Image.Image, other: Image.Image, mirrored: bool) -> bool:
     """Tell whether two images are copies of one picture: resized, compressed, brightened or slightly cropped.
 
     Args:
-        one: an image's `thumbnail`.
-        other: another one's.
+        one: the `thumbnail` of one image.
+        other: the `thumbnail` of the other image.
         mirrored: compare with the mirror image (left to right) of the other.
     """
-    # The smaller one decides: details that only one of them can have are no difference.
+    # At the size of the smaller one, because it lacks the finer details of the larger one.
     size = (min(one.width, other.width), min(one.height, other.height))
     a, b = (np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32) for image in (one, other))
     if mirrored:
         b = np.ascontiguousarray(b[:, ::-1])
-    # Thin lines are fitted well in one direction only.
+    # Registration of images with thin lines may converge in one direction only.
     return any(_differs_by(x, y, fit) < 1 for x, y in ((a, b), (b, a)) for fit in _fits(x, y))
 
 
 def _fits(a: Grey, b: Grey) -> Iterator[Fit]:
+    """Yield the identity, then the registration of ``b`` to ``a`` unless it fails, coarse to fine."""
     yield _IDENTITY
     fit = _IDENTITY
     for level, side in enumerate(_LEVELS):
@@ -155,7 +159,7 @@ def _fits(a: Grey, b: Grey) -> Iterator[Fit]:
                 return
             if np.abs(step).max() < 0.02 / max(shape):
                 break
-        # What is far from agreeing in coarse images will not agree in fine ones, which take most of the time.
+        # Images that differ much at this level will not agree at the finest one, which takes most of the time.
         if side == _DECIDING and _compared(small_a, *_moved(small_b, fit, order=1)) >= _HOPELESS:
             return
         if factor == 1:
@@ -169,11 +173,11 @@ def _smaller(image: Grey, shape: tuple[int, ...]) -> Grey:
 
 
 def _moved(image: Grey, fit: Fit, order: int = 3) -> tuple[Grey, NDArray[np.bool_]]:
-    """Return the image under the fit, and where that lies inside the image."""
+    """Return the image transformed by the fit, and a mask of the pixels that come from inside the image."""
     shape = np.array(image.shape)
     if np.array_equal(fit, _IDENTITY):
         return image, np.ones(image.shape, bool)
-    # From a place in the result to one in the image, about the centre.
+    # The transform maps a position in the result to one in the image; it scales about the centre.
     centre = (shape - 1) / 2
     offset = centre + fit[2:] * shape - fit[:2] * centre
     rows, columns = (fit[axis] * np.arange(shape[axis]) + offset[axis] for axis in (0, 1))
@@ -182,12 +186,13 @@ def _moved(image: Grey, fit: Fit, order: int = 3) -> tuple[Grey, NDArray[np.bool
 
 
 def _likeness(a: Grey, b: Grey, inside: NDArray[np.bool_]) -> float:
+    """Return the correlation of two images over the pixels of a mask."""
     one, other = a[inside] - a[inside].mean(), b[inside] - b[inside].mean()
     return float(one @ other / max(np.sqrt((one @ one) * (other @ other)), 1e-9))
 
 
 def _step(a: Grey, b: Grey, fit: Fit) -> Fit:
-    """Return the change of the fit by which the moved ``b`` comes closest to ``a``, to first order."""
+    """Return the change of the fit that minimises the squared error between ``a`` and ``b``, to first order."""
     moved, inside = _moved(b, fit, order=1)
     height, width = a.shape
     down, across = np.gradient(moved)
@@ -200,7 +205,7 @@ def _step(a: Grey, b: Grey, fit: Fit) -> Fit:
 
 
 def _differs_by(a: Grey, b: Grey, fit: Fit) -> float:
-    """Return by how much two images differ, as a part of what copies may differ by."""
+    """Return the difference of ``a`` and ``b`` under a fit, divided by the most that copies differ by."""
     moved, inside = _moved(b, fit)
     if inside.mean() < 0.5:
         return np.inf
@@ -215,6 +220,10 @@ def _differs_by(a: Grey, b: Grey, fit: Fit) -> float:
 
 
 def _compared(a: Grey, b: Grey, inside: NDArray[np.bool_], blur_a: float = 0.0, blur_b: float = 0.0) -> float:
+    """Return the difference as `_differs_by` does, of two registered images with additional blur of either, in pixels.
+
+    It is infinite where no block is textured.
+    """
     x, y = (
         _blocks(ndimage.gaussian_filter(image, np.hypot(_BLUR, blur))) for image, blur in ((a, blur_a), (b, blur_b))
     )
@@ -224,7 +233,7 @@ def _compared(a: Grey, b: Grey, inside: NDArray[np.bool_], blur_a: float = 0.0, 
     textured = whole & (np.maximum(shown_x, shown_y) > _PLAIN)
     if not textured.any():
         return np.inf
-    # In a brightness and a contrast of its own, since what is cut off at white changes both from place to place.
+    # Each block has its own brightness and contrast, because clipping at white changes them locally.
     alike = (x * y).mean(axis=1) / np.maximum(shown_x * shown_y, 1e-9)
     contrast = shown_y / np.maximum(shown_x, 1e-9)
     usual = np.median(contrast[textured])
@@ -237,6 +246,7 @@ def _compared(a: Grey, b: Grey, inside: NDArray[np.bool_], blur_a: float = 0.0, 
 
 
 def _blocks(image: NDArray) -> NDArray:
+    """Return the whole blocks of an image (height, width), each flattened, as (blocks, 64)."""
     height, width = (length // _BLOCK for length in image.shape)
     parts = image[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
     return parts.swapaxes(1, 2).reshape(-1, _BLOCK * _BLOCK)

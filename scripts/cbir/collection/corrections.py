@@ -1,6 +1,6 @@
-"""Corrections of a collection: labels that are wrong, and images that are left out, in a CSV file of a person's own.
+"""A user's corrections of a collection, in a CSV file: images with a wrong category, and images to exclude.
 
-The photographs stay where they are: a correction applies when the collection is read.
+They are applied when the collection is read. No image file is moved or changed.
 """
 
 import csv
@@ -17,16 +17,16 @@ from cbir.files.tables import write_csv
 COLUMNS = ["image_id", "verdict", "category"]
 RIGHT, MOVE, EXCLUDE = "right", "move", "exclude"
 EXCLUDED = "excluded by the corrections"
-"""Why an image that a correction leaves out is rejected."""
+"""The reason in ``rejected.csv`` for an image that a correction excludes."""
 NOTE = "category corrected: its folder or list says "
-"""What the note of an image begins with whose category a correction changed."""
+"""The beginning of the note about an image whose category a correction changed."""
 DEFAULT = "corrections/{source}.csv"
 
 Corrections = dict[str, dict[str, str]]
-"""``verdict`` and ``category`` by image_id. Of a rejected file the image_id is its path relative to the collection.
+"""``verdict`` and ``category`` by image_id; for a rejected file this is its path relative to the collection.
 
-``right`` says that a person looked and changes nothing, ``move`` gives the image another category, and ``exclude``
-leaves it out.
+The verdict ``right`` records that a person checked the image and changes nothing, ``move`` gives the image another
+category, and ``exclude`` removes it from the collection.
 """
 
 _LARGEST = 50_000_000
@@ -44,13 +44,13 @@ def category_problem(name: str) -> str:
 
 
 def read(path: str | Path) -> Corrections:
-    """Read a file of corrections: UTF-8, columns ``image_id``, ``verdict`` and ``category``; others are passed over.
+    """Read a file of corrections: UTF-8, columns ``image_id``, ``verdict`` and ``category``; others are ignored.
 
     Returns:
-        The corrections, sorted by image_id; none if there is no such file.
+        The corrections, sorted by image_id; none if the file does not exist.
 
     Raises:
-        InputError: naming the line, when the file cannot be read, or a row says nothing that can be done.
+        InputError: when the file cannot be read, or a row is not a valid correction; the message names its line.
     """
     path = Path(path)
     if not path.exists():
@@ -94,7 +94,7 @@ def effective(corrections: Mapping[str, Mapping[str, str]]) -> Corrections:
 
 
 def write(path: str | Path, corrections: Mapping[str, Mapping[str, str]]) -> None:
-    """Write a file that `read` reads, sorted by image_id, whole or not at all."""
+    """Write a file that `read` reads, sorted by image_id, atomically."""
     rows = [[image_id, row["verdict"], row["category"]] for image_id, row in sorted(corrections.items())]
     write_csv(path, pd.DataFrame(rows, columns=COLUMNS))
 
@@ -102,12 +102,12 @@ def write(path: str | Path, corrections: Mapping[str, Mapping[str, str]]) -> Non
 def apply(
     corrections: Mapping[str, Mapping[str, str]], known: dict[str, Any], reasons: dict[str, str]
 ) -> dict[str, str]:
-    """Change what is known of the files of a collection as the corrections say.
+    """Apply corrections to the files of a collection.
 
     Args:
         corrections: see `Corrections`.
         known: ``category`` and further values of each file by image_id; changed in place.
-        reasons: why each file does not belong to the collection, by its name alone, empty if it may; changed in place.
+        reasons: why the path of each file keeps it out of the collection, empty if it may belong; changed in place.
 
     Returns:
         A note for each image whose category was changed.
@@ -120,7 +120,7 @@ def apply(
             reasons[name] = reasons[name] or EXCLUDED
         elif correction["verdict"] == MOVE and correction["category"] != known[name]["category"]:
             if not known[name]["category"]:
-                # It has a category now, wherever it lies.
+                # A file outside all category folders belongs to the collection once a correction gives it a category.
                 reasons[name] = ""
             notes[name] = f"{NOTE}{known[name]['category'] or 'none'}"
             known[name]["category"] = correction["category"]

@@ -1,4 +1,4 @@
-"""Values of more than 8 bits: which of them is white, and the image in 8 bits."""
+"""Scale images with more than 8 bits a sample to 8 bits, by the value that is white."""
 
 import io
 import struct
@@ -12,21 +12,22 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-# Numbers of bits that cameras, scanners and masks have; sums of several images have any above.
+# Bit depths of cameras, scanners and masks up to 16; sums of several images may have any depth above.
 _DEPTHS = (1, 2, 4, 8, 10, 12, 14, *range(16, 31), 32)
 _FULL = 65535
 Whites = Mapping[int, Sequence[int]]
-"""Values that are taken for white in files that do not state their range, by the bits of a sample in the file."""
-# The brightest of 255 of an image that a person would call black.
+"""The values taken for white in files that do not state their range, by the bits of a sample in the file."""
+# An image whose brightest value is below this, of 255, would look black.
 _BLACK = 16
+# Numbers of TIFF tags.
 _BITS, _MIN, _MAX, _FORMAT, _SMIN, _SMAX = 258, 280, 281, 339, 340, 341
 _SUBFILE, _SUBFILES, _DNG = 254, 330, 50706
-# Pillow keeps the upper byte of a sample of 16 bits. Read in the other byte order, it keeps the lower one.
+# Pillow keeps the upper byte of a 16-bit sample. If it reads the file in the other byte order, it keeps the lower byte.
 _SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 class NoRangeError(ValueError):
-    """Values without a range, which could mean any brightness; the message is the reason."""
+    """The file does not state the range of its values, which could mean any brightness; the message says so."""
 
 
 class Unstated(NamedTuple):
@@ -44,15 +45,15 @@ class Unstated(NamedTuple):
 
 
 def smallest_white(largest: int) -> int:
-    """Return the largest value of the smallest usual number of bits that holds a value: 255 in 8 bits, 4095 in 12."""
+    """Return the largest value of the smallest usual bit depth that can hold a value, such as 255 (8) or 4095 (12)."""
     return 2 ** next(depth for depth in _DEPTHS if largest < 2**depth) - 1
 
 
 def common_whites(largest: Iterable[int]) -> list[int]:
-    """Return the values that are taken for white in files of one kind that do not state their range, largest first.
+    """Return the values to take for white in files of one bit depth that do not state their range, largest first.
 
-    The first one holds the values of all files. Files that it would make black have a smaller one in common, and so on:
-    values of 8 bits are not those of the camera that gave its other files values of 16.
+    The first white covers the values of all files. Files that would look black with it share a smaller white, and so
+    on: files with values up to 255 do not come from the same camera as files with values up to 65535.
 
     Args:
         largest: the largest value of each file.
@@ -66,7 +67,7 @@ def common_whites(largest: Iterable[int]) -> list[int]:
 
 
 def white_among(largest: int, whites: Sequence[int]) -> int:
-    """Return the largest white that does not make an image black; where none holds its values, its own smallest one.
+    """Return the largest white with which an image does not look black; if none covers its values, `smallest_white`.
 
     Args:
         largest: the image's largest value.
@@ -91,9 +92,9 @@ def is_raw_photograph(image: Image.Image) -> bool:
 def to_eight_bits(image: Image.Image, data: bytes, whites: Whites | None = None) -> tuple[Image.Image, Unstated | None]:
     """Scale values of more than 8 bits to 8; return other images as they are.
 
-    White is what the file states: ``SMaxSampleValue``, ``MaxSampleValue`` or ``BitsPerSample`` of a TIFF, ``sBIT`` of a
-    PNG. Where it states nothing, or what would make the image black, white is the one of ``whites`` that `white_among`
-    chooses, which is the image's own `smallest_white` without any.
+    White is the value that the file states: ``SMaxSampleValue``, ``MaxSampleValue`` or ``BitsPerSample`` of a TIFF,
+    ``sBIT`` of a PNG. If the file states none, or one with which the image would look black, `white_among` chooses
+    white from ``whites``; without ``whites`` it is the image's own `smallest_white`.
 
     Args:
         image: a loaded Pillow image.
@@ -101,14 +102,14 @@ def to_eight_bits(image: Image.Image, data: bytes, whites: Whites | None = None)
         whites: those of the collection, see `cbir.collection.ranges`.
 
     Returns:
-        The image, and its values where the file does not state their range.
+        The image, and its `Unstated` if the file does not state the range of its values, else None.
 
     Raises:
         NoRangeError: when pixels are floating-point numbers whose range the file does not state.
     """
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
-        # Pillow takes all 32 bits for signed ones.
+        # Pillow reads all 32-bit integers as signed.
         if image.mode == "I" and isinstance(image, TiffImageFile) and _number(image.tag_v2.get(_FORMAT, 1)) == 1:
             values = values.view(np.uint32)
         scaled, unstated = _scaled(values, image, data, whites)
@@ -132,7 +133,7 @@ def to_eight_bits(image: Image.Image, data: bytes, whites: Whites | None = None)
 
 
 def _is_wide(image: Image.Image, data: bytes) -> bool:
-    """Tell whether Pillow gives the upper 8 of 16 bits of a colour image."""
+    """Tell whether this is a 16-bit colour image, of which Pillow returns the upper 8 bits only."""
     if image.mode not in ("RGB", "RGBA"):
         return False
     if isinstance(image, TiffImageFile):
@@ -141,11 +142,11 @@ def _is_wide(image: Image.Image, data: bytes) -> bool:
 
 
 def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
-    """Return the samples of an image of which Pillow gives the upper bytes: read again, for the lower ones."""
+    """Return the 16-bit samples of an image of which Pillow has the upper bytes; read the file again for the lower."""
     upper = np.asarray(image).astype(np.uint16)
     with Image.open(io.BytesIO(data), formats=(image.format or "PNG",)) as again:
         if again.tile[0].args == "LA;16B":
-            # Pillow has no such mode in the other byte order. Its two samples are read as four of a byte each.
+            # Pillow cannot read this mode in the other byte order. Its two 16-bit samples are read as four of 8 bits.
             again.tile = [tile._replace(args="RGBA") for tile in again.tile]
             both = np.asarray(again).astype(np.uint16)
             return (both[..., ::2] << 8 | both[..., 1::2])[..., [0, 0, 0, 1]].astype(np.uint16)
@@ -200,7 +201,7 @@ def _declared(image: Image.Image, data: bytes) -> list[tuple[float, float]]:
 
 
 def _number(value: Any) -> float:
-    """Return a tag's number, of several the largest."""
+    """Return the number in a TIFF tag, or the largest one of several; 0 if it has none."""
     try:
         return max(map(float, value)) if isinstance(value, tuple) else float(value)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -208,7 +209,7 @@ def _number(value: Any) -> float:
 
 
 def _significant_bits(data: bytes) -> int:
-    """Return the largest number of a PNG's chunk sBIT (PNG specification, 11.3.2.7); 0 if it has no such chunk."""
+    """Return the largest number in the sBIT chunk of a PNG (PNG specification, 11.3.2.7); 0 if it has no such chunk."""
     place = 8
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)

@@ -1,4 +1,4 @@
-"""Files and folders that are no part of a collection: what programs keep beside images, what a person excludes."""
+"""Files and folders that do not belong to a collection: those of the system or of programs, and excluded ones."""
 
 import fnmatch
 import re
@@ -30,7 +30,7 @@ FOLDERS = {
     "a web gallery": ("_thumbs", "__thumbs", "_thumbnails"),
     "Python": ("__pycache__",),
 }
-"""Folders that programs keep, as patterns (`fnmatch`) of a name in lower case, by whose they are.
+"""Folders that the system or programs create, by the program: patterns (`fnmatch`) of the name in lower case.
 
 Names with a dot in front (``.Trash-1000``, ``.thumbnails``, ``.AppleDouble``, ``.picasaoriginals``, ``.dtrash``, ...)
 are hidden, and need not be listed.
@@ -46,7 +46,7 @@ FILES = {
     "a photo manager, settings of an image": ("*.xmp", "*.aae", "*.pp3", "*.dop", "*.cos", "*.arp", "*.thm", "*.on1"),
     "an unfinished download": ("*.part", "*.crdownload", "*.download", "*.partial", "*.!ut", "*.tmp"),
 }
-"""Files that programs keep beside images, in the same way."""
+"""Files that the system or programs create, in the same form."""
 
 SYSTEM = "of the system or of a program"
 EXCLUDED = "excluded by collection.exclude"
@@ -54,7 +54,7 @@ HIDDEN = "hidden"
 
 
 class Exclusions:
-    """What is no part of a collection.
+    """Decides which files and folders do not belong to a collection.
 
     Args:
         patterns: of ``collection.exclude``, as in a ``.gitignore`` file: relative to the collection, with forward
@@ -80,10 +80,10 @@ class Exclusions:
         return GitIgnoreSpec.from_lines(self.patterns)
 
     def reason(self, name: str) -> str:
-        """Return why a file or folder is no part of the collection; empty if it may be.
+        """Return why a file or folder does not belong to the collection; empty if it may belong.
 
         Args:
-            name: path relative to the collection, with forward slashes; a folder's ends with one.
+            name: path relative to the collection, with forward slashes; that of a folder ends with one.
         """
         if self.patterns:
             found = self._own.check_file(name)
@@ -101,7 +101,7 @@ class Exclusions:
         return HIDDEN if any(part.startswith(".") for part in parts) else ""
 
     def is_entered(self, folder: str) -> bool:
-        """Tell whether a folder's files are listed one by one, as those of hidden folders are.
+        """Tell whether the files of a folder are listed one by one; those of hidden folders are, too.
 
         Args:
             folder: as for `reason`, ending with a slash.

@@ -1,4 +1,4 @@
-"""What kind of file some bytes are, by their first ones, so that a file that cannot be read is named by its format."""
+"""Recognise file formats by the first bytes, so that messages about unreadable files can name the format."""
 
 import re
 
@@ -52,7 +52,7 @@ _LOOKED_AT = 1024
 
 
 def format_of(data: bytes) -> str:
-    """Return the format of a file by its first bytes, as a person calls it; empty if it is not known."""
+    """Return the common name of a file's format by its first bytes; empty if the format is unknown."""
     head = data[:_LOOKED_AT]
     if head[4:8] == b"ftyp":
         # The major brand, then the compatible ones.

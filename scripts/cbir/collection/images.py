@@ -1,4 +1,4 @@
-"""Decode image files, whatever their format says, to plain RGB."""
+"""Decode image files of all supported formats, colour modes and bit depths to 8-bit RGB."""
 
 import io
 import struct
@@ -24,18 +24,20 @@ from cbir.files.errors import InputError
 Crop = Literal["squash", "centre"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-"""What Pillow reads of its own; HEIC, which it calls HEIF, is read by pillow-heif."""
+"""The formats that Pillow reads itself; HEIC, which Pillow calls HEIF, is read by pillow-heif."""
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
 
-# Threads decode as many pixels at a time; one takes up to 22 bytes, where an image is transparent.
+# All threads together decode at most this many pixels at a time. A pixel takes up to 22 bytes, in a transparent image.
 _ROOM_PIXELS = 150_000_000
-# A progressive JPEG is worked through once a scan; photographs have some ten.
+# The most pixels times scans of a JPEG: each scan of a progressive one is a pass over all pixels. Photographs have
+# about ten scans.
 _MAX_SCANNED = 30 * MAX_PIXELS
 
-# Blocks so large that the system gets them back; the allocator keeps smaller ones for each thread.
+# Pillow allocates in blocks of 256 MiB, because the allocator returns only large blocks to the system; smaller ones
+# stay reserved for each thread.
 Image.core.set_block_size(2**28)
-# Size is checked below, before anything is decoded; what else Pillow warns of spoils nothing or ends in an error.
+# The size is checked below before anything is decoded. Pillow's other warnings do no harm or precede an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -76,23 +78,23 @@ def read_bytes(path: str | Path) -> bytes:
 def decode(
     data: bytes, size: tuple[int, int] | None = None, crop: Crop = "squash", whites: Whites | None = None
 ) -> Image.Image:
-    """Decode an image to RGB: first frame, EXIF orientation applied, transparency on a ground, more bits scaled to 8.
+    """Decode the first frame of an image to 8-bit RGB and apply its EXIF orientation.
 
-    Values of more than 8 bits are scaled by the range that the file states, see `cbir.collection.depths`. What is
-    transparent is laid on white, or on black where nothing would be seen on white. A JPEG that lacks its last bytes is
-    completed if all but its last rows are there.
+    Values of more than 8 bits are scaled by the range that the file states, see `cbir.collection.depths`. A transparent
+    image is composited onto white, or onto black if it would have no contrast on white. A JPEG whose last bytes are
+    missing is completed if only its last rows are incomplete.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000 file.
-        size: (width, height) to bring the image to, bilinear with antialiasing; large JPEGs are then decoded at the
-            smallest of libjpeg's scales that is not smaller. None keeps the image's own size.
-        crop: how: ``squash`` takes the whole image and changes its proportions; ``centre`` keeps them, takes the
-            largest part of the size's proportions around the middle, and cuts off the rest.
-        whites: what is white in files that do not state it, see `cbir.collection.ranges`; without it each image's own
-            values decide.
+        size: (width, height) to which the image is resized, bilinear with antialiasing; libjpeg decodes a large JPEG at
+            a reduced scale that is not smaller. None keeps the image's own size.
+        crop: how the image is fitted to ``size``: ``squash`` resizes the whole image and changes its proportions;
+            ``centre`` keeps them and takes the largest part around the middle that has the proportions of ``size``.
+        whites: the values taken for white in files that do not state their range, see `cbir.collection.ranges`;
+            without it each image's own values decide.
 
     Returns:
-        A Pillow image of mode RGB. Its ``info["notes"]`` says, a sentence each, what was not read as the file has it;
+        A Pillow image of mode RGB. Its ``info["notes"]`` lists in sentences how the pixels differ from the file's;
         ``info["unstated"]`` is the `depths.Unstated` of a file that does not state the range of its values, else None.
 
     Raises:
@@ -107,7 +109,7 @@ def decode(
         except OSError:
             if kind != "JPEG" or jpeg.count_scans(data)[1] >= 0:
                 raise
-            # Half a marker, or half of an escaped byte.
+            # A last byte 0xFF is half of a marker or half of an escaped byte.
             begun = data.rstrip(b"\xff")
             notes = [f"lacks its last bytes: {_rows_missing(begun)} of its rows may be incomplete"]
             return _decode(begun + jpeg.END, size, crop, notes, whites)
@@ -121,19 +123,19 @@ def decode(
         raise ImageError(f"not an image in a supported format{f' ({kind})' if kind else ''}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than the {MAX_PIXELS:,} pixels allowed") from None
-    # Decoders raise nearly anything on damaged data (OSError, SyntaxError, struct.error, ...): all mean the same here.
+    # Decoders raise many types of exceptions for damaged data (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         what = f"{kind}: " if kind in _READ else ""
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"damaged or truncated ({what}{reason})") from error
 
 
-# For these formats the reason names the format. For older ones Pillow's own error already does.
+# Errors of these formats get the name of the format in front; Pillow's errors of the other formats contain it already.
 _READ = ("HEIC", "AVIF", "JPEG 2000")
 
 
 def _read_heif() -> None:
-    """Let Pillow read HEIC; a tenth of a second that other formats need not wait for."""
+    """Let Pillow read HEIC. Called for HEIC only, because the import takes a tenth of a second."""
     try:
         import pillow_heif
     except ImportError:
@@ -154,26 +156,27 @@ def _decode(
         _refuse_many_scans(image, data, stream.tell())
         if size is not None:
             image.draft("RGB", size)
-        # libjpeg holds a progressive image whole even where it gives a small one.
+        # libjpeg holds a progressive image in memory at full size even if it returns a reduced one.
         with _room(pixels if image.info.get("progressive") else image.width * image.height):
             image.load()
             eight, unstated = depths.to_eight_bits(image, data, whites)
             rgb = _on_ground(_upright(eight), notes)
-            # A copy no longer hangs on its file.
+            # The copy below holds no reference to the open file.
             box = None if size is None or crop == "squash" else _centre(rgb.size, size)
             small = rgb.copy() if size is None else rgb.resize(size, Image.Resampling.BILINEAR, box=box)
             small.info = {"notes": notes, "unstated": unstated}
             return small
 
 
-# Two endings of a JPEG whose last bytes are missing: whatever rows differ between them is not in the file.
+# A JPEG whose last bytes are missing is decoded with each of these endings. Rows that differ between the two results
+# are not in the file.
 _ENDINGS = (jpeg.END, b"\xa5\x3c\x96\x0f" * 64 + jpeg.END)
-# Rows that a JPEG's last row of blocks may have, with colour at half the resolution.
+# The most pixel rows in the last row of blocks of a JPEG: 16 where colour has half the resolution.
 _LAST_ROWS = 16
 
 
 def _rows_missing(data: bytes) -> int:
-    """Return how many rows a JPEG without its end lacks.
+    """Return how many rows are missing from a JPEG without its end.
 
     Raises:
         ImageError: when more than its last row of blocks is missing.
@@ -199,7 +202,10 @@ _freed = threading.Condition()
 
 @contextmanager
 def _room(pixels: int) -> Iterator[None]:
-    """Wait until so many pixels more may be decoded, so that large images in many threads do not fill the memory."""
+    """Wait until this many pixels can be decoded within `_ROOM_PIXELS`, and reserve them for the ``with`` block.
+
+    This bounds the memory that many threads with large images take together.
+    """
     global _free
     with _freed:
         _freed.wait_for(lambda: _free >= pixels)
@@ -213,9 +219,10 @@ def _room(pixels: int) -> Iterator[None]:
 
 
 def _refuse_many_scans(image: Image.Image, data: bytes, opened: int) -> None:
-    """Refuse a JPEG of so many scans that decoding it would take too long (a TIFF may consist of JPEGs).
+    """Refuse a JPEG, or a TIFF of JPEGs, with so many scans that decoding would take too long.
 
-    ``opened`` is how many bytes Pillow read to open it: a JPEG's up to the data of its first scan.
+    ``opened`` is the number of bytes that Pillow read to open the file; for a JPEG these end where the data of its
+    first scan begins.
     """
     parts = 1
     if isinstance(image, TiffImageFile):
@@ -230,7 +237,7 @@ def _refuse_many_scans(image: Image.Image, data: bytes, opened: int) -> None:
 
 
 def _count_tiff_scans(image: TiffImageFile, data: bytes) -> int:
-    """Count the scans of all the JPEGs that a TIFF consists of."""
+    """Return the number of scans of all JPEGs in a TIFF."""
     scans = looked_at = 0
     for start in {start for tag in (STRIPOFFSETS, TILEOFFSETS) for start in image.tag_v2.get(tag, ())}:
         if not data.startswith(b"\xff\xd8", start):
@@ -238,34 +245,38 @@ def _count_tiff_scans(image: TiffImageFile, data: bytes) -> int:
         found, end = jpeg.count_scans(data, start)
         scans += found
         looked_at += (end if end >= 0 else len(data)) - start
-        # Its parts lie side by side, unless it was made to keep a reader busy.
+        # In a valid file the JPEGs do not overlap. A crafted one could make a reader scan the same bytes many times.
         if looked_at > 2 * len(data):
             raise ImageError("a TIFF whose JPEGs overlap")
     return scans
 
 
 def _has_one_scan(image: JpegImageFile, data: bytes, opened: int) -> bool:
-    """Tell whether libjpeg reads one scan only: a sequential one, of all components. Counting takes longer."""
+    """Tell whether the JPEG is sequential and its first scan holds all components, so that there is no other scan.
+
+    This is faster than to count the scans.
+    """
     scan = struct.pack(">HHB", 0xFFDA, 6 + 2 * image.layers, image.layers)
     return "progressive" not in image.info and data.startswith(scan, opened - 8 - 2 * image.layers)
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        # Pillow would copy what is upright.
+        # An upright image is returned itself, because Pillow would copy it.
         return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
-    # A damaged EXIF block does not spoil the pixels.
+    # With damaged EXIF data the pixels are still usable.
     except Exception:
         return image
 
 
-# Less than this between the brightest and the darkest of what is seen, in each channel, and it is lost on its ground.
+# A composited image counts as without contrast if the values of each channel differ by less than this, of 255.
 _SEEN = 48
 
 
 def _on_ground(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Return an image in RGB; a transparent one is composited onto white, or black if it has no contrast on white."""
     if not image.has_transparency_data:
-        # Pillow would copy what is RGB.
+        # An RGB image is returned itself, because Pillow would copy it.
         return image if image.mode == "RGB" else image.convert("RGB")
     rgba = image.convert("RGBA")
     white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -279,11 +290,12 @@ def _on_ground(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _contrast(image: Image.Image) -> int:
+    """Return the largest difference between two values of one channel."""
     return max(int(most) - int(least) for least, most in np.reshape(image.getextrema(), (-1, 2)))
 
 
 def is_flat(image: Image.Image) -> bool:
-    """Tell whether an RGB image is of one colour, but for what compression makes of it."""
+    """Tell whether an RGB image has one colour only, apart from compression artefacts."""
     return _contrast(image) <= _FLAT
 
 
@@ -303,12 +315,12 @@ def inspect(data: bytes) -> ImageInfo:
 def load(
     path: str | Path, size: tuple[int, int], crop: Crop = "squash", whites: Whites | None = None
 ) -> NDArray[np.uint8]:
-    """Read an image file as a network takes it.
+    """Read an image file as the input of a network.
 
     Args:
         path: the file.
-        size: (width, height) that the image is brought to.
-        crop: how, see `decode`.
+        size: (width, height) to which the image is resized.
+        crop: see `decode`.
         whites: see `decode`.
 
     Returns:

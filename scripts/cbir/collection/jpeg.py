@@ -1,4 +1,4 @@
-"""The structure of JPEG files (ITU-T T.81, annex B): how many scans it has, and where it ends."""
+"""Parse the structure of JPEG files (ITU-T T.81, annex B): how many scans they have, and where they end."""
 
 import re
 
@@ -11,7 +11,7 @@ END = b"\xff\xd9"
 
 
 def count_scans(data: bytes, start: int = 0) -> tuple[int, int]:
-    """Count the scans of a JPEG along its structure, so that bytes behind its end are not looked at.
+    """Count the scans of a JPEG by following its markers, up to its end.
 
     Args:
         data: bytes that hold the JPEG.
@@ -31,5 +31,5 @@ def count_scans(data: bytes, start: int = 0) -> tuple[int, int]:
         if kind in _ALONE:
             continue
         scans += kind == _SCAN
-        # A length counts its own two bytes, so one below 2 is damage: search on behind it.
+        # A length includes its own two bytes, so one below 2 is damaged: continue after it.
         place += max(int.from_bytes(data[place : place + 2], "big"), 2)

@@ -1,4 +1,4 @@
-"""How the folders of a collection are to be read: as categories, or as parts of a given split that hold categories."""
+"""Read the folders of a collection as categories, or as the parts of a given split, which contain categories."""
 
 import unicodedata
 from collections import Counter
@@ -9,17 +9,17 @@ PARTS = {
     "val": ("val", "valid", "validation", "dev", "development"),
     "test": ("test", "testing", "query", "queries", "probe", "eval"),
 }
-"""Names of folders in which data sets keep each split, in lower case."""
+"""The usual names of the folders of each split in data sets, in lower case."""
 
 IGNORED = "ignore"
-"""What a list writes in place of a split for an image that it excludes."""
+"""The value in the column ``split`` of a manifest for an image to be ignored."""
 
 _SPLIT_OF = {name: split for split, names in PARTS.items() for name in names}
 _SEPARATORS = str.maketrans("", "", " _-.")
 
 
 def split_of(folder: str) -> str:
-    """Return the split that a folder's name means, in any case; empty if it means no split."""
+    """Return the split that a folder's name means, in upper or lower case; empty if it means none."""
     return _SPLIT_OF.get(folder.casefold(), "")
 
 
@@ -50,7 +50,7 @@ def are_parts(names: Iterable[str]) -> bool:
         return False
     if not called_parts({parts[0] for parts in folders}):
         return False
-    # A category is in several parts, unless train and test have different ones, each several.
+    # Usually several parts have a category in common. Otherwise train and test must each have several categories.
     within: dict[str, set[str]] = {}
     for parts in folders:
         within.setdefault(parts[0], set()).add(parts[1])
@@ -59,16 +59,15 @@ def are_parts(names: Iterable[str]) -> bool:
 
 
 def called_parts(folders: Collection[str]) -> bool:
-    """Tell whether folders have the names of parts of a split, train and another one."""
+    """Tell whether all folders have names of parts of a split, and train and at least one other part are there."""
     found = set(map(split_of, folders))
     return "" not in found and "train" in found and len(found) > 1
 
 
 def likely_root(names: Collection[str]) -> tuple[str, bool]:
-    """Return the folder, relative to the collection, that is likely to hold the categories, and whether as parts.
+    """Return the folder that probably holds the categories, and whether its folders are parts of a split.
 
-    It is the first one on the way down in which there are several folders; empty if there is none below the collection
-    itself.
+    It is the topmost folder with several subfolders, relative to the collection; empty if there is none below it.
     """
     below = [name.split("/")[:-1] for name in names]
     root: list[str] = []

@@ -1,4 +1,4 @@
-"""Turn a folder with one sub-folder a category into the table of usable images."""
+"""Read the files of a collection once: which are usable images, of which category, and why the others are rejected."""
 
 import hashlib
 import json
@@ -36,12 +36,12 @@ from cbir.workflow import code_hash
 
 log = logging.getLogger("cbir")
 
-# Images between two saves of unfinished work.
+# Results are saved after each batch of this many images, so that an interrupted run need not decode them again.
 _SAVE_EVERY = 2000
 
 
 class Collected(NamedTuple):
-    """What a collection holds, see `collect`."""
+    """The tables that describe a collection, see `collect`."""
 
     images: pd.DataFrame
     rejected: pd.DataFrame
@@ -61,29 +61,29 @@ def collect(
 ) -> Collected:
     """Read every file below a folder once and say which can be used as images.
 
-    A file is an image of the category that its first folder names, at any depth. Of several files with the same bytes
-    in one category the first by name is kept. The same bytes in two categories are a contradiction: none is kept.
-    Where images have no categories (``layout`` none), each file at any depth is one, of the empty category.
-    Hidden files and folders (a dot in front), and those that programs keep (see `cbir.collection.exclusions`), are no
-    images.
+    The category of an image is the name of its top-level folder; deeper folders do not matter. If several files in one
+    category have the same bytes, the first by name is kept. If files in two categories have the same bytes, none is
+    kept, because their categories contradict each other. With ``layout`` none, every image has the empty category.
+    Hidden files and folders (a dot in front), and those that programs keep (see `cbir.collection.exclusions`), are
+    rejected.
 
     Args:
         folder: the collection.
-        memory: folder for what was found before: results are remembered by content, so that only new images are
-            decoded, also after an interruption.
-        workers: threads that decode.
-        exclude: patterns of further files that are no part of the collection.
-        layout: what the folders name, see `cbir.collection.layout`; with ``parts`` the images have a column ``split``.
-        rows: what a list says of each image by its path relative to the folder (see `sources.manifest`): ``category``,
-            and further columns, which the images get. Only these files are read, and folders name nothing.
-        corrections: what a person says otherwise of single images, see `cbir.collection.corrections`.
+        memory: folder of a cache by file content, so that only new images are decoded, also after an interruption.
+        workers: number of threads.
+        exclude: patterns of further files that do not belong to the collection.
+        layout: how folders are read, see `cbir.collection.layout`; with ``parts`` the images have a column ``split``.
+        rows: ``category`` and further columns of each image by its path relative to the folder, from a manifest (see
+            `sources.manifest`). Then only these files are read, their columns are added, and folders do not matter.
+        corrections: the corrections of single images by a user, see `cbir.collection.corrections`.
 
     Returns:
-        Four tables: ``IMAGE_COLUMNS`` sorted by image_id, ``REJECTED_COLUMNS`` sorted by path, ``HASHES_COLUMNS``
-        of the images in the first (see `perceptual.hashes`), sorted by sha256, and ``NOTE_COLUMNS`` of those that are
-        used although something is odd about them. And the ranges of those that do not state one, see
-        `cbir.collection.ranges`. ``path`` is ``folder`` joined with the file's relative path (one that
-        is not UTF-8 is rejected and written with escapes); labels count the categories from 0 in alphabetical order.
+        ``images``: columns ``IMAGE_COLUMNS``, sorted by image_id. ``rejected``: ``REJECTED_COLUMNS``, sorted by path.
+        ``hashes``: ``HASHES_COLUMNS`` of the images (see `perceptual.hashes`), sorted by sha256. ``notes``:
+        ``NOTE_COLUMNS`` of images that are used although they are unusual. ``ranges``: of images whose files do not
+        state the range of their values, see `cbir.collection.ranges`. ``path`` is ``folder`` joined with the file's
+        relative path (a file whose path is not UTF-8 is rejected and its path written with escapes); labels number
+        the categories from 0 in alphabetical order.
 
     Raises:
         InputError: when the folder is missing or cannot be read.
@@ -102,7 +102,7 @@ def collect(
         columns = [name for name in next(iter(known.values()), {}) if name != "category"]
     applied = corrections or {}
     if layout == "none":
-        # Where images have no categories, none is moved to one.
+        # Without categories, corrections of a category do not apply.
         applied = {name: row for name, row in applied.items() if row["verdict"] == corrected.EXCLUDE}
     moved = corrected.apply(applied, known, misplaced)
     findings = _decode_new(
@@ -170,7 +170,7 @@ def collect(
 
 
 def _notes(finding: Mapping[str, Any], white: int) -> list[str]:
-    """Return what is odd about an image; ``white`` as in `ranges.note`."""
+    """Return notes about what is unusual in an image; ``white`` as in `ranges.note`."""
     notes = list(finding.get("notes", []))
     if "unstated" in finding:
         bits, largest = finding["unstated"]
@@ -179,7 +179,7 @@ def _notes(finding: Mapping[str, Any], white: int) -> list[str]:
 
 
 def _misplaced(name: str, exclusions: Exclusions, layout: str) -> str:
-    """Return why a file does not belong to the collection, by its name alone; empty if it may belong."""
+    """Return why the path of a file keeps it out of the collection; empty if it may belong."""
     if not _is_utf8(name):
         return "its name is not UTF-8"
     if reason := exclusions.reason(name):
@@ -198,7 +198,7 @@ def _unlisted(name: str, exclusions: Exclusions, row: Mapping[str, str]) -> str:
 
 
 def _is_utf8(name: str) -> bool:
-    # Bytes that are not UTF-8 come as surrogates, which cannot be encoded.
+    # Python represents bytes that are not UTF-8 as surrogates, which cannot be encoded.
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -207,9 +207,9 @@ def _is_utf8(name: str) -> bool:
 
 
 def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) -> dict[str, dict]:
-    """Decode what was never decoded before by this decoder; return findings by content hash."""
+    """Decode the files that are not in the cache of this version of the decoder; return all results by content hash."""
     root_of_code = Path(images.__file__).parents[2]
-    # The sentences of errors are data here: they are the reasons for which a file is rejected.
+    # `errors` is covered, too, because error messages are written to rejected.csv.
     modules = [Path(str(module.__file__)) for module in (images, perceptual, errors)]
     own = [code_hash.fingerprint(path, root_of_code) for path in modules]
     versions = (
@@ -230,7 +230,7 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
             data = images.read_bytes(root / name)
         except ImageError:
             return None
-        # Findings are remembered by content. The file may have changed since it was hashed.
+        # Results are cached by content, but the file may have changed since it was hashed.
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             return None
         try:
@@ -254,9 +254,8 @@ def _decode_new(root: Path, hashes: dict[str, str], memory: Path, workers: int) 
                 if finding is not None:
                     findings[hashes[name]] = finding
                 progress.advance()
-            # Saved as it goes, so that a killed run does not decode again.
             _save_findings(memory, decoder, findings)
-    # Findings about contents that are gone are dropped, so that the file does not depend on earlier collections.
+    # Results of files that are gone are dropped, so that the cache does not depend on earlier collections.
     current = {digest: findings[digest] for digest in sorted(set(hashes.values()) & findings.keys())}
     if list(current) != list(findings) or not memory.exists():
         _save_findings(memory, decoder, current)
@@ -312,16 +311,16 @@ def require_categories(
     least: int = 1,
     corrections: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
-    """Refuse a collection whose evaluation would say nothing; log what is odd about another one.
+    """Refuse a collection that cannot be evaluated; log warnings about unusual images and categories.
 
     Args:
         folder: the collection.
-        found: what it holds.
-        listed: the file of the rejected files, for the sentences.
+        found: its tables.
+        listed: path of the table of rejected files, named in messages.
         exclude: see `collect`.
         layout: see `collect`.
         rows: see `collect`.
-        least: images that a category needs.
+        least: number of images that a category needs.
         corrections: see `collect`.
 
     Raises:
@@ -368,7 +367,7 @@ def require_categories(
             f"The image folder {root} holds one category only, {counts.index[0]!r}{why}, so that every result would "
             f"count as right: {hint}."
         )
-    # A folder may be empty because a person moved its images, or left them out.
+    # A category folder may be empty because corrections moved or excluded its images.
     corrected_away = {
         place(name, layout)[0]
         for name, correction in (corrections or {}).items()
@@ -399,7 +398,7 @@ def require_categories(
 
 
 def _warn_of_several_ranges(found: Ranges) -> None:
-    """Warn where files of one kind that do not state their range are read by different ones."""
+    """Warn if files of the same bit depth that do not state their range get different white values."""
     for bits, whites in found.whites.items():
         if len(whites) > 1:
             log.warning(
@@ -417,7 +416,7 @@ def _images(table: pd.DataFrame, category: str) -> int:
 
 
 def _encoding(name: str, group: list[str]) -> str:
-    """Return what tells a name apart from one of the group that looks the same."""
+    """Return how a category name differs from another of the group that looks the same, for a message."""
     same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", name)]
     if len(same) == 1:
         if any(unicodedata.category(character) == "Cf" for character in name):
@@ -427,6 +426,7 @@ def _encoding(name: str, group: list[str]) -> str:
 
 
 def _category_folders(root: Path, exclude: Sequence[str], layout: str) -> set[str]:
+    """Return the names of the folders of categories, without excluded ones."""
     exclusions = Exclusions(exclude)
 
     def folders(below: str) -> list[str]:
@@ -440,5 +440,5 @@ def _category_folders(root: Path, exclude: Sequence[str], layout: str) -> set[st
 
 
 def shard_of(sha256: str, shards: int) -> int:
-    """Return the shard of an image among ``shards``, by content: the first 8 hexadecimal digits of its hash."""
+    """Return an image's shard, from 0 to ``shards`` - 1, by the first 8 hexadecimal digits of its SHA-256."""
     return int(sha256[:8], 16) * shards >> 32

@@ -14,43 +14,47 @@ from cbir.collection.perceptual import BITS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
 
-# Images compared at a time with as many others: a block of 16 MB.
+# Images are compared in blocks of this many by this many, whose distances take 16 MB.
 _BLOCK = 2048
-# Of an image that is near to many others, as one form of many is, only so many of the nearest are looked at.
+# The pixels of an image are compared with those of at most this many nearest images. A filled-in form, for example, may
+# be near to hundreds of others.
 _NEAREST = 6
 
-# An image of a group, and each other one, differ in at most so many times the bits that two copies may differ in; and
-# in fewer than unrelated images, of which the nearest of `_WAYS` is about 115 bits apart.
+# A group is doubted if no image of it is within this distance of all the others: `_CHAIN` times the distance of copies,
+# but at most `_UNRELATED` bits. Unrelated images are about 115 bits apart in the nearest of `_WAYS`.
 _CHAIN, _UNRELATED = 1.5, 104
-# So many images of one category, and more than this share of it, are more than copies of one picture.
+# A group is also doubted if at least `_MANY` images of a category, and more than `_LARGE_SHARE` of it, are in it.
 _MANY, _LARGE_SHARE = 10, 1 / 3
 
 Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""Rows, others (rows < others), their distances, and 1 where the other is mirrored."""
+"""Pairs of near images, int64 (pairs,) each: row, other row (the larger one), distance, and 1 if one is mirrored."""
 Confirm = Callable[[Sequence[tuple[str, str, bool]]], NDArray[np.bool_]]
+"""Takes pairs of SHA-256, each with whether the second image is mirrored, and returns which pairs are copies."""
 
-# How two images are compared: the hashes of the one, those of the other, and whether that is a mirror image. To mirror
-# the one gives a slightly different distance than mirroring the other. Both are computed, and the smaller one counts.
+# The three ways to compare two images: the suffix of the columns of hashes of the one and of the other, and whether one
+# is mirrored. Mirroring the one gives a slightly different distance than mirroring the other, so both are computed.
 _WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
 
 
 def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) -> pd.DataFrame:
     """Group images that are linked by near-duplicates, directly or through others.
 
-    Two images are near-duplicates when the larger of the Hamming distances of their pHashes and of their dHashes is at
-    most ``distance``, as they are, with the one mirrored or with the other mirrored (the smallest of the three counts),
-    and ``confirm`` agrees. A copy that was changed more is not found. Memory is proportional to the number of images.
+    The distance of two images is the larger of the Hamming distances of their pHashes and of their dHashes. It is
+    computed for the images as they are, with the one mirrored and with the other mirrored, and the smallest of the
+    three counts. Two images are near-duplicates if it is at most ``distance`` and ``confirm`` agrees. A copy that was
+    changed more is not found. Memory is proportional to the number of images.
 
     Args:
-        hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is compared with none.
-        distance: bits of 256, below 128: unrelated images are about 128 apart.
-        confirm: tells which pairs of contents, the second one mirrored or not, are copies by their pixels (see
-            `copies.confirm`); an image's nearest ones are asked for, at most. None believes the hashes.
+        hashes: columns sha256 and ``HASH_COLUMNS``; an image with empty hashes is not compared.
+        distance: in bits of 256, below 128; unrelated images are about 128 apart.
+        confirm: decides by the pixels which pairs are copies (see `copies.confirm`); it is called with the pairs of
+            each image and its nearest ones only. With None the hashes alone decide.
 
     Returns:
         Columns ``GROUP_COLUMNS``, a row for each image that has a near-duplicate, sorted by sha256. ``group`` is the
-        smallest sha256 of the group; ``nearest`` the nearest image (of equally near ones the smallest sha256), its
-        ``distance``, and 1 in ``mirrored`` where it is near only as a mirror image; ``doubted`` is 0, see `doubts`.
+        smallest sha256 of the group; ``nearest`` is the nearest image (among equally near ones that with the smallest
+        sha256) and ``distance`` its distance; ``mirrored`` is 1 if it is near only as a mirror image; ``doubted`` is 0,
+        see `doubts`.
 
     Raises:
         InputError: when a hash is not hexadecimal or has another length.
@@ -58,7 +62,7 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     table = hashes[hashes["phash"] != ""].sort_values("sha256", ignore_index=True)
     count = len(table)
     labels = np.arange(count)
-    # Neighbours are ordered by one number each, made of distance, whether mirrored, and row.
+    # Distance, whether mirrored, and row are combined into one integer, so that the nearest image has the smallest one.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
     links = _near({name: _packed(table[name]) for name in HASH_COLUMNS}, distance)
@@ -87,20 +91,20 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
 
 
 def doubts(found: pd.DataFrame, hashes: pd.DataFrame, categories: Mapping[str, str], distance: int) -> dict[str, str]:
-    """Tell which groups are more than copies of one picture: links that lead from one picture to another.
+    """Return the groups that probably hold more than the copies of one picture.
 
-    Of copies of one picture, one is near to all others. In a chain, as of the frames of a film, each is near to the
-    next, and no image to all. And a group that is a large part of a category, such as shots of one scene or drawings
-    of one layout, would leave the splits of that category next to nothing to divide.
+    In a group of copies of one picture, one image is near to all others. In a chain, such as the frames of a film, each
+    image is near to the next one, but none to all. A group that is a large part of a category, such as shots of one
+    scene or drawings of one layout, is doubted, too, because the rest of the category could hardly be split.
 
     Args:
         found: as `groups` returns them.
         hashes: see `groups`.
-        categories: the category of each content, empty where it has none.
+        categories: the category of each image by its SHA-256, empty where it has none.
         distance: see `groups`.
 
     Returns:
-        Why each such group is doubted, by its name, in the order of names.
+        The reason for which each such group is doubted, by the name of the group, sorted by name.
     """
     sizes = Counter(categories.values())
     rows = hashes.set_index("sha256")
@@ -121,8 +125,8 @@ def doubts(found: pd.DataFrame, hashes: pd.DataFrame, categories: Mapping[str, s
 
 
 def _radius(bits: dict[str, NDArray[np.float32]]) -> int:
-    """Return the largest distance from the image of a group that is nearest to all others."""
-    # Of very many images some are enough to find one in the middle.
+    """Return the radius of a group in bits: the least, over its images, of the largest distance to another one."""
+    # Of a large group only the first `_BLOCK` images are tried as its centre.
     ways = [
         np.maximum(
             *(BITS - bits[f"{kind}{one}"][:_BLOCK] @ bits[f"{kind}{other}"].T for kind in ("phash", "dhash")),
@@ -133,7 +137,7 @@ def _radius(bits: dict[str, NDArray[np.float32]]) -> int:
 
 
 def _confirmed(links: Iterator[Links], digests: pd.Series, confirm: Confirm) -> Iterator[Links]:
-    """Yield the links that are confirmed, of those to each image's nearest ones, all at once."""
+    """Yield the confirmed links between each image and its nearest ones, in one block."""
     kept = np.empty((4, 0), np.int64)
     for found in links:
         kept = _nearest(np.concatenate([kept, np.stack(found)], axis=1))
@@ -145,10 +149,10 @@ def _confirmed(links: Iterator[Links], digests: pd.Series, confirm: Confirm) -> 
 
 
 def _nearest(links: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Keep of links (4, n) those that are among the nearest ones of either end."""
+    """Return of links (4, n) those that are among the nearest ones of at least one of their images, (4, kept)."""
     order = np.lexsort((links[3], links[1], links[0], links[2]))
     links = links[:, order]
-    # A pair may be near both with the one and with the other mirrored.
+    # The same pair may come twice: with the one and with the other image mirrored.
     links = links[:, ~pd.DataFrame(links[[0, 1, 3]].T).duplicated().to_numpy()]
     ends = pd.DataFrame(links[:2].T)
     near = [ends.groupby(end).cumcount() < _NEAREST for end in (0, 1)]
@@ -173,8 +177,8 @@ def _bits(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _near(packed: dict[str, NDArray[np.uint8]], distance: int) -> Iterator[Links]:
     """Yield the links between images whose hashes are near, block by block.
 
-    A pair comes once for each of `_WAYS` in which it is near. Bits become numbers for two blocks at a time, because
-    they take 32 times the memory of the hashes.
+    A pair comes once for each of `_WAYS` in which it is near. Only two blocks of hashes at a time are unpacked to
+    floats, which take 32 times the memory of the hashes.
     """
     count = len(packed["phash"])
     progress = Progress("pairs of images compared", count * (count + 1) // 2)
@@ -187,7 +191,7 @@ def _near(packed: dict[str, NDArray[np.uint8]], distance: int) -> Iterator[Links
                 inner = here[f"phash{one}"] @ there[f"phash{other_way}"].T
                 if start == other:
                     inner[np.tril_indices(len(inner))] = -BITS
-                # Few blocks hold a pair, so that the second hash costs little.
+                # Few blocks contain a near pair, so the second hash is rarely compared.
                 if inner.max() >= least:
                     second = here[f"dhash{one}"] @ there[f"dhash{other_way}"].T
                     np.minimum(inner, second, out=inner)

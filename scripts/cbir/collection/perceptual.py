@@ -1,8 +1,8 @@
 """Perceptual hashes, which hardly change when an image is resized, compressed again, brightened or slightly cropped.
 
-Two hashes of 256 bits are taken, which err in different places: pHash (signs of the low frequencies of a cosine
-transform) and dHash (which of two neighbouring points is brighter). Their distance is the larger of the two Hamming
-distances. Of two unrelated photographs it is about 128.
+Two hashes of 256 bits are used, because their errors differ: pHash (signs of the low frequencies of a cosine transform)
+and dHash (which of two neighbouring points is brighter). The distance of two images is the larger of the two Hamming
+distances; for unrelated photographs it is about 128.
 """
 
 import re
@@ -18,11 +18,11 @@ from cbir.collection.columns import HASH_COLUMNS
 BITS = 256
 
 _SIDE = 16
-# The hashes look at 64 x 64 points; a smaller image lacks the detail that tells two images apart.
+# pHash is computed from 64 x 64 points; a smaller image has too little detail for the comparison.
 _MIN_SIDE = 64
-# Standard deviation of brightness, of 255: below it there is nothing but noise and the marks of compression.
+# The least standard deviation of brightness, of 255: an image below it holds only noise and compression artefacts.
 _MIN_CONTRAST = 4.0
-# Scaled down to this once, instead of once for each hash.
+# The image is reduced to this size once, before the hashes are computed.
 _WORKING_SIDE = 256
 
 
@@ -30,7 +30,8 @@ _WORKING_SIDE = 256
 class Hashes:
     """Perceptual hashes of an image and of its mirror image (left to right), 64 hexadecimal digits each.
 
-    All are empty for an image that cannot be compared: smaller than 64 pixels on a side, or plain.
+    All are empty for an image that cannot be compared, because it is smaller than 64 pixels on a side, or of almost
+    uniform brightness.
     """
 
     phash: str = ""
@@ -40,7 +41,7 @@ class Hashes:
 
 
 def hashes(image: Image.Image) -> Hashes:
-    """Return the perceptual hashes of an image; empty ones if it is too small or too plain to be compared."""
+    """Return the perceptual hashes of an image; empty ones if it is too small or too uniform to be compared."""
     if min(image.size) < _MIN_SIDE:
         return Hashes()
     size = (min(image.width, _WORKING_SIDE), min(image.height, _WORKING_SIDE))
@@ -52,7 +53,7 @@ def hashes(image: Image.Image) -> Hashes:
 
 
 def is_hashes(value: Any) -> bool:
-    """Tell whether ``value`` is a list of four hashes, as `hashes` gives them: all of them or none."""
+    """Tell whether ``value`` is a list of the four hashes that `hashes` returns: all valid, or all empty."""
     if not isinstance(value, list) or len(value) != len(HASH_COLUMNS):
         return False
     return value == [""] * len(value) or all(

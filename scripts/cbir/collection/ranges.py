@@ -1,7 +1,7 @@
-"""Which value is white in image files that do not state the range of their values, decided over the whole collection.
+"""Decide which value is white in image files that do not state the range of their values.
 
-Scaled each by its own values, a dark and a bright photograph of one microscope would look alike. Therefore all such
-files of a collection share a range, see `cbir.collection.depths.common_whites`.
+If each were scaled by its own values, a dark and a bright photograph of one microscope would look alike. Therefore all
+such files of a collection share a range, see `cbir.collection.depths.common_whites`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_json
 
 WHITE = "white"
-"""A column of tables that list image files: the value shown as white, 0 where the file itself decides it.
+"""A column of tables of images: the value that is white in the image, or 0 if the image's own file decides.
 
-A table has it only if it lists an image whose white is another one, so that other collections keep their tables.
+A table has the column only if one of its images needs it, so that the tables of other collections do not change.
 """
 _FULL = 65535
 _LARGEST = 2**32 - 1
@@ -28,8 +28,8 @@ class Ranges(NamedTuple):
     """The ranges of a collection.
 
     Attributes:
-        whites: by the bits of a sample in the file (16 or 32), the values that are taken for white, largest first.
-        images: by SHA-256, the white of each image for which that is not the one that its own values suggest.
+        whites: the values taken for white, largest first, by the bits of a sample in the file (16 or 32).
+        images: by SHA-256, the white of each image whose own values would suggest another one.
     """
 
     whites: dict[int, list[int]]
@@ -40,8 +40,8 @@ def find(unstated: Mapping[str, Sequence[int] | None]) -> Ranges:
     """Return the ranges of a collection.
 
     Args:
-        unstated: by SHA-256, of each image that does not state its range: the bits of a sample in its file, and its
-            largest value; None for other images.
+        unstated: by SHA-256, the bits of a sample and the largest value of each image whose file does not state its
+            range; None for other images.
     """
     values = {digest: (found[0], found[1]) for digest, found in sorted(unstated.items()) if found}
     kinds = sorted({bits for bits, _ in values.values()})
@@ -54,12 +54,12 @@ def find(unstated: Mapping[str, Sequence[int] | None]) -> Ranges:
 
 
 def note(bits: int, largest: int, white: int) -> str:
-    """Return a sentence for an image that does not state its range; empty where it uses all 16 bits of its file.
+    """Return a note about an image whose file does not state its range; empty if it uses all 16 bits of the file.
 
     Args:
         bits: of a sample in the file.
-        largest: the largest value.
-        white: see `Ranges.images`; 0 for the one that the image's own values suggest.
+        largest: the largest value of the image.
+        white: see `Ranges.images`; 0 if the image's own values decide.
     """
     own = smallest_white(largest)
     if largest == 0 or (bits, own) == (16, _FULL):
@@ -70,12 +70,12 @@ def note(bits: int, largest: int, white: int) -> str:
 
 
 def of_one(white: int) -> Whites:
-    """Return how to read an image by the white that a table gives for it."""
+    """Return the whites with which `images.decode` uses the white that a table has for an image."""
     return {16: [white], 32: [white]} if white else {}
 
 
 def white_of(data: bytes, whites: Whites) -> int:
-    """Return the white of an image from outside the collection, as in `Ranges.images`; 0 where its own values decide.
+    """Return the white of an image from outside the collection, as in `Ranges.images`; 0 if its own values decide.
 
     Raises:
         ImageError: when it cannot be decoded, see `images.decode`.
@@ -91,10 +91,10 @@ def with_whites(table: pd.DataFrame, whites: Mapping[str, int]) -> pd.DataFrame:
 
 
 def whites_of(table: pd.DataFrame) -> list[int]:
-    """Return the column ``WHITE`` of a table; zeros where there is none.
+    """Return the column ``WHITE`` of a table; zeros if the table has no such column.
 
     Raises:
-        InputError: when it holds something else than such values.
+        InputError: when the column holds other than whole numbers from 0 to 2^32 - 1.
     """
     if WHITE not in table.columns:
         return [0] * len(table)
@@ -105,7 +105,7 @@ def whites_of(table: pd.DataFrame) -> list[int]:
 
 
 def as_data(ranges: Ranges) -> dict[str, Any]:
-    """Return ranges as `read` takes them from a JSON file."""
+    """Return ranges as the JSON object that `read` reads."""
     return {"whites": {str(bits): found for bits, found in ranges.whites.items()}, "images": ranges.images}
 
 

@@ -1,7 +1,7 @@
 """Reader for Qt's binary resource files (``.rcc``), in which applications ship their pictures.
 
 The format has no published standard; this follows ``qresource.cpp`` and ``rcc.cpp`` of Qt 5.15 and 6. All integers are
-big-endian and unsigned here. A header names where three blocks begin: the tree of nodes, the data entries, the names.
+big-endian and unsigned. The header holds the offsets of three blocks: the tree of nodes, the data entries, the names.
 """
 
 import struct
@@ -27,9 +27,10 @@ _ZLIB, _FOLDER, _ZSTANDARD = 1, 2, 4
 def read_resources(path: str | Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield each file inside a Qt resource file, in the order of its tree, unpacked one at a time.
 
-    Versions 1 to 3 are read, with entries stored as they are or packed by zlib. Nothing is written. No part of a name
-    is empty, ``.`` or ``..``, or holds a slash, a backslash or a control character, so that it stays inside any folder.
-    A name comes more than once where the file holds variants for several languages.
+    Versions 1 to 3 are read, with uncompressed entries and those compressed by zlib. Nothing is written. A part of a
+    path that is empty, ``.`` or ``..``, or contains a slash, a backslash or a control character, is refused, so that no
+    path leads out of the folder to which it is appended. The same path comes several times if the file holds variants
+    for several languages.
 
     Args:
         path: the resource file.
@@ -57,7 +58,7 @@ def read_resources(path: str | Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 class _DamagedError(Exception):
-    """What is wrong with the bytes; the caller knows the file's name."""
+    """The bytes are not a valid resource file; the caller adds the file's name to the message."""
 
 
 class _Resources:
@@ -103,7 +104,7 @@ class _Resources:
         """Return the offset of a node's name and its flags."""
         if index >= len(self.visited):
             raise _DamagedError("it has no tree")
-        # A second visit is a cycle or a shared branch, and either could go on for ever.
+        # A second visit means a cycle or a shared branch, which might never end.
         if self.visited[index]:
             raise _DamagedError("an entry is in two folders")
         self.visited[index] = 1
@@ -117,7 +118,7 @@ class _Resources:
         start = self.names + offset
         (length,) = self._unpack(">H", start)
         try:
-            # Four bytes between the length and the letters are a hash for Qt's own look-up.
+            # The four bytes between the length and the characters are a hash that Qt uses to find names.
             name = self._slice(start + 6, 2 * length).decode("utf-16-be")
         except UnicodeDecodeError:
             raise _DamagedError("a name is not UTF-16") from None
@@ -147,7 +148,7 @@ class _Resources:
 
 
 def _inflate(packed: bytes) -> bytes:
-    """Undo Qt's ``qCompress``: four bytes of unpacked length, then a zlib stream."""
+    """Decompress the output of Qt's ``qCompress``: four bytes with the decompressed length, then a zlib stream."""
     if len(packed) < 4:
         raise _DamagedError("a packed entry has no length")
     size = int.from_bytes(packed[:4], "big")
@@ -155,7 +156,7 @@ def _inflate(packed: bytes) -> bytes:
         raise _DamagedError(f"an entry unpacks to more than {MAX_ENTRY_BYTES} bytes")
     stream = zlib.decompressobj()
     try:
-        # One byte more than stated is enough to see that the stated length is false.
+        # One byte more than stated is enough to detect a wrong length.
         content = stream.decompress(packed[4:], size + 1)
     except zlib.error as error:
         raise _DamagedError(f"an entry does not unpack: {error}") from None

@@ -1,10 +1,10 @@
-"""Why files were rejected, counted by kind."""
+"""Count rejected files by the kind of the reason."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable
 
-# What names other files or sizes is of one kind.
+# Reasons that contain the names of other files or of patterns are counted by how they begin.
 _KINDS = (
     (re.compile("duplicate of "), "exact duplicate", "exact duplicates"),
     (re.compile("conflict: "), "with the same image in another category", "with the same image in another category"),
@@ -25,7 +25,7 @@ def count_reasons(reasons: Iterable[str]) -> list[str]:
 
 
 def _general(reason: str) -> str:
-    """Return a reason without what is of one file alone."""
+    """Return a reason without the part in brackets, which differs from file to file, unless it names a format."""
     kind = re.match(r"not an image in a supported format \((.+)\)$|damaged or truncated (HEIC|AVIF|JPEG 2000)", reason)
     if kind:
         return reason if kind[1] else f"{kind[0]}"

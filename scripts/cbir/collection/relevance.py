@@ -1,4 +1,4 @@
-"""Lists of what is relevant to which query, as people write them: JSON or CSV."""
+"""Read relevance judgements, which say which images are relevant to which query, from a JSON or CSV file."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from cbir.files.errors import InputError
 from cbir.files.tables import read_csv, read_json
 
 RELEVANCE_COLUMNS = ["query", "image_id", "grade"]
-"""A row for each image that somebody judged for a query."""
+"""The columns of a table of judgements, a row for each query and image."""
 GRADES = ("relevant", "easy", "hard", "junk")
-"""What an image can be for a query; an image that is not listed is wrong."""
+"""The grades of an image for a query; an image without a grade is not relevant."""
 
 
 @dataclass(frozen=True)
 class Relevance:
-    """A list as it was read.
+    """Relevance judgements.
 
     Attributes:
         queries: the image_id of each query, sorted.
-        gallery: the image_ids that are searched, sorted; None: all images that are no queries.
+        gallery: the image_ids that are searched, sorted; None means all images that are not queries.
         table: columns ``RELEVANCE_COLUMNS``, sorted by query and image_id.
     """
 
@@ -33,7 +33,7 @@ class Relevance:
 
 
 def read(path: str | Path) -> Relevance:
-    """Read a list of relevant images.
+    """Read a file of relevance judgements.
 
     Args:
         path: a JSON file, ``{"queries": {QUERY: {GRADE: [IMAGE, ...], ...}, ...}, "gallery": [IMAGE, ...]}`` where
@@ -41,8 +41,8 @@ def read(path: str | Path) -> Relevance:
             a GRADE is one of ``GRADES``.
 
     Raises:
-        InputError: naming the file, when it is missing, damaged or something else, or names no query, an unknown grade,
-            or one image twice for a query.
+        InputError: when the file is missing, damaged or of another kind, has no query or an unknown grade, or lists an
+            image twice for a query; the message names the file.
     """
     if Path(path).suffix.lower() == ".csv":
         cells = read_csv(path, RELEVANCE_COLUMNS)

@@ -1,4 +1,4 @@
-"""Which split is searched, and which asks: the one place that everything behind the split looks it up."""
+"""Which split is the gallery and which holds the queries; all later stages use these functions."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ QUERIES = "test"
 
 
 def gallery_of(protocol: str) -> str:
-    """Return the split that is searched under a protocol: ``train``, or ``test``, whose images ask each other.
+    """Return the split that a protocol uses as the gallery: ``train``, or ``test`` if test images search each other.
 
     Raises:
         InputError: when there is no such protocol.
@@ -20,20 +20,20 @@ def gallery_of(protocol: str) -> str:
 
 
 def has_unseen_gallery(protocol: str) -> bool:
-    """Tell whether val images search the same gallery as the queries do, and can be searched themselves."""
+    """Tell whether val images can search the gallery of the test queries, and can form a gallery of their own."""
     return gallery_of(protocol) != QUERIES and not getattr(REGISTRY.get_entry(protocol), "FILE", False)
 
 
 def require_fitting(split: dict[str, Any], trained: list[str]) -> None:
-    """Refuse a configuration whose encoders or file do not fit its protocol.
+    """Refuse a configuration in which the split protocol does not fit the encoders or the file of judgements.
 
     Args:
         split: the section ``split`` of the configuration.
         trained: the encoders that are trained.
 
     Raises:
-        InputError: when encoders would be trained and no image is there to train on, or ``split.relevance`` is missing
-            or not read.
+        InputError: when encoders are to be trained although the protocol leaves no images for it, when the protocol
+            needs ``split.relevance`` and it is not set, or when it is set and the protocol does not read it.
     """
     name, path = split["protocol"], split["relevance"]
     protocol = REGISTRY.get_entry(name)

@@ -1,4 +1,4 @@
-"""Categories that have too few images to serve every split."""
+"""Refuse categories that have too few images for all splits."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,20 +7,20 @@ from cbir.files.errors import InputError
 
 
 def least(settings: Mapping[str, Any]) -> int:
-    """Return how many images, or groups of them, a category needs to serve every split."""
+    """Return how many images, or groups of images, a category needs to have one in each split."""
     return 2 + (settings["val"] > 0)
 
 
 def refuse_small(counts: Mapping[str, int], least: int, what: str = "usable images") -> None:
-    """Refuse categories that have too few images to serve every split, all at once.
+    """Refuse categories that have too few images for all splits; one message names all of them.
 
     Args:
-        counts: images of each category.
+        counts: number of images of each category.
         least: how many a category needs.
-        what: is counted, in the plural.
+        what: the things that are counted, in the plural.
 
     Raises:
-        InputError: naming them.
+        InputError: when there are such categories.
     """
     small = {name: count for name, count in sorted(counts.items()) if count < least}
     if not small:
@@ -41,6 +41,6 @@ def refuse_small(counts: Mapping[str, int], least: int, what: str = "usable imag
 
 
 def listed_names(names: Iterable[str], most: int = 50) -> str:
-    """Return names side by side, of very many the first."""
+    """Return names separated by commas; of more than ``most`` the first ones, and the number of the others."""
     known = list(names)
     return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -1,4 +1,4 @@
-"""Near-duplicates beside the splits that their images are in."""
+"""The table of near-duplicates and of the splits that they are in."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS
 
 
 def near_duplicates(images: pd.DataFrame, groups: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """List near-duplicates with the split each is in: groups across splits first, then those across categories.
+    """List near-duplicates with their splits: groups across several splits first, then those across categories.
 
     Args:
         images: columns image_id, category, sha256.

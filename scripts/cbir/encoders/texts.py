@@ -57,7 +57,7 @@ def open_texts(network: Path) -> EmbedText:
         network: as `without_texts` takes it, one with texts.
 
     Raises:
-        InputError: when the preset cannot be had any more, or is not the one that the encoder was made from.
+        InputError: when the preset is no longer there, or is not the one that the encoder was made from.
     """
     about = read_json(network.with_suffix(".json"), {"architecture": str})
     expected = _own(about)

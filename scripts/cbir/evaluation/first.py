@@ -73,15 +73,16 @@ def rankings(
     Args:
         index: as `searcher` returns it.
         queries: (q, d).
-        judged: what is passed over in the results. After it is taken out, ``ranked`` results are left by each of them,
-            or all that the gallery has.
-        ranked: how many results each query shall have.
+        judged: judgements, each of which may exclude images from the results. For each of them ``ranked`` results
+            remain, or all that the gallery has.
+        ranked: how many results each query gets.
 
     Yields:
         The block's query rows as a slice, and gallery rows (block, ``ranked`` or more) int64, nearest first.
     """
     most = max(int((index.rows - item.ranked).max(initial=0)) for item in judged)
-    # Of a gallery of which a tenth is passed over, a tenth of the results is, too; of some images, any may be near.
+    # All excluded images of a query may be among its nearest ones, so as many additional results are ranked, up to
+    # twice as many as needed; `_search` ranks more if that is not enough.
     depth = min(ranked + min(most, ranked), index.rows)
     for start in range(0, len(queries.features), _BLOCK):
         rows = slice(start, min(start + _BLOCK, len(queries.features)))

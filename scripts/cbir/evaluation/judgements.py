@@ -34,11 +34,11 @@ class Judgements:
     """The judgements of a set of queries.
 
     Attributes:
-        relevant: int64 (queries,), NG: how many relevant images the ranking of each query holds.
-        ranked: int64 (queries,), how many images it holds.
-        right: of a block of queries and of rows of the gallery (block, any), bool (block, any), True for relevant
-            images. It may be True for an image that is left out.
-        passed_over: likewise, True for the images that are left out; None where there are none.
+        relevant: int64 (queries,), NG: the number of relevant images in the ranking of each query.
+        ranked: int64 (queries,), the number of images in the ranking of each query.
+        right: takes a block of queries and their rows of the gallery (block, any); returns bool (block, any), True for
+            relevant images. It may be True for an excluded image.
+        passed_over: takes the same; returns True for images that are excluded from the ranking. None if there are none.
     """
 
     relevant: NDArray[np.int64]

@@ -36,7 +36,7 @@ def depends_on_k(metric: ModuleType) -> bool:
 
 
 def takes_relevant(metric: ModuleType) -> bool:
-    """Return whether a metric of rankings can be told how many relevant images the whole gallery holds."""
+    """Return whether a metric of rankings takes the number of relevant images in the whole gallery as an argument."""
     return "relevant" in _arguments(metric)
 
 

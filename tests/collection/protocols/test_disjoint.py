@@ -14,7 +14,7 @@ SETTINGS = {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
 def test_categories_are_divided_and_those_of_train_into_train_and_val() -> None:
     images = table({f"c{number}": 8 for number in range(10)})
     tables = disjoint.split(images, SETTINGS, {})
-    # 0.2 of ten categories; 6 and 2 of the eight images of the others, as 0.6 and 0.2.
+    # 0.2 of ten categories are test; of 8 images of each other one 6 are train and 2 val, as 0.6 and 0.2.
     assert {name: part["category"].nunique() for name, part in tables.items()} == {"train": 8, "val": 8, "test": 2}
     assert {name: len(part) for name, part in tables.items()} == {"train": 48, "val": 16, "test": 16}
     assert not set(tables["train"]["category"]) & set(tables["test"]["category"])
@@ -24,14 +24,14 @@ def test_categories_are_divided_and_those_of_train_into_train_and_val() -> None:
     assert not tables["test"].equals(disjoint.split(images, {**SETTINGS, "seed": 1}, {})["test"])
 
 
-def test_as_cub_half_of_the_categories_and_no_val() -> None:
+def test_shares_of_one_half_without_val_as_in_cub_200() -> None:
     images = table({f"c{number}": 4 for number in range(7)})
     tables = disjoint.split(images, {**SETTINGS, "train": 0.5, "val": 0, "test": 0.5}, {})
     assert {name: part["category"].nunique() for name, part in tables.items()} == {"train": 3, "val": 0, "test": 4}
 
 
 @pytest.mark.parametrize("share", [0.01, 0.98])
-def test_either_side_has_two_categories(share: float) -> None:
+def test_train_and_test_have_two_categories_or_more(share: float) -> None:
     images = table({f"c{number}": 4 for number in range(5)})
     settings = {**SETTINGS, "test": share, "train": 0.99 - share, "val": 0.01}
     tables = disjoint.split(images, settings, {})

@@ -24,7 +24,7 @@ IMAGES = pd.DataFrame(
 )
 
 
-def test_each_image_is_where_it_is_given() -> None:
+def test_each_image_is_in_the_split_that_its_column_names() -> None:
     tables = given.split(IMAGES.sample(frac=1, random_state=0), {}, {})
     assert {name: list(table["image_id"]) for name, table in tables.items()} == {
         "train": ["a/0.png", "a/1.png", "b/0.png", "b/1.png"],
@@ -43,7 +43,7 @@ def test_copies_in_several_parts_and_unknown_categories_are_reported(caplog: pyt
     assert caplog.messages == ["1 categories of test have no image in train: b"]
 
 
-def test_a_split_that_is_not_given_is_refused() -> None:
+def test_a_missing_or_incomplete_split_is_refused() -> None:
     with pytest.raises(InputError, match=r"names no split: set split\.from to folders"):
         given.split(IMAGES.drop(columns="split"), {}, {})
     for name in ("train", "test"):

@@ -12,7 +12,7 @@ SETTINGS = {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
 
 
 def table(groups: dict[str, list[str]]) -> pd.DataFrame:
-    """Images of categories, with the group of each."""
+    """Return a table of images with the category and the group of each."""
     rows = [
         [
             f"{category}/{number}.png",
@@ -46,7 +46,7 @@ def test_shares_are_met_where_groups_allow_it() -> None:
     assert not tables["test"].equals(other["test"])
 
 
-def test_three_large_groups_are_one_for_each_split() -> None:
+def test_each_split_gets_one_of_three_large_groups() -> None:
     assert sizes(grouped.split(table({"a": ["x"] * 10 + ["y"] * 10 + ["z"] * 10}), SETTINGS, {})) == dict.fromkeys(
         SPLITS, 10
     )

@@ -20,9 +20,9 @@ def test_each_category_is_divided_evenly() -> None:
     assert not test.equals(k_fold.split(images, {**SETTINGS, "seed": 1}, {})["test"])
 
 
-def test_small_categories_do_not_crowd_into_the_same_folds() -> None:
+def test_small_categories_are_spread_over_the_folds() -> None:
     test = k_fold.split(table({f"c{number}": 2 for number in range(60)}), SETTINGS, {})["test"]
-    # 24 each on average.
+    # The average of a fold is 24 images.
     assert test["fold"].value_counts().between(16, 32).all()
 
 
@@ -30,7 +30,7 @@ def test_one_more_image_moves_few_others() -> None:
     images = table({"a": 100, "b": 50})
     more = k_fold.split(images, SETTINGS, {})["test"].set_index("sha256")["fold"]
     fewer = k_fold.split(images.iloc[1:], SETTINGS, {})["test"].set_index("sha256")["fold"]
-    # At most one image across each of the four borders of its category.
+    # At most one image moves across each of the four boundaries within its category.
     assert (more[fewer.index] != fewer).sum() <= 4
     assert (more[fewer.index] != fewer)[images["sha256"][100:]].sum() == 0
 

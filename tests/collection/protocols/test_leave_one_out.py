@@ -15,7 +15,7 @@ def test_every_image_is_a_query_and_a_fold() -> None:
     assert tables["train"].empty and tables["val"].empty
 
 
-def test_no_copy_finds_another() -> None:
+def test_near_duplicates_are_in_the_same_fold() -> None:
     tables = leave_one_out.split(table({"a": 3, "b": 2}), {}, {sha(0): "x", sha(2): "x", sha(4): "x"})
     assert tables["test"]["fold"].tolist() == [1, 2, 1, 3, 1]
 
@@ -28,7 +28,7 @@ def test_a_category_of_one_image(small: str, names: list[str]) -> None:
         leave_one_out.split(images, {"small": "refuse"}, {})
 
 
-def test_nothing_to_find_is_refused() -> None:
+def test_only_categories_of_one_image_are_refused() -> None:
     images: pd.DataFrame = table({"a": 1, "b": 1})
     with pytest.raises(InputError, match="No category has the 2 usable images"):
         leave_one_out.split(images, {"small": "gallery"}, {})

@@ -50,6 +50,6 @@ def test_a_gallery_may_be_named(tmp_path: Path, caplog: pytest.LogCaptureFixture
         ({"queries": {name: {} for name in IMAGES["image_id"]}}, "leaves no image for the gallery"),
     ],
 )
-def test_what_does_not_fit_the_collection_is_refused(tmp_path: Path, value: Any, sentence: str) -> None:
+def test_a_file_that_does_not_fit_the_collection_is_refused(tmp_path: Path, value: Any, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         query_gallery.split(IMAGES, write(tmp_path, value), {})

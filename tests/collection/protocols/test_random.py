@@ -23,7 +23,7 @@ def split(
 
 
 def places(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
-    """The split of each content."""
+    """Return the split of each image by its SHA-256."""
     return {digest: name for name in SPLITS for digest in tables[name]["sha256"]}
 
 
@@ -54,7 +54,7 @@ def test_columns_and_order_of_rows() -> None:
 
 @pytest.mark.parametrize(
     ("count", "sizes"),
-    # Borders at 0.6 n and 0.8 n, rounded: n = 7 gives 4.2 and 5.6; n = 4 gives 2.4 and 3.2; n = 3 gives 1.8 and 2.4,
+    # Boundaries at 0.6 n and 0.8 n, rounded: n = 7 gives 4.2 and 5.6; n = 4 gives 2.4 and 3.2; n = 3 gives 1.8 and 2.4,
     # moved so that each split has one.
     [(3, (1, 1, 1)), (4, (2, 1, 1)), (5, (3, 1, 1)), (7, (4, 2, 1)), (10, (6, 2, 2)), (100, (60, 20, 20))],
 )
@@ -65,7 +65,7 @@ def test_sizes(count: int, sizes: tuple[int, ...]) -> None:
 
 def test_sizes_without_val() -> None:
     tables = split(table({"a": 7}), {"train": 0.75, "val": 0, "test": 0.25}, 0)
-    # 5.25 is 5.
+    # 5.25 is rounded to 5.
     assert [len(tables[name]) for name in SPLITS] == [5, 0, 2]
     assert list(tables["val"].columns) == SPLIT_COLUMNS
     assert [len(part) for part in split(table({"a": 2}), {"train": 0.9, "val": 0, "test": 0.1}, 0).values()] == [
@@ -82,7 +82,7 @@ def test_sizes_without_val() -> None:
     shares=st.sampled_from([(0.6, 0.2, 0.2), (0.5, 0.25, 0.25), (0.98, 0.01, 0.01), (0.34, 0.33, 0.33), (0.7, 0, 0.3)]),
 )
 @settings(max_examples=60, deadline=None)
-def test_one_image_more_or_less_moves_at_most_one_across_each_border(
+def test_an_image_more_or_less_moves_at_most_one_image_across_each_boundary(
     count: int, gone: int, seed: int, shares: tuple[float, ...]
 ) -> None:
     named = dict(zip(SPLITS, shares, strict=True))
@@ -96,20 +96,20 @@ def test_one_image_more_or_less_moves_at_most_one_across_each_border(
     assert len(borders) == len(moved)
 
 
-def test_sizes_never_jump() -> None:
+def test_sizes_of_splits_change_by_at_most_one_for_one_image_more() -> None:
     sizes = [[len(part) for part in split(table({"a": count}), SHARES, 0).values()] for count in range(3, 60)]
     assert all(np.abs(np.subtract(less, more)).max() <= 1 for less, more in pairwise(sizes))
 
 
 @given(order=st.permutations(range(20)))
 @settings(max_examples=8, deadline=None)
-def test_the_order_of_rows_plays_no_part(order: list[int]) -> None:
+def test_the_split_does_not_depend_on_the_order_of_rows(order: list[int]) -> None:
     whole = table({"a": 12, "b": 8})
     for name, part in split(whole.iloc[order], SHARES, 0).items():
         pd.testing.assert_frame_equal(part, split(whole, SHARES, 0)[name])
 
 
-def test_names_play_no_part_and_seeds_do() -> None:
+def test_the_split_depends_on_the_seed_and_not_on_names() -> None:
     whole = table({"a": 30})
     renamed = whole.assign(image_id=whole["image_id"].str[::-1], path="elsewhere")
     assert places(split(renamed, SHARES, 0)) == places(split(whole, SHARES, 0))
@@ -126,13 +126,13 @@ def test_a_category_too_small_is_named(count: int, shares: tuple[float, ...]) ->
 
 
 @pytest.mark.parametrize("shares", [(0.6, 0.2, 0.3), (0.8, 0.2, 0), (0, 0.5, 0.5), (0.6, -0.2, 0.6)])
-def test_shares_that_are_none(shares: tuple[float, ...]) -> None:
+def test_invalid_shares_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match=r"split\.train, split\.val and split\.test must sum to 1"):
         split(table({"a": 9}), dict(zip(SPLITS, shares, strict=True)), 0)
 
 
 def in_groups(*groups: list[int]) -> dict[str, str]:
-    """The group of each content, the contents being those of `table` in its order."""
+    """Return the group of each image by SHA-256; the images are those of `table` in its order."""
     return {sha(number): f"group {place}" for place, members in enumerate(groups) for number in members}
 
 
@@ -140,7 +140,7 @@ def sizes(tables: dict[str, pd.DataFrame], category: str) -> list[int]:
     return [int((tables[name]["category"] == category).sum()) for name in SPLITS]
 
 
-def test_groups_stay_on_one_side_and_sizes_stay_for_200_seeds() -> None:
+def test_groups_are_in_one_split_and_sizes_are_kept_for_200_seeds() -> None:
     # a has the rows 0 to 29, b 30 to 49, c 50 to 59. One pair and one trio inside a, one pair from a to b, and one
     # group of all three.
     images = table({"a": 30, "b": 20, "c": 10})
@@ -153,21 +153,21 @@ def test_groups_stay_on_one_side_and_sizes_stay_for_200_seeds() -> None:
             assert len({found[sha(number)] for number in members}) == 1
         assert [sizes(tables, name) for name in "abc"] == [[18, 6, 6], [12, 4, 4], [6, 2, 2]]
         sides[found[sha(0)]] += 1
-    # A group stands where one of its images would stand alone: 60, 20 and 20 % of the seeds, give or take 4 standard
+    # A group is in the split in which one of its images would be alone: 60, 20 and 20 % of the seeds, within 4 standard
     # deviations of a binomial count.
     assert 92 <= sides["train"] <= 148
     assert all(17 <= sides[name] <= 63 for name in ("val", "test"))
 
 
-def test_without_groups_the_split_is_the_plain_one() -> None:
+def test_groups_of_one_image_do_not_change_the_split() -> None:
     images = table({"a": 30, "b": 20})
     for seed in range(20):
         assert places(split(images, SHARES, seed, {})) == places(split(images, SHARES, seed))
-        # A group of one image is none.
+        # A group of one image has no effect.
         assert places(split(images, SHARES, seed, in_groups([4]))) == places(split(images, SHARES, seed))
 
 
-def test_images_without_a_group_stay_where_they_are_but_for_those_that_make_room() -> None:
+def test_groups_move_only_images_that_make_room_for_them() -> None:
     images = table({"a": 50, "b": 50})
     for seed in range(50):
         before = places(split(images, SHARES, seed))
@@ -192,7 +192,7 @@ def test_a_group_is_in_the_split_of_its_image_with_the_smallest_hash() -> None:
 
 @pytest.mark.parametrize(
     ("group", "expected"),
-    # 100 images. 21 to 60 fit into train alone; of 80 all are train, and the other 20 go half and half; 98 leave one
+    # 100 images. 21 to 60 fit into train only; if 80 are train, the other 20 are divided equally; 98 leave one
     # image for each of the others; 99 leave too few, and the split is that of single images.
     [
         (21, [60, 20, 20]),
@@ -217,7 +217,7 @@ def test_a_group_larger_than_a_share(group: int, expected: list[int]) -> None:
 def test_a_group_that_would_leave_a_category_without_test_images_is_not_kept_whole(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # b has three images, one for each split; two of them with an image of a cannot stand together.
+    # b has three images, one for each split; two of them cannot be in one split with an image of a.
     images = table({"a": 20, "b": 3})
     tables = split(images, SHARES, 0, in_groups([0, 20, 21], [1, 2]))
     assert sizes(tables, "b") == [1, 1, 1]
@@ -231,7 +231,9 @@ def test_a_group_that_would_leave_a_category_without_test_images_is_not_kept_who
     seed=st.integers(0, 3),
 )
 @settings(max_examples=40, deadline=None)
-def test_groups_and_the_order_of_rows(order: list[int], groups: list[set[int]], seed: int) -> None:
+def test_the_split_of_groups_does_not_depend_on_the_order_of_rows(
+    order: list[int], groups: list[set[int]], seed: int
+) -> None:
     images = table({"a": 12, "b": 8})
     named = in_groups(*map(sorted, groups))
     tables = split(images, SHARES, seed, named)
@@ -241,17 +243,17 @@ def test_groups_and_the_order_of_rows(order: list[int], groups: list[set[int]], 
     assert all(size > 0 for category in "ab" for size in sizes(tables, category))
 
 
-def test_an_image_more_moves_few_others_with_groups() -> None:
+def test_an_additional_image_moves_few_others_with_groups() -> None:
     images = table({"a": 61, "b": 20})
     named = in_groups([0, 1, 2], [3, 4], [5, 61])
     counts = []
     for seed in range(30):
         before = places(split(images.drop(60), SHARES, seed, named))
-        # The new image stands alone, or with the pair 3 and 4.
+        # The new image has no group, or joins the pair 3 and 4.
         for more in ({}, {sha(60): named[sha(3)]}):
             after = places(split(images, SHARES, seed, named | more))
             counts.append(sum(before[digest] != after[digest] for digest in before))
-    # Two images move across the borders; seldom a group goes with one, and as many others come for it.
+    # Two images move across the boundaries; rarely a group moves with one, and as many other images replace it.
     assert np.mean(counts) <= 2
     assert max(counts) <= 8
 
@@ -264,11 +266,11 @@ def test_all_categories_that_are_too_small_are_named_at_once() -> None:
         split(table(TAIL), SHARES, 0)
 
 
-def test_small_categories_are_found_and_never_asked_for() -> None:
+def test_small_categories_are_in_the_gallery_and_not_queries() -> None:
     tables = random.split(table(TAIL), {**SHARES, "seed": 0, "small": "gallery"}, {})
     assert tables["train"]["category"].value_counts().to_dict() == {"a": 6, "b": 6, "one": 1, "two": 2}
     assert set(tables["val"]["category"]) == set(tables["test"]["category"]) == {"a", "b"}
-    # A copy of one of them follows it.
+    # A copy of one of their images is in the same split.
     images = table(TAIL)
     several = images[images["category"].isin(["one", "a"])]["sha256"].iloc[[0, 1, -1]]
     for seed in range(20):
@@ -305,6 +307,6 @@ def test_no_near_duplicate_crosses_splits_in_1000_random_collections_without_a_w
         for digest, name in groups.items():
             sides.setdefault(name, set()).add(found[digest])
         divided = [name for name, splits in sides.items() if len(splits) > 1]
-        # A group that is not kept together may happen to be in one split all the same.
+        # A group that need not be kept in one split may be in one by chance.
         sizes = Counter(groups.values())
         assert not Counter(sizes[name] for name in divided) - Counter(warned), seed

@@ -40,7 +40,7 @@ def test_pillow_reads_the_original_values_back(written: tuple[Path, pd.DataFrame
         assert pixels.max() == round(original.max() * 255 / 16)
 
 
-def test_the_bytes_are_the_same_everywhere(written: tuple[Path, pd.DataFrame]) -> None:
+def test_the_bytes_are_the_same_on_every_machine(written: tuple[Path, pd.DataFrame]) -> None:
     folder, table = written
     together = hashlib.sha256(b"".join((folder / name).read_bytes() for name in table.file))
     assert together.hexdigest() == "4920ec272bed0b7ad3f05ad63b6b8c601473458cfc9cadf56e0785e1a7a4684f"

@@ -15,7 +15,7 @@ Downloads = Callable[..., Path]
 
 @pytest.fixture
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Downloads:
-    """Let kagglehub's call return a folder with the named files, each holding its own name."""
+    """Make kagglehub return a folder with files of the given names, each of which contains its name."""
 
     def downloads(*names: str) -> Path:
         cache = tmp_path / "cache"
@@ -42,12 +42,12 @@ def test_finds_the_categories_below_other_folders(downloads: Downloads, tmp_path
     assert set(table.author) == set(table.licence) == {"see source"}
 
 
-def test_the_categories_may_be_the_download_itself(downloads: Downloads, tmp_path: Path) -> None:
+def test_the_download_may_consist_of_the_folders_of_categories(downloads: Downloads, tmp_path: Path) -> None:
     downloads("cat/1.jpg", "dog/1.jpg")
     assert list(kaggle.fetch(tmp_path / "out", {"dataset": "a/b"}).file) == ["cat/1.jpg", "dog/1.jpg"]
 
 
-def test_takes_the_folder_with_most_images_and_says_what_it_leaves(
+def test_takes_the_folder_with_most_images_and_reports_the_others(
     downloads: Downloads, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     downloads("test/cat/9.jpg", "train/cat/1.jpg", "train/dog/1.jpg", "__MACOSX/train/cat/._1.jpg")
@@ -57,7 +57,7 @@ def test_takes_the_folder_with_most_images_and_says_what_it_leaves(
     assert caplog.messages == ["a/b: 2 images are used from train, 1 elsewhere are not"]
 
 
-def test_running_again_mends_the_links(downloads: Downloads, tmp_path: Path) -> None:
+def test_running_again_renews_the_links(downloads: Downloads, tmp_path: Path) -> None:
     cache = downloads("cat/1.jpg", "dog/1.jpg")
     kaggle.fetch(tmp_path / "out", {"dataset": "a/b"})
     (tmp_path / "out/cat/1.jpg").unlink()
@@ -67,7 +67,7 @@ def test_running_again_mends_the_links(downloads: Downloads, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("names", [(), ("1.jpg", "2.jpg"), ("cat/notes.txt", "dog/notes.txt")])
-def test_a_data_set_without_folders_of_images_is_one_sentence(
+def test_a_data_set_without_folders_of_images_is_an_input_error(
     downloads: Downloads, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     downloads(*names)
@@ -84,7 +84,7 @@ def test_a_data_set_without_folders_of_images_is_one_sentence(
         (KeyError(), r"\(KeyError\)"),
     ],
 )
-def test_a_failed_download_is_one_sentence_with_a_remedy(
+def test_a_failed_download_is_an_input_error_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: Exception, reason: str
 ) -> None:
     def fail(dataset: str) -> str:
@@ -98,12 +98,12 @@ def test_a_failed_download_is_one_sentence_with_a_remedy(
     assert "\n" not in str(error.value)
 
 
-def test_a_name_that_is_no_data_sets_name_is_refused_without_the_network(tmp_path: Path) -> None:
+def test_an_invalid_name_of_a_data_set_is_refused_without_the_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'nonsense' cannot be downloaded"):
         kaggle.fetch(tmp_path / "out", {"dataset": "nonsense"})
 
 
-def test_a_folder_that_cannot_take_links_is_one_sentence(downloads: Downloads, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_hold_links_is_an_input_error(downloads: Downloads, tmp_path: Path) -> None:
     downloads("cat/1.jpg", "dog/1.jpg")
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="cannot take links"):

@@ -1,4 +1,4 @@
-"""Lists of images."""
+"""Manifests: lists of images in CSV and Parquet files."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def written(folder: Path, text: str, **options: str) -> Path:
     return folder / "list.csv"
 
 
-def test_a_list_is_read_with_its_columns(tmp_path: Path) -> None:
+def test_a_manifest_is_read_with_its_columns(tmp_path: Path) -> None:
     for separator in ",;\t":
         text = "path,category,split,group,camera\nb/2.jpg, dog ,Query,rex,Canon\na\\1.jpg,cat,gallery,,\n"
         text += "./c.jpg,,ignore,,\n"
@@ -48,13 +48,13 @@ def test_a_list_is_read_with_its_columns(tmp_path: Path) -> None:
         ('path,category\n"a.jpg,cat\n', "not a readable CSV"),
     ],
 )
-def test_what_is_wrong_with_a_list_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_an_invalid_row_or_column_is_an_input_error(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(InputError) as error:
         manifest.read(written(tmp_path, text))
     assert sentence in str(error.value)
 
 
-def test_a_list_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"list\.csv does not exist: set collection\.path to a CSV or Parquet file"):
         manifest.require({"path": str(tmp_path / "list.csv")})
     with pytest.raises(InputError, match="is not a file"):
@@ -64,7 +64,7 @@ def test_a_list_that_is_none(tmp_path: Path) -> None:
         manifest.read(tmp_path / "list.csv")
 
 
-def test_a_list_that_says_what_the_folders_say_gives_the_same(collection: Path, tmp_path: Path) -> None:
+def test_a_manifest_and_folders_with_the_same_categories_give_the_same_images(collection: Path, tmp_path: Path) -> None:
     plain = collect(collection, tmp_path / "m1")
     lines = "".join(f"{name},{name.split('/')[0]}\n" for name in reversed(list(plain.images["image_id"])))
     rows = manifest.read(written(collection, f"path,category\n{lines}"))
@@ -74,7 +74,7 @@ def test_a_list_that_says_what_the_folders_say_gives_the_same(collection: Path, 
     assert plain.ranges == listed.ranges
 
 
-def test_a_list_decides_categories_splits_and_what_is_left_out(collection: Path, tmp_path: Path) -> None:
+def test_a_manifest_decides_categories_splits_and_ignored_images(collection: Path, tmp_path: Path) -> None:
     picture(3, 50).save(collection / "loose.png")
     text = "path,category,split,group\nloose.png,red,train,g\nsea/0.png,blue,test,\n"
     text += "sea/1.png,blue,ignore,\ngone.png,red,val,\n"
@@ -90,7 +90,7 @@ def test_a_list_decides_categories_splits_and_what_is_left_out(collection: Path,
         [str(collection / "sea/1.png"), "ignored by the list"],
     ]
     require_categories(collection, found, "rejected.csv", rows=rows)
-    # A changed category, and a changed image, are changes; an image that is not listed is none.
+    # The hash changes with a category and with an image, but not with an image that is not listed.
     before = manifest.contents(settings, tmp_path / "hashes.json")
     picture(3, 51).save(collection / "other.png")
     assert manifest.contents(settings, tmp_path / "hashes.json") == before
@@ -100,7 +100,7 @@ def test_a_list_decides_categories_splits_and_what_is_left_out(collection: Path,
     assert len({before, changed, manifest.contents(settings, tmp_path / "hashes.json")}) == 3
 
 
-def test_a_list_without_usable_images(tmp_path: Path) -> None:
+def test_a_manifest_without_usable_images(tmp_path: Path) -> None:
     write_collection(tmp_path / "in")
     rows = manifest.read(written(tmp_path / "in", "path,category\nx.png,a\n"))
     with pytest.raises(InputError, match=r"names no usable image \(1 does not exist; see rejected\.csv\)"):
@@ -109,7 +109,7 @@ def test_a_list_without_usable_images(tmp_path: Path) -> None:
         )
 
 
-def test_without_labels_a_list_needs_no_categories(tmp_path: Path) -> None:
+def test_without_labels_a_manifest_needs_no_categories(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,split,camera\na.jpg,,x\nb.jpg,ignore,y\n")
     found = manifest.read(tmp_path / "list.csv", labelled=False)
     assert found == {
@@ -122,7 +122,7 @@ def test_without_labels_a_list_needs_no_categories(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "list.csv", labelled=False) == {"a.jpg": {"category": ""}}
 
 
-def test_several_categories_are_put_in_order(tmp_path: Path) -> None:
+def test_several_categories_are_sorted(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,category\na.jpg,water; bird ;water;\nb.jpg,rock/pop\n")
     rows = manifest.read(tmp_path / "list.csv")
     assert [row["category"] for row in rows.values()] == ["bird / water", "rock/pop"]
@@ -134,7 +134,7 @@ def test_several_categories_are_put_in_order(tmp_path: Path) -> None:
         manifest.read(tmp_path / "list.csv")
 
 
-def test_a_parquet_file_says_what_a_csv_file_says(tmp_path: Path) -> None:
+def test_parquet_and_csv_give_the_same_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
     pyarrow = pytest.importorskip("pyarrow")
     columns = {
@@ -156,7 +156,7 @@ def test_a_parquet_file_says_what_a_csv_file_says(tmp_path: Path) -> None:
         manifest.read(tmp_path / "list.parquet")
 
 
-def test_without_pyarrow_a_parquet_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_a_parquet_file_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "list.parquet").write_bytes(b"PAR1 and so on")
     with pytest.raises(InputError, match=r"is a Parquet file, which the package pyarrow reads: install it"):

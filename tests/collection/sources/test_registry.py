@@ -21,7 +21,7 @@ def test_a_source_describes_itself_and_names_what_it_depends_on(name: str) -> No
     described = source.DESCRIPTION.format(**COLLECTION)
     assert described.endswith(".")
     assert set(source.SETTINGS) <= set(COLLECTION)
-    # What is described is among what the images depend on.
+    # The description uses only keys that the images depend on.
     for key in COLLECTION:
         assert ("{" + key + "}" in source.DESCRIPTION) == (key in source.SETTINGS)
 

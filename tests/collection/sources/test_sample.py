@@ -21,7 +21,7 @@ REMEDY = "write `collection: {source: digits}` or `collection: {source: folder, 
 
 
 def resource_file(entries: dict[str, bytes]) -> bytes:
-    """A Qt resource file of version 1 without folders."""
+    """Return a Qt resource file of version 1 without folders."""
     names, data = b"", b""
     nodes = struct.pack(">IHII", 0, 2, len(entries), 1)
     for name, content in entries.items():
@@ -32,7 +32,7 @@ def resource_file(entries: dict[str, bytes]) -> bytes:
 
 
 def listed(category: str, count: int) -> pd.DataFrame:
-    """A table of ``count`` pictures of a category; picture i holds the text "category i"."""
+    """Return a table of ``count`` images of a category; the bytes of image i are "category i"."""
     return pd.DataFrame(
         [
             {
@@ -68,7 +68,7 @@ class TestTable:
             "birds": 12,
         }
 
-    def test_every_photograph_is_different_and_told_apart(self) -> None:
+    def test_every_photograph_is_different_and_has_its_own_name(self) -> None:
         for column in ("file", "resource", "sha256"):
             assert self.table[column].is_unique
         assert self.table.file.is_monotonic_increasing
@@ -92,7 +92,7 @@ class TestExtract:
         assert (tmp_path / "out/fish/07.webp").read_text() == "fish 7"
         assert list(found.author) == [f"Author {i}" for i in range(12)]
 
-    def test_a_picture_that_differs_from_the_listed_one_is_left_out_and_named(
+    def test_a_photograph_with_other_bytes_than_listed_is_skipped_and_reported(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "fish.rcc").write_bytes(archive("fish", 13).replace(b"fish 3", b"fish !"))
@@ -125,7 +125,7 @@ class TestExtract:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole PATH, for stand-ins of apt-get and dpkg-deb."""
+    """Return a folder that is the whole PATH, for replacements of apt-get and dpkg-deb."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -138,7 +138,7 @@ def program(path: Path, script: str) -> None:
 
 
 class TestDownload:
-    def test_a_machine_without_apt_is_told_what_to_write(self, tools: Path, tmp_path: Path) -> None:
+    def test_without_apt_the_message_says_what_to_configure_instead(self, tools: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="this machine has no apt-get") as error:
             sample.fetch(tmp_path / "out", {})
         assert REMEDY in str(error.value)
@@ -150,7 +150,7 @@ class TestDownload:
             sample.unpack(tmp_path / "some.deb", tmp_path / "out")
         assert REMEDY in str(error.value)
 
-    def test_a_failed_download_gives_apts_first_and_last_complaint(self, tools: Path, tmp_path: Path) -> None:
+    def test_a_failed_download_reports_the_first_and_last_error_of_apt(self, tools: Path, tmp_path: Path) -> None:
         program(tools / "dpkg-deb", "exit 0")
         program(
             tools / "apt-get",
@@ -160,7 +160,7 @@ class TestDownload:
             '     echo "E: Unable to locate package gcompris-qt-data" >&2; exit 100;;\n'
             "esac",
         )
-        # What a broken download leaves behind is not taken for the package.
+        # An incomplete file of a failed download is not used as the package.
         (tmp_path / "gcompris-qt-data_9_all.deb").write_bytes(b"half")
         with pytest.raises(InputError) as error:
             sample.download(tmp_path)
@@ -169,7 +169,7 @@ class TestDownload:
             f"Unable to locate package gcompris-qt-data): check the connection, or {REMEDY} instead."
         )
 
-    def test_apt_works_in_the_folder_alone_and_its_progress_is_logged(
+    def test_apt_writes_only_into_the_folder_and_its_progress_is_logged(
         self, tools: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         program(tools / "dpkg-deb", "exit 0")
@@ -220,14 +220,14 @@ class TestUnpack:
         }
         assert (tmp_path / "out/fish/11.webp").read_text() == "fish 11"
 
-    def test_a_file_that_is_no_package_is_one_sentence(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_package_is_an_input_error(self, tmp_path: Path) -> None:
         (tmp_path / "x.deb").write_text("no package")
         with pytest.raises(InputError, match=r"cannot be opened \(dpkg-deb: .*\): download it again\.$"):
             sample.unpack(tmp_path / "x.deb", tmp_path / "out")
 
 
 def readme_blocks(text: str) -> dict[str, dict[str, str]]:
-    """Each file that a README of the package names, with the fields of its paragraph."""
+    """Yield each file that a README of the package names, with the fields of its paragraph."""
     blocks = {}
     for paragraph in re.split(r"\n\s*\n", text):
         fields = dict(re.findall(r"^(\w+):[ \t]*(\S.*)$", paragraph, re.MULTILINE))
@@ -248,7 +248,7 @@ def test_the_real_package(tmp_path: Path) -> None:
             assert min(image.convert("RGB").size) > 100
     assert (table[["author", "licence", "source", "package"]] != "").all(axis=None)
 
-    # Where the package still holds its READMEs (until version 3), the table says what they say.
+    # If the package has READMEs (until version 3), the table agrees with them.
     subprocess.run(["dpkg-deb", "--extract", package, tmp_path / "root"], check=True)
     for name, rows in TestTable.table.groupby("archive"):
         resources = {

@@ -1,4 +1,4 @@
-"""Print, as JSON, every place that shows metrics, filled from a tiny evaluation of two methods.
+"""Print as JSON what each place that shows metrics contains after a tiny evaluation of two methods.
 
 Run it with the library to test and tests/ on PYTHONPATH, and an empty folder as argument.
 """
@@ -30,7 +30,7 @@ from training.made import settings
 
 CATEGORIES = ["category", "fish", "tool"]
 GALLERY = {"c0": 0, "c1": 1, "f0": 2, "c2": 4, "f1": 8, "t0": 9, "t1": 16}
-# The images of the query's own category stand at the ranks
+# The images of the query's own category are at the ranks
 #   c/a 1 2 4    f/b 1 5    f/c 1 4    t/d 1 2    t/e 5 7, and with the other method 1 2.
 QUERIES = {"plain": {"c/a": 0.1, "f/b": 2.2, "f/c": 7, "t/d": 15, "t/e": 5}}
 QUERIES["other"] = QUERIES["plain"] | {"t/e": 15}
@@ -38,7 +38,7 @@ STATISTICS: dict[str, Any] = {"confidence": 0.95, "resamples": 99, "seed": 1}
 
 
 def features(root: Path, method: str, split: str, images: dict[str, float]) -> store.FeatureStore:
-    """Write a feature store of vectors on a line, and read it."""
+    """Write a feature store of vectors on a line, and return it."""
     path = root / f"features/{method}/{split}.h5"
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = ["cft".index(name[0]) for name in images]

@@ -1,4 +1,4 @@
-"""A metric is added by its file alone."""
+"""One new file adds a metric."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[3]
 REGISTRY = "scripts/cbir/evaluation/metrics"
 
-# One is better lower, has no upper end, and is compared; the other depends on k and is not.
+# The first is better if lower, has no upper bound and is compared; the second depends on k and is not compared.
 ADDED = {
     "first_hit": '''"""Rank of the first right image."""
 
@@ -85,7 +85,7 @@ def places(project: Path, folder: Path, monitors: list[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The output of everywhere.py for the project, and for a copy with three more metrics."""
+    """Return the output of everywhere.py for the project, and for a copy with three additional metrics."""
     folder = tmp_path_factory.mktemp("metrics")
     shutil.copytree(REPOSITORY / "scripts/cbir", folder / "copy/scripts/cbir")
     for name, text in ADDED.items():
@@ -98,7 +98,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dic
 VALUES = {"first_hit": 9 / 5, "success_at_k": 4 / 5, "balanced_accuracy": (1 + 1 / 2 + 1 / 2) / 3}
 
 
-def test_the_summary_holds_it_where_its_order_says(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_summary_has_the_new_metrics_in_their_order(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     before, after = (list(run["summary"]) for run in found)
     assert [key for key in after if key not in ADDED] == before
     assert after[after.index("map") + 1] == "first_hit"
@@ -108,13 +108,13 @@ def test_the_summary_holds_it_where_its_order_says(found: tuple[dict[str, Any], 
         assert found[1]["summary"][key] == pytest.approx(value)
 
 
-def test_the_others_keep_their_values(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_other_metrics_keep_their_values(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     before, after = found
     assert before["summary"].items() <= after["summary"].items()
     assert before["queries"].items() <= after["queries"].items()
 
 
-def test_queries_and_comparison_hold_the_one_that_has_a_column(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_queries_and_comparison_have_the_metric_with_a_column(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     _, after = found
     assert after["queries"]["first_hit"] == [1, 1, 1, 1, 5]
     assert not {"success_at_k", "balanced_accuracy"} & set(after["queries"])
@@ -134,7 +134,7 @@ def test_queries_and_comparison_hold_the_one_that_has_a_column(found: tuple[dict
     assert after["terminal"]["first hit"] == "1.800"
 
 
-def test_the_report_explains_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_report_explains_the_new_metrics(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     rows = found[1]["report"]
     assert rows["First hit"]["meaning"] == "Rank of the first right image."
     assert not rows["First hit"]["more_is_better"]
@@ -143,7 +143,7 @@ def test_the_report_explains_it(found: tuple[dict[str, Any], dict[str, Any]]) ->
     assert rows["Success at 3"]["meaning"] == "Share of queries with a right image among the first 3 results."
 
 
-def test_the_report_compares_the_methods_in_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_report_compares_the_methods_by_the_new_metric(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
     part = found[1]["report's comparison"]
     assert {"key": "first_hit", "name": "First hit", "written": "decimal"} in part["metrics"]
     values = {row["method"]: row["first_hit"] for row in part["rows"]}
@@ -151,15 +151,15 @@ def test_the_report_compares_the_methods_in_it(found: tuple[dict[str, Any], dict
     assert all(row["first_hit_low"] <= row["first_hit"] <= row["first_hit_high"] for row in part["rows"])
 
 
-def test_inspect_checks_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    said = found[1]["inspect"]
-    assert "says first_hit -7, which is 1.8 by queries.csv" in said["first_hit"]
-    assert "says success_at_k -7" in said["success_at_k"]
-    assert "says balanced_accuracy -7, which is 0.666667 by confusion.csv" in said["balanced_accuracy"]
+def test_inspect_checks_the_new_metrics(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    reasons = found[1]["inspect"]
+    assert "says first_hit -7, which is 1.8 by queries.csv" in reasons["first_hit"]
+    assert "says success_at_k -7" in reasons["success_at_k"]
+    assert "says balanced_accuracy -7, which is 0.666667 by confusion.csv" in reasons["balanced_accuracy"]
 
 
-def test_a_training_can_be_chosen_by_it(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    # Of the other method: every first right image at rank 1, four of the five votes right.
+def test_a_new_metric_can_be_the_monitor_of_a_training(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    # The other method has every first right image at rank 1, and four of the five votes right.
     history, curve = found[1]["history"], found[1]["curve"]
     assert history == pytest.approx({"first_hit": 1, "success_at_k": 1, "balanced_accuracy": (1 + 1 / 2 + 1) / 3})
     assert "first hit (1 is best)" in curve

@@ -18,8 +18,8 @@ def test_miss_between_k_and_penalty_costs_the_penalty() -> None:
     assert nmrr(ranking(1, 9), gtm=4) == pytest.approx([8 / 17])
 
 
-def test_rank_equal_to_k_costs_itself() -> None:
-    # K = 8, costs 1 and 8: (4.5 - 1.5) / 8.5 = 6/17. With rank < K asked, rank 8 would cost 10: 8/17.
+def test_a_rank_equal_to_k_costs_its_rank() -> None:
+    # K = 8, costs 1 and 8: (4.5 - 1.5) / 8.5 = 6/17. If the condition were rank < K, rank 8 would cost 10: 8/17.
     assert nmrr(ranking(1, 8), gtm=4) == pytest.approx([6 / 17])
 
 
@@ -40,7 +40,7 @@ def test_perfect_is_zero_and_all_missed_is_one() -> None:
     assert nmrr(ranking(18, 19, 20), gtm=3).tolist() == [1.0]
 
 
-def test_gtm_is_the_callers_for_every_block() -> None:
+def test_the_given_gtm_is_used_for_every_block() -> None:
     # One category alone has NG 2; by itself its GTM would be 2 and K = 4. The query set's GTM 4 makes K = 8.
     query_set = np.concatenate([ranking(1, 6), ranking(1, 2, 3, 4)])
     assert nmrr(query_set, gtm=4) == pytest.approx([4 / 17, 0])

@@ -10,7 +10,7 @@ hit_at_k = REGISTRY["hit-at-k"].per_query
 
 
 @pytest.mark.parametrize(("ranks", "value"), [((1, 2, 9), 1), ((3,), 1), ((4, 5), 0)])
-def test_asks_whether_any_of_the_first_k_is_relevant(ranks: tuple[int, ...], value: float) -> None:
+def test_is_one_if_any_of_the_first_k_is_relevant(ranks: tuple[int, ...], value: float) -> None:
     # The recall of information retrieval would be 2/3 in the first case.
     assert hit_at_k(ranking(*ranks), 3).tolist() == [value]
 

@@ -14,7 +14,7 @@ def test_averages_precision_over_all_relevant() -> None:
     assert average_precision(ranking(1, 3, 12)) == pytest.approx([(1 + 2 / 3 + 1 / 4) / 3])
 
 
-def test_of_one_relevant_image_is_its_reciprocal_rank() -> None:
+def test_with_one_relevant_image_is_the_reciprocal_rank() -> None:
     assert average_precision(ranking(8)) == pytest.approx([1 / 8])
 
 

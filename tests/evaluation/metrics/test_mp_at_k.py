@@ -14,7 +14,7 @@ mp_at_k = REGISTRY["mp-at-k"].per_query
     # Precision at 5 would be 2/5, 1/5, 1/5 and 0.
     [((1, 2), 1), ((4,), 1 / 4), ((3, 9), 1 / 5), ((7,), 0)],
 )
-def test_looks_no_further_than_the_last_relevant_image(ranks: tuple[int, ...], value: float) -> None:
+def test_ends_at_the_last_relevant_image(ranks: tuple[int, ...], value: float) -> None:
     assert mp_at_k(ranking(*ranks), 5).tolist() == [value]
 
 

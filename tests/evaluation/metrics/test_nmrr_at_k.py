@@ -21,7 +21,7 @@ nmrr_at_k = REGISTRY["nmrr-at-k"].per_query
         ((), 1.0),
     ],
 )
-def test_three_results_looked_at(ranks: tuple[int, ...], expected: float) -> None:
+def test_three_results_are_used(ranks: tuple[int, ...], expected: float) -> None:
     assert nmrr_at_k(ranking(*ranks), 3) == pytest.approx([expected], abs=1e-6)
 
 
@@ -35,6 +35,6 @@ def test_reads_only_the_first_k_columns() -> None:
     assert nmrr_at_k(relevance, 3).tolist() == nmrr_at_k(relevance[:, :3], 3).tolist()
 
 
-def test_places_beyond_the_gallery_are_misses() -> None:
+def test_ranks_beyond_the_gallery_are_misses() -> None:
     # k 4, gallery 2: costs 1, 2, 5, 5: (3.25 - 2.5) / (5 - 2.5).
     assert nmrr_at_k(ranking(1, 2, gallery=2), 4) == pytest.approx([0.75 / 2.5])

@@ -9,8 +9,8 @@ from rankings import NONE, ranking
 r_precision = REGISTRY["r-precision"].per_query
 
 
-def test_looks_at_as_many_ranks_as_are_relevant() -> None:
-    # NG = 3: ranks 1 and 3 are inside (rank 3 just so), rank 4 is not.
+def test_is_the_precision_at_the_number_of_relevant_images() -> None:
+    # NG = 3: ranks 1 and 3 count, rank 4 does not.
     assert r_precision(ranking(1, 3, 4)) == pytest.approx([2 / 3])
 
 

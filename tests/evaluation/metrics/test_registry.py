@@ -22,19 +22,19 @@ def of(name: str, relevance: Relevance, k: int = 3) -> Values:
     return measure.per_query(OF_RANKINGS[name], relevance, k=k, gtm=1000)
 
 
-def test_the_order_of_files_and_tables() -> None:
+def test_metrics_are_sorted_by_their_order() -> None:
     known = [
         *("accuracy", "anmrr", "nmrr_at_k", "map", "map_at_r", "r_precision", "precision_at_k", "recall_at_k"),
         "macro_f1",
     ]
-    # A metric that is added is sorted by its ORDER, and the order of the others does not change.
+    # A new metric is sorted by its ORDER, and the order of the others does not change.
     assert [key for key in METRICS if key in known] == known
     assert [key for key in measure.compared_metrics() if key in known] == ["accuracy", "anmrr", "map"]
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 class TestEveryMetric:
-    def test_says_what_the_registry_asks_for(self, metric: ModuleType) -> None:
+    def test_defines_all_that_the_registry_requires(self, metric: ModuleType) -> None:
         assert hasattr(metric, "per_query") != hasattr(metric, "overall")
         assert metric.NAME and metric.MEANING.endswith(".")
         assert isinstance(metric.HIGHER_IS_BETTER, bool)
@@ -43,7 +43,7 @@ class TestEveryMetric:
         assert metric.FORMAT in ("percent", "decimal")
         assert isinstance(metric.ORDER, int)
 
-    def test_says_k_where_it_depends_on_it(self, metric: ModuleType) -> None:
+    def test_names_k_if_it_depends_on_k(self, metric: ModuleType) -> None:
         assert ("{k}" in metric.MEANING) == measure.depends_on_k(metric)
 
     def test_a_perfect_classification_or_ranking_has_its_best_value(self, metric: ModuleType) -> None:
@@ -61,20 +61,20 @@ def test_each_column_of_queries_csv_belongs_to_one_metric() -> None:
     assert not {"image_id", "category", "predicted"} & set(columns)
 
 
-def test_a_word_of_the_configuration_names_a_key_of_the_summary() -> None:
+def test_each_word_of_the_configuration_is_a_key_of_the_summary() -> None:
     assert {measure.key(name) for name in REGISTRY} == set(METRICS)
 
 
 @pytest.mark.parametrize("name", OF_RANKINGS)
 class TestEveryMetricOfRankings:
-    def test_rows_do_not_touch_each_other(self, name: str) -> None:
+    def test_values_of_a_query_do_not_depend_on_other_queries(self, name: str) -> None:
         rows = [ranking(2, 9), NONE, ranking(1, 2, 7), ranking(20), NONE]
         together = of(name, np.concatenate(rows))
         assert together.dtype == np.float64
         np.testing.assert_array_equal(together, np.concatenate([of(name, row) for row in rows]))
 
-    def test_a_slice_of_a_larger_array_counts_as_it_is(self, name: str) -> None:
-        # Every second row of an array with Fortran order: nothing may rely on the memory's layout.
+    def test_slices_of_larger_arrays_give_the_same_values(self, name: str) -> None:
+        # Every second row of an array with Fortran order: values must not depend on the memory layout.
         block = np.asfortranarray(np.concatenate([ranking(2, 9), ranking(1), ranking(3, 4, 5), NONE]))
         np.testing.assert_array_equal(of(name, block[::2]), of(name, np.ascontiguousarray(block[::2])))
 
@@ -82,7 +82,7 @@ class TestEveryMetricOfRankings:
     def test_no_queries_give_no_values(self, name: str, queries: int, gallery: int) -> None:
         assert of(name, np.zeros((queries, gallery), dtype=bool)).shape == (0,)
 
-    def test_undefined_values_come_without_a_warning(self, name: str) -> None:
+    def test_undefined_values_cause_no_warning(self, name: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             values = of(name, np.zeros((2, 0), dtype=bool))
@@ -90,7 +90,7 @@ class TestEveryMetricOfRankings:
         assert (np.isnan(values) | (least <= values) & (values <= most)).all()
 
     def test_memory_grows_with_the_relevant_images_not_the_gallery(self, name: str) -> None:
-        # 12.8 million places, of which 1 in 50 relevant; one float64 or int64 a place would take 102 MB.
+        # 12.8 million ranks, 1 in 50 relevant; one float64 or int64 for each rank would take 102 MB.
         relevance = np.zeros((256, 50_000), dtype=bool)
         relevance[:, ::50] = True
         tracemalloc.start()

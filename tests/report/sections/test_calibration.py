@@ -21,10 +21,10 @@ def test_too_few_validation_images_are_reported(run: Run) -> None:
     assert not part.all("img") and not part.all("table")
 
 
-def test_several_methods_say_it_in_their_headings(run: Run) -> None:
+def test_several_methods_have_the_error_in_their_headings(run: Run) -> None:
     run.methods(one=0.25, two=0.5)
     run.json("evaluation/two/calibration.json", calibrated(probability={"too_few": "Too few results."}))
-    # The first one folds the section.
+    # The first heading is that of the section.
     assert [line.text for line in run.section("calibration").all("summary")[1:]] == [
         "one expected calibration error 0.150",
         "two too few validation images",

@@ -1,7 +1,7 @@
 from report_run import Run
 
 
-def test_categories_are_sorted_by_f1_and_an_undefined_value_is_a_dash(run: Run) -> None:
+def test_categories_are_sorted_by_f1_and_undefined_values_are_dashes(run: Run) -> None:
     rows = run.section("categories").one("table").cells()[1:]
     assert rows == [
         ["cat", "", "0.857", "1.000", "0.750", "0.100", "4"],

@@ -3,7 +3,7 @@ import pandas as pd
 from report_run import Run
 
 
-def test_rejected_files_are_counted_by_reason_and_the_table_is_cut(run: Run) -> None:
+def test_rejected_files_are_counted_by_reason_and_the_table_is_shortened(run: Run) -> None:
     conflict = "conflict: the same image in another category (x)"
     reasons = ["duplicate of cat/1.png"] * 201 + [conflict] * 2 + ["empty file"]
     table = pd.DataFrame({"path": [f"photos/{number}.png" for number in range(204)], "reason": reasons})
@@ -26,7 +26,7 @@ def test_counts_of_each_category_and_split(run: Run) -> None:
     ]
 
 
-def test_what_is_skipped_and_what_is_odd_is_counted(run: Run) -> None:
+def test_skipped_files_and_notes_are_counted(run: Run) -> None:
     reasons = ["folder of the system or of a program (Synology)", "excluded by collection.exclude (x/)", "hidden"]
     run.csv("collection/rejected.csv", pd.DataFrame({"path": ["a/@eaDir/", "x/", "a/.b"], "reason": reasons}))
     run.csv("collection/notes.csv", pd.DataFrame({"path": ["a/1.png", "a/2.png"], "note": ["of one colour"] * 2}))
@@ -37,7 +37,7 @@ def test_what_is_skipped_and_what_is_odd_is_counted(run: Run) -> None:
 
 def test_categories_of_the_same_size_are_counted(run: Run) -> None:
     train = run.images[run.images["image_id"].str.contains(r"/[0-5]\.png")]
-    # One dog and one fish less than cats.
+    # There are fewer dogs and fish than cats, by one each.
     run.csv("splits/train.csv", train[~train["image_id"].isin([run.image(1, 0), run.image(2, 0)])])
     assert "The smallest categories are dog and 1 more with 9 images, the largest cat with 10." in (
         run.section("collection").text

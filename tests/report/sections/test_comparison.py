@@ -37,7 +37,7 @@ def test_methods_pairs_and_categories(run: Run) -> None:
     assert pictures == ["<svg>methods</svg>", "<svg>one_vs_two</svg>", "<svg>categories</svg>"]
 
 
-def test_a_study_is_shown_where_the_configuration_has_one(run: Run) -> None:
+def test_figures_of_a_study_are_shown_if_configured(run: Run) -> None:
     run.compare()
     assert "study" not in run.section("comparison").text.lower()
     run.config["report"]["study"] = {
@@ -50,7 +50,7 @@ def test_a_study_is_shown_where_the_configuration_has_one(run: Run) -> None:
     assert [[row[0], *row[-2:]] for row in rows] == [
         ["one", "–", "–"],
         ["two", "87.09 %", "0.39"],
-        # A method of the study alone.
+        # A method that only the study has.
         ["three", "12.14 %", "0.88"],
     ]
     assert "published figures" in part.text

@@ -1,7 +1,7 @@
 from report_run import Run
 
 
-def test_credits_share_rows_and_link_only_to_web_addresses(run: Run) -> None:
+def test_equal_credits_share_a_row_and_only_web_addresses_are_links(run: Run) -> None:
     assert not run.report().all("section", id="credits")
     run.credit()
     part = run.section("credits")

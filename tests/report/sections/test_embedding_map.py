@@ -7,7 +7,7 @@ from report_run import Node, Run
 
 
 def circles(part: Node) -> dict[str, list[float]]:
-    """The coordinates of the images by name; misclassified ones have their predicted category in the name."""
+    """Return the coordinates of the images by name; misclassified ones have their predicted category in the name."""
     return {
         (node.all("title") or group.all("title"))[0].text: [float(node.attrs["cx"]), float(node.attrs["cy"])]
         for group in part.all("g")
@@ -16,7 +16,7 @@ def circles(part: Node) -> dict[str, list[float]]:
     }
 
 
-def test_the_map_has_all_images_and_marks_the_wrong_ones(run: Run) -> None:
+def test_the_map_has_all_images_and_marks_misclassified_ones(run: Run) -> None:
     part = run.section("embedding-map")
     layers = {node.attrs["class"]: node for node in part.all("g") if node.attrs.get("class")}
     assert [len(layers[f"layer-{name}"].all("circle")) for name in ("gallery", "query", "wrong")] == [18, 9, 3]
@@ -33,22 +33,22 @@ def test_the_map_has_all_images_and_marks_the_wrong_ones(run: Run) -> None:
     assert [node.text for node in part.one("ul").all("li")] == ["cat", "dog", "fish"]
 
 
-def test_places_keep_distances(run: Run) -> None:
-    # The queries' features are (n, n modulo 3) and the gallery's are zeros, so two components hold everything.
+def test_the_projection_keeps_distances(run: Run) -> None:
+    # The queries' features are (n, n modulo 3) and the gallery's are zeros, so two components preserve all distances.
     place = circles(run.section("embedding-map"))
     spots = {name.split(",")[0]: np.array(spot) for name, spot in place.items()}
 
     def apart(a: str, b: str) -> float:
         return float(np.linalg.norm(spots[a] - spots[b]))
 
-    # Of (0, 0), (3, 0), (9, 0) and (11, 2).
+    # The features are (0, 0), (3, 0), (9, 0) and (11, 2).
     unit = apart("cat/6.png", "cat/9.png") / 3
     assert apart("cat/9.png", "fish/7.png") == pytest.approx(6 * unit, rel=0.01)
     assert apart("fish/7.png", "fish/9.png") == pytest.approx(8**0.5 * unit, rel=0.01)
     assert all(0 < x < 1000 and 0 < y < 640 for x, y in spots.values())
 
 
-def test_of_many_images_a_sample_is_drawn_and_the_text_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_images_a_sample_is_shown_with_a_note(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cbir.report.sections.embedding_map.MOST", 9)
     run.methods(one=0.2, two=0.3)
     part = run.section("embedding-map")
@@ -72,8 +72,8 @@ def test_projections_of_any_size(kind: projections.Kind, shape: tuple[int, int])
     assert (found == again).all()
 
 
-def test_principal_components_by_hand() -> None:
-    # On a line through (1, 1): its length is the first coordinate, and nothing is left for the second.
+def test_principal_components_worked_by_hand() -> None:
+    # On a line through (1, 1): the first coordinate is the position on it, and the second is 0.
     features = np.array([[0, 0], [1, 1], [3, 3]], np.float32)
     found, share = projections.project(features, "pca")
     distances = np.abs(found[:, 0] - found[0, 0])

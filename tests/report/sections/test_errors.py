@@ -14,7 +14,7 @@ def test_every_misranked_query_is_shown_with_its_nearest_images(run: Run) -> Non
         "dog taken for fish 2 queries",
     ]
     errors = part.all("details", class_="error")
-    # By hand: the last cat and the last two dogs; of two, the one that is ranked worse first.
+    # By hand: the last cat and the last two dogs; the one with the worse ranking comes first.
     assert [error.one("summary").text for error in errors] == ["9.png", "9.png", "8.png"]
     assert [card.one("figcaption").text for card in errors[1].all("figure")] == [
         "query: dog taken for fish ; NMRR 0.438 dog/9.png",
@@ -22,18 +22,18 @@ def test_every_misranked_query_is_shown_with_its_nearest_images(run: Run) -> Non
         "✗ wrong fish 2.png distance 1.000",
         "✓ right dog 3.png distance 1.500",
     ]
-    # The file lists three; more are asked for.
+    # The file lists three neighbours, and more are configured.
     assert "with its 3 nearest images" in part.text
 
 
-def test_a_cell_of_the_matrix_and_a_row_of_the_categories_lead_to_their_errors(run: Run) -> None:
+def test_cells_of_the_matrix_and_rows_of_the_categories_link_to_their_errors(run: Run) -> None:
     run.methods(one=0.2, two=0.3)
     page = run.report()
     matrix, frequent = page.one("section", id="confusion").all("details", class_="method")[1].all("table")
     assert [link.attrs["href"] for link in matrix.all("a")] == ["#errors.two.0.1", "#errors.two.1.2"]
     assert [link.attrs["href"] for link in frequent.all("a")] == ["#errors.two.1.2", "#errors.two.0.1"]
     rows = page.one("section", id="categories").all("details", class_="method")[1].one("table")
-    # Of fish, all are right.
+    # All fish are right.
     assert [(link.attrs["href"], link.text) for link in rows.all("a")] == [
         ("#errors.two.0", "cat"),
         ("#errors.two.1", "dog"),
@@ -47,14 +47,14 @@ def test_a_cell_of_the_matrix_and_a_row_of_the_categories_lead_to_their_errors(r
 def test_a_picture_is_in_the_file_once(run: Run) -> None:
     run.methods(one=0.2, two=0.3, three=0.4)
     part = run.section("errors")
-    # Three wrong queries, and fish 1 and 2, dogs 1 to 3 and cat 3 beside them.
+    # Three misclassified queries, and their neighbours fish 1 and 2, dogs 1 to 3 and cat 3.
     assert len(set(tiles(part))) == 3 + 6
     text = (run.results / "report.html").read_text(encoding="utf-8")
     for name in set(tiles(part)):
         assert text.count(f".{name}{{background-image:url(data:image/jpeg;base64,") == 1
 
 
-def test_of_very_many_errors_the_first_are_shown_and_all_are_counted(run: Run, monkeypatch) -> None:
+def test_with_very_many_errors_the_first_are_shown_and_all_are_counted(run: Run, monkeypatch) -> None:
     monkeypatch.setattr("cbir.report.sections.errors.MOST", 2)
     part = run.section("errors")
     assert "The first 2 of 3" in part.text and "evaluation/plain/queries.csv" in part.text
@@ -64,7 +64,7 @@ def test_of_very_many_errors_the_first_are_shown_and_all_are_counted(run: Run, m
     ]
 
 
-def test_where_all_is_right_there_is_nothing_to_show(run: Run) -> None:
+def test_without_errors_there_is_no_list(run: Run) -> None:
     queries = run.results / "evaluation/plain/queries.csv"
     text = queries.read_text()
     assert PREDICTED.count(1) == 3
@@ -72,7 +72,7 @@ def test_where_all_is_right_there_is_nothing_to_show(run: Run) -> None:
     assert not run.report().all("section", id="errors")
 
 
-def test_a_picture_that_cannot_be_read_says_so(run: Run) -> None:
+def test_a_picture_that_cannot_be_read_has_a_note(run: Run) -> None:
     Path(run.images["path"][9]).unlink()
     run.text()
     assert '::before{content:"picture cannot be read"}' in (run.results / "report.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The report's section on feedback, over small results written by hand, read back from it."""
+"""The section of the report on feedback, made from small results written by hand."""
 
 import base64
 
@@ -15,7 +15,7 @@ def test_the_gain_is_shown_in_tables_and_as_a_curve(run: Run) -> None:
     curve = part.one("img", class_="curve")
     assert base64.b64decode(curve.attrs["src"].split(",")[1]) == b"<svg>a curve</svg>"
     precision, unjudged, anmrr = part.all("table")
-    # The strategies of what many queries say first.
+    # The strategies with the figures of many queries come first.
     assert precision.cells()[0] == ["Queries", "Strategy", "plain", "round 1"]
     assert precision.cells()[1] == ["worst categories (4)", "rocchio", "0.500", "0.750"]
     assert [row[:2] for row in precision.cells()[2:]] == [
@@ -25,14 +25,14 @@ def test_the_gain_is_shown_in_tables_and_as_a_curve(run: Run) -> None:
         [f"{run.categories[1]} (4)", "rocchio"],
         [f"{run.categories[1]} (4)", "linear"],
     ]
-    # The figures and the number of the common queries.
+    # The figures of the queries that all strategies have in common, and their number.
     assert unjudged.cells()[1] == ["worst categories (3)", "rocchio", "0.375", "0.375 (0.188)"]
     assert "without feedback" in unjudged.one("caption").text and "without" not in precision.one("caption").text
-    # Nothing was left to find.
+    # No relevant image remained.
     assert anmrr.cells()[1][2:] == ["0.625", "– (–)"]
 
 
-def test_a_refinement_shows_its_rounds_with_what_was_judged(run: Run) -> None:
+def test_a_refinement_shows_its_rounds_with_their_judgements(run: Run) -> None:
     run.names["refinement"] = ["mine<i>"]
     run.json("feedback/mine<i>/rounds.json", run.rounds())
     part = run.section("feedback")
@@ -58,7 +58,7 @@ def test_a_long_refinement_is_shown_in_part(run: Run) -> None:
     assert len(part.all("figure")) == 1 + 11 * 2
 
 
-def test_own_refinements_come_before_the_simulated_ones_whose_figures_are_folded(run: Run) -> None:
+def test_own_refinements_come_before_simulated_ones(run: Run) -> None:
     run.simulate()
     run.names["refinement"] = ["mine"]
     run.json("feedback/mine/rounds.json", run.rounds())

@@ -1,7 +1,7 @@
 from report_run import FIGURES, Run
 
 
-def test_each_figure_marks_its_best_method_in_its_own_direction(run: Run) -> None:
+def test_the_best_value_is_the_highest_or_lowest_by_the_metric(run: Run) -> None:
     run.methods(alpha=0.3, beta=0.2)
     run.method("alpha", accuracy=0.9, anmrr=0.3)
     run.method("beta", accuracy=0.8, anmrr=0.2)
@@ -19,7 +19,7 @@ def test_one_method_is_not_called_best(run: Run) -> None:
     assert not page.all("details", class_="method")
 
 
-def test_a_gallery_not_trained_on_has_rows_in_the_table(run: Run) -> None:
+def test_figures_of_an_unseen_gallery_are_rows_of_the_table(run: Run) -> None:
     unseen = {"gallery": 9, "anmrr": 0.125, "anmrr_train": None}
     run.method("plain", unseen_gallery=unseen)
     *_, one, other = run.section("figures").one("table").cells()
@@ -27,7 +27,7 @@ def test_a_gallery_not_trained_on_has_rows_in_the_table(run: Run) -> None:
     assert [one[1:], other[1:]] == [["lower ↓", "0.125"], ["lower ↓", "–"]]
 
 
-def test_figures_say_whether_they_come_from_whole_rankings(run: Run) -> None:
+def test_figures_state_whether_whole_rankings_were_used(run: Run) -> None:
     whole = run.section("figures").text
     assert "exact rankings of the whole gallery" in whole and "evaluation.exact_rows" not in whole
 

@@ -12,7 +12,7 @@ def test_without_an_approximate_index_there_is_no_section(run: Run) -> None:
     assert not run.report().all("section", id="index")
 
 
-def test_recall_times_and_sizes_are_shown(run: Run) -> None:
+def test_recall_search_times_and_sizes_are_shown(run: Run) -> None:
     run.names["approximate"] = ["plain"]
     run.json("index/plain.quality.json", MEASURED)
     run.write("benchmarks/index/plain.tsv", "s\tmax_rss\n75.2\t100\n")

@@ -8,14 +8,14 @@ from cbir.evaluation.measure import all_metrics
 from report_run import Run
 
 
-def test_a_protocol_that_needs_no_words_has_no_section(run: Run) -> None:
+def test_a_protocol_without_an_explanation_has_no_section(run: Run) -> None:
     assert "protocol" not in [section["name"] for section in run.gather()["sections"]]
 
 
 @pytest.mark.parametrize("protocol", ["disjoint", "leave-one-out", "k-fold", "query-gallery"])
 def test_a_protocol_is_explained(run: Run, protocol: str) -> None:
     run.config["split"]["protocol"] = protocol
-    # The gallery is read, whichever split it is.
+    # The gallery is read, whether it is train or test.
     shutil.copy(run.results / "features/plain/train.h5", run.results / "features/plain/test.h5")
     [section] = [section for section in run.gather()["sections"] if section["name"] == "protocol"]
     assert section["data"]["name"] == protocol and section["data"]["words"].endswith(".")

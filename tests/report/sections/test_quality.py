@@ -8,7 +8,7 @@ from report_run import Run
 
 
 def near(run: Run, rows: list[list[Any]]) -> None:
-    """Write near-duplicates: group, category's number, image's number, split, across splits, across categories."""
+    """Write near-duplicates; a row is group, label, number of the image, split, across splits, across categories."""
     table = [
         [
             group,
@@ -51,7 +51,7 @@ def test_near_duplicates_are_counted_and_shown(run: Run) -> None:
     assert "split.near_duplicates.together is off" in run.section("quality").text.replace("  ", " ")
 
 
-def test_groups_and_their_images_are_bounded(run: Run) -> None:
+def test_the_numbers_of_groups_and_of_their_images_are_limited(run: Run) -> None:
     rows = [[1, 0, number, "train", 0, 0] for number in range(10)]
     rows += [[group, 1, number, "train", 0, 0] for group in range(2, 22) for number in (1, 2)]
     near(run, rows)
@@ -63,14 +63,14 @@ def test_groups_and_their_images_are_bounded(run: Run) -> None:
     assert len(part.all("img")) == 6 + 11 * 2
 
 
-def test_a_collection_without_faults(run: Run) -> None:
+def test_a_collection_without_problems(run: Run) -> None:
     part = run.section("quality")
     assert "No two images are near-duplicates" in part.text
     assert "Every image has a neighbour of its own category." in part.text
     assert not part.all("details")
 
 
-def test_doubtful_labels_are_shown_with_their_neighbour_and_bounded(run: Run) -> None:
+def test_doubtful_labels_are_shown_with_their_neighbour_and_limited(run: Run) -> None:
     rows = [[run.image(0, number % 10), "cat", "dog", 0.7, 10, run.image(1, 3), 0.4, 0.5] for number in range(30)]
     run.csv("collection/suspects.csv", pd.DataFrame(rows, columns=SUSPECT_COLUMNS))
     part = run.section("quality")

@@ -6,7 +6,7 @@ from PIL import Image
 from report_run import Run
 
 
-def test_a_query_from_outside_has_neither_right_nor_wrong(run: Run) -> None:
+def test_results_of_a_query_from_outside_are_neither_right_nor_wrong(run: Run) -> None:
     outside = run.folder / "elsewhere.png"
     Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(outside)
     run.names["query"] = ["elsewhere-1a"]
@@ -21,15 +21,15 @@ def test_a_query_from_outside_has_neither_right_nor_wrong(run: Run) -> None:
     assert len(part.all("img")) == 3
 
 
-def test_a_query_that_is_like_nothing_in_the_gallery_is_called_so(run: Run) -> None:
+def test_a_query_that_is_new_to_the_gallery_is_marked(run: Run) -> None:
     image = run.image(0, 8)
     for is_new in (False, True):
         run.query("plain", "best", image, "cat", {"score": 2.0, "threshold": 1.0, "is_new": is_new})
-        asked = run.section("queries").all("figure")[0].one("figcaption").text
-        assert asked == "query cat 8.png" + (" nothing like it is here" if is_new else "")
+        caption = run.section("queries").all("figure")[0].one("figcaption").text
+        assert caption == "query cat 8.png" + (" nothing like it is here" if is_new else "")
 
 
-def test_a_picture_that_is_gone_leaves_a_note(run: Run) -> None:
+def test_a_missing_picture_is_replaced_by_a_note(run: Run) -> None:
     Path(run.images["path"][8]).unlink()
     part = run.section("queries")
     assert part.one("div", **{"class": "gone"}).text == "picture cannot be read"

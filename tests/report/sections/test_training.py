@@ -12,6 +12,6 @@ def test_a_training_is_described_from_its_first_to_its_best_epoch(run: Run) -> N
     assert base64.b64decode(part.one("img").attrs["src"].split(",")[1]) == b"<svg>a training</svg>"
 
 
-def test_the_metric_that_decided_is_the_one_that_is_shown(run: Run) -> None:
+def test_the_monitored_metric_is_shown(run: Run) -> None:
     run.train(monitor="map")
     assert "The validation MAP went from 0.300 before training to 0.600 in epoch 1" in run.section("training").text

@@ -44,5 +44,5 @@ def test_values_and_gradients_are_those_of_pytorch_metric_learning(case: dict[st
     assert 0 < float(active) <= 1
 
 
-def test_all_of_them_are_covered() -> None:
+def test_every_loss_is_covered() -> None:
     assert {case["loss"] for case in CASES} == set(losses.REGISTRY) - {"triplet"}

@@ -13,14 +13,14 @@ Floats = NDArray[np.float32]
 
 
 def mined(kind: str, embeddings: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float]]:
-    """Return the triplets that the code under test chooses, as (positive, negative) squared distances."""
+    """Return the triplets that the library chooses, as squared distances (positive, negative)."""
     choose = {"batch-hard": mining.batch_hard_triplets, "semi-hard": mining.semi_hard_triplets}[kind]
     positive, negative, present = map(ops.convert_to_numpy, choose(mining.squared_distances(embeddings), labels))
     return [(float(p), float(n)) for p, n in zip(positive[present == 1], negative[present == 1], strict=True)]
 
 
 def expected_triplets(kind: str, embeddings: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float]]:
-    """The same by plain loops, from the definitions."""
+    """Return the triplets by plain loops, from the definitions."""
 
     def distance(i: int, j: int) -> float:
         return sum((float(a) - float(b)) ** 2 for a, b in zip(embeddings[i], embeddings[j], strict=True))
@@ -135,6 +135,6 @@ def test_loss_and_active_share_by_hand() -> None:
     assert float(active) == pytest.approx(2 / 3)
 
 
-def test_a_triplet_that_just_keeps_the_margin_is_not_active() -> None:
+def test_a_triplet_exactly_at_the_margin_is_not_active() -> None:
     loss, active = triplet.triplet_loss(numbers(1), numbers(1.5), numbers(1), 0.5)
     assert (float(loss), float(active)) == (0, 0)

@@ -1,11 +1,14 @@
-"""Imported by every Python process of a run under test: kills the whole run at a chosen write of a chosen rule, or else
-does what a shell command in ``SABOTAGE_DO`` says and lets it go on.
+"""Kill a run of the workflow at a chosen write of a chosen rule; every Python process of the run imports this module.
 
-``SABOTAGE`` is a rule and a number, counted from 0: the run is killed just before that write (a file opened for
-writing, made, renamed or removed below ``SABOTAGE_FOLDER``) of the first of the rule's jobs to come so far. The last
-number is the end of the job, when all is written and Snakemake does not know it yet. ``SABOTAGE_COUNTS`` is a file to
-which every job appends how many such moments it had. The rule ``snakemake`` is Snakemake itself. ``SABOTAGE_KEEP`` is a
-folder to which the scripts that Snakemake has Python run are copied.
+Environment variables:
+
+* ``SABOTAGE``: a rule and a number. A moment is a write of a job (a file is opened for writing, created, renamed or
+  removed below ``SABOTAGE_FOLDER``), numbered from 0; the last one is the end of the job, when all files are written,
+  but Snakemake does not know it yet. The run is killed just before the moment with this number, in the first job of the
+  rule that reaches it. The rule ``snakemake`` means the process of Snakemake itself.
+* ``SABOTAGE_DO``: a shell command that is executed instead of killing the run.
+* ``SABOTAGE_COUNTS``: a file to which every job appends its number of moments.
+* ``SABOTAGE_KEEP``: a folder to which the Python scripts of the jobs are copied.
 """
 
 import atexit
@@ -24,7 +27,7 @@ def _rule() -> str | None:
     command = sys.orig_argv
     if command[1:3] == ["-m", "snakemake"]:
         return "snakemake"
-    # Snakemake runs a script from a temporary copy.
+    # Snakemake runs a temporary copy of a script.
     script = re.fullmatch(r".*/\.snakemake/scripts/\w+\.(\w+)\.py", command[1]) if len(command) > 1 else None
     return script[1] if script else None
 

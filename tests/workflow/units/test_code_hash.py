@@ -29,12 +29,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def fingerprint(root: Path, script: str = "run.py", entries: tuple[str, ...] = ()) -> str:
-    forget()
+    clear_caches()
     return code_hash.fingerprint(root / script, root, tuple(root / name for name in entries))
 
 
-def forget() -> None:
-    """Read all files anew; within one process they are taken not to change."""
+def clear_caches() -> None:
+    """Clear the caches, because within a process files are assumed not to change."""
     for cached in (code_hash.fingerprint, code_hash._tree, code_hash._imported, code_hash._files):
         cached.cache_clear()
 
@@ -48,7 +48,7 @@ def edit(root: Path, name: str, old: str, new: str) -> None:
 
 def test_the_hash_is_the_same_on_every_python_version(root: Path) -> None:
     """Python 3.12 adds `type_params`, 3.13 omits empty lists, 3.12.1 adds empty texts to f-strings."""
-    forget()
+    clear_caches()
     (root / "run.py").write_text("class Late:\n    pass\n\n\nprint(f'{x:>{y}}', [], None)\n")
     text, _ = code_hash._tree(root / "run.py")
     name = "Name(id='{}', ctx=Load())".format
@@ -70,7 +70,7 @@ def test_the_hash_is_the_same_on_every_python_version(root: Path) -> None:
         ("lib/sub/deep.py", "return late(x)", "return late(\n        x\n    )"),
     ],
 )
-def test_what_changes_nothing_keeps_the_hash(root: Path, name: str, old: str, new: str) -> None:
+def test_comments_docstrings_and_layout_keep_the_hash(root: Path, name: str, old: str, new: str) -> None:
     before = fingerprint(root)
     edit(root, name, old, new)
     assert fingerprint(root) == before
@@ -87,13 +87,13 @@ def test_what_changes_nothing_keeps_the_hash(root: Path, name: str, old: str, ne
         ("lib/relative.py", "2 * x", "3 * x"),
     ],
 )
-def test_a_change_in_any_module_below_changes_it(root: Path, name: str, old: str, new: str) -> None:
+def test_a_change_in_any_imported_module_changes_the_hash(root: Path, name: str, old: str, new: str) -> None:
     before = fingerprint(root)
     edit(root, name, old, new)
     assert fingerprint(root) != before
 
 
-def test_what_a_package_runs_when_it_is_imported_counts(root: Path) -> None:
+def test_the_init_modules_of_packages_are_covered(root: Path) -> None:
     before = fingerprint(root)
     (root / "lib/sub/__init__.py").write_text("SIDE = 1\n")
     assert fingerprint(root) != before
@@ -109,7 +109,7 @@ def test_a_relative_import_of_a_module_is_followed(root: Path) -> None:
     assert len({first, second, fingerprint(root)}) == 3
 
 
-def test_an_unrelated_module_plays_no_part(root: Path) -> None:
+def test_an_unrelated_module_is_not_covered(root: Path) -> None:
     before = fingerprint(root)
     edit(root, "lib/unrelated.py", "return 0", "return 1")
     (root / "lib/new.py").write_text("x = 1\n")
@@ -117,7 +117,9 @@ def test_an_unrelated_module_plays_no_part(root: Path) -> None:
     assert fingerprint(root, "other.py") != before
 
 
-def test_the_place_of_the_root_plays_no_part(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_does_not_depend_on_the_path_of_the_root(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = fingerprint(root)
     shutil.copytree(root, tmp_path / "else" / "where")
     assert fingerprint(tmp_path / "else" / "where") == before
@@ -125,14 +127,14 @@ def test_the_place_of_the_root_plays_no_part(root: Path, tmp_path: Path, monkeyp
     assert fingerprint(Path()) == before
 
 
-def test_a_renamed_module_counts(root: Path) -> None:
+def test_a_renamed_module_changes_the_hash(root: Path) -> None:
     before = fingerprint(root)
     (root / "lib/relative.py").rename(root / "lib/renamed.py")
     edit(root, "lib/late.py", ".relative", ".renamed")
     assert fingerprint(root) != before
 
 
-def test_what_is_not_covered_plays_no_part_nor_does_what_only_it_imports(
+def test_modules_that_are_not_covered_and_their_imports_are_left_out(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(code_hash, "NOT_COVERED", frozenset({"lib/late.py"}))
@@ -140,7 +142,7 @@ def test_what_is_not_covered_plays_no_part_nor_does_what_only_it_imports(
     edit(root, "lib/late.py", "twice(x)", "-twice(x)")
     edit(root, "lib/relative.py", "2 * x", "3 * x")
     assert fingerprint(root) == before
-    # Named as an entry it counts, with what it imports.
+    # Named as an entry, the module and its imports are covered.
     named = fingerprint(root, entries=("lib/late.py",))
     edit(root, "lib/relative.py", "3 * x", "4 * x")
     assert len({before, named, fingerprint(root, entries=("lib/late.py",))}) == 3
@@ -150,26 +152,26 @@ SCRIPTS = Path(code_hash.__file__).parents[2]
 RULES = sorted(
     path.stem for path in SCRIPTS.glob("*.py") if "\nfrom cbir.workflow.job import run\n" in path.read_text()
 )
-# Rules whose results take long, or stand behind everything.
+# Rules that take long, or whose results all others depend on.
 COSTLY = {"collect", "split", "encoder", "train", "encode", "assemble", "fit", "derive", "index", "evaluate"}
 COSTLY |= {"simulate"}
 
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
-    """A copy of the project's own scripts and library."""
+    """Return a copy of the project's own scripts and library."""
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "scripts"
 
 
 def changed_rules(scripts: Path, *names: str) -> set[str]:
-    """The rules whose hash changes when these modules of the library do."""
-    forget()
+    """Return the rules whose hash changes if these modules of the library change."""
+    clear_caches()
     before = {rule: code_hash.fingerprint(scripts / f"{rule}.py", scripts) for rule in RULES}
     for name in names:
         path = scripts / "cbir" / name
         path.write_text(path.read_text() + "\n\ndef added() -> int:\n    return 1\n")
-    forget()
+    clear_caches()
     return {rule for rule in RULES if code_hash.fingerprint(scripts / f"{rule}.py", scripts) != before[rule]}
 
 
@@ -179,15 +181,15 @@ def test_every_rule_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(code_hash.NOT_COVERED))
-def test_what_cannot_change_an_output_reruns_nothing(scripts: Path, name: str) -> None:
+def test_modules_that_cannot_change_an_output_rerun_nothing(scripts: Path, name: str) -> None:
     assert changed_rules(scripts, name.removeprefix("cbir/")) == set()
 
 
-def test_the_sentences_of_errors_count_where_a_table_holds_them() -> None:
+def test_error_messages_are_covered_if_a_table_contains_them() -> None:
     assert 'code("collect.py", entries=[("files", "errors"), *' in (SCRIPTS.parent / "rules/collection.smk").read_text()
 
 
-def test_what_draws_reruns_no_computation(scripts: Path) -> None:
+def test_modules_that_draw_rerun_no_computation(scripts: Path) -> None:
     pictures = {"plot_training", "plot_evaluation", "plot_simulation", "query", "refine", "compare_methods"}
     drawing = ("report/plots.py", "report/training_curve.py", "report/refinement_pictures.py")
     changed = changed_rules(scripts, *drawing)
@@ -195,7 +197,7 @@ def test_what_draws_reruns_no_computation(scripts: Path) -> None:
     assert not COSTLY & changed
 
 
-def test_the_report_reruns_the_report_alone(scripts: Path) -> None:
+def test_the_report_reruns_only_the_report(scripts: Path) -> None:
     names = [f"report/{name}.py" for name in ("build", "results", "rendering", "filters", "pictures")]
     assert changed_rules(scripts, *names) == {"report"}
 
@@ -207,11 +209,11 @@ def test_the_search_page_and_the_artifacts_rerun_nothing(scripts: Path) -> None:
         assert changed_rules(scripts, *names) == set()
 
 
-def test_the_evaluation_reruns_what_evaluates(scripts: Path) -> None:
+def test_the_evaluation_reruns_only_rules_that_evaluate(scripts: Path) -> None:
     assert changed_rules(scripts, "evaluation/evaluate.py") == {"evaluate"}
 
 
-def test_an_entry_of_a_registry_counts_only_where_it_is_named(scripts: Path) -> None:
+def test_an_entry_of_a_registry_is_covered_only_if_it_is_named(scripts: Path) -> None:
     for kind in ("evaluation/metrics", "training/losses", "report/sections", "collection/sources"):
         entries = [path for path in (scripts / "cbir" / kind).glob("*.py") if not path.stem.startswith("_")]
         assert entries
@@ -224,14 +226,14 @@ def test_an_entry_of_a_registry_counts_only_where_it_is_named(scripts: Path) -> 
     assert fingerprint(scripts, "evaluate.py", named) != before
 
 
-def test_what_metrics_are_computed_from_encodes_and_indexes_nothing(scripts: Path) -> None:
+def test_the_inputs_of_metrics_rerun_no_encoding_or_indexing(scripts: Path) -> None:
     changed = changed_rules(scripts, "evaluation/relevance.py")
     assert {"evaluate"} <= changed
     assert not changed & {"encode", "encoder", "assemble", "index", "fit", "derive", "suspects"}
 
 
-def test_the_way_a_collection_is_read_or_split_trains_nothing_by_itself(scripts: Path) -> None:
-    # What it changes reaches a training through the splits.
+def test_the_code_of_collection_and_splits_reruns_no_training_by_itself(scripts: Path) -> None:
+    # A training depends on the tables of the splits instead.
     names = (
         "collection/manifest.py",
         "collection/splits.py",
@@ -241,9 +243,9 @@ def test_the_way_a_collection_is_read_or_split_trains_nothing_by_itself(scripts:
     assert not changed_rules(scripts, *names) & {"train", "encode", "assemble", "index", "evaluate", "simulate"}
 
 
-def test_the_encoding_reruns_what_reads_shards(scripts: Path) -> None:
+def test_the_encoding_reruns_rules_that_read_shards(scripts: Path) -> None:
     assert changed_rules(scripts, "encoders/inference.py") == {"encode"}
 
 
-def test_the_training_reruns_the_training_alone(scripts: Path) -> None:
+def test_the_training_reruns_only_the_training(scripts: Path) -> None:
     assert changed_rules(scripts, "training/train.py") == {"train"}

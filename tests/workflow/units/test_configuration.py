@@ -22,7 +22,7 @@ PCA = {"transform": "pca", "of": "pretrained", "dimension": 4, "whiten": True}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The shipped configuration with one key set; a minus in front removes it."""
+    """Return the shipped configuration with one key set, or removed if it has a minus in front."""
     found = copy.deepcopy(SHIPPED)
     part = found
     *above, last = path.removeprefix("-").split(".")
@@ -40,7 +40,7 @@ def check(path: str, value: Any = None) -> dict[str, Any]:
 
 
 def leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every key that the schema knows, with its part of the schema; * stands for the name of a row."""
+    """Yield every key of the schema with its part of the schema; * is the name of any row."""
     parts = dict(schema.get("properties", {}))
     if isinstance(schema.get("additionalProperties"), dict):
         parts["*"] = schema["additionalProperties"]
@@ -54,13 +54,13 @@ def test_the_shipped_configuration_passes_and_is_not_changed() -> None:
     found = module.check(SHIPPED, SCHEMA)
     assert before == SHIPPED
     assert found["methods"] == SHIPPED["methods"]
-    # The same row with what it leaves out.
+    # The same row with the defaults of missing keys.
     assert found["encoders"]["finetuned"]["batch"] == 2
     assert found["encoders"]["finetuned"]["training"]["augment"] == {"flip": True, "crop": 0.3, "colour": 0.2}
     assert found["encoders"]["pretrained"]["training"] is None
 
 
-def test_the_schemas_defaults_are_what_is_shipped() -> None:
+def test_the_defaults_of_the_schema_are_the_shipped_values() -> None:
     defaults = {path: part["default"] for path, part in leaves(SCHEMA) if "default" in part}
     outside_rows = {path: value for path, value in defaults.items() if "*" not in path}
     assert len(outside_rows) > 10
@@ -71,19 +71,19 @@ def test_the_schemas_defaults_are_what_is_shipped() -> None:
         assert shipped == value, path
 
 
-def test_every_key_of_a_row_is_shown_once() -> None:
+def test_every_key_of_a_row_is_in_the_shipped_file() -> None:
     for path, _ in leaves(SCHEMA):
         if "*" in path and path[-1] != "*":
             assert re.search(rf"\b{path[-1]}:", TEXT), path
 
 
-def test_every_key_that_the_schema_knows_is_described() -> None:
+def test_every_key_of_the_schema_has_a_description() -> None:
     for path, part in leaves(SCHEMA):
         if path[-1] != "*":
             assert len(part.get("description", "")) > 5, path
 
 
-def test_every_key_outside_the_rows_is_shipped() -> None:
+def test_every_key_outside_rows_is_in_the_shipped_file() -> None:
     for path, _ in leaves(SCHEMA):
         if "*" not in path:
             part: Any = SHIPPED
@@ -92,8 +92,8 @@ def test_every_key_outside_the_rows_is_shipped() -> None:
                 part = part[name]
 
 
-def test_every_key_is_commented_where_it_first_stands() -> None:
-    # Sections are told by their keys, and rows by their kind.
+def test_every_key_has_a_comment_where_it_first_occurs() -> None:
+    # Sections are recognised by their keys, and rows by their kind.
     seen = {*SHIPPED, *SHIPPED["methods"], "augment"}
     above = ""
     for line in TEXT.splitlines():
@@ -227,7 +227,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_sentence_with_the_key_and_what_is_allowed(mistake: tuple[str, Any, str]) -> None:
+def test_an_invalid_value_is_an_input_error_with_key_and_allowed_values(mistake: tuple[str, Any, str]) -> None:
     path, value, sentence = mistake
     if path == "encoders.../x":
         broken = changed("report.title", "x")
@@ -241,7 +241,7 @@ def test_a_mistake_is_one_sentence_with_the_key_and_what_is_allowed(mistake: tup
     assert str(caught.value).endswith(".")
 
 
-def test_the_precision_of_gpus_wants_tensorflow() -> None:
+def test_the_precision_of_gpus_requires_tensorflow() -> None:
     broken = changed("encoders.pretrained.runtime", "openvino")
     broken["encoders"]["pretrained"]["precision"] = "tf32"
     with pytest.raises(InputError, match=r"precision is tf32, which needs TensorFlow: set .*\.runtime to tensorflow"):
@@ -256,12 +256,12 @@ def test_methods_made_from_each_other_in_a_circle() -> None:
     circle["methods"]["c"] = {"transform": "l2", "of": "a"}
     with pytest.raises(InputError) as caught:
         module.check(circle, SCHEMA)
-    # Any of the three may stand first, each is from the next.
+    # Any of the three may be named first, because each is made from the next.
     assert any(f"is made from itself ({order})" in str(caught.value) for order in
                ("a from b from c from a", "b from c from a from b", "c from a from b from c"))  # fmt: skip
 
 
-def test_many_methods_made_from_many_end_soon() -> None:
+def test_many_methods_made_from_many_are_checked_quickly() -> None:
     deep = changed("methods.m0", {"encoder": "siamese"})
     deep["methods"]["n0"] = {"encoder": "pretrained"}
     for level in range(1, 600):
@@ -272,7 +272,7 @@ def test_many_methods_made_from_many_end_soon() -> None:
 
 
 @pytest.mark.parametrize(("text", "name"), [("1: {encoder: siamese}", "1"), ("on: {encoder: siamese}", "True")])
-def test_names_that_yaml_takes_for_something_else(text: str, name: str) -> None:
+def test_names_that_yaml_reads_as_other_types(text: str, name: str) -> None:
     broken = changed("report.title", "x")
     broken["methods"].update(yaml.safe_load(text))
     with pytest.raises(
@@ -303,8 +303,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize(("path", "text", "meant"), TEXTS.values(), ids=TEXTS)
-def test_texts_are_read_by_what_the_schema_asks_for(path: str, text: Any, meant: Any) -> None:
-    # So they come from --config, whose nested values Snakemake hands over as texts.
+def test_texts_are_converted_to_the_types_of_the_schema(path: str, text: Any, meant: Any) -> None:
+    # Snakemake passes nested values of --config as texts.
     found: Any = check(path, text)
     for name in path.split("."):
         found = found[name]
@@ -332,7 +332,7 @@ def test_a_text_that_switches_a_row_off() -> None:
         ("evaluation.k", "[" * 5000, 'evaluation.k is "[[[['),
     ],
 )
-def test_texts_that_cannot_be_read(path: str, text: str, sentence: str) -> None:
+def test_texts_of_the_wrong_type_are_refused(path: str, text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=re.escape(f"config: {sentence}")):
         check(path, text)
 
@@ -380,20 +380,20 @@ def test_a_weights_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Mo
     module.require_weights(check("encoders.siamese.weights", "w.keras"), {"siamese": [], "mobilenetv2": ["imagenet"]})
 
 
-def given(changes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What the shipped configuration becomes with a person's changes, and what is said of it."""
+def check_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the checked configuration after changes by a user, and the messages of the check."""
     found = copy.deepcopy(SHIPPED)
     update_config(found, changes)
-    said: list[str] = []
-    return module.check(found, SCHEMA, changes, said.append), said
+    messages: list[str] = []
+    return module.check(found, SCHEMA, changes, messages.append), messages
 
 
-def test_an_encoder_switched_off_takes_the_defaults_that_need_it_along() -> None:
-    found, said = given({"encoders": {"siamese": None, "finetuned": "null"}})
+def test_switching_an_encoder_off_drops_defaults_that_need_it() -> None:
+    found, messages = check_changes({"encoders": {"siamese": None, "finetuned": "null"}})
     assert list(found["encoders"]) == ["pretrained"]
     assert list(found["methods"]) == ["pretrained", "expanded"]
     assert found["comparison"]["pairs"] == [["pretrained", "expanded"]]
-    assert said == [
+    assert messages == [
         "The method siamese is left out: it needs the encoder siamese, which is switched off.",
         "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
         "The method combined is left out: it needs the method finetuned, which is switched off.",
@@ -404,14 +404,14 @@ def test_an_encoder_switched_off_takes_the_defaults_that_need_it_along() -> None
     ]
 
 
-def test_methods_switched_off_take_encoders_that_nothing_else_uses_along() -> None:
-    found, said = given({"methods": {"pretrained": None, "combined": None}})
+def test_switching_methods_off_drops_encoders_that_nothing_else_uses() -> None:
+    found, messages = check_changes({"methods": {"pretrained": None, "combined": None}})
     assert sorted(found["encoders"]) == ["finetuned", "siamese"]
     assert sorted(found["methods"]) == ["finetuned", "finetuned-expanded", "siamese"]
     assert found["feedback"]["method"] == "siamese"
-    assert "feedback.method is siamese: pretrained is switched off." in said
-    # An encoder that a person names is wanted.
-    found, _ = given({"methods": {"siamese": None}, "encoders": {"siamese": {"seed": 3}}})
+    assert "feedback.method is siamese: pretrained is switched off." in messages
+    # An encoder that the user configures is kept.
+    found, _ = check_changes({"methods": {"siamese": None}, "encoders": {"siamese": {"seed": 3}}})
     assert "siamese" in found["encoders"]
 
 
@@ -426,24 +426,24 @@ def test_methods_switched_off_take_encoders_that_nothing_else_uses_along() -> No
         ({"methods": {"finetuned": {"encoder": "finetuned"}}, "encoders": {"finetuned": None}}, "names the encoder"),
     ],
 )
-def test_what_a_person_names_and_switches_off_is_an_error(changes: dict[str, Any], sentence: str) -> None:
+def test_naming_a_row_that_is_switched_off_is_an_input_error(changes: dict[str, Any], sentence: str) -> None:
     off = copy.deepcopy(changes)
     update_config(off, {} if "encoders" in changes else {"methods": {"finetuned": None}})
     with pytest.raises(InputError, match=re.escape(sentence)):
-        given(off)
+        check_changes(off)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_each_ready_configuration(path: Path, tmp_path: Path) -> None:
+def test_each_ready_configuration_is_valid(path: Path, tmp_path: Path) -> None:
     changes = yaml.safe_load(path.read_text(encoding="utf-8"))
     if changes["collection"]["source"] == "folder":
         changes["collection"]["path"] = str(tmp_path)
-    found, _ = given(changes)
+    found, _ = check_changes(changes)
     trained = {name for name, row in found["encoders"].items() if row["training"] is not None}
     assert trained == (set() if path.stem in ("digits", "pretrained") else {"siamese", "finetuned"})
 
 
-def test_a_null_row_is_off_and_its_users_must_be_too() -> None:
+def test_users_of_a_null_row_must_be_switched_off_too() -> None:
     off = changed("methods.combined", None)
     off["methods"]["finetuned"] = off["methods"]["finetuned-expanded"] = off["encoders"]["finetuned"] = None
     off["comparison"]["pairs"] = []
@@ -452,7 +452,7 @@ def test_a_null_row_is_off_and_its_users_must_be_too() -> None:
     assert sorted(found["encoders"]) == ["pretrained", "siamese"]
 
 
-def test_whole_numbers_may_be_written_with_a_point() -> None:
+def test_whole_numbers_may_have_a_decimal_point() -> None:
     found = check("evaluation.k", 3.0)["evaluation"]["k"]
     assert (found, type(found)) == (3, int)
     assert isinstance(check("split.seed", 5.0)["split"]["seed"], int)
@@ -461,7 +461,7 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 
 @pytest.mark.parametrize("shares", [(0.6, 0.2, 0.2), (0.7, 0.1, 0.2), (0.3333333, 0.3333333, 0.3333334), (0.9, 0, 0.1)])
-def test_shares_sum_as_they_are_written(shares: tuple[float, ...]) -> None:
+def test_shares_are_summed_as_decimals(shares: tuple[float, ...]) -> None:
     found = changed("split.seed", 1)
     found["split"].update(zip(("train", "val", "test"), shares, strict=True))
     assert module.check(found, SCHEMA)["split"]["seed"] == 1
@@ -478,7 +478,7 @@ def test_canonical_text_does_not_depend_on_the_order_of_keys() -> None:
     assert module.canonical({"a": ["x", "y"]}) != module.canonical({"a": ["y", "x"]})
 
 
-def test_parts() -> None:
+def test_the_parts_of_a_method() -> None:
     assert module.parts({"encoder": "e"}) == []
     assert module.parts({"combine": ["a", "b"], "normalise": "l2"}) == ["a", "b"]
     assert module.parts(PCA) == ["pretrained"]
@@ -486,13 +486,13 @@ def test_parts() -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of entries, ``losses``, in a copy of the package."""
+    """Return a folder of entries, ``losses``, in a copy of the package."""
     package = tmp_path / "cbir"
     shutil.copytree(module._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(module, "_PACKAGE", package)
     folder = package / "losses"
     folder.mkdir()
-    # None of them can be imported: their names alone are asked for.
+    # None of them can be imported, because only their names are needed.
     for name in ("__init__", "_helper", "triplet", "n_pairs"):
         (folder / f"{name}.py").write_text("raise RuntimeError('imported')\n")
     (folder / "README.md").touch()
@@ -500,7 +500,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def with_losses(part: dict[str, Any]) -> dict[str, Any]:
-    """The shipped schema with the title of the report in the place of a key that names an entry."""
+    """Return the shipped schema, in which the title of the report names an entry of a registry."""
     schema = copy.deepcopy(SCHEMA)
     schema["properties"]["report"]["properties"]["title"] = part
     return schema
@@ -510,15 +510,15 @@ def test_the_entries_of_a_folder_are_the_words_of_a_key(registry: Path) -> None:
     schema = with_losses({"description": "Loss.", "registry": "losses"})
     for word in ("triplet", "n-pairs"):
         assert module.check(changed("report.title", word), schema)["report"]["title"] == word
-    told = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
-    with pytest.raises(InputError, match=told):
+    message = r'config: report.title is "arc-face", but must be one of "n-pairs", "triplet"\.'
+    with pytest.raises(InputError, match=message):
         module.check(changed("report.title", "arc-face"), schema)
     (registry / "arc_face.py").touch()
     assert module.check(changed("report.title", "arc-face"), schema)["report"]["title"] == "arc-face"
     assert "enum" not in schema["properties"]["report"]["properties"]["title"]
 
 
-def test_words_in_lists_and_beside_null(registry: Path) -> None:
+def test_names_of_entries_in_lists_and_as_alternatives_to_null(registry: Path) -> None:
     several = with_losses({"type": "array", "items": {"registry": "losses"}})
     assert module.check(changed("report.title", ["triplet"]), several)["report"]["title"] == ["triplet"]
     with pytest.raises(InputError, match=r'report.title.1 is "helper", but must be one of "n-pairs", "triplet"\.'):
@@ -527,12 +527,12 @@ def test_words_in_lists_and_beside_null(registry: Path) -> None:
     assert module.check(changed("report.title", None), none)["report"]["title"] is None
 
 
-def test_a_registry_that_is_not_there_is_a_fault_of_the_schema(registry: Path) -> None:
+def test_a_missing_registry_is_an_error_in_the_schema(registry: Path) -> None:
     with pytest.raises(FileNotFoundError):
         module.check(SHIPPED, with_losses({"registry": "loses"}))
 
 
-def test_a_given_split_is_chosen_by_where_it_comes_from() -> None:
+def test_the_source_of_a_given_split_sets_the_protocol() -> None:
     config = changed("split.from", "folders")
     assert module.check(config, SCHEMA, {"split": {"from": "folders"}})["split"]["protocol"] == "given"
     with pytest.raises(InputError, match=r"split\.from is folders.*but split\.protocol is random"):
@@ -542,13 +542,13 @@ def test_a_given_split_is_chosen_by_where_it_comes_from() -> None:
 ALBUM = {"collection": {"path": "album", "labels": "none"}}
 
 
-def test_without_labels_what_needs_them_is_left_out() -> None:
-    found, said = given(ALBUM)
+def test_without_labels_settings_that_need_them_are_dropped() -> None:
+    found, messages = check_changes(ALBUM)
     assert list(found["encoders"]) == list(found["methods"]) == ["pretrained"]
     assert found["collection"]["source"] == "folder" and found["split"]["protocol"] == "gallery"
     assert found["comparison"]["pairs"] == found["queries"]["choose"] == []
     assert found["feedback"]["simulation"]["methods"] == []
-    assert said == [
+    assert messages == [
         "The images have no categories (collection.labels is none): all of them are the gallery, and nothing is "
         "trained, evaluated, compared or simulated.",
         "The encoder siamese is left out: it is trained by categories.",
@@ -559,7 +559,7 @@ def test_without_labels_what_needs_them_is_left_out() -> None:
         "The method finetuned is left out: it needs the encoder finetuned, which is switched off.",
         "The method combined is left out: it needs the method finetuned, which is switched off.",
     ]
-    # What it has become passes as it is: `make inspect` checks it again.
+    # The result is valid itself, because `make inspect` checks it again.
     assert module.check(found, SCHEMA) == found
 
 
@@ -578,31 +578,31 @@ def test_without_labels_what_needs_them_is_left_out() -> None:
         ({"split": {"from": "folders"}}, "split.from is folders, but without labels nothing is split: take it out"),
     ],
 )
-def test_what_a_person_asks_for_and_needs_labels_is_an_error(changes: dict[str, Any], sentence: str) -> None:
+def test_settings_of_a_user_that_need_labels_are_an_input_error(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=re.escape(sentence)):
-        given(ALBUM | changes)
+        check_changes(ALBUM | changes)
 
 
-def test_with_labels_something_must_be_a_query() -> None:
+def test_with_labels_the_protocol_gallery_is_refused() -> None:
     with pytest.raises(InputError, match=r"split\.protocol is gallery, which leaves no image to evaluate with"):
         check("split.protocol", "gallery")
 
 
-def test_a_path_chooses_the_source(tmp_path: Path) -> None:
+def test_a_path_sets_the_source(tmp_path: Path) -> None:
     (tmp_path / "list.csv").touch()
-    assert given({"collection": {"path": str(tmp_path)}})[0]["collection"]["source"] == "folder"
-    assert given({"collection": {"path": str(tmp_path / "list.csv")}})[0]["collection"]["source"] == "manifest"
+    assert check_changes({"collection": {"path": str(tmp_path)}})[0]["collection"]["source"] == "folder"
+    assert check_changes({"collection": {"path": str(tmp_path / "list.csv")}})[0]["collection"]["source"] == "manifest"
     with pytest.raises(InputError, match=r"collection\.source is digits, which does not read it"):
-        given({"collection": {"path": str(tmp_path), "source": "digits"}})
+        check_changes({"collection": {"path": str(tmp_path), "source": "digits"}})
 
 
-def test_a_loss_and_steps_that_are_given_replace_the_shipped_ones() -> None:
-    found, _ = given({"encoders": {"finetuned": {"training": {"loss": {"supcon": 2}}}}})
+def test_a_loss_and_steps_of_a_user_replace_the_shipped_ones() -> None:
+    found, _ = check_changes({"encoders": {"finetuned": {"training": {"loss": {"supcon": 2}}}}})
     assert found["encoders"]["finetuned"]["training"]["loss"] == {"supcon": 2}
-    found, _ = given({"encoders": {"finetuned": {"training": {"loss": "triplet"}}}})
+    found, _ = check_changes({"encoders": {"finetuned": {"training": {"loss": "triplet"}}}})
     assert found["encoders"]["finetuned"]["training"]["loss"] == "triplet"
-    found, _ = given({"methods": {"expanded": {"steps": ["l2"]}}})
+    found, _ = check_changes({"methods": {"expanded": {"steps": ["l2"]}}})
     assert found["methods"]["expanded"] == {"of": "pretrained", "steps": ["l2"]}
     kept = {"steps": [{"pca": [2, 4]}], "choose": "val"}
-    found, _ = given({"methods": {"expanded": kept}})
+    found, _ = check_changes({"methods": {"expanded": kept}})
     assert found["methods"]["expanded"] == kept | {"of": "pretrained"}

@@ -10,7 +10,7 @@ SCHEMA = yaml.safe_load(module.SCHEMA.read_text(encoding="utf-8"))
 PAGE = module.PAGE.read_text(encoding="utf-8")
 
 
-def test_the_page_says_what_the_schema_says() -> None:
+def test_the_page_agrees_with_the_schema() -> None:
     written = "run .venv/bin/python scripts/document_configuration.py and commit docs/configuration.md"
     assert module.document(PAGE, SCHEMA) == PAGE, written
 

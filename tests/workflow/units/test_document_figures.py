@@ -25,7 +25,7 @@ def test_a_block_is_replaced_and_the_text_around_it_stays() -> None:
     assert module.rewrite(written, {("sample", "methods"): lambda: "| new |"}) == written
 
 
-def test_a_kind_that_there_is_not() -> None:
+def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="no figures of the kind 'methods'"):
         module.rewrite(PAGE, {("sample", "other"): lambda: ""})
 

@@ -1,4 +1,4 @@
-"""A job is run in a process of its own, as Snakemake does."""
+"""The script of a job, run in a new process as Snakemake does."""
 
 import subprocess
 import sys
@@ -32,25 +32,25 @@ def run(body: str, log: Path, *inputs: Path) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_a_job_that_works_logs_to_its_file_and_to_the_terminal(tmp_path: Path) -> None:
+def test_a_successful_job_logs_to_its_file_and_to_the_terminal(tmp_path: Path) -> None:
     done = run("pass", tmp_path / "logs" / "a.log")
     assert (done.returncode, done.stdout) == (0, "done\n")
     assert "INFO working" in done.stderr
     assert (tmp_path / "logs" / "a.log").read_text() == done.stderr
 
 
-def test_what_libraries_write_goes_to_the_log_file_alone(tmp_path: Path) -> None:
+def test_output_of_libraries_goes_only_to_the_log_file(tmp_path: Path) -> None:
     noise = "import os; os.write(1, b'noise 1 ' + bytes([10])); os.system('echo noise 2 >&2'); print('noise 3'); "
-    noise += "logging.basicConfig(); logging.getLogger('cbir').info('told'); logging.getLogger('absl').error('noise 4')"
+    noise += "logging.basicConfig(); logging.getLogger('cbir').info('more'); logging.getLogger('absl').error('noise 4')"
     done = run(noise, tmp_path / "a.log")
     assert (done.returncode, done.stdout) == (0, "done\n")
-    assert [line.split(" ", 1)[1] for line in done.stderr.splitlines()] == ["INFO working", "INFO told"]
+    assert [line.split(" ", 1)[1] for line in done.stderr.splitlines()] == ["INFO working", "INFO more"]
     text = (tmp_path / "a.log").read_text()
-    assert text.count("told") == 1
+    assert text.count("more") == 1
     assert all(f"noise {number}" in text for number in (1, 2, 3, 4))
 
 
-def test_what_a_person_can_mend_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+def test_an_input_error_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     done = run("raise InputError('The image x is broken: replace it.')", tmp_path / "a.log")
     assert (done.returncode, done.stdout) == (1, "")
     log = (tmp_path / "a.log").read_text()
@@ -101,14 +101,14 @@ def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "kept"
 
 
-def test_a_log_holds_the_last_job_alone(tmp_path: Path) -> None:
+def test_a_log_contains_only_the_last_job(tmp_path: Path) -> None:
     for word in ("first", "second"):
         run(f"job.log.info('{word}')", tmp_path / "a.log")
     log = (tmp_path / "a.log").read_text()
     assert "second" in log and "first" not in log
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
+def test_an_error_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
     done = run("{}['missing']", tmp_path / "a.log")
     assert done.returncode == 1
     log = (tmp_path / "a.log").read_text()
@@ -117,7 +117,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(tmp_path: Path) -> None:
     assert "KeyError: 'missing'" in log
 
 
-def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) -> None:
+def test_a_damaged_input_is_reported_instead_of_the_error_that_it_causes(tmp_path: Path) -> None:
     about = tmp_path / "results/encoders/small.json"
     about.parent.mkdir(parents=True)
     image = tmp_path / "image.png"
@@ -129,7 +129,7 @@ def test_an_error_that_a_damaged_input_explains_is_one_sentence(tmp_path: Path) 
     assert f"ERROR {about} holds no JSON object: remove it and run again." in done.stderr
 
 
-def test_numerical_libraries_keep_to_the_jobs_threads(tmp_path: Path) -> None:
+def test_numerical_libraries_use_the_threads_of_the_job(tmp_path: Path) -> None:
     body = "assert [pool['num_threads'] for pool in threadpoolctl.threadpool_info()] == [1]"
     assert run(body, tmp_path / "a.log").returncode == 0
 
@@ -138,7 +138,7 @@ def test_text_in_tables_is_the_same_with_and_without_pyarrow(tmp_path: Path) -> 
     code = CODE.replace("import numpy,", "import pandas, numpy,").format(
         "assert pandas.Series(['x']).dtype.storage == 'python'"
     )
-    # As if pyarrow were installed: pandas takes its types then.
+    # As if pyarrow were installed, whose types pandas would use.
     code = code.replace("\ndef work", "\npandas.options.mode.string_storage = 'pyarrow'\n\ndef work")
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.log")],
@@ -168,7 +168,7 @@ with sole_writer(shard), atomic(shard) as temporary:
 """
 
 
-def test_a_job_leaves_what_one_of_an_earlier_run_is_writing(tmp_path: Path) -> None:
+def test_a_job_does_not_remove_files_that_another_job_is_writing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SWEEPS, str(tmp_path / "0.h5"), str(tmp_path / "a.log")],
         env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
@@ -178,7 +178,7 @@ def test_a_job_leaves_what_one_of_an_earlier_run_is_writing(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "half"
-    # Without anybody at work, it is what a killed job left.
+    # If no job is writing them, a killed job left them.
     for name in (".0.12345678.h5", ".list.12345678.csv"):
         (tmp_path / name).write_text("half")
     code = CODE.format("pass").replace("input=sys.argv[2:]", "input=[], output=[sys.argv[2]]")

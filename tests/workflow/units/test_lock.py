@@ -1,4 +1,4 @@
-"""Processes that work in one folder, each of its own, as runs are."""
+"""The lock of a working folder, with processes that take the place of runs and jobs."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ CODE = "from cbir.workflow import lock; print(lock.{}(), flush=True); input()"
 
 
 class Folder:
-    """A working folder with a lock such as Snakemake leaves, and processes in it."""
+    """A working folder with a lock as Snakemake writes it, and processes in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class Folder:
         self.abandoned.write_text("a\n")
 
     def start(self, function: str) -> str:
-        """Call the function in a new process that stays; return what it gives."""
+        """Call a function in a new process that does not end; return the result."""
         process = subprocess.Popen(
             [sys.executable, "-c", CODE.format(function)],
             cwd=self.path,
@@ -65,11 +65,11 @@ def test_the_lock_of_a_killed_run_is_removed(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("at_work", ["release_abandoned", "hold"])
-def test_the_lock_stays_while_a_run_or_a_job_of_it_is_at_work(folder: Folder, at_work: str) -> None:
+def test_the_lock_is_kept_while_a_run_or_one_of_its_jobs_is_active(folder: Folder, at_work: str) -> None:
     folder.abandoned.unlink()
     folder.start("release_abandoned")
     folder.leave()
-    # The job comes while its run is there, and stays when the run is killed.
+    # The job starts while its run is active, and continues after the run is killed.
     folder.start(at_work)
     run, job = folder.processes
     run.kill()
@@ -78,31 +78,31 @@ def test_the_lock_stays_while_a_run_or_a_job_of_it_is_at_work(folder: Folder, at
     assert folder.abandoned.exists()
     job.kill()
     job.communicate()
-    # The one that was told is still there.
+    # The process that called the function is still active.
     assert folder.start("release_abandoned") == "False"
     folder.kill()
     assert folder.start("release_abandoned") == "True"
 
 
 @pytest.mark.parametrize("host", ["", "another-machine"])
-def test_a_lock_that_may_come_from_another_machine_stays(folder: Folder, host: str) -> None:
+def test_a_lock_that_may_belong_to_another_machine_is_kept(folder: Folder, host: str) -> None:
     (folder.path / ".snakemake/run.lock").write_text(host)
     assert folder.start("release_abandoned") == "False"
     assert folder.abandoned.exists()
     folder.kill()
-    # Nor does it become ours by having been looked at.
+    # Looking at the lock does not change that.
     assert folder.start("release_abandoned") == "False"
 
 
 @pytest.mark.parametrize("kind", odd_files.KINDS)
-def test_what_is_in_the_place_of_the_lock_is_not_written_to(
+def test_a_link_pipe_or_folder_in_place_of_the_lock_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".snakemake").mkdir()
     odd = odd_files.Odd(tmp_path / ".snakemake/run.lock", kind)
     monkeypatch.setattr(lock, "_held", [])
-    # A job works without a lock; a run says why it does not start.
+    # A job works without the lock; a run reports why it does not start.
     lock.hold()
     with pytest.raises(InputError, match=r"run\.lock is a link or no regular file, and is not written to: remove it"):
         lock.release_abandoned()

@@ -1,4 +1,4 @@
-"""Options of steps are checked before anything runs, one sentence a mistake."""
+"""Options of steps and losses are checked before anything runs."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def check(steps: list[Any], **row: Any) -> dict[str, Any]:
     return options.check_steps({"x": {"of": "p", "steps": steps, **row}}, REGISTRY)["x"]
 
 
-def test_what_is_right_stays_as_it_is_written() -> None:
+def test_valid_options_are_not_changed() -> None:
     steps = ["l2", {"pca": 64}, {"pca": {"dimension": 3, "whiten": True}}, "expand", {"expand": {"which": "query"}}]
     assert check(steps) == {"of": "p", "steps": steps}
     chosen = [{"pca": [8, 16]}, {"expand": {"neighbours": [1, 2], "which": ["both", "query"]}}]
@@ -24,8 +24,8 @@ def test_what_is_right_stays_as_it_is_written() -> None:
     assert options.check_steps({"x": {"encoder": "p"}}, REGISTRY) == {"x": {"encoder": "p"}}
 
 
-def test_texts_are_read_by_what_an_option_takes() -> None:
-    # So they come from --config.
+def test_texts_are_converted_to_the_type_of_the_option() -> None:
+    # Values of --config are texts.
     found = check([{"pca": ["64", "8"]}, {"expand": {"power": "2.5", "which": "query"}}], choose="val")["steps"]
     assert found == [{"pca": [64, 8]}, {"expand": {"power": 2.5, "which": "query"}}]
 
@@ -60,18 +60,18 @@ MISTAKES: list[tuple[list[Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("steps", "row", "sentence"), MISTAKES)
-def test_a_mistake_is_one_sentence(steps: list[Any], row: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_option_is_an_input_error(steps: list[Any], row: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check(steps, **row)
     assert sentence in str(caught.value)
     assert str(caught.value).startswith("config: methods.x")
 
 
-def test_an_entry_that_does_not_say_takes_anything(tmp_path: Path) -> None:
+def test_an_entry_without_options_accepts_anything(tmp_path: Path) -> None:
     (tmp_path / "silent.py").write_text("import missing\n")
     (tmp_path / "stated.py").write_text('import missing\n\nOPTIONS: dict = {"p": {"type": "integer"}}\n')
     registry = Registry("nowhere", str(tmp_path), "step")
-    # Nothing is imported to read it.
+    # The options are read without an import.
     assert registry.options("silent") is None
     assert registry.options("stated") == {"p": {"type": "integer"}}
     row = {
@@ -99,11 +99,11 @@ def check_loss(loss: Any) -> Any:
         {"multi-similarity": {"epsilon": None}},
     ],
 )
-def test_losses_stay_as_they_are_written(loss: Any) -> None:
+def test_valid_losses_are_not_changed(loss: Any) -> None:
     assert check_loss(loss) == loss
 
 
-def test_texts_of_losses_are_read() -> None:
+def test_texts_of_losses_are_converted() -> None:
     assert check_loss({"triplet": "0.5", "arcface": {"scale": "32"}}) == {"triplet": 0.5, "arcface": {"scale": 32}}
 
 
@@ -121,7 +121,7 @@ def test_texts_of_losses_are_read() -> None:
         ({"triplet": [1, 2]}, "config: encoders.e.training.loss has a list of values, but an option of a loss has one"),
     ],
 )
-def test_a_mistake_in_a_loss_is_one_sentence(loss: Any, sentence: str) -> None:
+def test_an_invalid_loss_is_an_input_error(loss: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check_loss(loss)
     assert sentence in str(caught.value)

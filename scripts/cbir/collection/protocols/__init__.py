@@ -6,26 +6,27 @@ An entry, named as ``split.protocol``, defines one function::
 
 ``images`` has at least the columns ``SPLIT_COLUMNS`` (`cbir.collection.columns`), and ``split`` or ``group`` where the
 collection names them. ``settings`` is the section ``split`` of the configuration: the shares ``train``, ``val`` and
-``test``, which sum to 1, and ``seed``. ``groups`` names the group of each content (sha256) that has near-duplicates,
-which belong in one split; it is empty where they need not.
+``test``, which sum to 1, and ``seed``. ``groups`` names, by sha256, the group of each image that has near-duplicates,
+which belong in the same split; it is empty if near-duplicates may be in several splits.
 
 It may define
 
-* ``least(settings) -> int``, the images that a category needs: a run refuses smaller ones before it encodes anything,
-  unless ``split.small`` says what becomes of them.
-* ``SETTINGS``, the keys ``folds`` and ``relevance`` that it reads, so that others do not rerun it.
-* ``GALLERY``, the split that is searched: ``train`` unless it says otherwise. Queries are always those of test. Where
-  it is ``test``, each image of test asks the others, and the table of test has a column ``fold``, int from 1: an image
-  is no result of a query of its own fold.
-* ``FOLDS = True``, to have the figures of each fold and their means with intervals.
-* ``EXPLANATION``, sentences for the report, where queries do not search train by their categories.
-* ``EVERY_IMAGE_ASKS = True``, where no image is left to train an encoder on; a run with such encoders is refused.
-* ``FILE = True`` and ``relevance(settings) -> pd.DataFrame``, where the file ``split.relevance`` says what is relevant
-  to which query: columns ``RELEVANCE_COLUMNS`` of `cbir.collection.relevance`.
+* ``least(settings) -> int``, the number of images that a category needs: a run refuses smaller categories before it
+  encodes anything, unless ``split.small`` decides what happens to them.
+* ``SETTINGS``, which of the keys ``folds`` and ``relevance`` it reads, so that a change of the other reruns nothing.
+* ``GALLERY``, the split that is searched, ``train`` by default. The queries are always the images of test. If the
+  gallery is ``test``, each test image searches the other test images, and the table of test has a column ``fold``, int
+  from 1: images of the query's own fold are not among its results.
+* ``FOLDS = True``, to report the figures of each fold, and their means with intervals.
+* ``EXPLANATION``, sentences for the report, unless queries search train and relevance is decided by categories.
+* ``EVERY_IMAGE_ASKS = True`` if every image is a query, so that none remains to train an encoder on; a configuration
+  with encoders to train is refused.
+* ``FILE = True`` and ``relevance(settings) -> pd.DataFrame`` if the file ``split.relevance`` decides which images are
+  relevant to which query: columns ``RELEVANCE_COLUMNS`` of `cbir.collection.relevance`.
 
 ``split`` returns a table for each of ``SPLITS``, columns ``SPLIT_COLUMNS``, sorted by image_id; each image is in at
-most one of them. The same images and settings give the same tables, in whatever order the rows come. It raises
-`InputError` where a category has too few images to serve every split.
+most one of them. The same images and settings give the same tables, whatever the order of the rows. It raises
+`InputError` if a category has too few images for all splits.
 """
 
 from cbir.files.registry import Registry

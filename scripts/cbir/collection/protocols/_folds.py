@@ -1,4 +1,4 @@
-"""Test splits that are their own gallery: which images a query does not find, and categories of one image."""
+"""Functions for protocols whose test images are both queries and gallery."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,18 @@ from cbir.collection.small import refuse_small
 from cbir.files.errors import InputError
 
 TEST_COLUMNS = [*SPLIT_COLUMNS, "fold"]
-"""Of the test split where it is its own gallery: an image is no result of a query of the same fold."""
+"""Columns of a test split that is its own gallery: images of the query's fold are not among its results."""
 
 
 def apart(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
-    """Return images, columns ``TEST_COLUMNS``, sorted by image_id; each is a fold of its own, with its near-duplicates.
+    """Put each image and its near-duplicates into a fold of their own.
 
     Args:
         images: columns ``SPLIT_COLUMNS``.
-        groups: the group of each content (sha256) that has near-duplicates.
+        groups: by sha256, the group of each image that has near-duplicates.
+
+    Returns:
+        The images, columns ``TEST_COLUMNS``, sorted by image_id.
     """
     rows = images.sort_values("image_id", ignore_index=True)[SPLIT_COLUMNS]
     pictures = [groups.get(digest, digest) for digest in rows["sha256"]]
@@ -26,16 +29,20 @@ def apart(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
 
 
 def alone(test: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the splits of a protocol all of whose images are in test."""
+    """Return the tables of all splits where test has all images, and train and val are empty."""
     return {name: test if name == "test" else test.loc[[], SPLIT_COLUMNS] for name in SPLITS}
 
 
 def of_two(images: pd.DataFrame, settings: Mapping[str, Any]) -> tuple[pd.DataFrame, set[str]]:
-    """Return the images that a protocol uses which asks for two of a category, and the categories that have one.
+    """Apply ``split.small`` where a category needs two images.
 
     Args:
         images: with the column ``category``.
-        settings: ``small``: ``refuse`` (where it is not given), ``gallery``, which keeps such categories, or ``drop``.
+        settings: ``small``: categories of one image are refused (``refuse``, the default), kept (``gallery``) or
+            removed (``drop``).
+
+    Returns:
+        The images without removed categories, and the names of the categories of one image.
 
     Raises:
         InputError: when categories are refused, or none has two images.

@@ -1,4 +1,4 @@
-"""Other categories in test than in train: how well categories are found that no network has seen."""
+"""Different categories in train and test, to measure retrieval of categories that no encoder was trained on."""
 
 import logging
 from collections.abc import Mapping
@@ -15,40 +15,40 @@ from cbir.files.errors import InputError
 
 GALLERY = "test"
 EXPLANATION = (
-    "No category of test is in train or val, so that no encoder has seen any image of it. Each test image asks the "
-    "other test images, its recognised copies left out."
+    "No category of test is in train or val, so no encoder has seen any image of it. Each test image is a query, and "
+    "the other test images without its near-duplicates are its gallery."
 )
 
-# Of one category every result would be right, and no network learns to tell it from others.
+# With one category in test, every result would be right; with one in train, a network could not learn to separate it.
 _LEAST = 2
 
 log = logging.getLogger("cbir")
 
 
 def least(settings: Mapping[str, Any]) -> int:
-    """Return the images that a category needs: one that asks and one that is found, or one of train and one of val."""
+    """Return the number of images that a category needs: a query and a result, or one for train and one for val."""
     return 2
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """Put whole categories into test, which is its own gallery, and the others into train and val.
 
-    Categories are ordered by the SHA-256 of seed and name, and the share ``test`` of them, two at least, is test: as
-    CUB-200-2011 and Stanford Online Products are evaluated (Oh Song et al., CVPR 2016). Each other category is divided
-    at random into train and val, in the proportion of their shares, so that training can be watched on val.
+    Categories are ordered by the SHA-256 of seed and name, and the share ``test`` of them, at least two, goes to test.
+    CUB-200-2011 and Stanford Online Products are evaluated in this way (Oh Song et al., CVPR 2016). Each other category
+    is split at random into train and val, in the proportion of their shares, so that training has validation images.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``train``, ``val`` and ``test``, ``seed`` and ``small``: categories of one image are refused, or go to
             train (``gallery``), or are in no split (``drop``).
-        groups: the group of each content (sha256) that has near-duplicates. No query finds those of its own image;
-            where a group has images in test, its images of other categories are in no split.
+        groups: by sha256, the group of each image that has near-duplicates. Near-duplicates of a query are not among
+            its results; if a group has images in test, its images of other categories are in no split.
 
     Returns:
         A table a split, sorted by image_id; ``test`` has the column ``fold``.
 
     Raises:
-        InputError: when categories have one image, or there are fewer than four others.
+        InputError: when categories have one image, or fewer than four categories have two or more.
     """
     kept, few = of_two(images, settings)
     names = sorted(set(kept["category"]) - few, key=lambda name: key(settings["seed"], name))

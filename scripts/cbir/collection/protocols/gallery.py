@@ -1,4 +1,4 @@
-"""All images are the gallery, and none is a query: what a collection without categories is split into."""
+"""All images are in the gallery and none is a query: the protocol of collections without categories."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,8 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
-        settings: not looked at.
-        groups: not looked at.
+        settings: ignored.
+        groups: ignored.
 
     Returns:
         A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id; val and test are empty.

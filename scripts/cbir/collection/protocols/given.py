@@ -1,4 +1,4 @@
-"""The split that the collection comes with: a column of its manifest, or folders named train, val and test."""
+"""The collection's own split, from a column of its manifest or from folders named train, val and test."""
 
 import logging
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ log = logging.getLogger("cbir")
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """Split as the column ``split`` of the images says; an image without one is in no split.
+    """Split by the column ``split`` of the images; an image whose cell is empty is in no split.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS`` and ``split``.
-        settings: not looked at.
-        groups: the group of each content (sha256) that has near-duplicates, which a given split does not keep together;
-            those that it divides are counted in the log.
+        settings: ignored.
+        groups: by sha256, the group of each image that has near-duplicates. Groups may be in several splits; a warning
+            says how many are.
 
     Returns:
         A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id.
 
     Raises:
-        InputError: when the images say nothing of a split, or none is for train or for test.
+        InputError: when the column is missing, or no image is in train or in test.
     """
     if "split" not in images.columns:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Images of one group, such as those of one animal or of one day, stay together, as near-duplicates do."""
+"""All images of a group, such as those of one animal or of one day, are in the same split, like near-duplicates."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,29 +16,31 @@ from cbir.collection.protocols._order import key
 from cbir.collection.small import least, refuse_small
 from cbir.files.errors import InputError
 
-# In which order a category's splits are filled where it has few groups.
+# The order in which splits get the groups of a category that has few.
 _NEEDED = ("train", "test", "val")
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """Split groups of images, the largest first, each into the split that lacks most images of its categories.
 
-    Images that share a name in the column ``group``, or a group of near-duplicates, directly or through others, are in
-    one split without exception. Groups of one size come in the order of a hash of their content and the seed. Shares
-    are met as nearly as the sizes of the groups allow, and each category has a group in each split.
+    Images with the same name in the column ``group`` or in the same group of near-duplicates, directly or through other
+    images, are always in the same split. Groups of equal size are taken in the order of a hash of their content and the
+    seed. The sizes of the splits come as near to the shares as the sizes of the groups allow, and each category has a
+    group in each split.
 
     Args:
-        images: table with at least the columns ``SPLIT_COLUMNS``; ``group``, where it is there, is empty for an image
-            that belongs to none.
+        images: table with at least the columns ``SPLIT_COLUMNS``; the column ``group`` may be missing, and is empty for
+            an image without a group.
         settings: ``train``, ``val`` and ``test``, ``seed`` and ``small``: categories with fewer groups than splits are
-            refused, or go to train alone (``gallery``), or are in no split (``drop``).
-        groups: the group of each content (sha256) that has near-duplicates.
+            refused, or go to train only (``gallery``), or are in no split (``drop``).
+        groups: by sha256, the group of each image that has near-duplicates.
 
     Returns:
         A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id.
 
     Raises:
-        InputError: when categories have too few groups, or groups tie them together so that none is left for a split.
+        InputError: when categories have too few groups, or groups with images of several categories leave a split
+            without images of one.
     """
     table = images.sort_values("sha256", ignore_index=True)
     table["_group"] = _united(table, groups)
@@ -65,13 +67,13 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
 
 
 def _united(table: pd.DataFrame, groups: Mapping[str, str]) -> NDArray[np.int64]:
-    """Return the number of each image's group, those of near-duplicates and of the column ``group`` united."""
+    """Return the number of each image's group, (images,): the column ``group`` united with the near-duplicates."""
     rows = np.arange(len(table))
     named = table["group"] if "group" in table.columns else pd.Series("", table.index)
     links = []
     for names in (named.mask(named == ""), table["sha256"].map(groups)):
         known = names.notna().to_numpy()
-        # Each image is linked to the first of its group.
+        # Each image is linked to the first image of its group.
         links.append((rows[known], rows[known][_first(names[known])]))
     ends = [np.concatenate(side) for side in zip(*links, strict=True)]
     graph = coo_array((np.ones(len(ends[0]), bool), tuple(ends)), shape=(len(table), len(table)))
@@ -104,7 +106,7 @@ def _placed(table: pd.DataFrame, settings: Mapping[str, Any], few: set[str]) -> 
         if any(category in few for category in categories):
             choice = ["train"]
         for category in categories:
-            # As many groups are left as splits that have none: this one must go to one of them.
+            # If no more groups remain than splits without one, this group must go to one of these splits.
             if category in empty and waiting[category] <= len(empty[category]):
                 choice = [name for name in choice if name in empty[category]] or choice
         name = max(choice, key=lambda name: sum(lacking[name, category] for category in categories))

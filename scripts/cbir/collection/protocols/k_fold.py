@@ -1,4 +1,4 @@
-"""Cross-validation: the images of a fold ask those of all others, each fold in turn."""
+"""Cross-validation: the images of each fold in turn are queries, and those of all other folds the gallery."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,28 +14,29 @@ EVERY_IMAGE_ASKS = True
 FOLDS = True
 SETTINGS = ("folds",)
 EXPLANATION = (
-    "The images of each fold ask those of all other folds, so that each image asks once. Nothing is trained here, "
-    "because no image would be left that an encoder has not seen."
+    "The images of each fold are queries, and those of all other folds are their gallery, so that each image is a "
+    "query once. No encoder is trained here, because it would have seen the queries."
 )
 
 
 def least(settings: Mapping[str, Any]) -> int:
-    """Return the images that a category needs: one that asks and one, in another fold, that is found."""
+    """Return the number of images that a category needs: a query, and a result in another fold."""
     return 2
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """Put all images into test, and each into a fold.
 
-    Each category's images are ordered by the SHA-256 of seed and content and cut into equal parts, one a fold; which
-    fold begins is drawn for each category, so that folds are about equal. One more image moves no border by more than
-    one place. Near-duplicates are in the fold of the one with the smallest SHA-256.
+    The images of each category are ordered by the SHA-256 of seed and content and cut into equal parts, one for each
+    fold. The fold of the first part is drawn for each category, so that the folds have about equal sizes. An additional
+    image moves no boundary by more than one position. Near-duplicates are all in the fold of the one that is first in
+    this order.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
-        settings: ``folds``, how many; ``seed``; ``small``: categories of one image are refused, or stay in the gallery,
-            where they find nothing (``gallery``), or are in no split (``drop``).
-        groups: the group of each content (sha256) that has near-duplicates.
+        settings: ``folds``, the number of folds; ``seed``; ``small``: categories of one image are refused, or stay in
+            the gallery, where they are queries without relevant images (``gallery``), or are in no split (``drop``).
+        groups: by sha256, the group of each image that has near-duplicates.
 
     Returns:
         A table a split, sorted by image_id; ``train`` and ``val`` are empty, ``test`` has the column ``fold``, from 1.
@@ -49,7 +50,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
     by_category = table.groupby("category")["_key"]
     first = table["category"].map({name: int(key(seed, name)[:8], 16) for name in set(table["category"])})
     table["fold"] = (by_category.cumcount() * folds // by_category.transform("size") + first) % folds + 1
-    # The table is in the order of the keys, so the first of a group is the one with the smallest.
+    # The table is sorted by key, so the first image of a group has the smallest key.
     pictures = [groups.get(digest, digest) for digest in table["sha256"]]
     table["fold"] = table.groupby(pictures)["fold"].transform("first")
     if lacking := set(range(1, folds + 1)) - set(table["fold"]):

@@ -1,4 +1,4 @@
-"""Each image asks all others: for small collections."""
+"""Each image is a query, and all other images are its gallery: for small collections."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from cbir.collection.protocols._folds import alone, apart, of_two
 GALLERY = "test"
 EVERY_IMAGE_ASKS = True
 EXPLANATION = (
-    "Each image asks all others, its recognised copies left out. Nothing is trained here, because no image would be "
-    "left that an encoder has not seen."
+    "Each image is a query, and all other images without its near-duplicates are its gallery. No encoder is trained "
+    "here, because it would have seen the queries."
 )
 
 
 def least(settings: Mapping[str, Any]) -> int:
-    """Return the images that a category needs: one that asks and one that is found."""
+    """Return the number of images that a category needs: a query and a result."""
     return 2
 
 
@@ -25,9 +25,9 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
-        settings: ``small``: categories of one image are refused, or stay in the gallery, where they find nothing
-            (``gallery``), or are in no split (``drop``).
-        groups: the group of each content (sha256) that has near-duplicates, which no query finds.
+        settings: ``small``: categories of one image are refused, or stay in the gallery, where they are queries without
+            relevant images (``gallery``), or are in no split (``drop``).
+        groups: by sha256, the group of each image that has near-duplicates, which are not among its results.
 
     Returns:
         A table a split, sorted by image_id; ``train`` and ``val`` are empty.

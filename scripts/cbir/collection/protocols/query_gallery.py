@@ -1,4 +1,4 @@
-"""Queries, gallery, and relevant and junk images of each query, from a file: as Revisited Oxford and Paris."""
+"""Queries, gallery, and the relevant and junk images of each query from a file, as in Revisited Oxford and Paris."""
 
 import logging
 from collections.abc import Mapping
@@ -14,27 +14,26 @@ from cbir.files.errors import InputError
 FILE = True
 SETTINGS = ("relevance",)
 EXPLANATION = (
-    "A file names the queries, and for each its relevant images and its junk, which is taken out of the ranking before "
-    "anything is measured. Accuracy, F1 and the simulated user go by the categories."
+    "A file names the queries, and for each its relevant images and its junk images, which are removed from the "
+    "ranking before anything is measured. Accuracy, F1 and the simulated user use the categories."
 )
 
 log = logging.getLogger("cbir")
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """Put the queries of the file into test, and its gallery, or else all other images, into train.
+    """Put the queries of the file into test and its gallery into train; without a gallery, all other images.
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``relevance``, the path of the file.
-        groups: not looked at: what is no result of a query is junk in the file.
+        groups: ignored; the file lists as junk which images are not to be counted as results of a query.
 
     Returns:
         A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id; ``val`` is empty.
 
     Raises:
-        InputError: when the file cannot be used, or names an image that is not usable, or that is a query and in the
-            gallery.
+        InputError: when the file cannot be used, names an image that is not usable, or has a query in the gallery.
     """
     path, listed = settings["relevance"], read(settings["relevance"])
     rows = images.sort_values("image_id", ignore_index=True)[SPLIT_COLUMNS]

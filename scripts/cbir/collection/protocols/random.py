@@ -1,4 +1,4 @@
-"""Random within each category: which image goes where is decided by a hash of its content and the seed."""
+"""A random split of each category, where a hash of an image's content and the seed decides about the image."""
 
 import logging
 import math
@@ -24,33 +24,34 @@ log = logging.getLogger("cbir")
 
 
 def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """Split within each category, groups whole.
+    """Split each category by the shares, and keep groups of near-duplicates in one split.
 
-    Each category's images are ordered by the SHA-256 of seed and content; the first are train, then val, then test.
-    The borders are the rounded sums of the shares, so one image more moves neither border by more than one place.
-    The order of the rows, file names and the platform play no part, and one image more or less moves at most one other
-    image across each border inside its own category. That holds without groups: an image that joins or leaves a group
-    may move the whole group, and others into the places that it had or takes, in each of the group's categories.
+    The images of each category are ordered by the SHA-256 of seed and content; the first ones go to train, the next to
+    val, the last to test. The boundaries are the rounded sums of the shares, so an additional image moves each by at
+    most one position. The result does not depend on the order of the rows, on file names or on the platform, and an
+    image more or less moves at most one other image of its category across each boundary. This holds without groups: an
+    image that joins or leaves a group may move the whole group, and other images in exchange, in each category of the
+    group.
 
     All images of a group go to the split to which its image with the smallest SHA-256 would go without groups. If the
     group does not fit there, it goes to the split with most room. The other images fill the remaining places, so that
-    sizes differ from the shares only where a group is larger than a split's share. A group is not kept whole if a split
-    would then have no image of one of the group's categories.
+    sizes differ from the shares only if a group is larger than its split's share. A group is divided if otherwise a
+    split would have no image of one of the group's categories.
 
-    A category with fewer images than there are splits is refused, or goes to train alone (``small: gallery``), or
+    A category with fewer images than there are splits is refused, or goes to train only (``small: gallery``), or
     is in no split (``small: drop``).
 
     Args:
         images: table with at least the columns ``SPLIT_COLUMNS``.
         settings: ``train``, ``val`` and ``test``, the share of each; they sum to 1, and that of val may be 0. ``seed``:
-            another seed gives another split. ``small``: ``refuse`` (where it is not given), ``gallery`` or ``drop``.
-        groups: the group of each content (sha256) that has one; names of groups are arbitrary.
+            another seed gives another split. ``small``: ``refuse`` (the default), ``gallery`` or ``drop``.
+        groups: by sha256, the group of each image that has near-duplicates; the names of groups are arbitrary.
 
     Returns:
         A table a split, columns ``SPLIT_COLUMNS``, sorted by image_id.
 
     Raises:
-        InputError: when shares are no shares, or a category has too few images to serve every split.
+        InputError: when the shares are not valid, or a category has too few images for all splits.
     """
     exact = {name: Fraction(str(settings[name])) for name in SPLITS}
     if sum(exact.values()) != 1 or exact["train"] <= 0 or exact["test"] <= 0 or exact["val"] < 0:
@@ -82,7 +83,7 @@ def split(images: pd.DataFrame, settings: Mapping[str, Any], groups: Mapping[str
 
 
 def _split_alone(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Series) -> pd.Series:
-    """Return each image's split (0, 1, 2): what is placed stays, the others (-1) fill up their category in order."""
+    """Return each image's split (0, 1, 2): ``placed``, or where it is -1, a place that is free in its category."""
     found = placed.copy()
     for category, rows in placed.groupby(table["category"], sort=False):
         free = rows.index[rows == -1]
@@ -93,9 +94,12 @@ def _split_alone(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Seri
 
 
 def _fill(target: Sizes, held: list[int], free: int) -> list[int]:
-    """Return how many of the free images each split gets, so that it comes as near to its target as it can."""
+    """Return how many of the free images each split gets to come as near to its target as possible.
+
+    ``held`` is the number of images that each split has already.
+    """
     room = [max(size - there, 0) for size, there in zip(target, held, strict=True)]
-    # What groups hold beyond a target is missing elsewhere, in proportion.
+    # If groups exceed the target of a split, the other splits get less, in proportion.
     borders = [_round(Fraction(free * sum(room[:count]), max(sum(room), 1))) for count in range(len(room) + 1)]
     sizes = [last - first for first, last in pairwise(borders)]
     for number, size in enumerate(target):
@@ -108,8 +112,8 @@ def _fill(target: Sizes, held: list[int], free: int) -> list[int]:
 
 
 def _place_groups(table: pd.DataFrame, targets: dict[str, Sizes], groups: Mapping[str, str]) -> pd.Series:
-    """Return the split of each image in a group that is kept whole, -1 for all others."""
-    # In the order of contents, which does not depend on the seed.
+    """Return the split of each image in a group that is kept in one split, -1 for all others."""
+    # In the order of sha256, which does not depend on the seed.
     members = table.assign(_group=table["sha256"].map(groups)).dropna(subset="_group").sort_values("sha256")
     whole = {str(name): rows for name, rows in members.groupby("_group") if len(rows) > 1}
     while True:
@@ -130,7 +134,7 @@ def _place_groups(table: pd.DataFrame, targets: dict[str, Sizes], groups: Mappin
 
 
 def _place(table: pd.DataFrame, targets: dict[str, Sizes], groups: dict[str, pd.DataFrame]) -> pd.Series:
-    """Place each group, the largest first, since it finds room least easily."""
+    """Return the split of each image in a group, -1 for others; the largest groups are placed first."""
     placed = pd.Series(-1, table.index)
     room = {category: list(sizes) for category, sizes in targets.items()}
     for rows in sorted(groups.values(), key=lambda rows: (-len(rows), rows["sha256"].iloc[0])):
@@ -140,7 +144,7 @@ def _place(table: pd.DataFrame, targets: dict[str, Sizes], groups: dict[str, pd.
         ]
         wanted = int(rows["_split"].iloc[0])
         number = wanted if spare[wanted] >= 0 else spare.index(max(spare))
-        # A category that is in the gallery alone draws its copies there.
+        # A group with images of a category that is in the gallery only goes to the gallery as a whole.
         if any(targets[str(name)][TEST] == 0 for name in counts.index):
             number = 0
         placed[rows.index] = number
@@ -150,7 +154,7 @@ def _place(table: pd.DataFrame, targets: dict[str, Sizes], groups: dict[str, pd.
 
 
 def _without_room(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Series) -> set[str]:
-    """Return the categories whose free images cannot give each split at least one."""
+    """Return the categories with too few free images to give each split that has none at least one."""
     spoilt = set()
     for category, rows in placed.groupby(table["category"], sort=False):
         empty = [number for number, size in enumerate(targets[str(category)]) if size and not (rows == number).any()]
@@ -160,7 +164,7 @@ def _without_room(table: pd.DataFrame, targets: dict[str, Sizes], placed: pd.Ser
 
 
 def _sizes(count: int, shares: dict[str, Fraction]) -> Sizes:
-    """Return how many images are train, val and test: at least one where the share is not 0."""
+    """Return the number of train, val and test images by the shares: at least one if the share is not 0."""
     least_val = int(shares["val"] > 0)
     train = min(max(_round(count * shares["train"]), 1), count - least_val - 1)
     before_test = min(max(_round(count * (1 - shares["test"])), train + least_val), count - 1)

@@ -1,4 +1,4 @@
-"""The digits collection: scikit-learn's handwritten digits as PNG files, a folder a digit, without any network."""
+"""The digits collection: scikit-learn's handwritten digits as PNG files, a folder for each digit; needs no network."""
 
 import struct
 import zlib
@@ -17,26 +17,26 @@ DESCRIPTION = "Handwritten digits that come with scikit-learn."
 SETTINGS = ()
 
 SCALE = 4
-"""Each of the 8x8 values becomes a square of this many pixels a side, so that a person sees something in the report."""
+"""Each of the 8x8 values becomes a square with this many pixels a side, so that digits are legible in the report."""
 
 
 def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Write the 1,797 digits of scikit-learn's copy of UCI's test set as 32x32 8-bit grey PNGs.
 
-    The same bytes are written on every machine. Nearest-neighbour enlarging keeps the 17 grey levels exactly:
-    ``pixels[::4, ::4]`` is the original, 0..16 stretched to 0..255.
+    The same bytes are written on every machine. Nearest-neighbour scaling keeps the 17 grey levels exactly:
+    ``pixels[::4, ::4]`` is the original image with 0..16 scaled to 0..255.
 
     Args:
         folder: where the folders ``0`` to ``9`` go; files are named by index in the data set, ``0/0000.png``.
         settings: empty.
 
     Returns:
-        One row a picture, in the data set's order: ``file``, ``author``, ``licence``, ``source``.
+        A row for each image, in the order of the data set: ``file``, ``author``, ``licence``, ``source``.
 
     Raises:
         InputError: when the folder cannot be written.
     """
-    # Here, because scikit-learn takes a second to load.
+    # Imported here, because the import of scikit-learn takes a second.
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -62,7 +62,8 @@ def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
 def _png(grey: NDArray[np.uint8]) -> bytes:
     """Return an 8-bit grey PNG (W3C PNG specification, 3rd edition) of an array of shape (height, width).
 
-    The pixels are stored and not packed: what zlib packs differs between its versions, and a split goes by content.
+    The pixels are not compressed, because compressed bytes differ between versions of zlib, and the split depends on
+    the bytes of the files.
     """
     height, width = grey.shape
     rows = b"".join(b"\0" + row.tobytes() for row in grey)

@@ -1,4 +1,4 @@
-"""A person's own folder, which is read where it lies."""
+"""A folder of the user's own images, which are neither copied nor moved."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,10 @@ SETTINGS = ("path",)
 
 
 def require(settings: Mapping[str, Any]) -> None:
-    """Refuse a folder that is not there.
+    """Refuse a folder that does not exist.
 
     Raises:
-        InputError: when ``path`` is no folder.
+        InputError: when ``path`` is not a folder.
     """
     require_folder(settings["path"])
 

@@ -1,4 +1,4 @@
-"""A collection out of a Kaggle data set."""
+"""A data set from Kaggle."""
 
 import logging
 from collections import Counter
@@ -22,28 +22,28 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Download a Kaggle data set and lay out its images as ``<folder>/<category>/<filename>``.
 
-    The images are symbolic links into kagglehub's cache: a data set of gigabytes is on the disk once, and outlives
-    the results. If the cache is emptied, running this again fills it and mends the links.
+    The images are symbolic links into kagglehub's cache, so that a data set of gigabytes is on the disk only once and
+    is kept when the results are removed. If the cache was emptied, a new call downloads again and renews the links.
 
     Args:
         folder: where the folders of the categories go.
         settings: ``dataset``, which is ``owner/name`` or ``owner/name/versions/N``.
 
     Returns:
-        One row an image, sorted: ``file``, ``author``, ``licence``, ``source``. Kaggle's downloads state no author or
-        licence for a picture, so that these two point to the source.
+        A row for each image, sorted: ``file``, ``author``, ``licence``, ``source``. Kaggle's downloads state no author
+        or licence of single images, so that these two columns refer to the source.
 
     Raises:
         InputError: when the data set cannot be downloaded or has no folder of categories, or the folder cannot be
             written.
     """
-    # Here, because it takes a second to load.
+    # Imported here, because the import takes a second.
     import kagglehub
 
     dataset = settings["dataset"]
     try:
         downloaded = Path(kagglehub.dataset_download(dataset))
-    # kagglehub's errors have no base class of their own, and each is one that a person can mend.
+    # kagglehub's errors have no common base class, and the user can fix each of them.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(
@@ -68,12 +68,12 @@ def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _categorised(downloaded: Path, dataset: str) -> list[Path]:
-    """Return the images two levels below the folder that has most of them there, sorted."""
+    """Return the sorted images ``ROOT/CATEGORY/FILE``, where ``ROOT`` is the folder with most such images."""
     downloaded = downloaded.resolve()
     images = sorted(
         path
         for path in downloaded.rglob("*")
-        # Names with a dot in front are what macOS and editors leave behind.
+        # Files with a dot in front come from macOS or editors.
         if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.parent != downloaded
     )
     if not images:

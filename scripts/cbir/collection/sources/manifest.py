@@ -1,4 +1,4 @@
-"""A list of images in a CSV or Parquet file, whatever their folders are called."""
+"""A manifest: a CSV or Parquet file that lists images and their categories; names of folders do not matter."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ DESCRIPTION = "The images that {path} lists."
 SETTINGS = ("path",)
 
 Rows = dict[str, dict[str, str]]
-"""What a list says of each image, by its path relative to the list: ``category``, and further columns."""
+"""``category`` and further columns of each image, by its path relative to the manifest."""
 
-# The columns of images.csv that are found out.
+# The columns of images.csv that the workflow computes.
 _TAKEN = {"image_id", "label", "sha256", "width", "height", "bytes"}
 _LARGEST = 200_000_000
 
 
 def require(settings: Mapping[str, Any]) -> None:
-    """Refuse a list that is not there.
+    """Refuse a manifest that does not exist.
 
     Raises:
-        InputError: when ``path`` is no file, or a very large one.
+        InputError: when ``path`` is not a file, or a very large one.
     """
     path = Path(settings["path"])
     if not path.is_file() or path.stat().st_size > _LARGEST:
@@ -37,27 +37,27 @@ def require(settings: Mapping[str, Any]) -> None:
 
 
 def contents(settings: Mapping[str, Any], memory: Path) -> str:
-    """Return one hash over the list and the images in it."""
+    """Return one hash over the manifest and the images that it lists."""
     rows = read(settings["path"], settings.get("labels") != "none")
     return sha256_json([rows, hash_files(Path(settings["path"]).parent, sorted(rows), memory)])
 
 
 def read(path: str | Path, labelled: bool = True) -> Rows:
-    """Read a list of images: CSV (UTF-8, a header; commas, semicolons or tabs between the cells) or Parquet.
+    """Read a manifest: CSV (UTF-8, with a header, separated by commas, semicolons or tabs) or Parquet.
 
     Args:
         path: the file. Its columns are ``path`` (relative to the file, with forward slashes) and ``category`` (several
-            with semicolons between them, or a list in Parquet), and any of ``split`` (train or gallery, val, test or
-            query, ignore), ``group``, and others, which are carried along.
-        labelled: whether images have categories; else the column is not looked at, and need not be there.
+            separated by semicolons, or a list in Parquet), and optionally ``split`` (train or gallery, val, test or
+            query, ignore), ``group``, and others, which are copied to images.csv.
+        labelled: whether images have categories; if not, the column ``category`` is ignored and may be missing.
 
     Returns:
         The rows, sorted by path; ``split`` is ``train``, ``val``, ``test``, ``ignore`` or empty; several categories
         are in alphabetical order with `SEPARATOR` between them.
 
     Raises:
-        InputError: naming the line, when a column is missing, a path leads out of the folder or is there twice, a
-            category is empty, or a split has an unknown name.
+        InputError: when a column is missing, a path leads out of the folder or is listed twice, a category is empty, or
+            a split has an unknown name; the message names the line.
     """
     require({"path": path})
     with Path(path).open("rb") as file:

@@ -1,9 +1,9 @@
-"""The sample collection: photographs out of Debian's package ``gcompris-qt-data``.
+"""The sample collection: photographs from Debian's package ``gcompris-qt-data``.
 
-``sample.csv`` beside this module lists them: category and name, its path in the package, its SHA-256, author, licence,
-source, and the changes that its licence asks to name. They are transcribed from the READMEs beside the pictures in
-version 3.1 of the package; later versions ship the same pictures without the READMEs. Hence a picture counts only if
-its bytes are those listed, and the sample is the same whichever version it comes from.
+``sample.csv`` beside this module lists each photograph: category and name, path in the package, SHA-256, author,
+licence, source, and the changes, which some licences require to be stated. These are transcribed from the READMEs in
+version 3.1 of the package; later versions contain the same photographs without the READMEs. Therefore only photographs
+with the listed SHA-256 are used, and the sample is the same from every version.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ MIN_PER_CATEGORY = 12
 _COLUMNS = ["file", "archive", "resource", "sha256", "author", "licence", "source", "changes"]
 _ARCHIVES = "usr/share/gcompris-qt/rcc"
 
-# A machine's own settings hold (proxy, sources), but not its hooks, which would clean or refresh the system's caches.
+# The machine's settings apply (proxy, sources), except its hooks, which would clean or refresh the system's caches.
 _APT_CONFIG = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -57,14 +57,14 @@ Acquire::https::Timeout "30";
 def fetch(folder: Path, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Download the package with apt and write its photographs as ``<folder>/<category>/<name>.webp``.
 
-    Needs no root and leaves the system's package lists and caches alone.
+    This needs no root and does not change the system's package lists and caches.
 
     Args:
         folder: where the folders of the categories go.
         settings: empty.
 
     Returns:
-        One row a photograph, as `unpack` returns it.
+        A row for each photograph, as `unpack` returns it.
 
     Raises:
         InputError: when the machine has no apt, the package cannot be downloaded, or it holds too few of the
@@ -93,7 +93,7 @@ def download(folder: Path) -> Path:
     cache.mkdir()
     options = ["-c", str(config), "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}"]
     log.info("Asking apt for the package %s, about 45 MB", PACKAGE)
-    # A third party's broken source fails an update that brought all that is needed, so the download is what decides.
+    # `update` also fails if a source that is not needed here is broken, so only the result of `download` counts.
     _, complaints = _apt([*options, "update"], folder, "per cent of the package lists downloaded")
     succeeded, more = _apt([*options, "download", PACKAGE], folder, f"per cent of {PACKAGE} downloaded")
     if not succeeded:
@@ -110,16 +110,16 @@ def unpack(package: str | Path, folder: str | Path) -> pd.DataFrame:
     """Write the photographs of a downloaded package as ``<folder>/<category>/<name>.webp``.
 
     Args:
-        package: the ``.deb`` of some version of the package.
+        package: the ``.deb`` of any version of the package.
         folder: where the folders of the categories go.
 
     Returns:
-        One row a photograph, sorted by ``file`` (category/name.webp): its ``author``, ``licence``, ``source`` (where
-        the original is published), ``changes`` (what the package's makers did to it, empty where they do not say) and
+        A row for each photograph, sorted by ``file`` (category/name.webp): its ``author``, ``licence``, ``source``
+        (where the original is published), ``changes`` (by the authors of the package, empty if they state none) and
         ``package`` (name and version).
 
     Raises:
-        InputError: when the file is no Debian package or it holds too few of the photographs.
+        InputError: when the file is not a Debian package or has too few of the photographs.
     """
     version = _dpkg_deb("--show", "--showformat=${Package} ${Version}", str(package))
     with tempfile.TemporaryDirectory(prefix="cbir-sample-") as temporary:
@@ -129,7 +129,7 @@ def unpack(package: str | Path, folder: str | Path) -> pd.DataFrame:
 
 
 def extract(archives: Path, table: pd.DataFrame, folder: str | Path) -> pd.DataFrame:
-    """Write the photographs of ``table`` that are unchanged in Qt resource files, all of them or none.
+    """Write those photographs of ``table`` that are in Qt resource files with the listed SHA-256.
 
     Args:
         archives: the folder of the ``.rcc`` files.
@@ -140,8 +140,8 @@ def extract(archives: Path, table: pd.DataFrame, folder: str | Path) -> pd.DataF
         The rows of ``table`` that were found, in its order.
 
     Raises:
-        InputError: when an archive is damaged, a category has fewer than `MIN_PER_CATEGORY` photographs left, or the
-            folder cannot be written.
+        InputError: when an archive is damaged, a category has fewer than `MIN_PER_CATEGORY` such photographs, or the
+            folder cannot be written; in the first two cases nothing is written.
     """
     pictures: dict[str, bytes] = {}
     for archive, rows in table.groupby("archive"):
@@ -170,7 +170,7 @@ def extract(archives: Path, table: pd.DataFrame, folder: str | Path) -> pd.DataF
 
 
 def _apt(arguments: list[str], folder: Path, what: str) -> tuple[bool, list[str]]:
-    """Run apt-get in ``folder``, log how far it is, and return whether it succeeded and its complaints."""
+    """Run apt-get in ``folder`` and log its progress; return whether it succeeded, and its error messages."""
     progress = Progress(what, 100)
     complaints = []
     with subprocess.Popen(

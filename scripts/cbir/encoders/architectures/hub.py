@@ -88,7 +88,7 @@ class Hub:
         The second value says where it came from, as that of `fetch`.
 
         Raises:
-            InputError: when keras-hub is missing, the preset cannot be had, or its network takes no texts.
+            InputError: when keras-hub is missing, the preset cannot be obtained, or its network takes no texts.
         """
         with self._in_one_sentence():
             from cbir.encoders.architectures import _texts

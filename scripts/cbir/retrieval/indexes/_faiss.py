@@ -94,15 +94,15 @@ def hnsw(features: NDArray[Any], links: int, ef_construction: int, kept: "Kept |
 
 
 class Kept:
-    """A part of a graph in a file, and what it is made from in another; whoever builds an index removes both."""
+    """The unfinished graph of a build in a file, and its inputs in a side file; the build removes both at its end."""
 
     def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
-        """Name the file, and say as plain data what the graph is made from."""
+        """Take the path of the file, and the description of the graph's inputs as JSON data."""
         self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
         self._saved = time.monotonic()
 
     def read(self, dimension: int) -> Any:
-        """Return the graph, None where there is none that can be gone on with."""
+        """Return the graph to continue; None if there is none, or it was made from other inputs, or is damaged."""
         try:
             said = read_json(self.side)
             if said != self._said(sha256_file(self.path)):
@@ -110,7 +110,7 @@ class Kept:
             index = library().read_index(str(self.path))
             if type(index) is not library().IndexHNSWFlat or index.d != dimension or not _is_sound(library(), index):
                 return None
-        # Whatever it is, the graph is built from the start. FAISS raises many kinds on damaged files.
+        # After any error the graph is built from the start. FAISS raises many types of errors for damaged files.
         except Exception:
             return None
         log.info("a build that was stopped goes on after %d rows", index.ntotal)
@@ -120,7 +120,7 @@ class Kept:
         """Write the graph, unless it was written less than a minute ago."""
         if time.monotonic() - self._saved < _EVERY:
             return
-        # Nothing is said of a file that is half replaced.
+        # The side file is removed first, so that a killed process leaves no graph with the wrong side file.
         self.side.unlink(missing_ok=True)
         with atomic(self.path) as temporary:
             save(index, temporary)
