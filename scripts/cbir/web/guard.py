@@ -6,6 +6,9 @@ not know the key. Other web sites cannot use it: the cookie is bound to the host
 opened, so a request to another name for this server (DNS rebinding) has no cookie, and with SameSite=Strict browsers do
 not send it with requests that another site starts. Browsers treat all ports of a host as one site, so requests from
 other servers on the same host are recognised by the headers Sec-Fetch-Site and Origin.
+
+Flask-WTF, Flask-Talisman and the like do not replace this: they protect the requests of visitors who have logged in,
+and here the question is who may visit at all.
 """
 
 import hmac
