@@ -78,6 +78,11 @@ def test_a_search_by_name_finds_its_images(visit: Visit, way: str) -> None:
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
 
+def test_without_an_encoder_of_texts_there_is_no_box_for_words(visit: Visit) -> None:
+    expect(visit.page.get_by_label("Find an image")).to_be_visible()
+    expect(visit.page.locator("#text-form, #no-texts")).to_have_count(0)
+
+
 def test_a_refinement_by_mouse_and_by_keyboard_is_what_the_workflow_makes(visit: Visit, place: Workplace) -> None:
     page, kind = visit.page, "scripts" if visit.scripts else "plain"
     pick(page)
