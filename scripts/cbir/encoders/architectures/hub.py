@@ -117,8 +117,8 @@ class Hub:
     def _require_there(self) -> None:
         if self.is_gone:
             raise InputError(
-                f"The folder {self.preset} holds no preset of keras-hub, which has a {_CONFIG}: put it back, or correct "
-                "the encoder's architecture in the config."
+                f"The folder {self.preset} holds no preset of keras-hub, which has a {_CONFIG}: put it back, or "
+                "correct the encoder's architecture in the config."
             )
 
     @contextmanager
