@@ -175,6 +175,11 @@ def test_colours_of_judgements_are_not_those_of_right_and_wrong(visit: Visit) ->
     assert not set(judged) & set(known)
 
 
+# Names that are cut off at the edge of their tile, and that no tooltip shows whole.
+CUT = """[...document.querySelectorAll(".line")].filter(
+    (line) => line.checkVisibility() && line.scrollWidth > line.clientWidth
+        && !line.querySelector("[title]") && !line.closest("[title]"),
+).map((line) => line.textContent)"""
 BORDER = "found => found.map((one) => getComputedStyle(one).borderTopColor)"
 
 
@@ -198,6 +203,14 @@ def states(visit: Visit) -> Iterator[Page]:
     for end in ("&in-camera=old&within=9", "&within=0"):
         page.goto(results + end)
         yield page
+    # Distances with the scores of a strategy.
+    page.goto(results.replace("=rocchio", "=linear"))
+    page.locator("#relevant-0").click()
+    page.locator("#irrelevant-9").click()
+    expect(page.locator("#irrelevant-9")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Next round").click()
+    expect(page.locator(".score").first).to_be_visible()
+    yield page
     for kind in ("labels", "copies", "rejected"):
         page.goto(f"{home}review/{kind}")
         yield page
@@ -257,3 +270,10 @@ def test_no_state_scrolls_sideways_on_a_phone(chromium: Browser, address: str) -
             assert page.evaluate("document.documentElement.scrollWidth") == 390, page.url
             # The dialog scrolls by itself.
             assert page.evaluate("large.scrollWidth <= large.clientWidth"), page.url
+            assert page.evaluate(CUT) == [], page.url
+        # The last state is the dialog: its picture is covered by nothing.
+        corner = """() => {
+            const { right, top } = whole.getBoundingClientRect();
+            return document.elementFromPoint(right - 9, top + 9).id;
+        }"""
+        assert page.evaluate(corner) == "whole"

@@ -39,6 +39,13 @@ def test_the_first_page_says_what_is_to_be_reviewed(doubted: FlaskClient, client
     assert "2 images, 1 reviewed" in doubted.get("/").text
 
 
+@pytest.mark.parametrize("kind", ["labels", "copies", "rejected"])
+def test_a_run_without_anything_to_review_says_so(client: FlaskClient, kind: str) -> None:
+    page = client.get(f"/review/{kind}").text
+    assert "This run found nothing to review here." in page
+    assert "0 of 0" not in page and "nothing left" not in page
+
+
 def test_near_duplicates_say_what_the_workflow_writes_as_0_and_1(doubted: FlaskClient, results: Path) -> None:
     assert "Group 1: 2 images, in several categories" in doubted.get("/review/copies").text
     path = results / "collection" / "near_duplicates.csv"
