@@ -209,7 +209,8 @@ def states(visit: Visit) -> Iterator[Page]:
     page.locator("#irrelevant-9").click()
     expect(page.locator("#irrelevant-9")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("link", name="Next round").click()
-    expect(page.locator(".score").first).to_be_visible()
+    # The first linear round loads scikit-learn.
+    expect(page.locator(".score").first).to_be_visible(timeout=120_000)
     yield page
     for kind in ("labels", "copies", "rejected"):
         page.goto(f"{home}review/{kind}")
