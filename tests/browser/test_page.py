@@ -439,7 +439,7 @@ def test_a_part_of_a_picture_is_searched_with(visit: Visit) -> None:
     page.locator("#look-query").click()
     expect(page.locator("#whole")).to_be_visible()
     if visit.scripts:
-        page.wait_for_function("document.getElementById('whole').naturalWidth > 0")
+        expect(page.locator("#whole")).not_to_have_js_property("naturalWidth", 0)
         around = page.locator("#whole").bounding_box()
         # The picture is a square in the middle of its element.
         side = min(around["width"], around["height"])

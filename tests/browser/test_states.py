@@ -231,7 +231,7 @@ def states(visit: Visit) -> Iterator[Page]:
     # Last, because the dialog stays open: with a box drawn on the picture.
     page.goto(results)
     page.locator("#look-0").click()
-    page.wait_for_function("document.getElementById('whole')?.naturalWidth > 0")
+    expect(page.locator("#whole")).not_to_have_js_property("naturalWidth", 0)
     around = page.locator("#whole").bounding_box()
     page.mouse.move(around["x"] + around["width"] / 2, around["y"] + around["height"] / 2)
     page.mouse.down()
