@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
 
+from cbir.web.app import create_app
+from cbir.web.library import Library
 from workplace import CONFIG, REPOSITORY, Workplace, make
 
 # No background requests to other hosts.
@@ -74,6 +78,18 @@ def address(place: Workplace) -> Iterator[str]:
             yield found.group(0)
         finally:
             server.kill()
+
+
+@contextmanager
+def served(results: Path) -> Iterator[str]:
+    """Serve the search page of results made by hand from this process; return its address."""
+    app = create_app(Library(results), results.parent / "feedback")
+    with make_server("127.0.0.1", 0, app, threaded=True) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.port}/?key={app.config['KEY']}"
+        finally:
+            server.shutdown()
 
 
 @dataclass

@@ -78,6 +78,11 @@ def test_a_search_by_name_finds_its_images(visit: Visit, way: str) -> None:
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
 
+def test_without_an_encoder_of_texts_there_is_no_box_for_words(visit: Visit) -> None:
+    expect(visit.page.get_by_label("Find an image")).to_be_visible()
+    expect(visit.page.locator("#text-form, #no-texts")).to_have_count(0)
+
+
 def test_refinements_by_mouse_and_by_keyboard_equal_those_of_the_workflow(visit: Visit, place: Workplace) -> None:
     page, kind = visit.page, "scripts" if visit.scripts else "plain"
     pick(page)
@@ -436,7 +441,7 @@ def test_a_search_with_a_part_of_a_picture(visit: Visit) -> None:
     page.locator("#look-query").click()
     expect(page.locator("#whole")).to_be_visible()
     if visit.scripts:
-        page.wait_for_function("document.getElementById('whole').naturalWidth > 0")
+        expect(page.locator("#whole")).not_to_have_js_property("naturalWidth", 0)
         around = page.locator("#whole").bounding_box()
         # The picture is a square in the middle of its element.
         side = min(around["width"], around["height"])

@@ -92,12 +92,11 @@ def test_a_text_is_embedded_as_by_keras_hub(family: str, saved: Families, tmp_pa
     np.testing.assert_array_equal(plain(TEXTS[2]), found[2])
 
 
-@pytest.fixture(scope="module")
-def results(saved: Families, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Methods of an encoder with texts (``clip``), derived from it (``angle``, ``scaled``), and without texts."""
-    results = write_results(tmp_path_factory.mktemp("run"))
+def write_results_with_texts(root: Path, saved: Saved) -> Path:
+    """Write methods of an encoder with texts (``clip``), derived from it (``angle``, ``scaled``), and without texts."""
+    results = write_results(root)
     for suffix in (".keras", ".json"):
-        shutil.copyfile(saved["CLIP"].network.with_suffix(suffix), results / "encoders" / f"clip{suffix}")
+        shutil.copyfile(saved.network.with_suffix(suffix), results / "encoders" / f"clip{suffix}")
     made = read_json(results / "encoders" / "clip.json")
     table = pd.read_csv(results / "collection" / "images.csv")
     features = np.random.default_rng(2).normal(size=(len(table), 12)).astype(np.float32)
@@ -125,6 +124,11 @@ def results(saved: Families, tmp_path_factory: pytest.TempPathFactory) -> Path:
             store.write(path, table[chosen], [rows], rows.shape[1], {"method": name, "transform_fingerprint": name})
     learn(results, "clip", 0.5)
     return results
+
+
+@pytest.fixture(scope="module")
+def results(saved: Families, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results_with_texts(tmp_path_factory.mktemp("run"), saved["CLIP"])
 
 
 def ranked(vector: np.ndarray, rows: np.ndarray) -> tuple[list[int], np.ndarray]:
@@ -234,9 +238,15 @@ def test_a_preset_that_has_changed_is_refused(saved: Families, tmp_path: Path) -
     rewritten(preset / "config.json", lambda config: config.update(more=1))
     with pytest.raises(InputError, match=rf"The preset {preset} is not the one that the network {network} was made"):
         texts.open_texts(network)
+    assert texts.without_texts(network) == ""
     preset.rename(tmp_path / "gone")
-    with pytest.raises(InputError, match=rf"The preset {preset} cannot be used \(.*: save it by keras-hub, or name"):
+    with pytest.raises(InputError, match=rf"The folder {preset} holds no preset of keras-hub, .*: put it back, or"):
         texts.open_texts(network)
+    assert texts.without_texts(network) == f"lacks its preset (put the folder {preset} back, and start again)"
+    # A published preset is looked for when its texts are needed.
+    side = network.with_suffix(".json")
+    side.write_text(side.read_text().replace(str(preset), "clip_vit_base_patch16"))
+    assert texts.without_texts(network) == ""
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cbir.files.errors import InputError
@@ -150,6 +151,20 @@ def test_pictures_of_any_shape_have_their_frames_and_texts_at_the_same_heights(t
         round(boxes[0][2])
     }
     assert len({round(axes.xaxis.label.get_window_extent().y1) for axes in row}) == 1
+    plt.close(figure)
+
+
+def test_the_title_is_right_above_the_pictures(
+    rows: list[list[plots.Picture]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Figure] = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure))
+    plots.strips(rows, tmp_path / "s.png", "m: sea/0.png")
+    (figure,) = kept
+    figure.canvas.draw()
+    title = figure.texts[0].get_window_extent()
+    top = max(axes.get_window_extent().y1 for axes in figure.axes)
+    assert 0 < title.y0 - top < title.height
     plt.close(figure)
 
 

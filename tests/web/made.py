@@ -9,9 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS, NEAR_DUPLICATE_COLUMNS, REJECTED_COLUMNS
+from cbir.evaluation.suspects import SUSPECT_COLUMNS
 from cbir.features import store, transforms
 from cbir.files.hashes import sha256_file
-from cbir.files.tables import write_csv, write_json
+from cbir.files.tables import read_csv, write_csv, write_json
 
 CATEGORIES = ("apple", "leaf", "sea")
 COLOURS = np.array([[220, 60, 60], [60, 220, 60], [60, 60, 220]])
@@ -64,6 +66,42 @@ def forget_labels(results: Path) -> None:
     """Remove the categories of the images."""
     path = results / "collection" / "images.csv"
     write_csv(path, pd.read_csv(path).assign(category="", label=-1))
+
+
+def detail(results: Path) -> None:
+    """Add a column ``camera`` to the list of images, and make sea/0, sea/1 and sea/2 of the gallery copies."""
+    table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
+    table["camera"] = ["old" if number % 2 else "new" for number in range(len(table))]
+    table["serial"] = [str(number) for number in range(len(table))]
+    write_csv(results / "collection" / "images.csv", table)
+    copies = table[table["image_id"].isin(["sea/0.png", "sea/1.png", "sea/2.png"])]
+    known = {"group": "1", "nearest": "", "distance": 3, "mirrored": False}
+    rows = pd.DataFrame([{"sha256": sha256, **known} for sha256 in copies["sha256"]])
+    # A doubted group.
+    apples = table["sha256"][table["category"] == "apple"]
+    chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": 1})
+    rows = pd.concat([rows.assign(doubted=0), chained])
+    write_csv(results / "collection" / "groups.csv", rows.reindex(columns=GROUP_COLUMNS, fill_value=""))
+
+
+def doubt(results: Path) -> None:
+    """Add two doubtful labels, a group of near-duplicates, and a rejected conflict."""
+    labels = [
+        ["sea/0.png", "sea", "apple", 0.8, 10, "apple/1.png", 0.1, 0.2],
+        ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
+    ]
+    write_csv(results / "collection" / "suspects.csv", pd.DataFrame(labels, columns=SUSPECT_COLUMNS))
+    known = {"group": 1, "category": "apple", "split": "train", "distance": 3, "across_categories": 1}
+    copies = pd.DataFrame([{"image_id": f"apple/{number}.png", **known} for number in (1, 2)])
+    copies = copies.reindex(columns=NEAR_DUPLICATE_COLUMNS, fill_value=0)
+    write_csv(results / "collection" / "near_duplicates.csv", copies)
+    collection = results.parent / "collection"
+    conflict = collection / "sea" / "twice.png"
+    conflict.write_bytes((collection / "apple" / "7.png").read_bytes() + b" ")
+    rejected = [["collection/sea/twice.png", "conflict: the same image in another category (apple/twice.png)"]]
+    write_csv(results / "collection" / "rejected.csv", pd.DataFrame(rejected, columns=REJECTED_COLUMNS))
+    files = {"sea/twice.png": [[1, 2, 3, 4], sha256_file(conflict)]}
+    write_json(results / "collection" / "memory" / "contents.json", {"files": files})
 
 
 def learn(results: Path, method: str, threshold: float) -> None:

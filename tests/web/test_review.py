@@ -8,34 +8,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from cbir.collection import corrections
-from cbir.collection.columns import NEAR_DUPLICATE_COLUMNS, REJECTED_COLUMNS
-from cbir.evaluation.suspects import SUSPECT_COLUMNS
-from cbir.files.hashes import sha256_file
 from cbir.files.tables import write_csv, write_json
 from cbir.web.app import create_app
 from cbir.web.library import Library
-from web.made import CONFIGURATION, visitor
+from web.made import CONFIGURATION, doubt, visitor
 from web.test_app import OWN, SEARCH, link
 
 
 @pytest.fixture
 def doubted(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
-    """Return a run with two doubtful labels, a group of near-duplicates, and a rejected conflict."""
-    labels = [
-        ["sea/0.png", "sea", "apple", 0.8, 10, "apple/1.png", 0.1, 0.2],
-        ["leaf/1.png", "leaf", "sea", 0.5, 10, "sea/2.png", 0.1, 0.2],
-    ]
-    write_csv(results / "collection" / "suspects.csv", pd.DataFrame(labels, columns=SUSPECT_COLUMNS))
-    known = {"group": 1, "category": "apple", "split": "train", "distance": 3, "across_categories": 1}
-    copies = pd.DataFrame([{"image_id": f"apple/{number}.png", **known} for number in (1, 2)])
-    copies = copies.reindex(columns=NEAR_DUPLICATE_COLUMNS, fill_value=0)
-    write_csv(results / "collection" / "near_duplicates.csv", copies)
-    conflict = tmp_path / "collection" / "sea" / "twice.png"
-    conflict.write_bytes((tmp_path / "collection" / "apple" / "7.png").read_bytes() + b" ")
-    rejected = [["collection/sea/twice.png", "conflict: the same image in another category (apple/twice.png)"]]
-    write_csv(results / "collection" / "rejected.csv", pd.DataFrame(rejected, columns=REJECTED_COLUMNS))
-    files = {"sea/twice.png": [[1, 2, 3, 4], sha256_file(conflict)]}
-    write_json(results / "collection" / "memory" / "contents.json", {"files": files})
+    """Return a run with what `doubt` adds."""
+    doubt(results)
     return visitor(create_app(Library(results), tmp_path / "feedback"))
 
 
@@ -54,6 +37,13 @@ def test_the_first_page_counts_the_images_to_review(doubted: FlaskClient, client
         assert re.search(f'>{title}</a> <span class="note">{count}<', page)
     decide(doubted, "labels", "sea/0.png", "right")
     assert "2 images, 1 reviewed" in doubted.get("/").text
+
+
+@pytest.mark.parametrize("kind", ["labels", "copies", "rejected"])
+def test_a_run_without_anything_to_review_says_so(client: FlaskClient, kind: str) -> None:
+    page = client.get(f"/review/{kind}").text
+    assert "This run found nothing to review here." in page
+    assert "0 of 0" not in page and "nothing left" not in page
 
 
 def test_flags_of_near_duplicates_are_shown_in_words(doubted: FlaskClient, results: Path) -> None:

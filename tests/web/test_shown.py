@@ -6,16 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
-from cbir.collection.columns import GROUP_COLUMNS, IMAGE_COLUMNS
+from cbir.collection.columns import IMAGE_COLUMNS
 from cbir.files.tables import read_csv, write_csv
 from cbir.web.app import create_app
 from cbir.web.library import Library
 from web import test_app
-from web.made import visitor
+from web.made import detail, visitor
 from web.test_app import SEARCH, distances, link, save, upload
 
 ALL = SEARCH.replace("k=4", "k=17")
@@ -23,19 +22,8 @@ ALL = SEARCH.replace("k=4", "k=17")
 
 @pytest.fixture
 def detailed(results: Path, tmp_path: Path, network: list[Path]) -> FlaskClient:
-    """Return a run whose manifest has a column ``camera``; sea/0, sea/1 and sea/2 in the gallery are copies."""
-    table = read_csv(results / "collection" / "images.csv", IMAGE_COLUMNS)
-    table["camera"] = ["old" if number % 2 else "new" for number in range(len(table))]
-    table["serial"] = [str(number) for number in range(len(table))]
-    write_csv(results / "collection" / "images.csv", table)
-    copies = table[table["image_id"].isin(["sea/0.png", "sea/1.png", "sea/2.png"])]
-    known = {"group": "1", "nearest": "", "distance": 3, "mirrored": False}
-    rows = pd.DataFrame([{"sha256": sha256, **known} for sha256 in copies["sha256"]])
-    # A doubted group.
-    apples = table["sha256"][table["category"] == "apple"]
-    chained = pd.DataFrame({"sha256": apples, "group": "2", "doubted": 1})
-    rows = pd.concat([rows.assign(doubted=0), chained])
-    write_csv(results / "collection" / "groups.csv", rows.reindex(columns=GROUP_COLUMNS, fill_value=""))
+    """Return a run with what `detail` adds."""
+    detail(results)
     return visitor(create_app(Library(results), tmp_path / "feedback"))
 
 

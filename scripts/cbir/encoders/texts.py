@@ -20,6 +20,9 @@ from cbir.files.tables import read_json
 EmbedText = Callable[[str], NDArray[np.float32]]
 """From a text to its vector (d,) float32."""
 
+TAKES_NONE = "takes no texts"
+"""What `without_texts` returns for a network that was not made for texts."""
+
 # The parts that take images of the networks of keras-hub that embed texts, too: CLIP, MetaCLIP 2, SigLIP and SigLIP 2.
 _TAKING_TEXTS = ("CLIPVisionEncoder", "MetaCLIP2VisionEncoder", "SigLIPVisionEncoder")
 _LARGEST_CONFIG = 20_000_000
@@ -41,12 +44,15 @@ def without_texts(network: Path) -> str:
     """
     about = read_json(network.with_suffix(".json"), {"architecture": str})
     if not about["architecture"].startswith("hub:") or _name(network) not in _TAKING_TEXTS:
-        return "takes no texts"
-    if _own(about) is None:
+        return TAKES_NONE
+    own = _own(about)
+    if own is None:
         return "has other weights than its preset's own"
     pooling = about.get("options", {}).get("pooling")
     if pooling not in (None, "token"):
         return f"has pooling: {pooling}, which leaves the space that images and texts share"
+    if Hub(own["preset"]).is_gone:
+        return f"lacks its preset (put the folder {own['preset']} back, and start again)"
     return ""
 
 

@@ -197,7 +197,8 @@ def draw(axes: Axes, picture: Picture) -> None:
     axes.imshow(image, extent=(-width / 2, width / 2, -height / 2, height / 2))
     # The limits fit the image, so that a small image is drawn as large as the others.
     half = max(height, width) / 2
-    axes.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], facecolor="#f5f7f9")
+    # At the top of its place, near to the title; the room that is left stays below the text.
+    axes.set(xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[], facecolor="#f5f7f9", anchor="N")
     colour = NEUTRAL if picture.right is None else RIGHT if picture.right else WRONG
     for spine in axes.spines.values():
         spine.set_color(colour)

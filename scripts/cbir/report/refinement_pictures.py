@@ -59,6 +59,8 @@ def rounds(record: dict[str, Any], paths: Mapping[str, str], path: str | Path, w
             plots.draw(axes_row[0], plots.Picture(paths[record["query"]], lines, whites=whites))
         else:
             axes_row[0].set_axis_off()
+            # A square at the top, as the pictures beside it.
+            axes_row[0].set(box_aspect=1, anchor="N")
             axes_row[0].text(0.5, 0.5, _words(round), ha="center", va="center", fontsize=8)
         given = flags(round)
         for axes, item in zip(axes_row[1:], round["results"], strict=False):

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cbir.collection.categories import share
+from cbir.encoders.texts import TAKES_NONE
 from cbir.evaluation import calibration
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
@@ -181,7 +182,8 @@ class _Pages:
             max(int(number), 1) if number.isdecimal() and len(number) < 7 else 1, 1 + max(len(found) - 1, 0) // _PAGE
         )
         shown = found[(page - 1) * _PAGE : page * _PAGE]
-        with_texts = self.with_texts()
+        reasons = self.without_texts()
+        with_texts = [name for name, reason in reasons.items() if not reason]
         of_texts = method if method in with_texts else next(iter(with_texts), "")
 
         def link(**changes: Any) -> str:
@@ -198,6 +200,8 @@ class _Pages:
             methods=[(name, name, link(method=name), "") for name in library.methods],
             best=library.best,
             of_texts=self.start(of_texts, "") if of_texts else None,
+            # Nobody misses the texts of networks that were not made for them.
+            no_texts=next((reason for reason in reasons.values() if TAKES_NONE not in reason), ""),
             categories=[
                 (name, count, library.examples[name], link(category=name, search=""))
                 for name, count in library.categories.items()
@@ -300,13 +304,15 @@ class _Pages:
     def is_saved(self, name: str) -> bool:
         return saving.is_name(name) and (self.feedback / f"{name}.json").is_file()
 
-    def with_texts(self) -> list[str]:
-        """Return the methods that can be searched for texts."""
-        return [name for name in self.library.methods if not self.held.outside.without_texts(name)]
+    def without_texts(self) -> dict[str, str]:
+        """Return for each method why it cannot be searched for texts; empty for one that can."""
+        return {name: self.held.outside.without_texts(name) for name in self.library.methods}
 
     def searchable(self, state: State) -> list[str]:
         """Return the methods that what is looked for can be searched with."""
-        return self.with_texts() if state.text else list(self.library.methods)
+        if not state.text:
+            return list(self.library.methods)
+        return [name for name, reason in self.without_texts().items() if not reason]
 
     def query(self, state: State) -> _Query:
         if state.text:

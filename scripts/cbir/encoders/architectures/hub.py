@@ -54,17 +54,18 @@ class Hub:
         self.preset = os.path.abspath(folder) if self._is_folder else preset
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the preset is a folder that does not hold one."""
+        return self._is_folder and not Path(self.preset, _CONFIG).is_file()
+
+    @property
     def SIZE(self) -> None:  # noqa: N802
         """None, because the size is known only from the network that `fetch` returns.
 
         Raises:
             InputError: when the preset is a folder that does not hold one.
         """
-        if self._is_folder and not Path(self.preset, _CONFIG).is_file():
-            raise InputError(
-                f"The folder {self.preset} holds no preset of keras-hub, which has a {_CONFIG}: correct the encoder's "
-                "architecture in the config."
-            )
+        self._require_there()
 
     @property
     def FILES(self) -> list[Path]:  # noqa: N802
@@ -101,6 +102,7 @@ class Hub:
         from cbir.encoders import weights
         from cbir.encoders.architectures._layers import numbered_anew
 
+        self._require_there()
         with numbered_anew():
             backbone, converter, config = _read(self.preset)
             model = _image_network(backbone, converter)
@@ -111,6 +113,13 @@ class Hub:
             f"keras-hub {version}, preset {self.preset}, {_CONFIG} sha256 {sha256_file(config)}, weights sha256 "
             f"{weights.digest(model)}",
         )
+
+    def _require_there(self) -> None:
+        if self.is_gone:
+            raise InputError(
+                f"The folder {self.preset} holds no preset of keras-hub, which has a {_CONFIG}: put it back, or "
+                "correct the encoder's architecture in the config."
+            )
 
     @contextmanager
     def _in_one_sentence(self) -> Iterator[None]:
