@@ -3,6 +3,7 @@
 TensorFlow takes seconds to load. The thread loads it when the first image arrives, and the server keeps answering.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from cbir.collection import images
 from cbir.collection.formats import format_of
+from cbir.encoders import loading
 from cbir.files.errors import InputError
 from cbir.retrieval.outside import OutsideEncoder
 from cbir.web.library import Library
@@ -59,6 +61,13 @@ class Upload:
     suffix: str
 
 
+def _import_keras() -> None:
+    """Import Keras and TensorFlow, which is most of the time that the first image from outside takes."""
+    # If they are not installed, the search that needs them says so.
+    with contextlib.suppress(ImportError), loading.quickly():
+        import keras  # noqa: F401
+
+
 class OutsideImages:
     """The last uploaded images and their features."""
 
@@ -73,7 +82,7 @@ class OutsideImages:
         # One image is decoded at a time, because several large ones at once could exhaust the memory.
         self._decoding = threading.Lock()
         # A single thread, because the encoder is not thread-safe.
-        self._worker = ThreadPoolExecutor(1, "encoder")
+        self._worker = ThreadPoolExecutor(1, "encoder", initializer=_import_keras)
 
     @property
     def stage(self) -> str:
