@@ -1,6 +1,6 @@
 """Take the pictures of the report and of the search page that README.md and docs/ show, in Chromium.
 
-    python scripts/document_pictures.py [RESULTS]
+    .venv/bin/python tests/browser/document_pictures.py [RESULTS]
 
 RESULTS is a run of the sample by `make run` (default: results). Written are docs/report.webp, the first screen of its
 report; docs/page.webp, a search of which some results are flagged; and docs/refinement.webp, the rounds of
@@ -19,13 +19,16 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from cbir.files.atomic import atomic
-from cbir.results import REPORT
-from cbir.web.app import create_app
-from cbir.web.library import Library
-from cbir.web.server import Server
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from cbir.files.atomic import atomic  # noqa: E402
+from cbir.results import REPORT  # noqa: E402
+from cbir.web.app import create_app  # noqa: E402
+from cbir.web.library import Library  # noqa: E402
+from cbir.web.server import Server  # noqa: E402
+
+DOCS = REPOSITORY / "docs"
 WINDOW = {"width": 1280, "height": 800}
 SEARCH = {"method": "pretrained", "query": "windmills/windmill8.webp", "k": 10}
 RELEVANT, IRRELEVANT = (0, 1), (4,)

@@ -1,4 +1,4 @@
-"""The pictures of the documents, which scripts/document_pictures.py takes."""
+"""The pictures of the documents, which tests/browser/document_pictures.py takes."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from PIL import Image
 
 pytest.importorskip("playwright")
 
-import document_pictures as module
+from browser import document_pictures as module
 from document_figures import DOCUMENTS
 
 
@@ -30,6 +30,5 @@ def test_every_picture_is_in_the_documents_and_small() -> None:
     }
     there = {path for path in module.DOCS.iterdir() if path.suffix in (".png", ".jpg", ".webp")}
     assert all(path.is_file() for path in shown)
-    # README.md shows the first screens, docs/feedback.md the search page and a refinement.
-    assert {"page.webp", "refinement.webp"} <= {path.name for path in shown}
+    assert {"report.webp", "page.webp", "refinement.webp"} == {path.name for path in shown}
     assert sum(path.stat().st_size for path in there) < 350_000
