@@ -106,6 +106,13 @@ def test_the_first_page_offers_methods_and_categories(client: FlaskClient) -> No
     assert [part in page for part in ("apple", "leaf", "sea", "8 images")] == [True] * 4
 
 
+def test_a_network_that_is_missing_is_no_missing_text_search(results: Path, tmp_path: Path) -> None:
+    for path in (results / "encoders").glob("*.json"):
+        path.unlink()
+    page = visitor(create_app(Library(results), tmp_path / "feedback")).get("/").text
+    assert 'id="no-texts"' not in page and "text search" not in page
+
+
 def test_a_category_shows_its_images_as_queries(client: FlaskClient) -> None:
     page = client.get("/?method=unit&category=sea").text
     assert page.count('class="tile"') == 7

@@ -20,8 +20,6 @@ from cbir.files.tables import read_json
 EmbedText = Callable[[str], NDArray[np.float32]]
 """From a text to its vector (d,) float32."""
 
-TAKES_NONE = "takes no texts"
-"""What `without_texts` returns for a network that was not made for texts."""
 
 # The parts that take images of the networks of keras-hub that embed texts, too: CLIP, MetaCLIP 2, SigLIP and SigLIP 2.
 _TAKING_TEXTS = ("CLIPVisionEncoder", "MetaCLIP2VisionEncoder", "SigLIPVisionEncoder")
@@ -33,6 +31,19 @@ _OWN = re.compile(
 )
 
 
+def is_for_texts(network: Path) -> bool:
+    """Tell whether an encoder's network is the image encoder of a network for images and texts.
+
+    Args:
+        network: the encoder's network in the results of a run.
+
+    Raises:
+        InputError: when its side file is missing or damaged.
+    """
+    about = read_json(network.with_suffix(".json"), {"architecture": str})
+    return bool(about["architecture"].startswith("hub:")) and _name(network) in _TAKING_TEXTS
+
+
 def without_texts(network: Path) -> str:
     """Return why an encoder's features cannot be compared with texts, to follow its name; empty if they can.
 
@@ -42,9 +53,9 @@ def without_texts(network: Path) -> str:
     Raises:
         InputError: when its side file is missing or damaged.
     """
+    if not is_for_texts(network):
+        return "takes no texts"
     about = read_json(network.with_suffix(".json"), {"architecture": str})
-    if not about["architecture"].startswith("hub:") or _name(network) not in _TAKING_TEXTS:
-        return TAKES_NONE
     own = _own(about)
     if own is None:
         return "has other weights than its preset's own"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cbir.collection import images
 from cbir.encoders.options import Options, Preparation, preparation
 from cbir.encoders.runtimes import Embed, Runtime, made_by
-from cbir.encoders.texts import EmbedText, open_texts, without_texts
+from cbir.encoders.texts import EmbedText, is_for_texts, open_texts, without_texts
 from cbir.features import store, transforms
 from cbir.features.shards import encode_shard, read_rows
 from cbir.features.steps import l2
@@ -57,6 +57,7 @@ class OutsideEncoder:
         self._networks: dict[str, Embed] = {}
         self._texts: dict[str, EmbedText] = {}
         self._without_texts: dict[str, str] = {}
+        self._for_texts: set[str] = set()
         self._encoded: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
         self.stage = ""
 
@@ -112,12 +113,23 @@ class OutsideEncoder:
         remedy = f"use {', '.join(others)}" if others else "add one of a CLIP or SigLIP preset of keras-hub"
         return f"The method {method!r} has no text search, because {self._lacking(method)}: {remedy}."
 
+    def is_for_texts(self, method: str) -> bool:
+        """Tell whether a method is an encoder for images and texts, even if `without_texts` has a reason.
+
+        Raises:
+            InputError: when there is no such method.
+        """
+        self._lacking(method)
+        return method in self._for_texts
+
     def _lacking(self, method: str) -> str:
         if method not in self._without_texts:
             try:
                 about = self._about(method)
                 if "encoder" in about:
                     encoder = str(about["encoder"])
+                    if is_for_texts(self._path(encoder)):
+                        self._for_texts.add(method)
                     reason = without_texts(self._path(encoder))
                     reason = reason and f"its encoder {encoder} {reason}"
                 else:

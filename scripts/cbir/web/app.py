@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cbir.collection.categories import share
-from cbir.encoders.texts import TAKES_NONE
 from cbir.evaluation import calibration
 from cbir.feedback.strategies import REGISTRY as STRATEGIES
 from cbir.files.errors import InputError
@@ -201,7 +200,7 @@ class _Pages:
             best=library.best,
             of_texts=self.start(of_texts, "") if of_texts else None,
             # Nobody misses the texts of networks that were not made for them.
-            no_texts=next((reason for reason in reasons.values() if TAKES_NONE not in reason), ""),
+            no_texts=next((why for name, why in reasons.items() if why and self.held.outside.is_for_texts(name)), ""),
             categories=[
                 (name, count, library.examples[name], link(category=name, search=""))
                 for name, count in library.categories.items()

@@ -93,6 +93,10 @@ class OutsideImages:
         """Return why a method cannot be searched for texts, as a sentence; empty if it can."""
         return self._encoder.without_texts(method)
 
+    def is_for_texts(self, method: str) -> bool:
+        """Tell whether a method is an encoder for images and texts, even if `without_texts` has a reason."""
+        return self._encoder.is_for_texts(method)
+
     def add(self, data: bytes, name: str) -> str:
         """Add an image.
 
