@@ -115,6 +115,13 @@ def arguments(parser: argparse.ArgumentParser, repetitions: int) -> argparse.Nam
     return options
 
 
+def configuration(directory: Path, files: list[str], changes: list[str]) -> dict[str, Any]:
+    """Return the configuration of a run with these files and changes, with all defaults."""
+    snakemake(directory, files, changes, ["results/configuration.json"])
+    found: dict[str, Any] = json.loads((directory / "results/configuration.json").read_text(encoding="utf-8"))
+    return found
+
+
 def repeat(directory: Path, repetitions: int, files: list[str], changes: list[str]) -> None:
     """Run the repetitions that are missing in the directory, and print the tables.
 
@@ -124,10 +131,9 @@ def repeat(directory: Path, repetitions: int, files: list[str], changes: list[st
         files: configuration files, as `--configfile` of Snakemake takes them.
         changes: of the configuration, as `--config` takes them.
     """
-    snakemake(directory, files, changes, ["results/configuration.json"])
-    configuration = json.loads((directory / "results/configuration.json").read_text(encoding="utf-8"))
+    settings = configuration(directory, files, changes)
     kept, about, changed = (directory / name for name in ("repeated.csv", "repeated.json", "repeated.yaml"))
-    of_what = {"configuration": sha256_json(configuration)}
+    of_what = {"configuration": sha256_json(settings)}
     if kept.exists() and json.loads(about.read_text()) != of_what:
         sys.exit(f"{kept} is of another configuration: take another --directory, or remove it.")
     about.write_text(json.dumps(of_what))
@@ -135,17 +141,17 @@ def repeat(directory: Path, repetitions: int, files: list[str], changes: list[st
     for seed in range(repetitions):
         if seed in set(found["seed"]):
             continue
-        changed.write_text(yaml.safe_dump(seeds(configuration, seed)))
-        targets = [f"results/evaluation/{method}/summary.json" for method in configuration["methods"]]
+        changed.write_text(yaml.safe_dump(seeds(settings, seed)))
+        targets = [f"results/evaluation/{method}/summary.json" for method in settings["methods"]]
         snakemake(directory, [*files, str(changed)], changes, targets)
-        found = pd.concat([part for part in (found, read(directory / "results", configuration, seed)) if len(part)])
+        found = pd.concat([part for part in (found, read(directory / "results", settings, seed)) if len(part)])
         found.to_csv(kept, index=False)
     keys = list(measure.compared_metrics())
-    k = configuration["evaluation"]["k"]
+    k = settings["evaluation"]["k"]
     names = [measure.all_metrics()[key].NAME.format(k=k) for key in keys]
     print("\nmean ± standard deviation over splits and trainings (lowest to highest)\n")
     table(["method", "repetitions", *names], spread(found, keys))
-    pairs, confidence = configuration["comparison"]["pairs"], configuration["comparison"]["confidence"]
+    pairs, confidence = settings["comparison"]["pairs"], settings["comparison"]["confidence"]
     if pairs:
         print(
             f"\ndifferences, {100 * confidence:g} % intervals of Nadeau and Bengio's corrected t-test; p after Holm\n"

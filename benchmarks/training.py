@@ -2,12 +2,11 @@
 
     python benchmarks/training.py --directory DIR [--repetitions 4] [--configfile FILE ...] [--config KEY=VALUE ...]
 
-The recipe is that of the encoder `finetuned` in config.yaml and in the FILEs. Runs, tables and the test are those of
+The recipe is that of the encoder `finetuned` of this configuration. Runs, tables and the test are those of
 benchmarks/repeated.py, and a later call continues in DIR as well.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import repeated
@@ -27,22 +26,18 @@ PAIRS = [
 ]
 
 
-def configuration(files: list[str]) -> dict[str, Any]:
-    """Return the changes of the configuration: an encoder and a method for each variant, and no other methods."""
-    row: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    for path in [repeated.REPOSITORY / "config.yaml", *map(Path, files)]:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")).get("encoders", {}).get("finetuned", {})
-        row, training = row | found, training | found.get("training", {})
-    encoders = {name: row | {"training": training | change} for name, change in VARIANTS.items()}
+def configuration(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes of the configuration: an encoder and a method for each variant, and no other methods.
+
+    Args:
+        recipe: the row of the encoder ``finetuned``.
+    """
+    encoders = {name: recipe | {"training": recipe["training"] | change} for name, change in VARIANTS.items()}
     unused = dict.fromkeys(("siamese", "combined", "expanded", "finetuned-expanded"))
+    variants = {name: {"encoder": name} for name in VARIANTS}
     return {
         "encoders": {"siamese": None, **encoders},
-        "methods": {
-            **unused,
-            "unit": {"of": "pretrained", "steps": ["l2"]},
-            **{name: {"encoder": name} for name in VARIANTS},
-        },
+        "methods": {**unused, "unit": {"of": "pretrained", "steps": ["l2"]}, **variants},
         "comparison": {"pairs": PAIRS},
     }
 
@@ -50,8 +45,9 @@ def configuration(files: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Write the variants to DIR, run the repetitions and print the tables."""
     options = repeated.arguments(argparse.ArgumentParser(description=__doc__), repetitions=4)
+    plain = repeated.configuration(options.directory, options.configfile, options.config)
     variants = options.directory / "variants.yaml"
-    variants.write_text(yaml.safe_dump(configuration(options.configfile), sort_keys=False))
+    variants.write_text(yaml.safe_dump(configuration(plain["encoders"]["finetuned"]), sort_keys=False))
     repeated.repeat(options.directory, options.repetitions, [*options.configfile, str(variants)], options.config)
 
 
