@@ -116,7 +116,7 @@ def kill(place: Workplace, rule: str, share: float, moments: dict[str, int], tar
 
 
 def run_with_command(place: Workplace, rule: str, command: str) -> Run:
-    """Run to the end; execute a shell command in the working folder when the first job of the rule begins."""
+    """Run to the end; execute a shell command in the working folder when a job of the rule begins."""
     return _watched(place, SABOTAGE=f"{rule} 0", SABOTAGE_DO=f"{{ {command}; }} 2>> failed")
 
 

@@ -60,7 +60,8 @@ def test_two_runs_at_once_in_one_folder(workplace: Workplace) -> None:
 
 def test_images_that_change_between_collect_and_encode(workplace: Workplace) -> None:
     new = workplace.folder / "collection/apple/new.png"
-    changes = ["rm -f {}", "truncate --size 100 {}", "cp collection/sea/1.png {}", "mkfifo -m 0 new; mv new {}"]
+    # Both jobs that encode run the command, perhaps at the same time.
+    changes = ["rm -f {}", "truncate --size 100 {}", "cp collection/sea/1.png {}", "mkfifo -m 0 new$$; mv -f new$$ {}"]
     for number, change in enumerate(changes):
         new.unlink(missing_ok=True)
         photograph(0, 50 + number).save(new)

@@ -6,7 +6,7 @@ Environment variables:
   removed below ``SABOTAGE_FOLDER``), numbered from 0; the last one is the end of the job, when all files are written,
   but Snakemake does not know it yet. The run is killed just before the moment with this number, in the first job of the
   rule that reaches it. The rule ``snakemake`` means the process of Snakemake itself.
-* ``SABOTAGE_DO``: a shell command that is executed instead of killing the run.
+* ``SABOTAGE_DO``: a shell command that is executed instead of killing the run, in each job of the rule.
 * ``SABOTAGE_COUNTS``: a file to which every job appends its number of moments.
 * ``SABOTAGE_KEEP``: a folder to which the Python scripts of the jobs are copied.
 """
