@@ -1,29 +1,35 @@
 """Measure calibration, and the detection of queries of unknown categories, with categories hidden from the gallery.
 
     python benchmarks/novelty.py FOLDER --directory DIR [--method pretrained] [--hidden 5] [--splits 5]
+    python benchmarks/novelty.py FOLDER --directory DIR --method finetuned --unseen [--splits 1]
 
 FOLDER holds one sub-folder a category. For each split the workflow makes the features of the method, as in
 benchmarks/ablation.py, whose DIR it shares. Then so many categories, drawn by the number of the split, are taken out of
 gallery and val. Steps are fitted, curve, score and threshold are learned without them. The test images of the other
 categories are known queries, those of the hidden ones unknown ones. The last column is the AUROC of `calibration.json`,
-which hides categories from features that were made with them; an encoder that was trained has seen them in both.
+which hides categories from features that were made with them; an encoder that was trained has seen them in both. With
+--unseen the encoder, which has the method's name, is trained without the hidden categories in each split.
 Figures are the mean over the splits and the standard deviation.
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from ablation import features
 from peers import table
+from repeated import snakemake
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from cbir.evaluation import novelty
 from cbir.evaluation.calibration import calibrate, from_data
 from cbir.evaluation.choice import choose
+from cbir.features import store as stores
 from cbir.features import transforms
 from cbir.features.store import FeatureStore
 from cbir.retrieval import exact
@@ -40,6 +46,26 @@ CHAINS: list[tuple[str, list[Any]]] = [
 def part(store: FeatureStore, rows: np.ndarray) -> FeatureStore:
     """Return some rows of a store."""
     return FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
+
+
+def unseen(options: argparse.Namespace, seed: int, hidden: list[str]) -> dict[str, FeatureStore]:
+    """Return the features of all categories by an encoder that was trained without the hidden ones."""
+    kept, results = options.directory / f"unseen/{options.method}/{seed}", options.directory.resolve()
+    if not (kept / "test.h5").exists():
+        network = f"results/encoders/{options.method}.keras"
+        (results / network).unlink(missing_ok=True)
+        splits = [f"results/features/{options.method}/{split}.h5" for split in ("train", "val", "test")]
+        patterns = [f"/{name}/" for name in hidden]
+        for exclude, freeze, targets in ((patterns, False, [network]), ([], True, splits)):
+            collection = {"source": "folder", "path": str(options.folder.resolve()), "exclude": exclude}
+            settings = {"collection": collection, "split": {"seed": seed}}
+            settings |= {"encoders": {options.method: {"freeze": freeze}}}
+            (results / "unseen.yaml").write_text(yaml.safe_dump(settings))
+            snakemake(results, ["configs/cpu.yaml", str(results / "unseen.yaml")], [], targets)
+        kept.mkdir(parents=True, exist_ok=True)
+        for path in splits:
+            shutil.copy(results / path, kept)
+    return {split: stores.read(kept / f"{split}.h5", options.method) for split in ("train", "val", "test")}
 
 
 def derived(steps: list[Any], held: dict[str, FeatureStore], *others: FeatureStore) -> list[FeatureStore]:
@@ -80,12 +106,15 @@ def main() -> None:
     parser.add_argument("--method", default="pretrained")
     parser.add_argument("--hidden", type=int, default=5)
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--unseen", action="store_true")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     found = np.empty((len(CHAINS), options.splits, 5))
     for seed in range(options.splits):
-        held = features(options, seed)
-        hidden = np.random.default_rng(seed).choice(np.unique(held["train"].label), options.hidden, replace=False)
+        # Labels are the places of the categories in their alphabetical order.
+        names = sorted(path.name for path in options.folder.iterdir() if path.is_dir())
+        hidden = np.random.default_rng(seed).choice(len(names), options.hidden, replace=False)
+        held = unseen(options, seed, [names[label] for label in hidden]) if options.unseen else features(options, seed)
         for number, (words, steps) in enumerate(CHAINS):
             found[number, seed] = figures(steps, held, hidden)
             print(f"split {seed}, {words}: {found[number, seed].round(4)}", file=sys.stderr)

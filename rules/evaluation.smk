@@ -104,6 +104,7 @@ rule compare_methods:
         queries=expand("results/evaluation/{method}/queries.csv", method=METHODS),
     output:
         methods="results/comparison/methods.csv",
+        tests="results/comparison/tests.csv",
         methods_picture=report(
             "results/comparison/methods.svg",
             caption="../report/comparison_methods.rst",
@@ -135,6 +136,7 @@ rule compare_methods:
 
 rule compare_pair:
     input:
+        tests="results/comparison/tests.csv",
         summaries=evaluations("summary.json"),
         categories=evaluations("categories.csv"),
         queries=evaluations("queries.csv"),
@@ -159,8 +161,6 @@ rule compare_pair:
         runtime=grows(60, per_mb=1),
     params:
         code=code("compare_pair.py", entries=METRICS),
-        methods=lambda wildcards: settings(methods_of_pairs(wildcards)),
-        others=lambda wildcards: settings(other_pairs(wildcards)),
         settings=STATISTICS,
     script:
         "../scripts/compare_pair.py"

@@ -142,7 +142,7 @@ COLLECT_ENTRIES = [
 ]
 TRAINED = sorted(name for name, row in config["encoders"].items() if row["training"] is not None)
 PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
-COMPARISON = ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"]
+COMPARISON = ["methods.csv", "tests.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
 # The suffix of the index file of each method, "" if there is none. All jobs of a rule have the same outputs, so there is a rule for
@@ -499,19 +499,9 @@ def query_stores(wildcards):
     return expand("results/features/{method}/{split}.h5", method=wildcards.method, split=splits)
 
 
-def other_pairs(wildcards):
-    """Return the other compared pairs; the tests of all pairs are corrected for multiple comparisons together."""
-    return [pair for pair in config["comparison"]["pairs"] if pair != [wildcards.a, wildcards.b]]
-
-
-def methods_of_pairs(wildcards):
-    """Return the methods of this pair and of the others, each once."""
-    return list(dict.fromkeys([wildcards.a, wildcards.b, *sum(other_pairs(wildcards), [])]))
-
-
 def evaluations(file):
-    """Return an input function: a file of the evaluation of each method in `methods_of_pairs`."""
-    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in methods_of_pairs(wildcards)]
+    """Return an input function: a file of the evaluation of each method of a pair."""
+    return lambda wildcards: [f"results/evaluation/{method}/{file}" for method in (wildcards.a, wildcards.b)]
 
 
 def refine_input(wildcards):

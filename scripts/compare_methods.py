@@ -1,4 +1,4 @@
-"""Compare all methods: their metrics with confidence intervals, and the F1 of each category."""
+"""Compare all methods: their metrics with intervals, tests of all pairs, and the F1 of each category."""
 
 import json
 import logging
@@ -22,6 +22,7 @@ def work(job: Any) -> None:
     places = {method: place for place, method in enumerate(methods["method"])}
     evaluated.sort(key=lambda item: places[item.method])
     categories = comparison.categories(evaluated)
+    write_csv(job.output.tests, comparison.pair_tests(evaluated, **settings))
     write_csv(job.output.methods, methods)
     write_csv(job.output.categories, categories)
     write_csv(job.output.best_worst, comparison.best_worst(evaluated))

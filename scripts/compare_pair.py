@@ -13,14 +13,13 @@ log = logging.getLogger("cbir")
 
 
 def work(job: Any) -> None:
+    methods = (job.wildcards.a, job.wildcards.b)
     files = (job.input.summaries, job.input.categories, job.input.queries)
-    rows = zip(json.loads(job.params.methods), *files, strict=True)
-    evaluated = {row[0]: comparison.read(*row) for row in rows}
-    comparison.require_same_queries(list(evaluated.values()))
-    a, b = evaluated[job.wildcards.a], evaluated[job.wildcards.b]
-    others = [(evaluated[one], evaluated[other]) for one, other in json.loads(job.params.others)]
+    evaluated = [comparison.read(*row) for row in zip(methods, *files, strict=True)]
+    comparison.require_same_queries(evaluated)
+    a, b = evaluated
     deltas = comparison.f1_deltas(a, b)
-    found = comparison.compare(a, b, others=others, **json.loads(job.params.settings))
+    found = comparison.compare(a, b, comparison.read_tests(job.input.tests), **json.loads(job.params.settings))
     write_csv(job.output.deltas, deltas)
     write_json(job.output.differences, found)
     plots.f1_deltas(deltas, a.method, b.method, job.output.picture)

@@ -286,7 +286,7 @@ class Run:
         self.methods(one=0.25, two=0.5)
         self.names |= {
             "pair": ["one_vs_two"],
-            "comparison": ["methods.csv", "methods.svg", "categories.svg", "best_worst.csv"],
+            "comparison": ["methods.csv", "tests.csv", "methods.svg", "categories.svg", "best_worst.csv"],
         }
         figures = [
             ["one", 0.75, 0.7, 0.8, 0.65, 0.85, 0.25, 0.2, 0.3, 0.15, 0.35, 0.625, 0.6, 0.65, 0.575, 0.675],
@@ -299,9 +299,16 @@ class Run:
         self.csv(
             "comparison/best_worst.csv", pd.DataFrame(places, columns=["method", "place", "rank", "category", "f1"])
         )
+        self.tests(("one", "two", "accuracy", 0.25, "chance"))
         self.json("comparison/one_vs_two.json", {"a": "one", "b": "two", "words": "No difference is real."})
         for name in ("methods", "categories", "one_vs_two"):
             self.write(f"comparison/{name}.svg", f"<svg>{name}</svg>")
+
+    def tests(self, *rows: tuple[str, str, str, float, str]) -> None:
+        """Write tests for new images: of methods a and b and a metric, the difference a - b and the verdict."""
+        table = pd.DataFrame(rows, columns=["a", "b", "metric", "difference", "verdict"]).assign(p_corrected=0.25)
+        others = table.assign(difference=-table["difference"], verdict="too few", scope="categories")
+        self.csv("comparison/tests.csv", pd.concat([table.assign(scope="queries"), others]))
 
     def rounds(self, k: int = 2, rounds: int = 2) -> dict[str, Any]:
         """Return the rounds of a refinement: a dog's query; a dog and a fish are its results in every round."""

@@ -141,11 +141,6 @@ class Results:
                 takes texts. The vectors of such an encoder are compared at unit length, those of a derived method as
                 its steps made them, see docs/encoders.md.
 
-        Args:
-            query: an image_id of the collection, or an image file. A query of the gallery is not a result of itself.
-            method: the method whose features are compared, a name in ``methods``.
-            k: number of results; a smaller gallery gives all its images.
-
         Returns:
             A data frame with the columns rank (from 1), image_id, category, distance (Euclidean), probability (that the
             result is of the query's category, learned from the val images; NaN if unknown, as for texts) and

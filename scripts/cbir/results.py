@@ -83,6 +83,7 @@ METHODS_PICTURE = "comparison/methods.svg"
 COMPARED_CATEGORIES = "comparison/categories.csv"
 COMPARED_CATEGORIES_PICTURE = "comparison/categories.svg"
 BEST_WORST = "comparison/best_worst.csv"
+PAIR_TESTS = "comparison/tests.csv"
 PAIR = "comparison/{pair}.json"
 PAIR_TABLE = "comparison/{pair}.csv"
 PAIR_PICTURE = "comparison/{pair}.svg"
@@ -103,7 +104,9 @@ BENCHMARK = "benchmarks/{job*}.tsv"
 
 FILES = tuple(value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str))
 """All files."""
-OF_SEVERAL_METHODS = (METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST)
+OF_SEVERAL_METHODS = (
+    *(METHODS, METHODS_PICTURE, COMPARED_CATEGORIES, COMPARED_CATEGORIES_PICTURE, BEST_WORST, PAIR_TESTS),
+)
 """Files that a run with a single method does not write."""
 OF_LABELS = (
     *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),

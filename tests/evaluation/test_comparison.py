@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ def evaluated(
     summary |= {"anmrr": float(queries["nmrr"].mean()), "map": float(queries["average_precision"].mean())}
     summary |= {"worst_category": ranked[-1], "features_sha256": {"train": "0", "test": "1"}}
     return Evaluated(method, summary, categories, queries)
+
+
+def compare(a: Evaluated, b: Evaluated, others: Sequence[Evaluated] = (), **settings: Any) -> dict[str, Any]:
+    """Compare two methods of a run that has others, too."""
+    return comparison.compare(a, b, comparison.pair_tests([a, b, *others], **settings), **settings)
 
 
 def write(found: Evaluated, folder: Path) -> tuple[str, str, str]:
@@ -179,7 +185,7 @@ class TestMethods:
         assert row[["anmrr_low", "anmrr_high"]].tolist() == pytest.approx([0, 1 - least])
         assert row[["map_categories_low", "map_categories_high"]].tolist() == pytest.approx([least, 1])
         # As two methods that are both right everywhere: the bounds are as far from 0 as these from 1.
-        found = comparison.compare(item, item, **SETTINGS)
+        found = compare(item, item, **SETTINGS)
         assert (found["map"]["low"], found["map"]["high"]) == pytest.approx((least - 1, 1 - least))
 
     def test_a_method_with_an_undefined_figure_is_last(self, tmp_path: Path) -> None:
@@ -277,19 +283,19 @@ class TestCompare:
     @pytest.mark.parametrize("situation", SITUATIONS)
     def test_in_words(self, situation: str) -> None:
         a, b, words = SITUATIONS[situation]
-        assert comparison.compare(a, b, **SETTINGS)["words"] == words + TESTS
+        assert compare(a, b, **SETTINGS)["words"] == words + TESTS
 
     def test_only_discordant_queries_count(self) -> None:
         # Six queries right with b alone and none with a alone: p = 2 / 2^6 = 0.03125, three times of three tests. That
         # is real at 90 %, not at 95 %.
         a = evaluated("a", correct=[True] * 4 + [False] * 6, nmrr=[0.5] * 10)
         b = evaluated("b", correct=[True] * 10, nmrr=[0.5] * 10)
-        accuracy = comparison.compare(a, b, **SETTINGS)["accuracy"]
+        accuracy = compare(a, b, **SETTINGS)["accuracy"]
         assert (accuracy["only_a"], accuracy["only_b"], accuracy["p_value"]) == (0, 6, 0.03125)
         assert (accuracy["p_corrected"], accuracy["verdict"]) == (0.09375, "chance")
         assert accuracy["difference"] == pytest.approx(-0.6)
         assert -1 <= accuracy["low"] < -0.6 < accuracy["high"] < 0
-        loose = comparison.compare(a, b, **{**SETTINGS, "confidence": 0.9})
+        loose = compare(a, b, **{**SETTINGS, "confidence": 0.9})
         assert loose["accuracy"]["verdict"] == "real"
         assert loose["words"].startswith(
             "For new images of these categories: real at 90 % confidence, b is better in accuracy (100.0 % against"
@@ -299,7 +305,7 @@ class TestCompare:
         # Twenty queries with the same difference: 2 of 2^20 flippings are as extreme, and p is at most 1 / 1000.
         ones = [True] * 20
         a, b = (evaluated(name, correct=ones, nmrr=[value] * 20) for name, value in (("a", 0.25), ("b", 0.5)))
-        found = comparison.compare(a, b, **SETTINGS)
+        found = compare(a, b, **SETTINGS)
         assert found["anmrr"]["difference"] == -0.25
         assert (found["anmrr"]["low"], found["anmrr"]["high"]) == (-0.25, -0.25)
         assert (found["anmrr"]["p_value"], found["anmrr"]["p_at_most"]) == (0.001, True)
@@ -309,45 +315,65 @@ class TestCompare:
         ones = [True] * 20
         a = evaluated("a", correct=ones, nmrr=[0.25] * 20, precision=[0.25] * 20)
         b = evaluated("b", correct=ones, nmrr=[0.5] * 20, precision=[0.5] * 20)
-        found = comparison.compare(a, b, **SETTINGS)
+        found = compare(a, b, **SETTINGS)
         assert (
             "a is better in ANMRR (0.250 against 0.500, p ≤ 0.003) and b is better in MAP (0.500 against"
             in found["words"]
         )
 
     def test_the_correction_covers_the_tests_of_other_pairs(self) -> None:
-        # The figures of the 1,939 animals: of six tests four at the floor of 9,999 resamples, then 0.03 and 0.5. Holm:
-        # 6 x 0.0001, and 0.03 twice. Here 999 resamples, eight of nine to one side: 2 (1 + 9) / 2^9 = 0.0391.
+        # By queries, of 999 resamples. Accuracy: of a and b 8 of 9 queries to one side, 2 (1 + 9) / 2^9 = 20 / 512; of
+        # a and c one each, p = 1; of b and c all seven, 2 / 2^7 = 8 / 512. ANMRR and MAP: at the floor, 0.001, of a and
+        # b and of a and c; 1 of b and c. Holm over nine: 9 x 0.001 four times, then 5 x 8 / 512, then 4 x 20 / 512.
         a = evaluated("a", correct=[True] * 1 + [False] * 8 + [True] * 11, nmrr=[0.5] * 20)
         b = evaluated("b", correct=[False] * 1 + [True] * 8 + [True] * 11, nmrr=[0.25] * 20)
         c = evaluated("c", correct=[False] * 1 + [True] * 1 + [False] * 7 + [True] * 11, nmrr=[0.25] * 20)
-        found = comparison.compare(a, b, others=[(a, c)], **SETTINGS)
-        assert (found["tests"], found["others"]) == (6, [["a", "c"]])
+        found = compare(a, b, others=[c], **SETTINGS)
+        assert found["tests"] == 9
         assert found["accuracy"]["p_value"] == pytest.approx(20 / 512)
-        assert found["accuracy"]["p_corrected"] == pytest.approx(40 / 512)
-        assert found["anmrr"]["p_corrected"] == pytest.approx(0.006)
+        assert found["accuracy"]["p_corrected"] == pytest.approx(80 / 512)
+        assert found["anmrr"]["p_corrected"] == pytest.approx(0.009)
         assert found["accuracy"]["verdict"] == "chance"
-        # The other pair gets the same correction.
-        other = comparison.compare(a, c, others=[(a, b)], **SETTINGS)
-        assert other["anmrr"]["p_corrected"] == pytest.approx(0.006)
+        # The other pairs get the same correction.
+        other = compare(a, c, others=[b], **SETTINGS)
+        assert other["anmrr"]["p_corrected"] == pytest.approx(0.009)
         assert (other["accuracy"]["p_value"], other["accuracy"]["p_corrected"]) == (1, 1)
+        assert compare(b, c, others=[a], **SETTINGS)["accuracy"]["p_corrected"] == pytest.approx(40 / 512)
 
-    def test_seven_categories_cannot_decide_six_tests(self) -> None:
-        # The least p-value of seven categories is 2 / 2^7 = 0.0156, which is 0.0938 of six tests and 0.0469 of three.
+    def test_the_tests_of_all_pairs_survive_a_file(self, tmp_path: Path) -> None:
+        a = evaluated("a", correct=[True] * 5, nmrr=[0.25] * 5)
+        # A method named as a number; one without a defined ranking.
+        b = evaluated("7", correct=[False] * 5, nmrr=[np.nan] * 5)
+        tests = comparison.pair_tests([a, b], **SETTINGS)
+        accuracy, anmrr, _ = tests[tests["scope"] == "queries"].to_dict("records")
+        # A single test, because the two other metrics are not defined: McNemar's of five queries, 2 / 2^5.
+        assert (accuracy["test"], accuracy["difference"], accuracy["p_corrected"]) == ("McNemar", 1, 2 / 32)
+        assert (accuracy["verdict"], anmrr["verdict"], anmrr["units"]) == ("too few", "", 0)
+        path = tmp_path / "tests.csv"
+        write_csv(path, tests)
+        pd.testing.assert_frame_equal(comparison.read_tests(str(path)), tests, check_dtype=False)
+        path.write_text(path.read_text().replace("False", "perhaps"))
+        with pytest.raises(InputError, match="has a flag that is neither True nor False"):
+            comparison.read_tests(str(path))
+        with pytest.raises(InputError, match="The tests lack a and c"):
+            comparison.compare(a, replace(b, method="c"), tests, **SETTINGS)
+
+    def test_seven_categories_cannot_decide_nine_tests(self) -> None:
+        # The least p-value of seven categories is 2 / 2^7 = 0.0156, which is 0.141 of nine tests and 0.0469 of three.
         a = evaluated("a", correct=[True] * 35, nmrr=[0.25] * 35, categories_of=7)
         b = evaluated("b", correct=[True] * 35, nmrr=[0.5] * 35, categories_of=7)
-        alone = comparison.compare(a, b, **SETTINGS)["anmrr"]["categories"]
+        alone = compare(a, b, **SETTINGS)["anmrr"]["categories"]
         assert (alone["p_value"], alone["least"], alone["verdict"]) == (2 / 128, 6 / 128, "real")
-        both = comparison.compare(a, b, others=[(a, b)], **SETTINGS)
-        assert (both["anmrr"]["categories"]["least"], both["anmrr"]["categories"]["verdict"]) == (12 / 128, "too few")
+        both = compare(a, b, others=[replace(b, method="c")], **SETTINGS)
+        assert (both["anmrr"]["categories"]["least"], both["anmrr"]["categories"]["verdict"]) == (18 / 128, "too few")
         assert both["anmrr"]["verdict"] == "real"
         assert "For new categories: 7 categories are too few to tell whether the differences in " in both["words"]
 
     def test_too_few_resamples(self) -> None:
-        # At best 1 / 100 six times.
+        # At best 1 / 100 nine times.
         a = evaluated("a", correct=[True] * 30, nmrr=[0.25] * 30, categories_of=10)
         b = evaluated("b", correct=[True] * 30, nmrr=[0.5] * 30, categories_of=10)
-        found = comparison.compare(a, b, others=[(a, b)], **{**SETTINGS, "resamples": 99})
+        found = compare(a, b, others=[replace(b, method="c")], **{**SETTINGS, "resamples": 99})
         assert found["anmrr"]["verdict"] == found["anmrr"]["categories"]["verdict"] == "too few"
         assert "; 99 resamples are too few to tell whether the differences in ANMRR (" in found["words"]
 
@@ -355,13 +381,13 @@ class TestCompare:
         # Five discordant queries on one side: p = 2 / 2^5 = 0.0625, three times 0.1875, which 1 - 0.8125 is exactly.
         a = evaluated("a", correct=[True] * 5, nmrr=[0.5] * 5)
         b = evaluated("b", correct=[False] * 5, nmrr=[0.5] * 5)
-        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.8125})["accuracy"]["verdict"] == "real"
-        assert comparison.compare(a, b, **{**SETTINGS, "confidence": 0.8126})["accuracy"]["verdict"] == "too few"
+        assert compare(a, b, **{**SETTINGS, "confidence": 0.8125})["accuracy"]["verdict"] == "real"
+        assert compare(a, b, **{**SETTINGS, "confidence": 0.8126})["accuracy"]["verdict"] == "too few"
 
     def test_queries_without_a_figure_are_left_out(self) -> None:
         a = evaluated("a", nmrr=(0.1, np.nan, 0.6))
         b = evaluated("b", nmrr=(0.3, np.nan, 0.6))
-        assert comparison.compare(a, b, **SETTINGS)["anmrr"]["difference"] == pytest.approx(-0.1)
+        assert compare(a, b, **SETTINGS)["anmrr"]["difference"] == pytest.approx(-0.1)
 
     def test_undefined_figures_are_null(self) -> None:
         item = evaluated("a", correct=(True,), nmrr=(np.nan,))
@@ -369,7 +395,7 @@ class TestCompare:
             Evaluated(name, {**item.summary, "anmrr": None, "map": None}, item.categories, item.queries)
             for name in ("a", "b")
         )
-        found = comparison.compare(a, b, **SETTINGS)
+        found = compare(a, b, **SETTINGS)
         json.dumps(found, allow_nan=False)
         assert found["anmrr"]["p_value"] is found["anmrr"]["verdict"] is found["anmrr"]["difference"] is None
         # They do not count in the correction either.
@@ -381,7 +407,7 @@ class TestCompare:
     def test_the_seed_decides(self) -> None:
         random = np.random.default_rng(0)
         a, b = (evaluated(name, correct=[True] * 30, nmrr=list(random.random(30))) for name in ("a", "b"))
-        first, again, other = (comparison.compare(a, b, **{**SETTINGS, "seed": seed}) for seed in (1, 1, 2))
+        first, again, other = (compare(a, b, **{**SETTINGS, "seed": seed}) for seed in (1, 1, 2))
         assert first == again
         assert first["anmrr"]["low"] != other["anmrr"]["low"]
         assert first["map"]["p_value"] != other["map"]["p_value"]

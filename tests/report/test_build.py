@@ -72,36 +72,40 @@ def test_the_summary_names_the_methods_with_the_best_anmrr_and_accuracy(run: Run
         ["alpha", "90.0 % best", "0.300"],
     ]
     lead = header.text
-    assert "30 images in 3 categories" in lead and "12 test images" in lead and "18 train images" in lead
-    assert "on these queries beta has the lowest ANMRR" in lead and "80.0 %" in lead and "0.200" in lead
-    assert (
-        "On these queries alpha has the highest accuracy" in lead
-        and "The best method was chosen by the same queries" in lead
-    )
+    assert "30 images in 3 categories: 12 test images are the queries, 18 train images the gallery." in lead
+    assert "Of 2 methods, beta ranks these queries best: it has an ANMRR of 0.200" in lead
+    assert "the majority of the 3 nearest images is of the right category for 80.0 % of the queries" in lead
+    assert "On these queries alpha has the highest accuracy." in lead
 
 
 def test_the_summary_has_intervals_and_significant_differences_to_the_first(run: Run) -> None:
     run.compare()
     run.method("three", anmrr=0.75)
-    found = {"accuracy": ("chance", 0.25), "anmrr": ("real", 0.25), "map": ("too few", -0.25)}
-    verdicts = {key: {"verdict": verdict, "difference": difference} for key, (verdict, difference) in found.items()}
-    run.json("comparison/one_vs_two.json", {"a": "two", "b": "one", "words": "", **verdicts})
+    run.tests(
+        ("two", "one", "accuracy", 0.25, "chance"),
+        ("two", "one", "anmrr", 0.25, "real"),
+        ("two", "one", "map", -0.25, "too few"),
+        ("one", "three", "accuracy", -0.25, "real"),
+        ("one", "three", "anmrr", -0.5, "real"),
+        ("two", "three", "map", 0.5, "real"),
+    )
     header = run.report().one("header")
     assert (
-        "Small figures: 95 % intervals for new images of these categories. A pair is tested if "
-        "comparison.pairs lists it, such as [ one , three ] ." in header.text
+        "Small figures: 95 % intervals for new images of these categories, for which the last column is" in header.text
     )
+    assert "The same queries chose the best method and measured it" in header.text
     _, one, two, three = header.one("table").cells()
     assert one == ["one", "75.0 % 70.0 % to 80.0 %", "0.250 best 0.200 to 0.300", "0.600 0.600 to 0.650", "–"]
     # ANMRR of the second is the higher one, and lower is better.
-    assert two[-1] == "one is better in ANMRR; accuracy: may be chance; MAP: too few queries to tell"
-    assert three == ["three", "75.0 %", "0.750", "0.600", "not tested"]
+    assert two[-1] == "worse in ANMRR; accuracy: may be chance; MAP: too few queries to tell"
+    # As method b of a pair; MAP has no test.
+    assert three == ["three", "75.0 %", "0.750", "0.600", "better in accuracy; worse in ANMRR"]
 
 
 def test_equal_methods_are_named_together_and_none_is_best(run: Run) -> None:
     run.methods(alpha=0.25, beta=0.25)
     header = run.report().one("header")
-    assert "on these queries alpha and beta have the same lowest ANMRR" in header.text
+    assert "Of 2 methods, alpha and beta rank these queries equally well. alpha has an ANMRR of 0.250" in header.text
     assert "best" not in header.one("table").text.split()
 
 

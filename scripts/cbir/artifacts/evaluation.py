@@ -19,7 +19,18 @@ from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
-from cbir.results import FEATURES, METHOD_CATEGORIES, METHOD_QUERIES, RELEVANCE, SPLIT, SUMMARY, Results, read_object
+from cbir.results import (
+    FEATURES,
+    METHOD_CATEGORIES,
+    METHOD_QUERIES,
+    METHODS,
+    PAIR_TESTS,
+    RELEVANCE,
+    SPLIT,
+    SUMMARY,
+    Results,
+    read_object,
+)
 from cbir.retrieval.exact import euclidean
 
 
@@ -400,25 +411,36 @@ def pair(results: Results, path: Path, names: dict[str, str], found: Found) -> N
         for key in compared_metrics():
             value, expected = _number(data[key][side]), _number(results.json(name)[key])
             _require_equal(value, expected, f"{key} of {data[side]}", path, name, found)
-    pairs = [(a, b), *(tuple(map(str, pair)) for pair in data["others"])]
-    evaluated = [of["method"] for _, of in results.find(SUMMARY)]
-    found.require_known([name for pair in pairs for name in pair], evaluated, path, "evaluation")
-    # The configuration allows no more resamples, and more would take very long.
-    found.require(
-        len(set(pairs)) == len(pairs) and data["resamples"] <= MAX_RESAMPLES,
-        "itself",
-        f"{path} repeats a pair or says {data['resamples']!r} resamples",
-    )
-    read = {method: _evaluated(results, method) for pair in pairs for method in pair}
-    compared, *others = [(read[one], read[other]) for one, other in pairs]
+    found.require(data["resamples"] <= MAX_RESAMPLES, "itself", f"{path} says {data['resamples']!r} resamples")
     settings = {name: data[name] for name in ("confidence", "resamples", "seed")}
-    again = comparison.compare(*compared, others=others, **settings)
+    tests = comparison.read_tests(str(results.path(PAIR_TESTS)))
+    again = comparison.compare(_evaluated(results, a), _evaluated(results, b), tests, **settings)
     for key in ("queries", "categories", "tests", *compared_metrics(), "words"):
         found.require(
             alike(data[key], again[key]),
-            "queries.csv of all pairs",
-            f"{path} has another value of {key} than the tests of these methods give",
+            f"queries.csv of both methods and {PAIR_TESTS}",
+            f"{path} has another value of {key} than the comparison of these methods gives",
         )
+
+
+def pair_tests(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Run the tests of all pairs again, and compare the findings."""
+    table = comparison.read_tests(str(path))
+    found.count = f"{len(table)} tests"
+    found.rows = table
+    # In the order of the methods in the table of the figures.
+    evaluated = [_evaluated(results, str(method)) for method in read_csv(results.path(METHODS), ["method"])["method"]]
+    comparison.require_same_queries(evaluated)
+    settings = {name: results.setting("comparison", name) for name in ("confidence", "resamples", "seed")}
+    found.require(settings["resamples"] <= MAX_RESAMPLES, "itself", f"{path} says {settings['resamples']!r} resamples")
+    again = comparison.pair_tests(evaluated, **settings)
+    # NaN marks what is not defined.
+    columns = [frame.astype(object).where(frame.notna(), None).to_dict("list") for frame in (table, again)]
+    found.require(
+        alike(*columns),
+        "queries.csv of all methods",
+        f"{path} has other findings than the tests of these methods give",
+    )
 
 
 def _evaluated(results: Results, method: str) -> comparison.Evaluated:

@@ -96,6 +96,7 @@ KINDS = (
     Kind(results.METHODS, "the methods' figures side by side, with intervals", evaluation.methods),
     Kind(results.COMPARED_CATEGORIES, "the F1 of each category with each method", evaluation.method_categories),
     Kind(results.BEST_WORST, "each method's best and worst categories", evaluation.best_worst),
+    Kind(results.PAIR_TESTS, "which differences between any two methods are real", evaluation.pair_tests),
     Kind(results.PAIR_TABLE, "the difference in F1 of two methods, by category", evaluation.pair_table),
     Kind(results.PAIR, "which differences between two methods are real", evaluation.pair),
     Kind(results.METHODS_PICTURE, "a chart of the methods' figures", report.svg),

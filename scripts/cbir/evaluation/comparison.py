@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +21,7 @@ from cbir.evaluation.significance import (
     least_p_value,
     mcnemar,
     newcombe_interval,
-    paired_permutation_test,
+    paired_permutation_tests,
     wilson_interval,
 )
 from cbir.files.errors import InputError
@@ -184,52 +185,86 @@ def f1_deltas(a: Evaluated, b: Evaluated) -> pd.DataFrame:
     return table.sort_values(["delta", "category"], ascending=[False, True]).reset_index()
 
 
-def compare(
-    a: Evaluated,
-    b: Evaluated,
-    *,
-    others: Sequence[tuple[Evaluated, Evaluated]] = (),
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    """Compare two methods over the same queries: each difference with its interval and a test of significance.
+def pair_tests(evaluated: Sequence[Evaluated], *, confidence: float, resamples: int, seed: int) -> pd.DataFrame:
+    """Test whether the differences between any two methods over the same queries are real.
 
     A difference is called real if its corrected p-value is at most 1 - confidence. Because queries of one category
     resemble each other, each metric is tested twice: for new images of these categories and for new categories
     (`SCOPES`). For new images each query is an independent draw: McNemar's test where a query is right or wrong
     (accuracy), and a paired permutation test for the other compared metrics. For new categories the permutation test
     exchanges the two methods in whole categories. In each scope all tests of all pairs are corrected together by Holm's
-    method. The variation between splits and between trainings is not covered.
+    method, so a pair may be looked at because of its figures, such as that of the best method on these queries. The
+    variation between splits and between trainings is not covered.
 
     Args:
-        a: one method.
-        b: the other, on the same queries.
-        others: the other pairs of the comparison; their tests count in the correction.
-        confidence: of intervals and tests, such as 0.95.
-        resamples: the number of resamples of the bootstrap and of the permutation test.
-        seed: of both.
+        evaluated: the methods, on the same queries.
+        confidence: of the tests, such as 0.95.
+        resamples: the number of resamples of the permutation test.
+        seed: of the resamples.
 
     Returns:
-        Plain data without NaN: ``a``, ``b``, the numbers of ``queries`` and ``categories``, the settings, ``others``,
-        and ``tests``, how many were corrected together in each scope. For each compared metric: its values ``a`` and
-        ``b``, ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the numbers of queries that only one
-        method got right, and the finding for new images:
+        A row for each pair, scope and compared metric, with the columns:
 
-        * ``low`` to ``high``, the interval of the difference: Newcombe's for accuracy, else a bootstrap;
+        * ``a``, ``b``, the names of the methods, ``scope`` and ``metric``, keys of `SCOPES` and of the summaries;
+        * ``difference``, the mean of a - b over the queries with a defined difference;
         * ``test``, and ``units``, the number of queries (or categories) with a defined difference;
         * ``p_value``, and ``p_corrected`` by Holm's method; ``p_at_most`` and ``p_corrected_at_most`` are True where
           more resamples could make them smaller;
         * ``least``, the smallest ``p_corrected`` possible with so many units and the other tests unchanged;
         * ``verdict``: "real"; "chance", the difference may be chance; "too few", ``least`` is above 1 - confidence;
-          None if the metric is not defined.
+          "" if the metric is not defined.
 
-        ``categories`` of a metric holds the same finding for new categories. ``words`` states everything in sentences.
+        What is not defined is NaN.
+    """
+    parts = [_test_scope(scope, evaluated, confidence, resamples, seed) for scope in SCOPES]
+    return pd.concat(parts, ignore_index=True)
+
+
+def read_tests(path: str) -> pd.DataFrame:
+    """Read the table that `pair_tests` returns.
+
+    Raises:
+        InputError: when the file is missing or damaged.
+    """
+    figures = ["difference", "p_value", "p_corrected", "least"]
+    flags = ["p_at_most", "p_corrected_at_most"]
+    table = _read_table(path, ["a", "b", "scope", "metric", "test", "units", "verdict", *flags], figures)
+    if any(table[flag].dtype != np.bool_ for flag in flags if len(table)):
+        raise InputError(f"{path} has a flag that is neither True nor False: remove it and run again.")
+    return table
+
+
+def compare(
+    a: Evaluated, b: Evaluated, tests: pd.DataFrame, *, confidence: float, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Compare two methods over the same queries: each difference with its interval and its tests of significance.
+
+    Args:
+        a: one method.
+        b: the other, on the same queries.
+        tests: of all pairs of methods, see `pair_tests`.
+        confidence: of intervals and tests, such as 0.95.
+        resamples: the number of resamples of the bootstrap and of the tests.
+        seed: of both.
+
+    Returns:
+        Plain data without NaN: ``a``, ``b``, the numbers of ``queries`` and ``categories``, the settings, and
+        ``tests``, how many were corrected together in each scope. For each compared metric: its values ``a`` and ``b``,
+        ``difference`` = a - b, for accuracy also ``only_a`` and ``only_b``, the numbers of queries that only one method
+        got right, and the finding for new images: ``low`` to ``high``, the interval of the difference (Newcombe's for
+        accuracy, else a bootstrap), and the columns of ``tests`` from ``test`` on; a ``verdict`` is None if the metric
+        is not defined. ``categories`` of a metric holds the same finding for new categories. ``words`` states
+        everything in sentences.
+
+    Raises:
+        InputError: when ``tests`` lacks the pair.
     """
     found: dict[str, Any] = {"a": a.method, "b": b.method, "queries": len(a.queries)}
     found |= {"categories": int(a.queries["category"].nunique())}
     found |= {"confidence": confidence, "resamples": resamples, "seed": seed}
-    found |= {"others": [[one.method, other.method] for one, other in others]}
+    found |= {"tests": int(tests[tests["scope"] == next(iter(SCOPES))]["p_value"].notna().sum())}
+    of_pair = tests[[{one, other} == {a.method, b.method} for one, other in zip(tests["a"], tests["b"], strict=True)]]
+    by_test = {(row["scope"], row["metric"]): row for row in of_pair.to_dict("records")}
     metrics = compared_metrics()
     for key, metric in metrics.items():
         values = (item.queries[metric.COLUMN].to_numpy() for item in (a, b))
@@ -239,56 +274,55 @@ def compare(
             counts = mcnemar(*values)
             found[key] |= {"only_a": counts.only_a, "only_b": counts.only_b}
     for scope in SCOPES:
-        family = [
-            _test(scope, *pair, metric, seed=seed, resamples=resamples)
-            for pair in ((a, b), *others)
-            for metric in metrics.values()
-        ]
-        p_values, at_most, least = (
-            np.array([getattr(test, name) for test in family], float) for name in ("p_value", "at_most", "least")
-        )
-        corrected = holm(p_values)
-        # Whether it could be smaller with more resamples: if every p-value at the resamples' limit were 0.
-        corrected_at_most = corrected > holm(np.where(at_most == 1, 0, p_values))
-        found["tests"] = int(np.count_nonzero(~np.isnan(p_values)))
-        for place, (key, metric) in enumerate(metrics.items()):
+        for key, metric in metrics.items():
+            if (scope, key) not in by_test:
+                raise InputError(f"The tests lack {a.method} and {b.method}: remove results/comparison and run again.")
+            test = by_test[scope, key]
             interval = _interval(scope, a, b, metric, seed=seed, confidence=confidence, resamples=resamples)
-            # The smallest corrected p-value that this test can reach, with the others unchanged.
-            possible = holm(np.where(np.arange(len(family)) == place, least, p_values))[place]
             row = {
                 "low": _none(interval.low),
                 "high": _none(interval.high),
-                "test": family[place].test,
-                "units": family[place].units,
-                "p_value": _none(p_values[place]),
-                "p_at_most": family[place].at_most,
-                "p_corrected": _none(corrected[place]),
-                "p_corrected_at_most": bool(corrected_at_most[place]),
-                "least": _none(possible),
-                "verdict": _verdict(corrected[place], possible, confidence),
+                "test": test["test"],
+                "units": int(test["units"]),
+                "p_value": _none(test["p_value"]),
+                "p_at_most": bool(test["p_at_most"]),
+                "p_corrected": _none(test["p_corrected"]),
+                "p_corrected_at_most": bool(test["p_corrected_at_most"]),
+                "least": _none(test["least"]),
+                "verdict": test["verdict"] or None,
             }
             found[key] |= row if scope == "queries" else {scope: row}
     return found | {"words": _words(found, metrics, a.summary)}
 
 
-@dataclass(frozen=True)
-class _Test:
-    test: str
-    units: int
-    p_value: float
-    at_most: bool
-    least: float
-
-
-def _test(scope: str, a: Evaluated, b: Evaluated, metric: ModuleType, *, seed: int, resamples: int) -> _Test:
-    ours, theirs = _values(a, metric), _values(b, metric)
-    if scope == "queries" and _is_counted(a, metric):
-        p_value = mcnemar(ours == 1, theirs == 1).p_value if len(ours) else np.nan
-        return _Test("McNemar", len(ours), p_value, False, least_p_value(len(ours)))
-    groups = None if scope == "queries" else a.queries["category"].to_numpy(str)
-    found = paired_permutation_test(ours, theirs, seed=seed, resamples=resamples, groups=groups)
+def _test_scope(
+    scope: str, evaluated: Sequence[Evaluated], confidence: float, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Return the rows of `pair_tests` for one scope."""
+    groups = None if scope == "queries" else evaluated[0].queries["category"].to_numpy(str)
     name = "paired permutation" if groups is None else "paired permutation of categories"
-    return _Test(name, found.units, found.p_value, found.at_most, least_p_value(found.units, resamples))
+    cases = [(a, b, *item) for a, b in combinations(evaluated, 2) for item in compared_metrics().items()]
+    differences = np.stack([_values(a, metric) - _values(b, metric) for a, b, _, metric in cases], axis=1)
+    permuted = paired_permutation_tests(differences, seed=seed, resamples=resamples, groups=groups)
+    rows = []
+    for (a, b, key, metric), found in zip(cases, permuted, strict=True):
+        row = {"a": a.method, "b": b.method, "scope": scope, "metric": key, "difference": found.difference}
+        row |= {"test": name, "units": found.units, "p_value": found.p_value, "p_at_most": found.at_most}
+        row["least"] = least_p_value(found.units, resamples)
+        if groups is None and _is_counted(a, metric) and found.units:
+            p_value = mcnemar(*(item.queries[metric.COLUMN].to_numpy() for item in (a, b))).p_value
+            row |= {"test": "McNemar", "p_value": p_value, "p_at_most": False, "least": least_p_value(found.units)}
+        rows.append(row)
+    p_values, limits, at_most = (np.array([row[key] for row in rows]) for key in ("p_value", "least", "p_at_most"))
+    corrected = holm(p_values)
+    # Whether it could be smaller with more resamples: if every p-value at the resamples' limit were 0.
+    corrected_at_most = corrected > holm(np.where(at_most, 0, p_values))
+    for place, row in enumerate(rows):
+        # The smallest corrected p-value that this test can reach, with the others unchanged.
+        possible = holm(np.where(np.arange(len(rows)) == place, limits, p_values))[place]
+        row |= {"p_corrected": corrected[place], "p_corrected_at_most": bool(corrected_at_most[place])}
+        row |= {"least": possible, "verdict": _verdict(corrected[place], possible, confidence)}
+    return pd.DataFrame(rows)
 
 
 def _interval(
@@ -318,9 +352,9 @@ def _is_counted(item: Evaluated, metric: ModuleType) -> bool:
     return bool(item.queries[metric.COLUMN].dtype == np.bool_)
 
 
-def _verdict(p_value: float, least: float, confidence: float) -> str | None:
+def _verdict(p_value: float, least: float, confidence: float) -> str:
     if math.isnan(p_value):
-        return None
+        return ""
     # Rounded, because in floating point 1 - 0.95 is above 0.05 and 1 - 0.9 below 0.1.
     level = round(1 - confidence, 12)
     if p_value <= level:

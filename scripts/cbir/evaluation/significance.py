@@ -235,27 +235,59 @@ def paired_permutation_test(
         ValueError: when the arrays are not one-dimensional and of one length, or ``resamples`` is below 1.
     """
     _check_pairs(a.shape, b.shape)
-    if groups is not None:
-        _check_pairs(a.shape, groups.shape)
+    differences = a.astype(np.float64) - b.astype(np.float64)
+    [found] = paired_permutation_tests(differences[:, None], seed=seed, resamples=resamples, groups=groups)
+    return found
+
+
+def paired_permutation_tests(
+    differences: NDArray[np.float64], *, seed: int, resamples: int = 9999, groups: NDArray[Any] | None = None
+) -> list[PairedDifference]:
+    """Run `paired_permutation_test` on many differences over the same queries, which share the random sign vectors.
+
+    Args:
+        differences: float (n, t), a - b of each query in each of t tests. A NaN is left out of its test alone.
+        seed: as there; so are ``resamples`` and ``groups``.
+
+    Returns:
+        A finding for each test.
+
+    Raises:
+        ValueError: when ``differences`` is not (n, t), ``groups`` not (n,), or ``resamples`` is below 1.
+    """
+    if differences.ndim != 2 or (groups is not None and groups.shape != differences.shape[:1]):
+        raise ValueError(f"differences must be (n, t), not {differences.shape}, and groups (n,)")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples}")
-    differences = a.astype(np.float64) - b.astype(np.float64)
-    defined = ~np.isnan(differences)
-    differences = differences[defined]
-    if not len(differences):
-        return PairedDifference(np.nan, np.nan, False, 0)
-    sums, _ = _sums(differences, None if groups is None else groups[defined])
-    observed, units = sums.sum(), len(sums)
+    found = [PairedDifference(np.nan, np.nan, False, 0)] * differences.shape[1]
+    # Tests with the same defined rows are computed together.
+    masks, of_mask = np.unique(~np.isnan(differences), axis=1, return_inverse=True)
+    for number, defined in enumerate(masks.T):
+        tests = np.flatnonzero(of_mask == number)
+        if defined.any():
+            inner = None if groups is None else groups[defined]
+            for test, item in zip(tests, _flip(differences[defined][:, tests], seed, resamples, inner), strict=True):
+                found[test] = item
+    return found
+
+
+def _flip(
+    differences: NDArray[np.float64], seed: int, resamples: int, groups: NDArray[Any] | None
+) -> Iterator[PairedDifference]:
+    """Yield the finding of each test of ``differences`` (n, t) without NaN."""
+    sums = np.stack([_sums(column, groups)[0] for column in differences.T], axis=1)
+    observed, units = sums.sum(axis=0), len(sums)
     # With a tolerance: sums that are equal in exact arithmetic differ by rounding, and must count as equal, or the
     # p-value would depend on the order of the queries.
-    threshold = abs(observed) - 1e-12 * np.abs(differences).sum()
+    threshold = np.abs(observed) - 1e-12 * np.abs(differences).sum(axis=0)
     exact = 2 ** (units - 1) <= resamples + 1
-    extreme = 0
+    extreme = np.zeros(differences.shape[1], np.int64)
     for flipped in _all_flippings(units) if exact else _random_flippings(units, resamples, seed):
         # Flipping the sign of a difference subtracts it from the sum twice.
-        extreme += int(np.count_nonzero(np.abs(observed - 2 * (flipped @ sums)) >= threshold))
-    p_value = extreme / 2 ** (units - 1) if exact else (extreme + 1) / (resamples + 1)
-    return PairedDifference(float(differences.mean()), p_value, not exact and extreme == 0, units)
+        extreme += np.count_nonzero(np.abs(observed - 2 * (flipped @ sums)) >= threshold, axis=0)
+    for mean, count in zip(differences.mean(axis=0), extreme.tolist(), strict=True):
+        p_value = count / 2 ** (units - 1) if exact else (count + 1) / (resamples + 1)
+        yield PairedDifference(float(mean), p_value, not exact and count == 0, units)
 
 
 def least_p_value(units: int, resamples: int | None = None) -> float:

@@ -113,6 +113,8 @@ _TEXT_COLUMNS = (
         "group",
         "nearest",
         "suggested",
+        "a",
+        "b",
     ),
     *("phash", "dhash", "phash_mirrored", "dhash_mirrored"),
 )

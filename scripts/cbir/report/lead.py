@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from cbir.collection.categories import singles
 from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised, listed
 from cbir.report.results import Results
-from cbir.results import METHOD_CATEGORIES, METHODS, NEAR_DUPLICATES, PAIR, REJECTED, SUSPECTS
+from cbir.results import METHOD_CATEGORIES, METHODS, NEAR_DUPLICATES, PAIR_TESTS, REJECTED, SUSPECTS
 
-INPUTS = ("comparison/{comparison}", PAIR, METHOD_CATEGORIES, NEAR_DUPLICATES, REJECTED, SUSPECTS)
+INPUTS = ("comparison/{comparison}", METHOD_CATEGORIES, NEAR_DUPLICATES, REJECTED, SUSPECTS)
 """The files that this part reads; see `cbir.report.sections`."""
 
 
@@ -53,7 +55,6 @@ def gather(results: Results) -> dict[str, Any]:
         "confidence": results.config["comparison"]["confidence"],
         "intervals": intervals,
         "against": against,
-        "untested": [one.name for one in results.methods[1:] if against and one.name not in against],
         "next": _next(results),
     }
 
@@ -71,31 +72,36 @@ def _intervals(results: Results) -> dict[str, dict[str, list[float]]]:
 
 
 def _against(results: Results) -> dict[str, str]:
-    """Return, for each method that was compared with the first one, a text on which differences are real."""
-    first = results.methods[0].name
+    """Return, for each further method, a text on which of its differences to the first one are real."""
+    if not results.names["comparison"]:
+        return {}
+    columns = ["a", "b", "scope", "metric", "difference", "verdict"]
+    table = results.table(PAIR_TESTS, columns, ["difference"])
+    table = table[table["scope"] == "queries"]
+    first, *others = results.methods
     said = {}
-    for pair in results.names["pair"]:
-        found = results.json(PAIR, pair=pair)
-        other = found["b"] if found["a"] == first else found["a"]
-        if first in (found["a"], found["b"]):
-            said[other] = _verdicts(found, first, other, results.methods[0].summary)
+    for other in others:
+        as_a = table[(table["a"] == other.name) & (table["b"] == first.name)]
+        as_b = table[(table["a"] == first.name) & (table["b"] == other.name)]
+        # How much higher the value of the other method is.
+        higher = pd.concat([as_a, as_b.assign(difference=-as_b["difference"])])
+        by_metric = {str(row["metric"]): row for row in higher.to_dict("records")}
+        said[other.name] = _verdicts(by_metric, first.summary)
     return said
 
 
-def _verdicts(found: dict[str, Any], first: str, other: str, summary: dict[str, Any]) -> str:
-    metrics = {key: metric for key, metric in compared_metrics().items() if found.get(key, {}).get("verdict")}
-    names = {key: named(key, metric, summary) for key, metric in metrics.items()}
-    real = [key for key in metrics if found[key]["verdict"] == "real"]
-    better = {key: (found[key]["difference"] > 0) == metrics[key].HIGHER_IS_BETTER for key in real}
-    won = {
-        first: [names[key] for key in real if better[key] == (found["a"] == first)],
-        other: [names[key] for key in real if better[key] == (found["a"] == other)],
-    }
-    parts = [f"{name} is better in {listed(keys)}" for name, keys in won.items() if keys]
-    for verdict, words in (("chance", "may be chance"), ("too few", "too few queries to tell")):
-        keys = [names[key] for key in metrics if found[key]["verdict"] == verdict]
-        if keys:
-            parts.append(f"{listed(keys)}: {words}")
+def _verdicts(tests: dict[str, Any], summary: dict[str, Any]) -> str:
+    found: dict[str, list[str]] = {"better in": [], "worse in": [], "may be chance": [], "too few queries to tell": []}
+    for key, metric in compared_metrics().items():
+        verdict = tests[key]["verdict"] if key in tests else ""
+        if verdict == "real":
+            better = (tests[key]["difference"] > 0) == metric.HIGHER_IS_BETTER
+            found["better in" if better else "worse in"].append(named(key, metric, summary))
+        elif verdict:
+            words = "may be chance" if verdict == "chance" else "too few queries to tell"
+            found[words].append(named(key, metric, summary))
+    parts = [f"{words} {listed(found[words])}" for words in ("better in", "worse in") if found[words]]
+    parts += [f"{listed(found[words])}: {words}" for words in list(found)[2:] if found[words]]
     return "; ".join(parts)
 
 

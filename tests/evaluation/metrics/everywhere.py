@@ -112,7 +112,7 @@ def main(root: Path) -> None:
         "summary": evaluated[0].summary,
         "queries": {name: list(column) for name, column in evaluated[0].queries.items()},
         "methods": {name: list(column) for name, column in methods.items()},
-        "pair": comparison.compare(*evaluated, **STATISTICS),
+        "pair": comparison.compare(*evaluated, comparison.pair_tests(evaluated, **STATISTICS), **STATISTICS),
         "picture": (root / "methods.svg").read_text(),
         "limits": limits,
         "report": {row["name"]: row for row in SECTIONS["figures"].gather(shown)["rows"]},

@@ -14,7 +14,7 @@ def test_one_method_is_not_compared(run: Run) -> None:
 def test_methods_pairs_and_categories(run: Run) -> None:
     run.compare()
     part = run.section("comparison")
-    methods, places = part.all("table")
+    methods, differences, places = part.all("table")
     assert methods.cells() == [
         METHOD,
         [
@@ -31,6 +31,11 @@ def test_methods_pairs_and_categories(run: Run) -> None:
         ],
     ]
     assert "95 % intervals, above for new images of these categories, below for new categories" in part.text
+    assert differences.cells() == [
+        ["Methods", *METHOD[1:]],
+        # Of the other metrics the run has no tests.
+        ["one and two", "+25.0 % chance, p = 0.25 too few, p = 0.25", "–", "–"],
+    ]
     assert places.cells()[1:] == [["one", "best", "cat 0.88, dog 0.50"], ["two", "worst", "fish 0.25"]]
     assert "one and two . No difference is real." in part.text
     pictures = [base64.b64decode(image.attrs["src"].split(",")[1]).decode() for image in part.all("img")]

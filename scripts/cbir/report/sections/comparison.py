@@ -8,7 +8,15 @@ from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised
 from cbir.report.results import Results, records
-from cbir.results import BEST_WORST, COMPARED_CATEGORIES_PICTURE, METHODS, METHODS_PICTURE, PAIR, PAIR_PICTURE
+from cbir.results import (
+    BEST_WORST,
+    COMPARED_CATEGORIES_PICTURE,
+    METHODS,
+    METHODS_PICTURE,
+    PAIR,
+    PAIR_PICTURE,
+    PAIR_TESTS,
+)
 
 TITLE = "Comparison"
 ORDER = 40
@@ -42,6 +50,7 @@ def gather(results: Results) -> dict[str, Any] | None:
         "confidence": results.config["comparison"]["confidence"],
         "methods_picture": results.vector(METHODS_PICTURE),
         "categories_picture": results.vector(COMPARED_CATEGORIES_PICTURE),
+        "tests": _tests(results),
         "places": [
             place for method, rows in best_worst.groupby("method", sort=False) for place in _places(str(method), rows)
         ],
@@ -50,6 +59,17 @@ def gather(results: Results) -> dict[str, Any] | None:
             for pair in results.names["pair"]
         ],
     }
+
+
+def _tests(results: Results) -> list[dict[str, Any]]:
+    """Return the pairs of methods a and b, each with the difference of each metric and its verdicts by scope."""
+    numbers = ["difference", "p_corrected"]
+    table = results.table(PAIR_TESTS, ["a", "b", "scope", "metric", "verdict", *numbers], numbers)
+    pairs: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in records(table):
+        of_pair = pairs.setdefault((row["a"], row["b"]), {"a": row["a"], "b": row["b"]})
+        of_pair.setdefault(row["metric"], {"difference": row["difference"]})[row["scope"]] = row
+    return list(pairs.values())
 
 
 def _places(method: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
