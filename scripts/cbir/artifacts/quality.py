@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from cbir.artifacts.found import Found
+from cbir.collection import compared as earlier
 from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS, HASHES_COLUMNS, NEAR_DUPLICATE_COLUMNS, SPLITS
 from cbir.collection.perceptual import is_hashes
 from cbir.collection.splits import near_duplicates
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
+from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
 from cbir.results import GROUPS, HASHES, Results
 
@@ -39,6 +41,16 @@ def groups(results: Results, path: Path, names: dict[str, str], found: Found) ->
     found.require_known([*table["sha256"], *table["group"], *table["nearest"]], known, path, "hashes.csv")
     alone = table["group"].value_counts().eq(1).any()
     found.require(not alone, "itself", f"{path} has a group of one image")
+
+
+def compared(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Count the images and pairs. The next run uses those that are still valid, or none of a damaged file."""
+    try:
+        _, known = earlier.read(path)
+    # h5py raises many types of exception on damaged files.
+    except Exception as error:
+        raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
+    found.count = f"{len(known.sha256):,} images, {known.pairs.shape[1]:,} pairs of near ones"
 
 
 def listed(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -55,6 +55,7 @@ KINDS = (
     Kind(results.SHARD_MANIFEST, "the images of a shard, which one job encodes", collection.shard),
     Kind(results.CONTENTS_MEMORY, "hashes of files already read, so that none is read twice", workflow.memory),
     Kind(results.DECODED_MEMORY, "cached results of decoding images, by content", workflow.memory),
+    Kind(results.COMPARED_MEMORY, "the pairs of near images, so that only new images are compared", quality.compared),
     Kind(results.SOURCE_FOLDER, "the images of a source", collection.source_folder, folder=True),
     Kind(results.SOURCE_IMAGE, "an image of a source", collection.source_image),
     Kind(results.CREDITS, "where the images of a source come from, and their licences", collection.credits),

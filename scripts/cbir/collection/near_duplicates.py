@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS
+from cbir.collection.compared import Compared, Memory
 from cbir.collection.perceptual import BITS
 from cbir.files.errors import InputError
 from cbir.files.progress import Progress
@@ -36,7 +37,9 @@ Confirm = Callable[[Sequence[tuple[str, str, bool]]], NDArray[np.bool_]]
 _WAYS = (("", "", 0), ("", "_mirrored", 1), ("_mirrored", "", 1))
 
 
-def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) -> pd.DataFrame:
+def groups(
+    hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None, memory: Memory | None = None
+) -> pd.DataFrame:
     """Group images that are linked by near-duplicates, directly or through others.
 
     The distance of two images is the larger of the Hamming distances of their pHashes and of their dHashes. It is
@@ -49,6 +52,8 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
         distance: in bits of 256, below 128; unrelated images are about 128 apart.
         confirm: decides by the pixels which pairs are copies (see `copies.confirm`); it is called with the pairs of
             each image and its nearest ones only. With None the hashes alone decide.
+        memory: the pairs that the last run with ``confirm`` found. Only new images are compared with all others, and
+            only new pairs are confirmed; the result is that without a memory.
 
     Returns:
         Columns ``GROUP_COLUMNS``, a row for each image that has a near-duplicate, sorted by sha256. ``group`` is the
@@ -65,14 +70,18 @@ def groups(hashes: pd.DataFrame, distance: int, confirm: Confirm | None = None) 
     # Distance, whether mirrored, and row are combined into one integer, so that the nearest image has the smallest one.
     none = np.iinfo(np.int64).max
     best = np.full(count, none)
-    links = _near({name: _packed(table[name]) for name in HASH_COLUMNS}, distance)
-    for rows, others, distances, mirrored in links if confirm is None else _confirmed(links, table["sha256"], confirm):
+    packed = {name: _packed(table[name]) for name in HASH_COLUMNS}
+    digests = table["sha256"].to_numpy(object)
+    if confirm is None:
+        links = _near(packed, distance, np.ones(count, np.bool_))
+    else:
+        links = iter([_confirmed(packed, digests, distance, confirm, memory)])
+    for rows, others, distances, mirrored in links:
         keys = (distances * 2 + mirrored) * count
         np.minimum.at(best, rows, keys + others)
         np.minimum.at(best, others, keys + rows)
         links = coo_array((np.ones(len(rows), bool), (labels[rows], labels[others])), shape=(count, count))
         labels = connected_components(links, directed=False)[1][labels]
-    digests = table["sha256"].to_numpy(object)
     found = np.flatnonzero(best < none)
     keys, nearest = np.divmod(best[found], max(count, 1))
     # The rows are sorted by sha256, so the first row of a label has the smallest one.
@@ -136,16 +145,63 @@ def _radius(bits: dict[str, NDArray[np.float32]]) -> int:
     return int(np.minimum.reduce(ways).max(axis=1).min()) // 2
 
 
-def _confirmed(links: Iterator[Links], digests: pd.Series, confirm: Confirm) -> Iterator[Links]:
-    """Yield the confirmed links between each image and its nearest ones, in one block."""
-    kept = np.empty((4, 0), np.int64)
-    for found in links:
+def _confirmed(
+    packed: dict[str, NDArray[np.uint8]],
+    digests: NDArray[np.object_],
+    distance: int,
+    confirm: Confirm,
+    memory: Memory | None,
+) -> Links:
+    """Return the confirmed links between each image and its nearest ones."""
+    hashes = np.concatenate(list(packed.values()), axis=1)
+    known = memory.read() if memory else None
+    kept, new, verdicts = _kept(known, digests, hashes)
+    for found in _near(packed, distance, new):
         kept = _nearest(np.concatenate([kept, np.stack(found)], axis=1))
     kept = kept[:, np.lexsort(kept[1::-1])]
-    names = digests.to_numpy(object)
-    pairs = [(names[row], names[other], bool(mirrored)) for row, other, _, mirrored in kept.T]
-    rows, others, distances, mirrored = kept[:, confirm(pairs)] if pairs else kept
-    yield rows, others, distances, mirrored
+    pairs = [(digests[row], digests[other], bool(mirrored)) for row, other, _, mirrored in kept.T]
+    asked = [pair for pair in pairs if pair not in verdicts]
+    if asked:
+        verdicts |= zip(asked, confirm(asked).tolist(), strict=True)
+    copies = np.array([verdicts[pair] for pair in pairs], np.bool_)
+    if memory:
+        memory.write(Compared(digests, hashes, kept, copies))
+    rows, others, distances, mirrored = kept[:, copies]
+    return rows, others, distances, mirrored
+
+
+def _kept(
+    known: Compared | None, digests: NDArray[np.object_], hashes: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], dict[tuple[str, str, bool], bool]]:
+    """Return what remains valid of an earlier comparison.
+
+    Args:
+        known: the earlier comparison.
+        digests: text (n,), sorted, the images now.
+        hashes: (n, bytes) uint8, their hashes.
+
+    Returns:
+        The links (4, m) between images that are still there; bool (n,), which images must be compared with all others;
+        whether pairs are copies, as far as known.
+    """
+    new = np.ones(len(digests), np.bool_)
+    if known is None or not len(known.sha256):
+        return np.empty((4, 0), np.int64), new, {}
+    rows = pd.Index(known.sha256).get_indexer(pd.Index(digests))
+    new[rows >= 0] = (hashes[rows >= 0] != known.hashes[rows[rows >= 0]]).any(axis=1)
+    # The row of each earlier image now, -1 if it is gone or has other hashes.
+    place = np.full(len(known.sha256), -1, np.int64)
+    place[rows[~new]] = np.flatnonzero(~new)
+    links = np.concatenate([place[known.pairs[:2]], known.pairs[2:]])
+    # Where a link is gone, a farther image may now be among the nearest ones, so the other end is compared again.
+    ends = links[:2, (links[:2] < 0).any(axis=0)]
+    new[ends[ends >= 0]] = True
+    names = known.sha256[known.pairs[:2]].T
+    verdicts = {
+        (one, other, bool(mirrored)): bool(copy)
+        for (one, other), mirrored, copy in zip(names, known.pairs[3], known.copies, strict=True)
+    }
+    return links[:, (links[:2] >= 0).all(axis=0)], new, verdicts
 
 
 def _nearest(links: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -174,29 +230,36 @@ def _bits(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
 
-def _near(packed: dict[str, NDArray[np.uint8]], distance: int) -> Iterator[Links]:
-    """Yield the links between images whose hashes are near, block by block.
+def _near(packed: dict[str, NDArray[np.uint8]], distance: int, new: NDArray[np.bool_]) -> Iterator[Links]:
+    """Yield the links of the images where ``new``, bool (n,), is True, with all images; block by block.
 
     A pair comes once for each of `_WAYS` in which it is near. Only two blocks of hashes at a time are unpacked to
     floats, which take 32 times the memory of the hashes.
     """
-    count = len(packed["phash"])
-    progress = Progress("pairs of images compared", count * (count + 1) // 2)
+    count, chosen = len(new), np.flatnonzero(new)
+    total = len(chosen) * (len(chosen) - 1) // 2 + len(chosen) * (count - len(chosen))
+    progress = Progress("pairs of images compared", total)
     least = BITS - 2 * distance
-    for start in range(0, count, _BLOCK):
-        here = {name: _bits(rows[start : start + _BLOCK]) for name, rows in packed.items()}
-        for other in range(start, count, _BLOCK):
-            there = {name: _bits(rows[other : other + _BLOCK]) for name, rows in packed.items()}
+    for start in range(0, len(chosen), _BLOCK):
+        rows = chosen[start : start + _BLOCK]
+        here = {name: _bits(hashes[rows]) for name, hashes in packed.items()}
+        for first in range(0, count, _BLOCK):
+            others = np.arange(first, min(first + _BLOCK, count))
+            # Two new images are compared once: with the row of the smaller one.
+            skipped = new[others] & (others <= rows[:, None]) if first <= rows[-1] else np.empty((0, 0), np.bool_)
+            if skipped.size and skipped.all():
+                continue
+            there = {name: _bits(hashes[first : first + _BLOCK]) for name, hashes in packed.items()}
             for one, other_way, mirrored in _WAYS:
                 inner = here[f"phash{one}"] @ there[f"phash{other_way}"].T
-                if start == other:
-                    inner[np.tril_indices(len(inner))] = -BITS
+                if skipped.size:
+                    inner[skipped] = -BITS
                 # Few blocks contain a near pair, so the second hash is rarely compared.
                 if inner.max() >= least:
                     second = here[f"dhash{one}"] @ there[f"dhash{other_way}"].T
                     np.minimum(inner, second, out=inner)
-                    rows, others = np.nonzero(inner >= least)
-                    lengths = ((BITS - inner[rows, others]) // 2).astype(np.int64)
-                    yield rows + start, others + other, lengths, np.full(len(rows), mirrored)
-            width = min(_BLOCK, count - other)
-            progress.advance(width * (width + 1) // 2 if other == start else _BLOCK * width)
+                    ends = np.nonzero(inner >= least)
+                    lengths = ((BITS - inner[ends]) // 2).astype(np.int64)
+                    pairs = np.sort([rows[ends[0]], others[ends[1]]], axis=0)
+                    yield pairs[0], pairs[1], lengths, np.full(len(lengths), mirrored)
+            progress.advance(len(rows) * len(others) - int(skipped.sum()))
