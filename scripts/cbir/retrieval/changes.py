@@ -85,8 +85,9 @@ def read(path: Path) -> Rows:
         *texts, digest = (said[name] for name in _ATTRIBUTES)
         if digest != _digest(keys, row, texts):
             raise ValueError("its checksum is another one")
-        kept = row[row >= 0]
-        if len(keys) != len(row) or row.min(initial=0) < -1 or len(np.unique(kept)) < len(kept):
+        # Nearly sorted, which takes a tenth of the time of `np.unique`.
+        kept = np.sort(row[row >= 0], kind="stable")
+        if len(keys) != len(row) or row.min(initial=0) < -1 or not np.diff(kept).all():
             raise ValueError("its rows are not possible")
         about = json.loads(texts[2])
         if not isinstance(about, dict):
