@@ -4,8 +4,9 @@
 
 By default 1,000,000 clustered vectors of 128 values, and the kinds auto and ivf-pq with 2,000 MB. Each step runs in a
 new process, as a job does, from files to files. `faiss` is FAISS used directly, with the parameters that auto chose;
-where they are installed, rows of hnswlib and usearch with 32 links follow. "One row more" is the time that FAISS takes
-to read an index, append a row and write it again; the workflow builds the index again, see docs/index.md.
+where they are installed, rows of hnswlib and usearch with 32 links follow. "One row more" and "one fewer" are the
+seconds of the workflow's own job, from a feature store with that change to an index that can be searched, without the
+start of Python and imports; "FAISS appends" is what FAISS takes to read an index, append a row and write it again.
 With --directory, existing vectors and indexes are used again. With --killed, each build is also killed half way and
 started again, and continues where a part was kept: the files must then equal those of the first build.
 """
@@ -42,6 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 LEAST = {"auto": 0.95, "hnsw": 0.95, "ivf-pq": 0.9}
 K = 10
 _BLOCK = 100_000
+_CHANGES = ("one row more", "one fewer", "FAISS appends")
 
 
 def vectors(count: int, values: int, seed: int) -> Iterator[NDArray[np.float32]]:
@@ -65,9 +67,47 @@ def make(folder: Path, options: argparse.Namespace) -> None:
             store.write(folder / f"{name}.h5", manifest, blocks, options.values, {"method": "m"})
 
 
+def make_changed(folder: Path, options: argparse.Namespace) -> None:
+    """Write the gallery with one row more, a query, and with one row fewer; both changes are in the first block."""
+    row = store.read(folder / "test.h5").features[0]
+    for name, count in (("more", options.images + 1), ("fewer", options.images - 1)):
+        if not (folder / f"{name}.h5").exists():
+            names = [f"{name}/{number}.jpg" for number in range(count)]
+            manifest = pd.DataFrame({"image_id": names, "label": 0, "sha256": names})
+            first, *others = vectors(options.images, options.values, 1)
+            place = len(first) // 2
+            first = np.insert(first, place, row, axis=0) if name == "more" else np.delete(first, place, axis=0)
+            store.write(folder / f"{name}.h5", manifest, [first, *others], options.values, {"method": "m"})
+
+
 def build(folder: Path, kind: str) -> None:
     """Build an index, from mapped vectors."""
     index.build(store.read(folder / "train.h5", mapped=True), folder / f"{kind}.json", kind, **OPTIONS[kind])
+
+
+def more(folder: Path, kind: str) -> None:
+    """Do the work of the job `index` after one row was added; print its seconds."""
+    _change(folder, kind, "more")
+
+
+def fewer(folder: Path, kind: str) -> None:
+    """Do the work of the job `index` after one row was removed; print its seconds."""
+    _change(folder, kind, "fewer")
+
+
+def _change(folder: Path, kind: str, name: str) -> None:
+    own = folder / "changed"
+    own.mkdir()
+    (own / f"{kind}.faiss").hardlink_to(folder / f"{kind}.faiss")
+    shutil.copy(folder / f"{kind}.rows.h5", own)
+    _faiss.library()
+    began = time.perf_counter()
+    gallery = store.read_large(folder / f"{name}.h5", "m")
+    index.build(gallery, own / f"{kind}.json", kind, 0.1, **OPTIONS[kind])
+    print(time.perf_counter() - began)
+    about = read_json(own / f"{kind}.json")
+    assert about["added_rows"] + about["removed_rows"] == 1, about
+    shutil.rmtree(own)
 
 
 def measure(folder: Path, kind: str) -> None:
@@ -176,12 +216,13 @@ def main(options: argparse.Namespace) -> None:
         folder = options.directory or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         make(folder, options)
+        make_changed(folder, options)
         for kind in options.kinds or ["auto", "ivf-pq"]:
             if not (folder / f"{kind}.json").exists():
                 seconds, processor, mb = _run("build", folder, kind)
                 write_json(folder / f"{kind}.built.json", {"seconds": seconds, "processor": processor, "mb": mb})
             made = read_json(folder / f"{kind}.built.json")
-            by_hand, more = (float(_output(step, folder, kind)[0]) for step in ("faiss", "append"))
+            by_hand, *changes = (float(_output(step, folder, kind)[0]) for step in ("faiss", "more", "fewer", "append"))
             if options.killed:
                 lines.append(killed(folder, kind, made["seconds"]))
             _run("measure", folder, kind)
@@ -191,7 +232,7 @@ def main(options: argparse.Namespace) -> None:
                 [
                     f"{kind}: {found['factory']}, {found['parameter']} {found['effort']}",
                     *(f"{value:,.0f}" for value in (made["seconds"], made["processor"], by_hand)),
-                    f"{more:.1f}",
+                    *(f"{value:.1f}" for value in changes),
                     f"{made['mb']:,.0f}",
                     f"{(folder / f'{kind}.faiss').stat().st_size / 1e6:,.0f}",
                     f"{found['recall_at_10']:.3f}",
@@ -203,7 +244,7 @@ def main(options: argparse.Namespace) -> None:
         size = f"{4 * options.images * options.values / 1e6:,.0f} MB"
     print(f"{options.images:,} vectors of {options.values} values ({size}), {options.queries:,} queries")
     print(f"{THREADS} threads\n")
-    built = ["seconds to build", "of processors", "FAISS by hand", "one row more", "peak MB", "file MB"]
+    built = ["seconds to build", "of processors", "FAISS by hand", *_CHANGES, "peak MB", "file MB"]
     table(["index", *built, "recall@10", "ms a query", "95 % within", "seconds to first answer", "peak MB then"], rows)
     print("", *lines, sep="\n")
 
@@ -219,7 +260,7 @@ def _peers(folder: Path) -> Iterator[list[str]]:
                 f"{seconds:,.0f}",
                 f"{processor:,.0f}",
                 "",
-                "",
+                *("" for _ in _CHANGES),
                 f"{mb:,.0f}",
                 "",
                 f"{recall:.3f}",
@@ -253,7 +294,9 @@ if __name__ == "__main__":
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--killed", action="store_true")
     parser.add_argument(
-        "--step", choices=["build", "measure", "search", "faiss", "append", "peer"], help=argparse.SUPPRESS
+        "--step",
+        choices=["build", "more", "fewer", "measure", "search", "faiss", "append", "peer"],
+        help=argparse.SUPPRESS,
     )
     arguments = parser.parse_args()
     if arguments.step:

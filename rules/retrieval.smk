@@ -22,11 +22,12 @@ rule index:
         code=lambda wildcards: code("index.py", entries=index_kind(wildcards)),
         kind=lambda wildcards: INDEXES[wildcards.method][0],
         options=lambda wildcards: settings(INDEXES[wildcards.method][1]),
+        max_changed=lambda wildcards: INDEXES[wildcards.method][3],
     script:
         "../scripts/index.py"
 
 
-# Rules for methods whose index file has another suffix. The kinds of the project have three: none, .pkl and .faiss.
+# Rules for methods whose index has other files. The kinds of the project have three: none, .pkl, and .faiss with .rows.h5.
 if len(INDEX_GROUPS) > 1:
 
     use rule index as index_2 with:
@@ -49,6 +50,7 @@ rule index_quality:
     input:
         about="results/index/{method}.json",
         stored=lambda wildcards: f"results/index/{wildcards.method}.{INDEX_ENDINGS[wildcards.method]}",
+        rows="results/index/{method}.rows.h5",
         gallery=f"results/features/{{method}}/{GALLERY}.h5",
         # Without labels there are no test images, so gallery images are the queries.
         asking=f"results/features/{{method}}/{QUERY_SPLIT if LABELLED else GALLERY}.h5",

@@ -145,11 +145,11 @@ PAIRS = [f"{a}_vs_{b}" for a, b in config["comparison"]["pairs"]]
 COMPARISON = ["methods.csv", "tests.csv", "methods.svg", "categories.svg", "best_worst.csv"]
 ENCODED = sorted(name for name, row in config["methods"].items() if "encoder" in row)
 CHOSEN = sorted(name for name, row in config["methods"].items() if "choose" in row)
-# The suffix of the index file of each method, "" if there is none. All jobs of a rule have the same outputs, so there is a rule for
-# each suffix.
+# The suffix of the index file of each method, "" if there is none.
 INDEX_ENDINGS = {name: cbir_indexes.REGISTRY[row[0]].SUFFIX.removeprefix(".") for name, row in INDEXES.items()}
-INDEX_GROUPS = sorted(set(INDEX_ENDINGS.values()))
 APPROXIMATE = sorted(name for name, (kind, *_) in INDEXES.items() if cbir_indexes.is_approximate(kind))
+# All jobs of a rule have the same outputs, so there is a rule for each suffix, and for approximate indexes.
+INDEX_GROUPS = sorted({(ending, name in APPROXIMATE) for name, ending in INDEX_ENDINGS.items()})
 # The encoder whose features are used to find doubtful labels, preferably one that is not trained on this collection: training moves
 # even mislabelled images towards their category.
 UNTRAINED = min(
@@ -395,15 +395,32 @@ def parts_features(split):
     return paths
 
 
-def index_outputs(group):
-    """Return the output files of the index rule of a group of methods."""
+def index_paths(ending, is_approximate):
+    """Return the files of the indexes of a group of methods."""
     files = {"about": "results/index/{method}.json"}
-    return files | ({"stored": f"results/index/{{method}}.{INDEX_GROUPS[group]}"} if INDEX_GROUPS[group] else {})
+    files |= {"stored": f"results/index/{{method}}.{ending}"} if ending else {}
+    return files | ({"rows": "results/index/{method}.rows.h5"} if is_approximate else {})
+
+
+def index_group(method):
+    """Return the group of a method."""
+    return INDEX_ENDINGS[method], method in APPROXIMATE
+
+
+def index_outputs(group):
+    """Return the output files of the index rule of a group of methods.
+
+    With `update` Snakemake does not remove those that a job may keep. It removes the side file, so that a job that was
+    stopped is not taken for finished.
+    """
+    files = index_paths(*INDEX_GROUPS[group])
+    is_kept = any(INDEXES[name][3] for name in METHODS if index_group(name) == INDEX_GROUPS[group])
+    return {name: update(path) if is_kept and name != "about" else path for name, path in files.items()}
 
 
 def indexed_by(group):
     """Return a wildcard constraint that matches the methods of a group."""
-    return one_of(name for name in METHODS if INDEX_ENDINGS[name] == INDEX_GROUPS[group])
+    return one_of(name for name in METHODS if index_group(name) == INDEX_GROUPS[group])
 
 
 def index_kind(wildcards):
@@ -411,12 +428,15 @@ def index_kind(wildcards):
     return [("retrieval/indexes", INDEXES[wildcards.method][0])]
 
 
+def files_of_index(method):
+    """Return the files of a method's index; for an approximate one, also its measured quality."""
+    files = {name: path.replace("{method}", method) for name, path in index_paths(*index_group(method)).items()}
+    return files | ({"quality": f"results/index/{method}.quality.json"} if method in APPROXIMATE else {})
+
+
 def index_files(wildcards):
-    """Input function: the files of a method's index; for an approximate one, also its measured quality."""
-    group = INDEX_GROUPS.index(INDEX_ENDINGS[wildcards.method])
-    files = {name: path.replace("{method}", wildcards.method) for name, path in index_outputs(group).items()}
-    measured = {"quality": f"results/index/{wildcards.method}.quality.json"}
-    return files | (measured if wildcards.method in APPROXIMATE else {})
+    """Input function: the files of a method's index."""
+    return files_of_index(wildcards.method)
 
 
 def query_name(image):
@@ -473,7 +493,7 @@ ASKED = {
     "method": METHODS,
     "derived": sorted(set(METHODS) - set(ENCODED)),
     "approximate": APPROXIMATE,
-    "ending": sorted({"json", *INDEX_GROUPS} - {""}),
+    "ending": sorted({"json", *INDEX_ENDINGS.values()} - {""}),
     "stored": sorted(f"{method}.{ending}" for method, ending in INDEX_ENDINGS.items()),
     "pair": PAIRS,
     "query": QUERIES,
@@ -523,8 +543,7 @@ def refine_input(wildcards):
 
 def refined_index(method):
     """Return the files of an approximate index, which is searched in the first round."""
-    found = {"stored": INDEX_ENDINGS[method], "about": "json", "quality": "quality.json"}
-    return {name: f"results/index/{method}.{ending}" for name, ending in found.items()} if method in APPROXIMATE else {}
+    return files_of_index(method) if method in APPROXIMATE else {}
 
 
 # The strategies of feedback that the report explains.

@@ -10,7 +10,8 @@ from cbir.workflow.job import run
 
 def work(job: Any) -> None:
     gallery = store.read_large(job.input.features, job.wildcards.method)
-    index.build(gallery, job.output.about, job.params.kind, **json.loads(job.params.options))
+    options = json.loads(job.params.options)
+    index.build(gallery, job.output.about, job.params.kind, job.params.max_changed, job.params.code, **options)
 
 
 if __name__ == "__main__":

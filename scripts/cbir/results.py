@@ -63,6 +63,7 @@ ENCODED_PART = "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5"
 FEATURES = "features/{method}/{split}.h5"
 TRANSFORM = "transforms/{derived}.h5"
 INDEX_QUALITY = "index/{approximate}.quality.json"
+INDEX_ROWS = "index/{approximate}.rows.h5"
 INDEX_ABOUT = "index/{method}.json"
 INDEX = "index/{method}.{ending}"
 

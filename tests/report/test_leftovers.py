@@ -13,6 +13,7 @@ ASKED = {
     "query": ["worst", "photo.1-12345678"],
     "refinement": ["red.1"],
     "simulated": ["a"],
+    "approximate": ["a"],
     "ending": ["json", "pkl"],
     "protocol": ["folds"],
 }
@@ -26,6 +27,7 @@ KEPT = [
     "features/a/val.h5",
     "transforms/b.h5",
     "index/a.pkl",
+    "index/a.rows.h5",
     "index/old.txt",
     "evaluation/b/summary.json",
     "evaluation/b/folds.csv",
@@ -57,6 +59,7 @@ REMOVED = [
     "feedback/red/.rounds.0a1b2c3d.json",
     "feedback/red/refinement.png",
     "feedback/simulated/b/example.json",
+    "index/b.rows.h5",
     "index/old.json",
     "logs/compare_pair/a_vs_old.log",
     "logs/query/a/photo-12345678.log",

@@ -1,6 +1,7 @@
 """The index kinds by FAISS: files, search, refused files, and measured quality."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from cbir.evaluation import first
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
-from cbir.retrieval import index, quality
+from cbir.retrieval import changes, index, quality
 from cbir.retrieval.indexes import _faiss, of_methods, options
 
 SETTINGS = {
     **{"kind": "kdtree", "leafsize": 32, "links": 8, "ef_construction": 40, "lists": None, "code_bytes": None},
-    **{"memory_mb": 2000, "recall": 0.95, "methods": {}},
+    **{"memory_mb": 2000, "recall": 0.95, "max_changed": 0.1, "methods": {}},
 }
 
 
@@ -47,9 +48,11 @@ def built(path: Path, kind: str, gallery: FeatureStore = GALLERY, **given: Any) 
 
 
 def agree(path: Path) -> None:
-    """Update the side file so that it describes the current index file."""
+    """Update the files beside the index so that they describe its current file."""
     side = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(side | {"file_sha256": sha256_file(path)}))
+    rows = path.with_suffix(changes.SUFFIX)
+    replace(changes.read(rows), file_sha256=sha256_file(path)).write(rows)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("hnsw", 0.99), ("ivf-pq", 0.9)])
@@ -282,10 +285,10 @@ def test_a_row_at_the_distance_of_the_last_counts_as_found() -> None:
 
 
 def test_each_method_can_have_its_own_kind() -> None:
-    settings = SETTINGS | {"methods": {"b": {"kind": "hnsw", "links": 16, "recall": 0.9}}}
+    settings = SETTINGS | {"methods": {"b": {"kind": "hnsw", "links": 16, "recall": 0.9, "max_changed": 0.2}}}
     assert of_methods(settings, {"leafsize": 16}, ["a", "b"]) == {
-        "a": ("kdtree", {"leafsize": 32}, 1.0),
-        "b": ("hnsw", {"links": 16, "ef_construction": 40}, 0.9),
+        "a": ("kdtree", {"leafsize": 32}, 1.0, 0.0),
+        "b": ("hnsw", {"links": 16, "ef_construction": 40}, 0.9, 0.2),
     }
 
 
@@ -294,6 +297,7 @@ def test_each_method_can_have_its_own_kind() -> None:
     [
         ({"recall": 0.9}, {}, "index.recall is set, but index.kind kdtree does not take it"),
         ({"links": 4}, {"a": {"kind": "auto"}}, "index.links is set, but index.kind auto and kdtree does not take it"),
+        ({"max_changed": 0}, {}, "index.max_changed is set, but index.kind kdtree does not take it"),
         ({}, {"a": {"kind": "hnsw", "leafsize": 4}}, "index.methods.a.leafsize is set, but index.kind hnsw does not"),
     ],
 )

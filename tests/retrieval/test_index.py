@@ -13,7 +13,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.retrieval import index
-from cbir.retrieval.indexes import REGISTRY, of_methods, options
+from cbir.retrieval.indexes import REGISTRY, is_approximate, of_methods, options
 
 
 def gallery(rows: int = 60, columns: int = 3, seed: int = 0) -> FeatureStore:
@@ -57,7 +57,7 @@ def test_the_side_file_says_what_it_was_built_from(path: Path) -> None:
 
 def test_an_option_that_the_kind_does_not_take_is_refused_if_a_person_set_it() -> None:
     settings = {"kind": "exact", "leafsize": 32, "recall": 0.95}
-    assert of_methods(settings, {"kind": "exact"}, ["m"]) == {"m": ("exact", {}, 1.0)}
+    assert of_methods(settings, {"kind": "exact"}, ["m"]) == {"m": ("exact", {}, 1.0, 0.0)}
     with pytest.raises(InputError, match=r"index\.leafsize is set, but index\.kind exact does not take it"):
         of_methods(settings, settings, ["m"])
     tree = settings | {"kind": "kdtree"}
@@ -212,7 +212,8 @@ def test_a_missing_index_is_named(path: Path) -> None:
 def test_every_kind_finds_the_nearest(tmp_path: Path, kind: str) -> None:
     index.build(GALLERY, tmp_path / "m.json", kind, **options(kind, SETTINGS))
     entry = REGISTRY[kind]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"m.json", f"m{entry.SUFFIX or '.json'}"})
+    written = {"m.json", f"m{entry.SUFFIX or '.json'}", *(["m.rows.h5"] if is_approximate(kind) else [])}
+    assert {path.name for path in tmp_path.iterdir()} == written
     held = index.read(tmp_path / "m.json", GALLERY)
     assert (held.kind, held.label, held.rows, held.dimension) == (kind, entry.LABEL, 60, 3)
     queries = np.random.default_rng(2).normal(size=(9, 3)).astype(np.float32)

@@ -33,3 +33,6 @@ def test_its_steps_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
     million.measure(tmp_path, "hnsw")
     assert read_json(tmp_path / "hnsw.quality.json")["recall_at_10"] >= 0.95
     million.search(tmp_path, "hnsw")
+    million.make_changed(tmp_path, Namespace(images=600, queries=20, values=32))
+    for step in (million.more, million.fewer):
+        step(tmp_path, "hnsw")

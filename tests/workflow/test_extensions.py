@@ -117,14 +117,14 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     assert "from exact rankings of the whole gallery" in " ".join((results / "report.html").read_text().split())
     # One method has an approximate index, whose recall is measured. The limit of whole rankings is below the number of
     # gallery images, so that only the first results are ranked, which are all images here.
-    index = {"kind": "exact", "methods": {"near": {"kind": "hnsw"}}}
+    index = {"kind": "exact", "methods": {"near": {"kind": "hnsw", "max_changed": 1}}}
     place.configure(SETTINGS | {"index": index, "evaluation": {"exact_rows": 3}})
     done = place.run()
     assert done.status == 0, done.output
     assert (done.rules["index"], done.rules["index_2"], done.rules["index_quality"]) == (2, 1, 1)
     assert [path.read_bytes() for path in tables] == before
     assert sorted(path.name for path in (results / "index").iterdir()) == [
-        *("dinov2.json", "near.faiss", "near.json", "near.quality.json", "siamese.json")
+        *("dinov2.json", "near.faiss", "near.json", "near.quality.json", "near.rows.h5", "siamese.json")
     ]
     assert json.loads((results / "index/near.quality.json").read_text())["recall_at_10"] == 1
     for method, kind in {"near": "hnsw", "siamese": "exact", "dinov2": "exact"}.items():
@@ -135,4 +135,22 @@ def test_another_kind_of_index_gives_the_same_figures(extended: Workplace, tmp_p
     report = " ".join((results / "report.html").read_text().split())
     assert "by its index (hnsw), which found 100.0 % of the nearest" in report
     assert f"MAP@{summary['ranked']}" in report and "exact rankings" not in report
+    extension.python(place.checkout, INSPECT, str(results))
+
+    # One image more and one less: the index is kept, and searched together with the new row.
+    built = (results / "index/near.faiss").read_bytes()
+    train = set(pd.read_csv(results / "splits/train.csv")["image_id"]) - {"sea/1.png"}
+    (place.folder / "collection" / max(train)).unlink()
+    workplace.photograph(1, 99).save(place.folder / "collection/leaf/new.png")
+    done = place.run()
+    assert done.status == 0, done.output
+    assert (done.rules["index_2"], done.rules["index_quality"], done.rules["report"]) == (1, 1, 1)
+    assert (results / "index/near.faiss").read_bytes() == built
+    about = json.loads((results / "index/near.json").read_text())
+    changed = f"{about['added_rows']} rows were added and {about['removed_rows']} removed since it was built"
+    assert f"the index near.faiss is kept: {changed}" in (results / "logs/index/near.log").read_text()
+    assert about["removed_rows"] > 0
+    assert about["rows"] == about["built_rows"] + about["added_rows"] - about["removed_rows"]
+    assert json.loads((results / "index/near.quality.json").read_text())["recall_at_10"] == 1
+    assert "Nothing to be done" in place.run("--dry-run").output
     extension.python(place.checkout, INSPECT, str(results))

@@ -82,6 +82,7 @@ def test_the_run_has_every_kind_of_artifact_except_those_of_other_sources(whole:
         "evaluation/{method}/folds.csv",
         "index/{method}.faiss",
         "index/{approximate}.quality.json",
+        "index/{approximate}.rows.h5",
         "weights/{weights}.keras",
         "weights/{weights}.json",
         "encoded/{encoder}/{runtime}/{shard}.parts/{part}.h5",

@@ -16,7 +16,7 @@ from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.files.hashes import sha256_file
 from cbir.results import FEATURES, INDEX_ABOUT, NETWORK_ABOUT, SPLIT, TRANSFORM, Results, read_object
-from cbir.retrieval import index
+from cbir.retrieval import changes, index
 from cbir.retrieval.indexes import REGISTRY as INDEXES
 
 
@@ -164,6 +164,25 @@ def index_about(results: Results, path: Path, names: dict[str, str], found: Foun
         f"{path} has other counts than the index beside it",
     )
     found.fits.append(f"{FEATURES.format(method=names['method'], split=results.gallery)} (features_sha256)")
+
+
+def index_rows(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Compare with the index and the vectors of the gallery."""
+    method = names["approximate"]
+    side, gallery = results.path(INDEX_ABOUT, method=method), results.store(method, results.gallery)
+    held = changes.read(path)
+    found.count = f"{len(held.row):,} rows, {np.count_nonzero(held.row < 0):,} of them removed since"
+    found.source = {"features_sha256": held.features_sha256, "file_sha256": held.file_sha256, **held.about}
+    found.fits.append("its own checksum")
+    index.read(side, gallery)
+    found.fits.append(f"{side.name} (features_sha256 and file_sha256)")
+    kept = held.row >= 0
+    found.require(
+        np.array_equal(changes.keys(gallery.features)[held.row[kept]], held.keys[kept]),
+        f"{FEATURES.format(method=method, split=results.gallery)} (vectors)",
+        f"{path} names rows of {results.path(FEATURES, method=method, split=results.gallery)} with other vectors",
+    )
+    found.rows = pd.DataFrame({"row of the index": np.arange(len(held.row)), "row of the gallery": held.row})
 
 
 def index_quality(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -77,6 +77,7 @@ KINDS = (
         for suffix, labels in _index_files().items()
     ),
     Kind(results.INDEX_QUALITY, "the recall and the search times of an approximate index", features.index_quality),
+    Kind(results.INDEX_ROWS, "where the rows of an approximate index are in the gallery now", features.index_rows),
     Kind(results.INDEX_ABOUT, "what an index was built from", features.index_about),
     Kind(results.SUMMARY, "the figures of a method", evaluation.summary),
     Kind(results.METHOD_CATEGORIES, "the figures of each category, best F1 first", evaluation.categories),

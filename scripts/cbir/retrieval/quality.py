@@ -80,6 +80,8 @@ def measure(
         "kind": index.kind,
         "factory": side.get("factory"),
         "rows": index.rows,
+        "added_rows": side.get("added_rows", 0),
+        "removed_rows": side.get("removed_rows", 0),
         "dimension": index.dimension,
         "queries": count,
         "k": k,

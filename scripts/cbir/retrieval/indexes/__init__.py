@@ -43,6 +43,13 @@ An approximate kind may miss some of the nearest. It sets ``APPROXIMATE = True``
 ``describe(index)``
     Returns plain data for the side file in addition to the options: ``parameter``, the name of the search parameter,
     and the sizes chosen. The same features give the same values.
+
+``versions()`` (optional)
+    Returns the versions of further libraries; an index that others built is not kept when the gallery changes.
+
+Its file stays as it was built while few rows of the gallery change (see `cbir.retrieval.changes`). So ``candidates``
+returns rows of the features that ``build`` got, and ``open`` gets the features of today: the file must have
+``about["built_rows"]`` rows.
 """
 
 import inspect
@@ -56,6 +63,8 @@ REGISTRY = Registry(__name__, __path__[0], "index kind")
 
 # Keys of ``index`` that choose the kind of each method; the other keys are options of a kind.
 _CHOOSING = ("kind", "methods")
+# Keys that every approximate kind takes, in addition to its options.
+_APPROXIMATE = ("recall", "max_changed")
 
 
 def is_approximate(kind: str) -> bool:
@@ -78,8 +87,8 @@ def options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_methods(
     settings: Mapping[str, Any], given: Mapping[str, Any], methods: Iterable[str]
-) -> dict[str, tuple[str, dict[str, Any], float]]:
-    """Return the kind of index of each method, its options and the least recall that its search must have.
+) -> dict[str, tuple[str, dict[str, Any], float, float]]:
+    """Return the kind of index of each method, its options and the settings that every approximate kind has.
 
     Args:
         settings: ``index`` of the configuration, with defaults. A row of its ``methods`` overrides keys for a method.
@@ -87,7 +96,8 @@ def of_methods(
         methods: the names of all methods.
 
     Returns:
-        For each method its kind, the options of that kind, and the recall that its search must reach: 1 if it is exact.
+        For each method its kind, the options of that kind, the recall that its search must reach, and the share of its
+        rows that may change before it is built anew: 1 and 0 if it is exact.
 
     Raises:
         InputError: when the user set an option for a method that its kind does not take, or one for all methods that
@@ -99,7 +109,12 @@ def of_methods(
     for method, row in rows.items():
         _require_taken(f"index.methods.{method}", row, [asked[method]["kind"]])
     return {
-        method: (row["kind"], options(row["kind"], row), row["recall"] if is_approximate(row["kind"]) else 1.0)
+        method: (
+            row["kind"],
+            options(row["kind"], row),
+            row["recall"] if is_approximate(row["kind"]) else 1.0,
+            row["max_changed"] if is_approximate(row["kind"]) else 0.0,
+        )
         for method, row in asked.items()
     }
 
@@ -108,7 +123,7 @@ def _require_taken(key: str, given: Collection[str], kinds: Collection[str]) -> 
     """Raise InputError for an option in ``given`` that none of ``kinds`` takes."""
     for name in given:
         if name not in _CHOOSING and not any(
-            name in _taken(kind) or (name == "recall" and is_approximate(kind)) for kind in kinds
+            name in _taken(kind) or (name in _APPROXIMATE and is_approximate(kind)) for kind in kinds
         ):
             asked = " and ".join(sorted(kinds))
             raise InputError(f"config: {key}.{name} is set, but index.kind {asked} does not take it: take it out.")

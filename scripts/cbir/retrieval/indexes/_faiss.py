@@ -244,7 +244,8 @@ def open(path: Path, features: NDArray[Any], about: dict[str, Any]) -> Any:
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
         plain = type(index) in (faiss.IndexFlatL2, faiss.IndexHNSWFlat, faiss.IndexIVFPQ)
-        fits = plain and (index.ntotal, index.d) == features.shape and index.metric_type == faiss.METRIC_L2
+        rows = (about.get("built_rows"), features.shape[1])
+        fits = plain and (index.ntotal, index.d) == rows and index.metric_type == faiss.METRIC_L2
         if fits and type(index) is faiss.IndexHNSWFlat:
             fits = _is_sound(faiss, index)
     # FAISS raises RuntimeError for most faults, and other exceptions for numbers out of range.
@@ -313,10 +314,15 @@ def efforts(index: Any) -> Sequence[int]:
     return [1]
 
 
+def versions() -> dict[str, str]:
+    """Return the version of FAISS."""
+    return {"faiss": library().__version__}
+
+
 def describe(index: Any) -> dict[str, Any]:
     """Return the FAISS version, the factory string and the name of the search parameter."""
     faiss = library()
-    about: dict[str, Any] = {"faiss": faiss.__version__, "factory": "Flat", "parameter": None}
+    about: dict[str, Any] = {**versions(), "factory": "Flat", "parameter": None}
     if isinstance(index, faiss.IndexHNSWFlat):
         links = index.hnsw.nb_neighbors(1)
         about |= {"factory": f"HNSW{links}", "parameter": "efSearch"}

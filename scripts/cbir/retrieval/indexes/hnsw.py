@@ -11,7 +11,8 @@ SUFFIX = _faiss.SUFFIX
 APPROXIMATE = True
 
 save, open = _faiss.save, _faiss.open
-candidates, efforts, describe = _faiss.candidates, _faiss.efforts, _faiss.describe
+candidates, efforts = _faiss.candidates, _faiss.efforts
+describe, versions = _faiss.describe, _faiss.versions
 
 
 def build(features: NDArray[Any], *, links: int, ef_construction: int, kept: _faiss.Kept | None = None) -> Any:
