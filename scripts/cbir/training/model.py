@@ -11,6 +11,7 @@ from keras import ops
 
 from cbir.encoders.folding import set_weights
 from cbir.files.errors import InputError
+from cbir.training.folded import folded_pass
 from cbir.training.settings import TrainingSettings
 
 log = logging.getLogger("cbir")
@@ -31,13 +32,16 @@ class TrainingModel(keras.Model):
     def __init__(self, encoder: Any, objective: Any, settings: TrainingSettings) -> None:
         super().__init__(name="training")
         self.encoder, self.objective, self.settings = encoder, objective, settings
+        # With float16 batch normalisation computes in float32, so folding would change more than rounding.
+        self.folded = None if settings.mixed_precision else folded_pass(encoder)
         self.active = keras.metrics.Mean(name="active")
         self.spread = keras.metrics.Mean(name="spread")
 
     def call(self, images: Any, training: bool = False) -> Any:
         """Return the embeddings (n, d) float32 of images (n, height, width, 3)."""
         # With training=False batch normalisation uses its moving statistics; its scale and offset are still trained.
-        vectors = self.encoder(images, training=training and self.settings.batch_norm == "moving")
+        training = training and self.settings.batch_norm == "moving"
+        vectors = self.folded(images) if self.folded and not training else self.encoder(images, training=training)
         vectors = ops.cast(vectors, "float32")
         return ops.normalize(vectors, axis=-1) if self.settings.normalise else vectors
 
