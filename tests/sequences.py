@@ -2,7 +2,8 @@
 
 ``python tests/sequences.py FIRST LAST`` does so for the seeds FIRST to LAST - 1, with ``--checkout FOLDER`` on another
 checkout. After each change the driver checks that a run succeeds, that a second run has nothing to do, and that all
-files below results/ are equal to those of a run in an empty folder, bit for bit except for times.
+files below results/ are equal to those of a run in an empty folder, bit for bit except for times. The
+configurations have no approximate index: one that is kept (``index.max_changed``) is not that of an empty folder.
 
 For speed, no new interpreter is started: each run and each of its jobs is a fork of this process, which has imported
 all libraries. The jobs run the real code, with two exceptions: the architecture ``siamese`` is replaced by a tiny one,

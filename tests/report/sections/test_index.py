@@ -25,3 +25,12 @@ def test_a_recall_that_is_not_reached_is_reported(run: Run) -> None:
     run.names["approximate"] = ["plain"]
     run.json("index/plain.quality.json", MEASURED | {"met": False})
     assert "the recall stays below 95.0 %" in run.section("index").text
+
+
+def test_changes_since_the_index_was_built_are_shown(run: Run) -> None:
+    run.names["approximate"] = ["plain"]
+    run.json("index/plain.quality.json", MEASURED | {"added_rows": 1234, "removed_rows": 0})
+    run.write("benchmarks/index/plain.tsv", "s\tmax_rss\n1.2\t100\n")
+    text = run.section("index").text
+    assert "128 values each; 1,234 added and 0 removed since it was built" in text
+    assert "kept: 1.2 s" in text

@@ -18,7 +18,8 @@ def gather(results: Results) -> dict[str, Any] | None:
         measured = results.json(INDEX_QUALITY, approximate=name)
         keys = ("factory", "rows", "dimension", "queries", "k", "parameter", "effort", "least_recall", "met", "bytes")
         recalls = {key: measured[key] for key in measured if key.startswith("recall_at_")}
-        row = {"method": name, **{key: measured[key] for key in keys}, **recalls, **measured["times"]}
+        changed = {key: measured.get(key, 0) for key in ("added_rows", "removed_rows")}
+        row = {"method": name, **{key: measured[key] for key in keys}, **changed, **recalls, **measured["times"]}
         rows.append(row | {"build_seconds": seconds(results.path(BENCHMARK.replace("{job*}", f"index/{name}")))})
     ranks = next((method.summary["ranked"] for method in results.methods if "ranked" in method.summary), None)
     return {"rows": rows, "ranks": ranks} if rows else None
