@@ -71,6 +71,7 @@ def test_a_training_uses_it_unless_statistics_move_or_precision_is_mixed() -> No
         ("moving", False, True, False),
         ("moving", False, False, True),
         ("frozen", True, True, False),
+        ("frozen", "bfloat16", True, True),
     ]:
         trained = TrainingModel(model, layers.Identity(), settings(batch_norm=batch_norm, mixed_precision=mixed))
         calls.clear()
