@@ -43,11 +43,15 @@ def vectors(
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians over a candidate's turns: wall and processor time in seconds, peak memory in MB including the start."""
+    """Medians over a candidate's turns: wall and processor time in seconds, peak memory in MB including the start.
+
+    ``turns`` are the wall times of the turns in order, for ratios within a round.
+    """
 
     seconds: float
     processor: float
     peak_mb: float
+    turns: tuple[float, ...]
 
 
 def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repeats: int) -> dict[str, Measured]:
@@ -80,7 +84,10 @@ def measure(peers: dict[str, tuple[Callable[..., Work], tuple[Any, ...]]], repea
         for process, pipe in running.values():
             pipe.close()
             process.join()
-    return {name: Measured(*map(statistics.median, zip(*rows, strict=True))) for name, rows in turns.items()}
+    return {
+        name: Measured(*map(statistics.median, zip(*rows, strict=True)), turns=tuple(row[0] for row in rows))
+        for name, rows in turns.items()
+    }
 
 
 def _serve(pipe: Any, prepare: Callable[..., Work], arguments: tuple[Any, ...]) -> None:

@@ -1,14 +1,20 @@
 """The folded pass has the outputs and the gradients of the network itself, for its weights as they are."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
+from PIL import Image
 
+from cbir.training import model as training_model
+from cbir.training.batches import ImageSet
 from cbir.training.folded import folded_pass
 from cbir.training.model import TrainingModel
+from cbir.training.train import train
 from training.made import settings
 
 
@@ -71,6 +77,7 @@ def test_a_training_uses_it_unless_statistics_move_or_precision_is_mixed() -> No
         ("moving", False, True, False),
         ("moving", False, False, True),
         ("frozen", True, True, False),
+        ("frozen", "bfloat16", True, True),
     ]:
         trained = TrainingModel(model, layers.Identity(), settings(batch_norm=batch_norm, mixed_precision=mixed))
         calls.clear()
@@ -93,3 +100,29 @@ def test_what_cannot_be_folded_is_left_to_the_network() -> None:
     # Two outputs of each channel.
     x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, depth_multiplier=2)(inputs))
     assert folded_pass(keras.Model(inputs, x)) is None
+
+
+@pytest.mark.slow
+def test_a_training_ends_with_the_weights_of_one_without_folding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for path in paths:
+        Image.fromarray(generator.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
+    images = ImageSet([str(path) for path in paths], np.arange(8) % 2, [path.name for path in paths])
+    ends = []
+    for folded in (True, False):
+        if not folded:
+            monkeypatch.setattr(training_model, "folded_pass", lambda _: None)
+        model = network()
+        change_weights(model, 0)
+        train(model, images, images, settings(epochs=2, learning_rate=0.001), tmp_path / str(folded))
+        with np.load(tmp_path / str(folded) / "checkpoint.npz") as stored:
+            ends.append([stored[f"weights/{number}"] for number in range(len(model.weights))])
+    start = network()
+    change_weights(start, 0)
+    # Adam moves each weight by about 0.001 in a step.
+    assert max(np.abs(one - before).max() for one, before in zip(ends[0], start.get_weights(), strict=True)) > 5e-4
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

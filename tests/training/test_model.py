@@ -47,3 +47,15 @@ def test_freezing_below_an_unknown_or_first_layer_is_refused(name: str, reason: 
     with pytest.raises(InputError, match=reason), frozen_below(model, name):
         pytest.fail("it was entered")
     assert len(model.trainable_variables) == 6
+
+
+def test_in_bfloat16_depthwise_convolutions_compute_in_float32() -> None:
+    inputs = keras.Input((4, 4, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, -1, name="rescaled")(inputs)
+    x = layers.DepthwiseConv2D(3, name="depthwise")(layers.Conv2D(2, 1, name="conv")(x))
+    model = keras.Model(inputs, layers.ReLU(name="relu")(x))
+    twin = half_precision_twin(model, "bfloat16")
+    assert [layer.compute_dtype for layer in twin.layers[1:]] == ["float32", "bfloat16", "float32", "bfloat16"]
+    assert {variable.dtype for variable in twin.variables} == {"float32"}
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(twin(pixels), np.float32), np.asarray(model(pixels)), atol=0.03)

@@ -32,8 +32,8 @@ class TrainingModel(keras.Model):
     def __init__(self, encoder: Any, objective: Any, settings: TrainingSettings) -> None:
         super().__init__(name="training")
         self.encoder, self.objective, self.settings = encoder, objective, settings
-        # With float16 batch normalisation computes in float32, so folding would change more than rounding.
-        self.folded = None if settings.mixed_precision else folded_pass(encoder)
+        # Unfolded batch normalisation computes in float32, which keeps float16 from overflowing.
+        self.folded = None if settings.mixed_precision is True else folded_pass(encoder)
         self.active = keras.metrics.Mean(name="active")
         self.spread = keras.metrics.Mean(name="spread")
 
@@ -94,10 +94,11 @@ def frozen_below(encoder: Any, name: str | None) -> Iterator[None]:
             layer.trainable = True
 
 
-def half_precision_twin(encoder: Any) -> Any:
-    """Return a copy of a functional encoder with the same weights that computes in float16; weights stay float32.
+def half_precision_twin(encoder: Any, dtype: str = "float16") -> Any:
+    """Return a copy of a functional encoder with the same weights that computes in ``dtype``; weights stay float32.
 
-    The layers before the first layer with weights, which preprocess pixels, compute in float32.
+    The layers before the first layer with weights, which preprocess pixels, compute in float32. So do depthwise
+    convolutions instead of in bfloat16, because oneDNN has no fast kernel for their gradient in bfloat16.
     """
     names = [layer.name for layer in encoder.layers]
     first = next(number for number, layer in enumerate(encoder.layers) if layer.weights)
@@ -105,7 +106,9 @@ def half_precision_twin(encoder: Any) -> Any:
     def clone(layer: Any) -> Any:
         # A nested model has no dtype; its layers have.
         half = layer.name in names[first:] and not isinstance(layer, keras.Model)
-        return layer.__class__.from_config(layer.get_config() | ({"dtype": "mixed_float16"} if half else {}))
+        if dtype == "bfloat16" and isinstance(layer, keras.layers.DepthwiseConv2D):
+            half = False
+        return layer.__class__.from_config(layer.get_config() | ({"dtype": f"mixed_{dtype}"} if half else {}))
 
     twin = keras.models.clone_model(encoder, clone_function=clone)
     set_weights(twin, encoder.get_weights())

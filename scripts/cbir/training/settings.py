@@ -11,6 +11,7 @@ from cbir.training import losses
 Mining = Literal["random", "semi-hard", "batch-hard"]
 Schedule = Literal["cosine", "constant"]
 BatchNorm = Literal["frozen", "moving"]
+MixedPrecision = Literal[False, True, "bfloat16"]
 
 SHOWN = ("map", "anmrr")
 """Metrics of the validation that every history contains, in addition to ``training.monitor``."""
@@ -56,7 +57,8 @@ class TrainingSettings:
         warmup_epochs: number of first epochs in which the learning rate rises linearly from 0.
         patience: number of epochs without a better validation after which the training stops.
         monitor: the metric of the validation, see `cbir.evaluation.metrics`; the weights of its best epoch are kept.
-        mixed_precision: compute in float16 and keep weights in float32; for GPUs.
+        mixed_precision: True computes in float16, for GPUs, and ``bfloat16`` in bfloat16, for processors with
+            instructions for it; weights are kept in float32.
         augment: settings of the augmentation.
         seed: seed of batches and augmentation.
     """
@@ -75,7 +77,7 @@ class TrainingSettings:
     warmup_epochs: int
     patience: int
     monitor: str
-    mixed_precision: bool
+    mixed_precision: MixedPrecision
     augment: AugmentSettings
     seed: int
     # Not in the row of a training that does not use them, so that they do not change its fingerprint.
@@ -93,7 +95,7 @@ class TrainingSettings:
                 raise _wrong("loss", name, "one of " + ", ".join(losses.REGISTRY))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise _wrong(name, getattr(self, name), "one of " + ", ".join(choices))
+                raise _wrong(name, getattr(self, name), "one of " + ", ".join(map(str, choices)))
         for name, least in _AT_LEAST.items():
             value = getattr(self, name)
             if value is not None and not value >= least:
@@ -133,6 +135,7 @@ _CHOICES = {
     "schedule": get_args(Schedule),
     "monitor": METRICS,
     "batch_norm": get_args(BatchNorm),
+    "mixed_precision": get_args(MixedPrecision),
 }
 _AT_LEAST = {
     "categories_per_batch": 2,

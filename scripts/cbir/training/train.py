@@ -114,7 +114,8 @@ class _Trainer:
             )
         # A loss with variables per category uses labels as indices, so it needs the largest label.
         self.objective = objective.build(settings, int(train_set.labels.max()) + 1, encoder.output_shape[-1])
-        computing = half_precision_twin(encoder) if settings.mixed_precision else encoder
+        dtype = "float16" if settings.mixed_precision is True else settings.mixed_precision
+        computing = half_precision_twin(encoder, dtype) if dtype else encoder
         self.model = TrainingModel(computing, self.objective, settings)
         self.optimizer = _optimizer(settings, self.steps)
         # XLA is several times slower on CPUs, and TensorFlow's XLA is not deterministic.
@@ -293,7 +294,7 @@ def _make_deterministic(seed: int) -> None:
 
 def _optimizer(settings: TrainingSettings, steps: int) -> Any:
     adam = keras.optimizers.Adam(_rate(settings, steps))
-    return keras.optimizers.LossScaleOptimizer(adam) if settings.mixed_precision else adam
+    return keras.optimizers.LossScaleOptimizer(adam) if settings.mixed_precision is True else adam
 
 
 def _rate(settings: TrainingSettings, steps: int) -> Any:
