@@ -34,7 +34,7 @@ CONFIG = {
         "siamese": None,
         "finetuned": None,
     },
-    "methods": {"siamese": None, "finetuned": None, "combined": None},
+    "methods": {"siamese": None, "finetuned": None, "combined": None, "expanded": None},
     "comparison": {"pairs": []},
 }
 

@@ -37,6 +37,7 @@ rule report:
         "results/logs/report.log",
     conda:
         "../envs/workflow.yaml"
+    threads: 4
     resources:
         mem_mb=grows(3000, per_mb=10),
         runtime=grows(20, per_mb=0.1),

@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import threading
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -43,3 +45,19 @@ def test_many_thumbnails_are_smaller_and_surplus_ones_are_omitted(run: Run) -> N
 def test_an_image_outside_the_collection_has_no_thumbnail(run: Run) -> None:
     with pytest.raises(KeyError):
         Thumbnails(run.images).ask("elsewhere.png")
+
+
+def test_threads_make_the_same_style_at_the_same_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Thumbnails(run.images)
+    for name in ("cat/0.png", "dog/0.png"):
+        made.ask(name)
+    alone = made.style()
+    # Two pictures wait for each other, which one thread alone cannot do.
+    both, picture = threading.Barrier(2, timeout=60), thumbnails.pictures.picture
+
+    def wait(path: str, *settings: Any) -> str:
+        both.wait()
+        return picture(path, *settings)
+
+    monkeypatch.setattr(thumbnails.pictures, "picture", wait)
+    assert made.style(2) == alone

@@ -1,6 +1,8 @@
 """Find images that are likely mislabelled or untypical of their category: all their neighbours are of other ones."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,13 +71,21 @@ def suspects(
     others = relevant.count(np.bincount(label[pictures], minlength=len(names)))[label]
     searched = np.flatnonzero(group < len(pictures))
     others[searched] -= relevant(label[pictures[group[searched]]], label[searched])
+
+    @lru_cache(maxsize=64)
+    def of_label(number: Any) -> NDArray[np.int64]:
+        """Return the pictures of a label's categories; images of a category usually follow each other."""
+        same: NDArray[np.int64] = pictures[relevant(label[pictures], number)]
+        return same
+
     rows = []
     for row in range(len(images)):
         kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, others[row])]
         found = label[near[row, kept]]
         if not len(kept) or relevant(found, label[row]).any():
             continue
-        own = pictures[relevant(label[pictures], label[row]) & (group[pictures] != group[row])]
+        own = of_label(label[row])
+        own = own[group[own] != group[row]]
         suggested = int(majority_vote(found[None])[0])
         rows.append(
             [

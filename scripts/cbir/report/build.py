@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cbir.files import threads
 from cbir.files.tables import write_text
 from cbir.report import lead, rendering, results
 from cbir.report.results import Results
@@ -59,5 +60,8 @@ def write(results: Results, path: str | Path) -> None:
     Raises:
         InputError: when a file is missing or damaged, or the report cannot be written.
     """
-    data = gather(results)
-    write_text(path, rendering.render("report.html.j2", thumbnails=Markup(results.thumbnails.style()), **data))
+    # The threads are for the pictures: in products, they would change last digits.
+    with threads.shared() as parts:
+        data = gather(results)
+        style = Markup(results.thumbnails.style(parts))
+    write_text(path, rendering.render("report.html.j2", thumbnails=style, **data))

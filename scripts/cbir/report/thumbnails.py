@@ -1,5 +1,7 @@
 """Pictures for several parts of the report: each is in the file once, as a class of the style sheet."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 
 from cbir.collection.depths import Whites
@@ -38,16 +40,19 @@ class Thumbnails:
             self._large.add(image_id)
         return f"i{self._places.setdefault(image_id, len(self._places))}"
 
-    def style(self) -> str:
-        """Return the style sheet of the classes; the same pictures give the same text."""
+    def style(self, workers: int = 1) -> str:
+        """Return the style sheet of the classes, made by ``workers`` threads; the same pictures give the same text."""
         side = SIDE if len(self._places) <= MANY else FEWER_SIDE
         large = LARGE_SIDE if len(self._large) <= MOST_LARGE else side
-        return "\n".join(
-            f".i{place}{_rule(self._picture(image_id, large if image_id in self._large else side))}"
-            if place < MOST
-            else f'.i{place}::before{{content:"left out: too many pictures"}}'
-            for image_id, place in self._places.items()
-        )
+
+        def rule(image_id: str) -> str:
+            place = self._places[image_id]
+            if place >= MOST:
+                return f'.i{place}::before{{content:"left out: too many pictures"}}'
+            return f".i{place}{_rule(self._picture(image_id, large if image_id in self._large else side))}"
+
+        with ThreadPoolExecutor(workers) as pool:
+            return "\n".join(pool.map(rule, self._places))
 
     def _picture(self, image_id: str, side: int) -> str:
         path, width, height = self._files[image_id]

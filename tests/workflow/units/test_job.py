@@ -50,6 +50,19 @@ def test_output_of_libraries_goes_only_to_the_log_file(tmp_path: Path) -> None:
     assert all(f"noise {number}" in text for number in (1, 2, 3, 4))
 
 
+def test_at_the_end_of_the_process_the_libraries_are_not_searched_for_garbage(tmp_path: Path) -> None:
+    # Functions that are registered first run last.
+    count = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 10_000))"
+    done = subprocess.run(
+        [sys.executable, "-c", count + CODE.format("pass"), str(tmp_path / "a.log")],
+        env={"PYTHONPATH": str(Path(job.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\nTrue\n")
+
+
 def test_an_input_error_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     done = run("raise InputError('The image x is broken: replace it.')", tmp_path / "a.log")
     assert (done.returncode, done.stdout) == (1, "")
