@@ -61,7 +61,7 @@ def test_an_option_that_the_kind_does_not_take_is_refused_if_a_person_set_it() -
     with pytest.raises(InputError, match=r"index\.leafsize is set, but index\.kind exact does not take it"):
         of_methods(settings, settings, ["m"])
     tree = settings | {"kind": "kdtree"}
-    assert of_methods(tree, {"leafsize": 32}, ["m"]) == {"m": ("kdtree", {"leafsize": 32}, 1.0)}
+    assert of_methods(tree, {"leafsize": 32}, ["m"]) == {"m": ("kdtree", {"leafsize": 32}, 1.0, 0.0)}
 
 
 def test_a_notebook_opens_it_without_this_project(path: Path) -> None:

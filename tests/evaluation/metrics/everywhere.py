@@ -92,7 +92,9 @@ def main(root: Path) -> None:
         plots.method_figures(methods, 0.95, root / "methods.svg")
         limits = {axes.get_title(): axes.get_xlim() for axes in save.call_args.args[0].axes}
     looks.summary(Results(root), root / "evaluation/plain/summary.json", {"method": "plain"}, Found())
+    tests = comparison.pair_tests(evaluated, **STATISTICS)
     tables = {"comparison/methods.csv": methods, "comparison/best_worst.csv": comparison.best_worst(evaluated)}
+    tables["comparison/tests.csv"] = tests
     shown = SimpleNamespace(
         config={"evaluation": {"k": 3}, "report": {"study": {}}, "comparison": STATISTICS},
         labelled=True,
@@ -112,7 +114,7 @@ def main(root: Path) -> None:
         "summary": evaluated[0].summary,
         "queries": {name: list(column) for name, column in evaluated[0].queries.items()},
         "methods": {name: list(column) for name, column in methods.items()},
-        "pair": comparison.compare(*evaluated, comparison.pair_tests(evaluated, **STATISTICS), **STATISTICS),
+        "pair": comparison.compare(*evaluated, tests, **STATISTICS),
         "picture": (root / "methods.svg").read_text(),
         "limits": limits,
         "report": {row["name"]: row for row in SECTIONS["figures"].gather(shown)["rows"]},
