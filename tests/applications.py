@@ -92,17 +92,22 @@ def check(word: str, row: dict[str, str], collection: pd.DataFrame, folder: Path
     expected = own.predict(module.preprocess_input(pixels.copy()), batch_size=1, verbose=0)
     found = model.predict(pixels, batch_size=1, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    del own
     path = folder / f"{word}.keras"
     networks.save(model, path, encoder=word, source=source, normalise=False, architecture=word)
     opened = networks.open_encoder(path)
     assert all(map(np.array_equal, opened.model.get_weights(), values))
+    parameters = model.count_params()
+    # Three copies of the largest networks, and their conversion, would not fit the memory.
+    del model, values
+    keras.utils.clear_session()
     encode(word, opened, collection, folder)
     path.unlink()
     return {
         "architecture": word,
         "size": entry.SIZE[0],
         "width": entry.WIDTH,
-        "parameters": model.count_params(),
+        "parameters": parameters,
         "seconds": round(time.monotonic() - start),
     }
 

@@ -1,3 +1,4 @@
+import gc
 import json
 from typing import Any
 
@@ -158,6 +159,24 @@ def test_litert_runs_convolutions_of_single_channels(
     found = embedder(model, 2, False)(images)
     np.testing.assert_allclose(found, model(images.astype(np.float32)), rtol=1e-4, atol=1e-4)
     assert (runs or ["tensorflow"]) == [expected]
+
+
+@pytest.mark.parametrize("layer", [layers.DepthwiseConv2D(3), layers.Conv2D(2, 3)], ids=["depthwise", "plain"])
+def test_a_large_network_keeps_its_variables(
+    layer: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Copies of its weights as constants would not fit the memory.
+    caplog.set_level("INFO", "cbir")
+    monkeypatch.setattr(inference, "_MOST_CONVERTED", 10)
+    monkeypatch.setattr(inference, "_litert", None)
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layer(inputs)), name="large")
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    embed = embedder(model, 2, False)
+    expected = model(images.astype(np.float32))
+    gc.collect()
+    np.testing.assert_allclose(embed(images), expected, rtol=1e-4, atol=1e-4)
+    assert "the network large keeps its variables" in caplog.text
 
 
 def test_every_architecture_defines_what_the_check_of_the_configuration_needs() -> None:

@@ -20,6 +20,9 @@ log = logging.getLogger("cbir")
 Features = NDArray[np.float32]
 Forward = Callable[[NDArray[np.uint8]], Features]
 
+_MOST_CONVERTED = 150_000_000
+"""Parameters of the largest network whose variables become constants; this copies them ten to twenty times."""
+
 
 def embedder(
     model: keras.Model,
@@ -33,8 +36,9 @@ def embedder(
 
     Short batches are padded, so that the network always runs with the same shape. The features of an image then depend
     on its position in the batch only by rounding errors. Batch normalisation is folded into the convolutions and
-    variables become constants. A network for which this fails is run unchanged by TensorFlow, and the log says so. The
-    function is thread-safe: on a CPU, one call per thread is faster than several threads per operation.
+    variables become constants, unless they are so many that the copies would fill the memory. A network for which this
+    fails is run unchanged by TensorFlow, and the log says so. The function is thread-safe: on a CPU, one call per
+    thread is faster than several threads per operation.
 
     Args:
         model: the network; it takes pixels from 0 to 255 as float32.
@@ -174,17 +178,23 @@ def _tensorflow(model: keras.Model, batch: int) -> Forward:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
+    is_large = model.count_params() > _MOST_CONVERTED
     # On a CPU, LiteRT is faster for depthwise convolutions and TensorFlow for all other networks.
-    if not gpu and any(_is_depthwise(layer) for layer in model.layers):
+    if not gpu and not is_large and any(_is_depthwise(layer) for layer in model.layers):
         try:
             return _litert(model, batch)
         # The converter raises many types of exception.
         except Exception as error:
             log.info("the network %s is run by TensorFlow, because LiteRT cannot (%s)", model.name, _in_short(error))
-    frozen = convert_variables_to_constants_v2(_traced(model, batch).get_concrete_function())
+    compute = _traced(model, batch)
+    if is_large:
+        log.info("the network %s keeps its variables: %d million", model.name, model.count_params() // 10**6)
+    else:
+        frozen = convert_variables_to_constants_v2(compute.get_concrete_function())
+        compute = lambda images: frozen(images)[0]  # noqa: E731
 
     def forward(images: NDArray[np.uint8]) -> Features:
-        return np.asarray(frozen(tf.constant(images))[0], dtype=np.float32)
+        return np.asarray(compute(tf.constant(images)), dtype=np.float32)
 
     # One batch at a time keeps a GPU busy, and its memory holds few batches.
     return _one_at_a_time(forward) if gpu else forward
