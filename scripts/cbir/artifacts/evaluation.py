@@ -429,7 +429,10 @@ def pair_tests(results: Results, path: Path, names: dict[str, str], found: Found
     found.count = f"{len(table)} tests"
     found.rows = table
     # In the order of the methods in the table of the figures.
-    evaluated = [_evaluated(results, str(method)) for method in read_csv(results.path(METHODS), ["method"])["method"]]
+    methods = [str(method) for method in read_csv(results.path(METHODS), ["method"])["method"]]
+    known = [of["method"] for _, of in results.find(SUMMARY)]
+    found.require_known(methods, known, results.path(METHODS), "evaluation")
+    evaluated = [_evaluated(results, method) for method in methods]
     comparison.require_same_queries(evaluated)
     settings = {name: results.setting("comparison", name) for name in ("confidence", "resamples", "seed")}
     found.require(settings["resamples"] <= MAX_RESAMPLES, "itself", f"{path} says {settings['resamples']!r} resamples")
