@@ -307,6 +307,7 @@ class Run:
     def tests(self, *rows: tuple[str, str, str, float, str]) -> None:
         """Write tests for new images: of methods a and b and a metric, the difference a - b and the verdict."""
         table = pd.DataFrame(rows, columns=["a", "b", "metric", "difference", "verdict"]).assign(p_corrected=0.25)
+        table["p_corrected_at_most"] = table["verdict"] == "real"
         others = table.assign(difference=-table["difference"], verdict="too few", scope="categories")
         self.csv("comparison/tests.csv", pd.concat([table.assign(scope="queries"), others]))
 

@@ -13,6 +13,7 @@ def test_one_method_is_not_compared(run: Run) -> None:
 
 def test_methods_pairs_and_categories(run: Run) -> None:
     run.compare()
+    run.tests(("one", "two", "accuracy", 0.25, "chance"), ("one", "two", "anmrr", -0.25, "real"))
     part = run.section("comparison")
     methods, differences, places = part.all("table")
     assert methods.cells() == [
@@ -33,8 +34,13 @@ def test_methods_pairs_and_categories(run: Run) -> None:
     assert "95 % intervals, above for new images of these categories, below for new categories" in part.text
     assert differences.cells() == [
         ["Methods", *METHOD[1:]],
-        # Of the other metrics the run has no tests.
-        ["one and two", "+25.0 % chance, p = 0.25 too few, p = 0.25", "–", "–"],
+        [
+            "one and two",
+            "+25.0 points chance, p = 0.25 too few, p = 0.25",
+            "-0.250 real, p ≤ 0.25 too few, p ≤ 0.25",
+            # Of the third metric the run has no tests.
+            "–",
+        ],
     ]
     assert places.cells()[1:] == [["one", "best", "cat 0.88, dog 0.50"], ["two", "worst", "fish 0.25"]]
     assert "one and two . No difference is real." in part.text

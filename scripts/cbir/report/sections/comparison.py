@@ -64,7 +64,8 @@ def gather(results: Results) -> dict[str, Any] | None:
 def _tests(results: Results) -> list[dict[str, Any]]:
     """Return the pairs of methods a and b, each with the difference of each metric and its verdicts by scope."""
     numbers = ["difference", "p_corrected"]
-    table = results.table(PAIR_TESTS, ["a", "b", "scope", "metric", "verdict", *numbers], numbers)
+    columns = ["a", "b", "scope", "metric", "verdict", "p_corrected_at_most", *numbers]
+    table = results.table(PAIR_TESTS, columns, numbers)
     pairs: dict[tuple[str, str], dict[str, Any]] = {}
     for row in records(table):
         of_pair = pairs.setdefault((row["a"], row["b"]), {"a": row["a"], "b": row["b"]})
