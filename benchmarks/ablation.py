@@ -13,14 +13,15 @@ splits that accounts for their overlap (Nadeau and Bengio, "Inference for the ge
 
 import argparse
 import shutil
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from peers import table
+from repeated import snakemake
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -30,7 +31,6 @@ from cbir.evaluation.choice import choose
 from cbir.evaluation.validation import retrieval_quality
 from cbir.features import store, transforms
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 METRICS = ("accuracy", "anmrr", "map")
 K = 3
 COMPONENTS: dict[str, Any] = {"dimension": [64, 128]}
@@ -53,18 +53,30 @@ CHAINS: list[tuple[str, list[Any], int | None]] = [
 ]
 
 
-def features(options: argparse.Namespace, seed: int) -> dict[str, store.FeatureStore]:
-    """Return the method's features of one split by the name of train, val and test."""
-    kept = options.directory / "ablation" / options.method / str(seed)
+def features(options: argparse.Namespace, seed: int, hidden: Sequence[str] = ()) -> dict[str, store.FeatureStore]:
+    """Return the method's features of one split by the name of train, val and test.
+
+    Args:
+        options: folder, directory and method.
+        seed: of the split.
+        hidden: categories without which the encoder, which has the method's name, is trained before.
+    """
+    kept = options.directory / ("unseen" if hidden else "ablation") / options.method / str(seed)
     if not (kept / "test.h5").exists():
-        results = options.directory.resolve()
-        settings = {"collection": {"source": "folder", "path": str(options.folder.resolve())}, "split": {"seed": seed}}
-        added = results / "ablation.yaml"
-        added.write_text(yaml.safe_dump(settings))
-        command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "--directory", str(results)]
-        command += ["--configfile", "configs/cpu.yaml", str(added), "--"]
+        results, network = options.directory.resolve(), f"results/encoders/{options.method}.keras"
         made = [f"results/features/{options.method}/{split}.h5" for split in ("train", "val", "test")]
-        subprocess.run([*command, *made], cwd=REPOSITORY, check=True)
+        collection = {"source": "folder", "path": str(options.folder.resolve())}
+        settings = {"collection": collection, "split": {"seed": seed}}
+        runs: list[tuple[dict[str, Any], list[str]]] = [(settings, made)]
+        if hidden:
+            (results / network).unlink(missing_ok=True)
+            without = {"collection": collection | {"exclude": [f"/{name}/" for name in hidden]}}
+            frozen = {"encoders": {options.method: {"freeze": True}}}
+            runs = [(settings | without, [network]), (settings | frozen, made)]
+        for number, (changes, targets) in enumerate(runs):
+            added = results / f"features-{number}.yaml"
+            added.write_text(yaml.safe_dump(changes))
+            snakemake(results, ["configs/cpu.yaml", str(added)], [], targets)
         kept.mkdir(parents=True, exist_ok=True)
         for name in made:
             shutil.copy(results / name, kept)

@@ -13,23 +13,19 @@ Figures are the mean over the splits and the standard deviation.
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ablation import features
 from peers import table
-from repeated import snakemake
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from cbir.evaluation import novelty
 from cbir.evaluation.calibration import calibrate, from_data
 from cbir.evaluation.choice import choose
-from cbir.features import store as stores
 from cbir.features import transforms
 from cbir.features.store import FeatureStore
 from cbir.retrieval import exact
@@ -46,26 +42,6 @@ CHAINS: list[tuple[str, list[Any]]] = [
 def part(store: FeatureStore, rows: np.ndarray) -> FeatureStore:
     """Return some rows of a store."""
     return FeatureStore(store.features[rows], store.image_id[rows], store.label[rows], store.sha256[rows], store.about)
-
-
-def unseen(options: argparse.Namespace, seed: int, hidden: list[str]) -> dict[str, FeatureStore]:
-    """Return the features of all categories by an encoder that was trained without the hidden ones."""
-    kept, results = options.directory / f"unseen/{options.method}/{seed}", options.directory.resolve()
-    if not (kept / "test.h5").exists():
-        network = f"results/encoders/{options.method}.keras"
-        (results / network).unlink(missing_ok=True)
-        splits = [f"results/features/{options.method}/{split}.h5" for split in ("train", "val", "test")]
-        patterns = [f"/{name}/" for name in hidden]
-        for exclude, freeze, targets in ((patterns, False, [network]), ([], True, splits)):
-            collection = {"source": "folder", "path": str(options.folder.resolve()), "exclude": exclude}
-            settings = {"collection": collection, "split": {"seed": seed}}
-            settings |= {"encoders": {options.method: {"freeze": freeze}}}
-            (results / "unseen.yaml").write_text(yaml.safe_dump(settings))
-            snakemake(results, ["configs/cpu.yaml", str(results / "unseen.yaml")], [], targets)
-        kept.mkdir(parents=True, exist_ok=True)
-        for path in splits:
-            shutil.copy(results / path, kept)
-    return {split: stores.read(kept / f"{split}.h5", options.method) for split in ("train", "val", "test")}
 
 
 def derived(steps: list[Any], held: dict[str, FeatureStore], *others: FeatureStore) -> list[FeatureStore]:
@@ -114,7 +90,7 @@ def main() -> None:
         # Labels are the places of the categories in their alphabetical order.
         names = sorted(path.name for path in options.folder.iterdir() if path.is_dir())
         hidden = np.random.default_rng(seed).choice(len(names), options.hidden, replace=False)
-        held = unseen(options, seed, [names[label] for label in hidden]) if options.unseen else features(options, seed)
+        held = features(options, seed, [names[label] for label in hidden] if options.unseen else [])
         for number, (words, steps) in enumerate(CHAINS):
             found[number, seed] = figures(steps, held, hidden)
             print(f"split {seed}, {words}: {found[number, seed].round(4)}", file=sys.stderr)

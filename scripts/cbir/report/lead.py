@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from cbir.collection.categories import singles
 from cbir.evaluation.cut import named
 from cbir.evaluation.measure import compared_metrics
 from cbir.report.filters import capitalised, listed
-from cbir.report.results import Results
+from cbir.report.results import Results, records
 from cbir.results import METHOD_CATEGORIES, METHODS, NEAR_DUPLICATES, PAIR_TESTS, REJECTED, SUSPECTS
 
 INPUTS = ("comparison/{comparison}", METHOD_CATEGORIES, NEAR_DUPLICATES, REJECTED, SUSPECTS)
@@ -76,18 +74,14 @@ def _against(results: Results) -> dict[str, str]:
     if not results.names["comparison"]:
         return {}
     columns = ["a", "b", "scope", "metric", "difference", "verdict"]
-    table = results.table(PAIR_TESTS, columns, ["difference"])
-    table = table[table["scope"] == "queries"]
-    first, *others = results.methods
-    said = {}
-    for other in others:
-        as_a = table[(table["a"] == other.name) & (table["b"] == first.name)]
-        as_b = table[(table["a"] == first.name) & (table["b"] == other.name)]
-        # How much higher the value of the other method is.
-        higher = pd.concat([as_a, as_b.assign(difference=-as_b["difference"])])
-        by_metric = {str(row["metric"]): row for row in higher.to_dict("records")}
-        said[other.name] = _verdicts(by_metric, first.summary)
-    return said
+    first, *others = (one.name for one in results.methods)
+    tests: dict[str, dict[str, Any]] = {}
+    for row in records(results.table(PAIR_TESTS, columns, ["difference"])):
+        if row["scope"] == "queries" and first in (row["a"], row["b"]):
+            # How much higher the value of the other method is.
+            other, higher = (row["b"], -row["difference"]) if row["a"] == first else (row["a"], row["difference"])
+            tests.setdefault(other, {})[row["metric"]] = {"difference": higher, "verdict": row["verdict"]}
+    return {other: _verdicts(tests.get(other, {}), results.methods[0].summary) for other in others}
 
 
 def _verdicts(tests: dict[str, Any], summary: dict[str, Any]) -> str:
