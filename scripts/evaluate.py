@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from cbir.collection.relevance import RELEVANCE_COLUMNS
 from cbir.evaluation import judgements
 from cbir.evaluation.calibration import calibrate
 from cbir.evaluation.evaluate import evaluate
+from cbir.evaluation.ranks import Memory
 from cbir.features import store
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
+from cbir.files.hashes import sha256_json
 from cbir.files.tables import read_csv, write_csv, write_json
 from cbir.retrieval import index
 from cbir.workflow.job import run
@@ -45,6 +48,11 @@ def work(job: Any) -> None:
         block_bytes=settings["block_mb"] * 10**6,
         exact_rows=settings["exact_rows"],
         recall=job.params.recall,
+        memory=Memory(
+            Path(job.output.summary).with_name("memory.h5"),
+            sha256_json([job.params.code, np.__version__]),
+            Path(job.input.gallery),
+        ),
         **judged,
     )
     write_json(job.output.summary, found.summary)

@@ -1,6 +1,7 @@
 """List images whose labels are doubtful."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from cbir.encoders.runtimes import Runtime, fingerprint
 from cbir.evaluation.suspects import scaled, suspects
 from cbir.features.blocks import space
 from cbir.features.shards import read_rows
+from cbir.files.hashes import sha256_json
 from cbir.files.tables import read_csv, read_json, write_csv
+from cbir.retrieval import known
 from cbir.workflow.job import run
 
 log = logging.getLogger("cbir")
@@ -30,7 +33,10 @@ def work(job: Any) -> None:
         unit[start : start + len(block)] = scaled(block)
         start += len(block)
     assert unit is not None
-    found = suspects(images, unit, dict(zip(groups["sha256"], groups["group"], strict=True)), most=job.params.most)
+    path = Path(job.output[0]).parent / "memory/suspects.h5"
+    nearest = partial(known.nearest, path=path, made_by=sha256_json([job.params.code, np.__version__]))
+    group_of = dict(zip(groups["sha256"], groups["group"], strict=True))
+    found = suspects(images, unit, group_of, most=job.params.most, nearest=nearest)
     if len(images) > job.params.most:
         log.info("each image was compared with %d pictures at most (evaluation.exact_rows)", job.params.most)
     log.info("%d of %d images have no neighbour of their own category", len(found), len(images))

@@ -154,7 +154,7 @@ class Run:
             "evaluation": {"k": 3},
             "comparison": {"confidence": 0.95},
             "queries": {"k": 2, "choose": ["best"]},
-            "feedback": {"beta": 0.7, "gamma": 0.1, "simulation": {"k": 2}},
+            "feedback": {"beta": 0.7, "gamma": 0.1, "simulation": {"k": 2, "images": 10_000}},
             "report": {"title": "Pets & co", "study": {}, "projection": "pca"},
         }
         self.names: dict[str, list[str]] = {

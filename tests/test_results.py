@@ -13,6 +13,7 @@ RULES = Path(__file__).parents[1] / "rules"
 # Files that jobs write in addition to their outputs, files of Snakemake, and logs, which have their own test.
 BESIDE = {
     *(results.CONTENTS_MEMORY, results.DECODED_MEMORY, results.COMPARED_MEMORY, results.SOURCE_IMAGE),
+    *(results.SUSPECTS_MEMORY, results.RANKS_MEMORY, results.GALLERY_MEMORY),
     *(results.CHECKPOINT, results.CHECKPOINT_CODE, results.ENCODED_PART),
     *(results.SNAKEMAKE_REPORT, results.LOG, results.BENCHMARK),
 }

@@ -43,6 +43,7 @@ SHARD_MANIFEST = "collection/shards/{shard}.csv"
 CONTENTS_MEMORY = "collection/memory/contents.json"
 DECODED_MEMORY = "collection/memory/decoded.json"
 COMPARED_MEMORY = "collection/memory/near_duplicates.h5"
+SUSPECTS_MEMORY = "collection/memory/suspects.h5"
 SOURCE_FOLDER = "sources/{source}/images"
 SOURCE_IMAGE = "sources/{source}/images/{image*}"
 CREDITS = "sources/{source}/credits.csv"
@@ -76,6 +77,8 @@ CONFUSION = "evaluation/{method}/confusion.csv"
 CONFUSION_PICTURE = "evaluation/{method}/confusion.svg"
 WORST = "evaluation/{method}/worst.json"
 CMC = "evaluation/{method}/cmc.csv"
+RANKS_MEMORY = "evaluation/{method}/memory.h5"
+GALLERY_MEMORY = "evaluation/{method}/memory.gallery.h5"
 FOLDS = "evaluation/{method}/folds.csv"
 CALIBRATION = "evaluation/{method}/calibration.json"
 CALIBRATION_PICTURE = "evaluation/{method}/calibration.svg"
@@ -111,8 +114,9 @@ OF_SEVERAL_METHODS = (
 )
 """Files that a run with a single method does not write."""
 OF_LABELS = (
-    *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION),
-    *(CONFUSION_PICTURE, WORST, CMC, FOLDS, CALIBRATION, CALIBRATION_PICTURE, *OF_SEVERAL_METHODS),
+    *(SUSPECTS_MEMORY, RANKS_MEMORY, GALLERY_MEMORY, CONFUSION_PICTURE, CMC, FOLDS, CALIBRATION, CALIBRATION_PICTURE),
+    *(SUSPECTS, SUMMARY, METHOD_CATEGORIES, METHOD_CATEGORIES_PICTURE, METHOD_QUERIES, NEIGHBOURS, CONFUSION, WORST),
+    *OF_SEVERAL_METHODS,
 )
 """Files that a run without labels (``collection.labels: none``) does not write."""
 OF_PROTOCOLS = {"relevance": (RELEVANCE,), "folds": (FOLDS,), "calibration": (CALIBRATION, CALIBRATION_PICTURE)}

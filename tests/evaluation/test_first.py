@@ -15,12 +15,11 @@ from cbir.evaluation.cut import as_text, named
 from cbir.evaluation.evaluate import evaluate
 from cbir.evaluation.judgements import across_folds, by_category, by_list
 from cbir.evaluation.measure import all_metrics
-from cbir.evaluation.unseen import unseen_gallery
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
 from cbir.retrieval import exact
 from cbir.retrieval.index import over
-from evaluation.on_a_line import CATEGORIES, GALLERY, QUERIES, run, store
+from evaluation.on_a_line import CATEGORIES, GALLERY, run, store
 
 # The first four results. c/a finds all: 1 2 4. f/b finds 1, and not 5; f/c 1 4; t/d 1 2; t/e neither 5 nor 7. Images
 # not found cost 1.25 K = 7.5: f/b (1 + 7.5) / 2 = 4.25, (4.25 - 1.5) / 6 = 11/24.
@@ -199,18 +198,6 @@ def test_methods_ranked_to_different_depths_are_not_compared() -> None:
     require_same_queries([evaluated("a", **SMALL), evaluated("b", **SMALL)])
     with pytest.raises(InputError, match="down to different ranks"):
         require_same_queries([evaluated("a"), evaluated("b", **SMALL)])
-
-
-def test_a_sample_of_the_unseen_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
-    train, val, test = store(GALLERY, "train"), store(GALLERY, "val"), store(QUERIES, "test")
-    whole = unseen_gallery(train, val, test)
-    assert unseen_gallery(train, val, test, sampled=True) == whole
-    # 4/7 of 3, 2 and 2 images are one of each; the first by name, which is used as the hash: c0, f0 and t0.
-    monkeypatch.setattr("cbir.evaluation.unseen.MOST_IMAGES", 4)
-    monkeypatch.setattr("cbir.evaluation.unseen.MOST_QUERIES", 2)
-    found = unseen_gallery(train, val, test, sampled=True)
-    # c/a at 0.1 finds c0 first: 0. t/e at 5 finds f0 (3), t0 (4), c0: NG = GTM = 1, K = 2, rank 2: (2 - 1) / (2.5 - 1).
-    assert found == {"gallery": 3, "anmrr": pytest.approx(1 / 3), "anmrr_train": pytest.approx(1 / 3)}
 
 
 def test_the_first_results_of_an_exact_index_are_those_of_whole_rankings() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cbir.evaluation import unseen
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.features.store import FeatureStore
 
@@ -42,3 +43,19 @@ def test_without_common_categories_there_is_no_figure() -> None:
     nobody = np.array([], object)
     empty = FeatureStore(np.empty((0, 1), np.float32), nobody, np.array([], np.int64), nobody, {})
     assert unseen_gallery(none, empty, TEST) == {"gallery": 0, "anmrr": None, "anmrr_train": None}
+
+
+def test_of_large_splits_a_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two thirds of each category: c0 and c1 of three, f0 and f1 of three. Two of the four queries: 0.1 and 15.
+    train = {"c0": 0.0, "c1": 1.0, "c2": 2.0, "f0": 3.0, "f1": 4.0, "f2": 5.0}
+    val = train | {"c0": 12.0, "f2": 20.0}
+    monkeypatch.setattr(unseen, "MOST_IMAGES", 4)
+    monkeypatch.setattr(unseen, "MOST_PAIRS", 8)
+    asked = store({"c": 0.1, "f": 2.2, "fish": 7, "fowl": 15})
+    # NG = GTM = 2, K = 4, NMRR = (mean rank - 1.5) / (5 - 1.5). In train 0, 1 are c and 3, 4 are f: 0 for 0.1 and for
+    # 15. In val c1 (1) f0 (3) f1 (4) c0 (12): 0.1 has the ranks 1 and 4, which is 1 / 3.5; 15 has 2 and 3, the same.
+    assert unseen_gallery(store(train), store(val), asked) == {
+        "gallery": 4,
+        "anmrr": pytest.approx(1 / 3.5),
+        "anmrr_train": 0,
+    }

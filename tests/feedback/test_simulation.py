@@ -1,10 +1,15 @@
+import hashlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import plot_simulation
+import simulate as simulate_job
+from cbir.features import store
 from cbir.feedback.records import GAIN_COLUMNS
 from cbir.feedback.refinement import Round
 from cbir.feedback.rounds import Gallery, Search
@@ -122,3 +127,51 @@ def test_every_column_that_readers_require_is_written(tmp_path: Path) -> None:
     paths = {"gain": str(tmp_path / "gain.csv"), "example": str(tmp_path / "example.json")}
     with pytest.raises(InputError, match=r"gain\.csv .*common_residual_anmrr"):
         plot_simulation.work(SimpleNamespace(input=SimpleNamespace(**paths)))
+
+
+def test_of_large_collections_the_job_takes_samples_of_queries_and_gallery(tmp_path: Path) -> None:
+    # Of each of three categories 20 gallery and 8 test images, on a line.
+    names, stores = ["cat", "dog", "fox"], {}
+    for split, count in (("train", 20), ("test", 8)):
+        label = np.repeat(np.arange(3), count)
+        ids = [f"{names[row]}/{split}{place}" for place, row in enumerate(label)]
+        table = pd.DataFrame(
+            {"image_id": ids, "label": label, "sha256": [hashlib.sha256(name.encode()).hexdigest() for name in ids]}
+        )
+        vectors = (label[:, None] * 3 + np.random.default_rng(count).normal(size=(len(label), 2))).astype(np.float32)
+        stores[split] = tmp_path / f"{split}.h5"
+        store.write(stores[split], table, [vectors], 2, {"method": "m"})
+        if split == "test":
+            queries = pd.DataFrame({"image_id": ids, "category": np.array(names)[label], "nmrr": 0.5})
+            queries.to_csv(tmp_path / "queries.csv", index=False)
+    pd.DataFrame({"category": names, "f1": [0.9, 0.8, 0.7]}).to_csv(tmp_path / "categories.csv", index=False)
+    (tmp_path / "categories.json").write_text(json.dumps({"index_to_category": dict(enumerate(names))}))
+    settings = {"alpha": 1, "beta": 0.75, "gamma": 0.15, "strategies": ["rocchio"], "rounds": 1, "k": 4, "seed": 0}
+
+    def gains(**sizes: int) -> pd.DataFrame:
+        simulate_job.work(
+            SimpleNamespace(
+                wildcards=SimpleNamespace(method="m"),
+                params=SimpleNamespace(settings=json.dumps(settings | {"worst_categories": 2} | sizes)),
+                input=SimpleNamespace(
+                    categories=tmp_path / "categories.json",
+                    gallery=stores["train"],
+                    asking=stores["test"],
+                    evaluated=tmp_path / "categories.csv",
+                    queries=tmp_path / "queries.csv",
+                ),
+                output=SimpleNamespace(gain=tmp_path / "gain.csv", example=tmp_path / "example.json"),
+            )
+        )
+        return pd.read_csv(tmp_path / "gain.csv", keep_default_na=False)
+
+    few = gains(queries=5, images=30)
+    assert few.loc[few["round"] == 0, ["category", "queries"]].to_numpy().tolist() == [
+        *(["fox", 5], ["dog", 5], ["", 10], ["", 5])
+    ]
+    whole = gains(queries=100, images=60)
+    assert whole.loc[whole["round"] == 0, "queries"].tolist() == [8, 8, 16, 24]
+    pd.testing.assert_frame_equal(gains(queries=100, images=1000), whole)
+    assert not gains(queries=100, images=30).equals(whole)
+    # The example is of the whole gallery.
+    assert json.loads((tmp_path / "example.json").read_text())["rounds"][0]["results"]

@@ -15,8 +15,10 @@ from cbir.evaluation.cut import named
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
+from cbir.evaluation.ranks import FORM, is_possible
 from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
+from cbir.files import memory
 from cbir.files.errors import InputError
 from cbir.files.tables import read_csv
 from cbir.results import (
@@ -71,7 +73,7 @@ def summary(results: Results, path: Path, names: dict[str, str], found: Found) -
     if "val" in figures["features_sha256"]:
         train, val, test = (results.store(method, split) for split in SPLITS)
         relevant = Relevant(results.categories())
-        unseen = unseen_gallery(train, val, test, relevant=relevant, sampled="ranked" in figures)
+        unseen = unseen_gallery(train, val, test, relevant=relevant)
         found.require(
             alike(figures["unseen_gallery"], unseen),
             f"{FEATURES.format(method=method, split='val')} (unseen_gallery)",
@@ -172,6 +174,14 @@ def neighbours(results: Results, path: Path, names: dict[str, str], found: Found
                 f"{results.path(FEATURES, method=names['method'], split=searched)} give: remove it and run again."
             )
     found.fits.append(f"features/{names['method']} (every distance)")
+
+
+def ranks(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Count the ranks. The next evaluation uses those that are still valid, or none of a damaged file."""
+    _, arrays = memory.read(path, FORM)
+    if not is_possible(arrays):
+        raise memory.damaged(path, "its values are not possible")
+    found.count = f"{len(arrays['ranks']):,} ranks of {len(arrays['queries']):,} queries"
 
 
 def confusion(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -80,6 +80,12 @@ def _require_parts(results: Results, held: FeatureStore, path: Path, split: str,
         )
 
 
+def earlier_gallery(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Count the images. The next evaluation uses their vectors if they are those that were evaluated."""
+    found.count = f"{len(store.read(path, names['method']).features):,} images"
+    found.fits.append("its own checksum")
+
+
 def transform(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Compare with the train stores that it was fitted on, and the val stores that its options were chosen by."""
     held, fitted = results.transform(names["derived"])

@@ -8,9 +8,11 @@ from cbir.collection.columns import GROUP_COLUMNS, HASH_COLUMNS, HASHES_COLUMNS,
 from cbir.collection.perceptual import is_hashes
 from cbir.collection.splits import near_duplicates
 from cbir.evaluation.suspects import SUSPECT_COLUMNS
-from cbir.files.errors import InputError
+from cbir.files import memory
 from cbir.files.tables import read_csv
 from cbir.results import GROUPS, HASHES, Results
+from cbir.retrieval import known
+from cbir.retrieval.known import Known
 
 
 def hashes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -45,12 +47,16 @@ def groups(results: Results, path: Path, names: dict[str, str], found: Found) ->
 
 def compared(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Count the images and pairs. The next run uses those that are still valid, or none of a damaged file."""
-    try:
-        _, known = earlier.read(path)
-    # h5py raises many types of exception on damaged files.
-    except Exception as error:
-        raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
-    found.count = f"{len(known.sha256):,} images, {known.pairs.shape[1]:,} pairs of near ones"
+    images = earlier.read(path)
+    found.count = f"{len(images.sha256):,} images, {images.pairs.shape[1]:,} pairs of near ones"
+
+
+def neighbours(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
+    """Count the images and neighbours. The next run uses those that are still valid, or none of a damaged file."""
+    _, arrays = memory.read(path, known.FORM)
+    if Known.of(arrays) is None:
+        raise memory.damaged(path, "its values are not possible")
+    found.count = f"{len(arrays['queries']):,} images, {arrays['places'].shape[1]} nearest pictures of each"
 
 
 def listed(results: Results, path: Path, names: dict[str, str], found: Found) -> None:

@@ -1,15 +1,14 @@
 """A file of the images that were compared in earlier runs, so that only new ones are compared with all others."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.files.atomic import HDF5_OVERHEAD, atomic
-from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
+from cbir.files import memory
+
+_FORM: memory.Form = {"sha256": ("S", 1), "hashes": (np.uint8, 2), "pairs": (np.int64, 2), "copies": (np.uint8, 1)}
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Memory:
-    """The file, written whole or not at all.
+    """The file, see `cbir.files.memory`.
 
     Attributes:
-        path: an HDF5 file.
+        path: the file.
         made_by: everything but the images that decides the pairs: settings, code and versions of libraries.
     """
 
@@ -44,12 +43,9 @@ class Memory:
 
     def read(self) -> Compared | None:
         """Return what the file holds; None if it is missing, damaged or was made in another way."""
-        try:
-            made_by, found = read(self.path)
-        # h5py raises many types of exception on damaged files.
-        except Exception:
-            return None
-        return found if made_by == self.made_by else None
+        found = memory.recall(self.path, self.made_by, _FORM)
+        compared = None if found is None else _compared(found)
+        return compared if compared is not None and _is_whole(compared) else None
 
     def write(self, compared: Compared) -> None:
         """Replace the file.
@@ -57,50 +53,32 @@ class Memory:
         Raises:
             InputError: when it cannot be written.
         """
-        size = 64 * len(compared.sha256) + compared.hashes.nbytes + compared.pairs.nbytes + compared.copies.nbytes
-        with atomic(self.path, size + HDF5_OVERHEAD) as temporary, h5py.File(temporary, "w") as file:
-            write_texts(file, "sha256", list(compared.sha256))
-            file.create_dataset("hashes", data=compared.hashes)
-            file.create_dataset("pairs", data=compared.pairs)
-            file.create_dataset("copies", data=compared.copies.astype(np.uint8))
-            write_attributes(file, {"made_by": self.made_by, "content": _content(compared)})
+        memory.write(self.path, self.made_by, vars(compared) | {"copies": compared.copies.astype(np.uint8)})
 
 
-def read(path: Path) -> tuple[str, Compared]:
-    """Return what made a file, and what it holds.
+def read(path: Path) -> Compared:
+    """Return what a file holds, whatever made it.
 
     Raises:
-        ValueError: when it is damaged; h5py raises further types of exception.
+        InputError: when it is missing or damaged.
     """
-    with opened(path) as file:
-        about = attributes(file, ["made_by", "content"])
-        found = Compared(
-            texts(dataset(file, "sha256", "S", 1)),
-            dataset(file, "hashes", np.uint8, 2)[()],
-            dataset(file, "pairs", np.int64, 2)[()],
-            dataset(file, "copies", np.uint8, 1)[()].astype(np.bool_),
-        )
-    if not _is_whole(found) or _content(found) != about["content"]:
-        raise ValueError("its values are not those it was written with")
-    return str(about["made_by"]), found
+    compared = _compared(memory.read(path, _FORM)[1])
+    if not _is_whole(compared):
+        raise memory.damaged(path, "its values are not possible")
+    return compared
+
+
+def _compared(arrays: memory.Arrays) -> Compared:
+    return Compared(**arrays | {"copies": arrays["copies"].astype(np.bool_)})
 
 
 def _is_whole(compared: Compared) -> bool:
     """Tell whether the four fit together, whoever wrote the file."""
-    names, (rows, others) = compared.sha256.tolist(), compared.pairs[:2]
+    names = compared.sha256.tolist()
     return (
         names == sorted(set(names))
         and len(names) == len(compared.hashes)
-        and len(compared.pairs) == 4
-        and len(compared.copies) == compared.pairs.shape[1]
-        and bool(((rows >= 0) & (rows < others) & (others < len(names))).all())
+        and compared.pairs.shape == (4, len(compared.copies))
+        and bool(((compared.pairs[0] >= 0) & (compared.pairs[0] < compared.pairs[1])).all())
+        and bool((compared.pairs[1] < len(names)).all())
     )
-
-
-def _content(compared: Compared) -> str:
-    """Return a hash of all values, by which a damaged file is noticed."""
-    digest = hashlib.sha256("\n".join(compared.sha256).encode())
-    for values in (compared.hashes, compared.pairs, compared.copies):
-        digest.update(repr(values.shape).encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()

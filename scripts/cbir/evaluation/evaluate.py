@@ -1,7 +1,7 @@
 """Evaluate a method: search its gallery with the test images as queries."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from cbir.collection.categories import SEPARATOR, Relevant, rarest
-from cbir.evaluation import cut, measure
+from cbir.evaluation import cut, measure, ranks
 from cbir.evaluation import first as firsts
 from cbir.evaluation.classification import confusion, precision_recall_f1
 from cbir.evaluation.folds import across, of_each
-from cbir.evaluation.judgements import Judgements, by_category
+from cbir.evaluation.judgements import Judgements, Order, by_category
 from cbir.evaluation.lowest import LEAST_SHARE, RESAMPLES, lowest_f1_shares
 from cbir.evaluation.metrics import REGISTRY
-from cbir.evaluation.relevance import Relevance, mean_defined
+from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.features.store import FeatureStore
 from cbir.files.errors import InputError
@@ -73,6 +73,7 @@ def evaluate(
     exact_rows: int | None = None,
     recall: float = 0.95,
     ranked: int = firsts.RANKED,
+    memory: ranks.Memory | None = None,
 ) -> Evaluation:
     """Rank the gallery for every query, and measure the rankings and the classification by k nearest neighbours.
 
@@ -103,6 +104,9 @@ def evaluate(
             ranked as a whole, however large.
         recall: what an approximate index shall find of these results.
         ranked: how many results these are; at least as many as vote and are listed.
+        memory: files that the evaluation leaves for the next one, which then ranks only what changed (see
+            `cbir.evaluation.ranks`). They are not used with ``judgements``, and not if only the first results are
+            ranked.
 
     Returns:
         ``summary``, with every metric by its key, and ``unseen_gallery`` (see `cbir.evaluation.unseen.unseen_gallery`),
@@ -124,7 +128,7 @@ def evaluate(
         raise InputError("The feature stores have labels without a category: remove results/features and run again.")
     relevant = Relevant(categories)
     truth = _counted_as(labels, categories, relevant)[len(gallery.label) :]
-    categories = relevant.names
+    labelled, categories = categories, relevant.names
     judged = by_category(gallery.label, queries.label, relevant) if judgements is None else judgements
     if not judged.ranked.all():
         query = queries.image_id[judged.ranked.argmin()]
@@ -144,35 +148,31 @@ def evaluate(
     metrics = measure.all_metrics()
     values = {key: np.empty(len(queries.features)) for key, metric in metrics.items() if measure.is_of_rankings(metric)}
     first = np.full(len(queries.features), np.nan)
-    by_setup = {name: _Setup(len(queries.features)) for name in setups or {}}
-    checked = None if index is None or index.effort is not None else _Checked(index, queries, listed, seed)
+    by_setup = {name: _Setup(of_setup, len(queries.features)) for name, of_setup in (setups or {}).items()}
+    if index is not None and index.effort is None:
+        _require_agreement(index, gallery, queries, listed, seed)
     progress = Progress("queries ranked", len(queries.features))
-    first_ones, blocks = _First.of(gallery, queries, index, exact_rows, max(ranked, listed), recall, seed), None
-    if first_ones is not None:
-        blocks = firsts.rankings(first_ones.index, queries, [judged, *(setups or {}).values()], first_ones.ranked)
-    columns = slice(None if first_ones is None else first_ones.ranked)
-    for rows, found_rows in blocks or exact.rankings(queries.features, gallery.features, block_bytes):
-        if checked is not None:
-            checked.keep(rows, found_rows, gallery)
-        for name, setup in by_setup.items():
-            of_setup = (setups or {})[name]
-            relevance = of_setup.judge(rows, found_rows)[1][:, columns]
-            setup.measure(rows, relevance, None if first_ones is None else of_setup.relevant[rows])
-        order, relevance = judged.judge(rows, found_rows)
-        order, relevance = order[:, columns], relevance[:, columns]
-        relevant_in_all = None if first_ones is None else judged.relevant[rows]
+    first_ones = _First.of(gallery, queries, index, exact_rows, max(ranked, listed), recall, seed)
+    most = None if first_ones is None else first_ones.ranked
+    if first_ones is None and memory is not None and judgements is None:
+        blocks = ranks.rankings(gallery, queries, judged, listed, block_bytes, labelled, memory)
+    else:
+        if memory is not None:
+            memory.forget()
+        orders = exact.rankings(queries.features, gallery.features, block_bytes)
+        if first_ones is not None:
+            orders = firsts.rankings(first_ones.index, queries, [judged, *(setups or {}).values()], first_ones.ranked)
+        blocks = _judged(orders, gallery, queries, judged, listed, most, list(by_setup.values()))
+    for rows, order, of_block, relevance in blocks:
+        places[rows], found[rows], right[rows] = order, of_block, relevance[:, :listed]
         hit = judged.relevant[rows] > 0
         # One that is not among the first results is beyond all ranks that are listed.
         place = np.where(relevance.any(axis=1), 1.0 + relevance.argmax(axis=1), np.inf)
         first[rows] = np.where(hit, place, np.nan)
+        relevant_in_all = None if most is None else judged.relevant[rows]
         for key, of_queries in values.items():
             of_queries[rows] = cut.per_query(metrics[key], relevance, relevant_in_all, k=k, gtm=gtm)
-        places[rows], right[rows] = order[:, :listed], relevance[:, :listed]
-        for row in range(rows.start, rows.stop):
-            found[row] = exact.euclidean(queries.features[row], gallery.features[places[row]])
         progress.advance(len(order))
-    if checked is not None:
-        checked.require_agreement()
 
     near = gallery.label[places[:, :k]]
     predicted = majority_of_several(near, relevant.has) if relevant.several else majority_vote(near)
@@ -208,7 +208,7 @@ def evaluate(
         of_folds = of_each(folds, metrics, values, truth, predicted, len(categories))
         summary["folds"] = across(of_folds, confidence)
     if val is not None:
-        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant, first_ones is not None)
+        summary["unseen_gallery"] = unseen_gallery(gallery, val, queries, block_bytes, relevant)
         summary["features_sha256"]["val"] = val.about.get("features_sha256")
     return Evaluation(
         summary=summary,
@@ -288,44 +288,57 @@ class _First:
         return {"ranked": self.ranked, "cut": names, "ranked_by": by}
 
 
-class _Checked:
-    """A sample of the queries for which the index must find the same distances as the exact search.
+def _require_agreement(index: Index, gallery: FeatureStore, queries: FeatureStore, listed: int, seed: int) -> None:
+    """Check that the index finds the same distances as the exact search for a sample of the queries.
 
-    The check covers the whole gallery, before images are left out of the rankings.
+    Raises:
+        InputError: when it does not.
     """
+    count = min(_CHECKED_QUERIES, len(queries.features), max(1, _CHECKED_IMAGES // index.rows))
+    sample = queries.features[np.random.default_rng(seed).choice(len(queries.features), count, replace=False)]
+    exactly, _ = exact.nearest(sample, gallery.features, listed)
+    distances, _ = index.search(sample, listed)
+    if not np.allclose(distances, exactly, rtol=1e-9, atol=1e-9):
+        raise InputError(
+            f"The {index.label} finds other neighbours than the exact search: remove results/index and run again."
+        )
+    log.info("%s and exact search agree on the %d nearest of %d queries", index.label, listed, count)
 
-    def __init__(self, index: Index, queries: FeatureStore, listed: int, seed: int) -> None:
-        count = min(_CHECKED_QUERIES, len(queries.features), max(1, _CHECKED_IMAGES // index.rows))
-        self.rows = np.random.default_rng(seed).choice(len(queries.features), count, replace=False)
-        self.index, self.queries, self.listed = index, queries, listed
-        self.found = np.empty((count, listed))
 
-    def keep(self, rows: slice, order: np.ndarray, gallery: FeatureStore) -> None:
-        """Store the exact distances of those queries of a block that are in the sample."""
-        for place in np.flatnonzero((self.rows >= rows.start) & (self.rows < rows.stop)):
-            row = self.rows[place]
-            near = order[row - rows.start, : self.listed]
-            self.found[place] = exact.euclidean(self.queries.features[row], gallery.features[near])
-
-    def require_agreement(self) -> None:
-        distances, _ = self.index.search(self.queries.features[self.rows], self.listed)
-        if not np.allclose(distances, self.found, rtol=1e-9, atol=1e-9):
-            raise InputError(
-                f"The {self.index.label} finds other neighbours than the exact search: remove results/index and run "
-                "again."
-            )
-        log.info(
-            "%s and exact search agree on the %d nearest of %d queries", self.index.label, self.listed, len(self.rows)
+def _judged(
+    orders: Iterable[tuple[slice, Order]],
+    gallery: FeatureStore,
+    queries: FeatureStore,
+    judged: Judgements,
+    listed: int,
+    most: int | None,
+    setups: Sequence["_Setup"],
+) -> Iterator[ranks.Block]:
+    """Judge rankings, of which only the first ``most`` results are kept, and measure the setups."""
+    for rows, found in orders:
+        for setup in setups:
+            setup.measure(rows, found, most)
+        order, relevance = judged.judge(rows, found)
+        places = order[:, :listed]
+        yield (
+            rows,
+            places,
+            ranks.distances(queries, gallery, np.arange(rows.start, rows.stop), places),
+            relevance[:, :most],
         )
 
 
 class _Setup:
     """The metrics of one setup of a list of relevant images, for each query."""
 
-    def __init__(self, queries: int) -> None:
+    def __init__(self, judged: Judgements, queries: int) -> None:
+        self.judged = judged
         self.values = {name: np.empty(queries) for name in ("map_trapezoid", *_mp_at())}
 
-    def measure(self, rows: slice, relevance: Relevance, relevant: np.ndarray | None) -> None:
+    def measure(self, rows: slice, found: Order, most: int | None) -> None:
+        """Measure the rankings of a block of queries, of which only the first ``most`` results are kept."""
+        relevance = self.judged.judge(rows, found)[1][:, :most]
+        relevant = None if most is None else self.judged.relevant[rows]
         self.values["map_trapezoid"][rows] = REGISTRY["map-trapezoid"].per_query(relevance, relevant)
         for name, k in _mp_at().items():
             self.values[name][rows] = REGISTRY["mp-at-k"].per_query(relevance, k, relevant)

@@ -34,8 +34,8 @@ def require(relevance: Relevance, k: int = 1) -> None:
 
 def count(relevance: Relevance) -> NDArray[np.int64]:
     """Return how many images are relevant in each row; of whole rankings, that is NG."""
-    counts: NDArray[np.int64] = np.count_nonzero(relevance, axis=1)
-    return counts
+    # Row by row, because np.count_nonzero is ten times slower along an axis.
+    return np.fromiter(map(np.count_nonzero, relevance), np.int64, len(relevance))
 
 
 def hits(

@@ -1,6 +1,6 @@
 """Find images that are likely mislabelled or untypical of their category: all their neighbours are of other ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +37,7 @@ def suspects(
     groups: Mapping[str, str],
     k: int = NEIGHBOURS,
     most: int | None = None,
+    nearest: Callable[..., tuple[NDArray[np.float64], NDArray[np.int64]]] = exact.nearest,
 ) -> pd.DataFrame:
     """List the images none of whose nearest neighbours is of their own category.
 
@@ -51,6 +52,7 @@ def suspects(
         k: how many neighbours.
         most: of more pictures so many are searched, those whose group or content (sha256) comes first: as good as a
             random choice. The time grows with images times pictures that are searched. None: all.
+        nearest: finds the nearest pictures of each image, as `cbir.retrieval.exact.nearest`.
 
     Returns:
         Columns ``SUSPECT_COLUMNS``. ``suggested`` is the category of most neighbours (of tied ones, that of the nearest
@@ -62,7 +64,7 @@ def suspects(
     group = images["sha256"].map(lambda digest: groups.get(digest, digest)).to_numpy(object)
     _, pictures, group = np.unique(group, return_index=True, return_inverse=True)
     pictures = pictures[:most]
-    distances, places = exact.nearest(unit, unit[pictures], k + 1)
+    distances, places = nearest(unit, unit[pictures], k + 1)
     near = pictures[places]
     of = dict(zip(label, images["category"], strict=True))
     names = [of.get(number, "") for number in range(label.max(initial=-1) + 1)]
@@ -78,12 +80,13 @@ def suspects(
         same: NDArray[np.int64] = pictures[relevant(label[pictures], number)]
         return same
 
+    is_other = group[near] != group[:, None]
+    used = is_other & (np.cumsum(is_other, axis=1) <= np.minimum(k, others)[:, None])
+    is_suspect = used.any(axis=1) & ~(used & relevant(label[near], label[:, None])).any(axis=1)
     rows = []
-    for row in range(len(images)):
-        kept = np.flatnonzero(group[near[row]] != group[row])[: min(k, others[row])]
+    for row in np.flatnonzero(is_suspect):
+        kept = np.flatnonzero(used[row])
         found = label[near[row, kept]]
-        if not len(kept) or relevant(found, label[row]).any():
-            continue
         own = of_label(label[row])
         own = own[group[own] != group[row]]
         suggested = int(majority_vote(found[None])[0])

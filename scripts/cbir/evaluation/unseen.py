@@ -16,8 +16,8 @@ from cbir.evaluation.relevance import mean_defined
 from cbir.features.store import FeatureStore
 from cbir.retrieval import exact
 
-MOST_IMAGES, MOST_QUERIES = 20_000, 1000
-"""So many images are searched at most, with so many queries, where a sample suffices."""
+MOST_IMAGES, MOST_PAIRS = 20_000, 20_000_000
+"""So many images are searched at most, and so many pairs of a query and an image are compared."""
 
 
 def unseen_gallery(
@@ -26,9 +26,11 @@ def unseen_gallery(
     test: FeatureStore,
     block_bytes: int = exact.BLOCK_BYTES,
     relevant: Relevant | None = None,
-    sampled: bool = False,
 ) -> dict[str, Any]:
     """Return ANMRR in a gallery of val images, and in one of train images of the same size and categories.
+
+    Of large splits a sample is taken: the same share of each category, so that at most ``MOST_IMAGES`` are searched,
+    and queries that are evenly spaced in their order, so that there are at most ``MOST_PAIRS``.
 
     Args:
         train: the method's features of the train images.
@@ -36,8 +38,6 @@ def unseen_gallery(
         test: those of the queries.
         block_bytes: memory for a block of rankings.
         relevant: which labels share a category; None if each label is a category.
-        sampled: take the same share of each category, so that at most ``MOST_IMAGES`` are searched, and
-            ``MOST_QUERIES`` of the queries, evenly spaced in their order.
 
     Returns:
         ``gallery``, the number of images in each gallery: of each category as many as both splits have, the first in
@@ -46,10 +46,10 @@ def unseen_gallery(
     """
     relevant = relevant or Relevant.one_each(train.label, val.label, test.label)
     counts = np.minimum(*(np.bincount(store.label, minlength=len(relevant.has)) for store in (train, val)))
-    if sampled:
-        counts = counts * MOST_IMAGES // max(int(counts.sum()), MOST_IMAGES)
-        asked = np.linspace(0, len(test.label) - 1, min(len(test.label), MOST_QUERIES))
-        test = test.rows(asked.round().astype(np.int64))
+    counts = counts * MOST_IMAGES // max(int(counts.sum()), MOST_IMAGES)
+    most = max(MOST_PAIRS // max(int(counts.sum()), 1), 1)
+    if len(test.label) > most:
+        test = test.rows(np.linspace(0, len(test.label) - 1, most).round().astype(np.int64))
     figures = [_anmrr(store, _first(store, counts), test, counts, relevant, block_bytes) for store in (val, train)]
     return {"gallery": int(counts.sum()), **dict(zip(("anmrr", "anmrr_train"), figures, strict=True))}
 

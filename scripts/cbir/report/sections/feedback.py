@@ -23,8 +23,11 @@ def gather(results: Results) -> dict[str, Any] | None:
     refined = [{"name": name, **_refinement(results, results.json(ROUNDS, refinement=name))} for name in refinements]
     used = {row["strategy"] for item in simulations.values() for row in item["rows"]}
     used |= {item["strategy"] for item in refined}
+    gallery = max((method.summary["gallery"] for method in results.methods), default=0)
     return {
         "settings": results.config["feedback"],
+        "gallery": gallery,
+        "sampled": gallery > results.config["feedback"]["simulation"]["images"],
         "strategies": [(name, STRATEGIES[name].EXPLANATION) for name in STRATEGIES if name in used],
         # Lowest ANMRR first, as in the other sections.
         "methods": [
