@@ -96,23 +96,23 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("damage", ["", "vectors", "bytes", "half"])
+@pytest.mark.parametrize(("kind", "rows"), [("hnsw", 800), ("ivf-pq", 0), ("ivf-pq", 800)])
 def test_a_killed_build_continues_and_gives_the_same_file(
-    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kind: str, rows: int, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_faiss, "_BLOCK", 400)
     monkeypatch.setattr(_faiss, "_EVERY", 0)
-    whole = _faiss.hnsw(GALLERY.features, 8, 40)
-    _faiss.save(whole, tmp_path / "whole.faiss")
+    whole = built(tmp_path / "whole", kind).read_bytes()
     save = _faiss.Kept.save
 
     def save_twice(kept: _faiss.Kept, graph: Any) -> None:
         save(kept, graph)
-        if graph.ntotal == 800:
+        if graph.ntotal == rows:
             raise Killed
 
     monkeypatch.setattr(_faiss.Kept, "save", save_twice)
     with pytest.raises(Killed):
-        built(tmp_path, "hnsw")
+        built(tmp_path, kind)
     part = tmp_path / "m.part"
     assert part.exists() and not (tmp_path / "m.faiss").exists()
     if damage == "vectors":
@@ -125,8 +125,8 @@ def test_a_killed_build_continues_and_gives_the_same_file(
         (tmp_path / "m.part.json").unlink()
     monkeypatch.setattr(_faiss.Kept, "save", save)
     caplog.set_level("INFO", "cbir")
-    assert built(tmp_path, "hnsw").read_bytes() == (tmp_path / "whole.faiss").read_bytes()
-    assert ("goes on after 800 rows" in caplog.text) == (damage == "")
+    assert built(tmp_path, kind).read_bytes() == whole
+    assert (f"goes on after {rows} rows" in caplog.text) == (damage == "")
     assert not list(tmp_path.glob("*.part*"))
 
 

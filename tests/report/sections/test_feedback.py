@@ -67,3 +67,10 @@ def test_own_refinements_come_before_simulated_ones(run: Run) -> None:
     [figures] = part.all("details")
     assert "open" not in figures.attrs and len(figures.all("table")) == len(part.all("table")) == 3
     assert not figures.all("img")
+
+
+def test_a_sample_of_the_gallery_is_said_to_be_one(run: Run) -> None:
+    run.simulate()
+    assert "a sample of" not in run.section("feedback").text
+    run.config["feedback"]["simulation"]["images"] = 5
+    assert "Of the gallery's 18 images a sample of 5 was searched" in run.section("feedback").text

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,45 +82,46 @@ def hnsw(features: NDArray[Any], links: int, ef_construction: int, kept: "Kept |
         return _filled(index, features)
     # A graph that is read has forgotten how many random numbers it drew; so all are drawn at the start.
     levels = np.array([index.hnsw.random_level() + 1 for _ in range(len(features))], np.int32)
-    index = kept.read(features.shape[1]) or index
+    index = kept.read(type(index), features.shape[1]) or index
     index.hnsw.efConstruction = ef_construction
-    for start in range(index.ntotal, len(features), _BLOCK):
-        block = np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
-        faiss.copy_array_to_vector(levels[: start + len(block)], index.hnsw.levels)
-        index.add(block)
-        if index.ntotal < len(features):
-            kept.save(index)
-    return index
+
+    def before(rows: int) -> None:
+        faiss.copy_array_to_vector(levels[:rows], index.hnsw.levels)
+
+    return _filled(index, features, kept, before)
 
 
 class Kept:
-    """The unfinished graph of a build in a file, and its inputs in a side file; the build removes both at its end."""
+    """The unfinished index of a build in a file, and its inputs in a side file; the build removes both at its end."""
 
     def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
-        """Take the path of the file, and the description of the graph's inputs as JSON data."""
+        """Take the path of the file, and the description of the index's inputs as JSON data."""
         self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
         self._saved = time.monotonic()
 
-    def read(self, dimension: int) -> Any:
-        """Return the graph to continue; None if there is none, or it was made from other inputs, or is damaged."""
+    def read(self, kind: type, dimension: int) -> Any:
+        """Return the index to continue; None if there is none, or it was made from other inputs, or is damaged."""
         try:
             said = read_json(self.side)
             if said != self._said(sha256_file(self.path)):
                 return None
-            index = library().read_index(str(self.path))
-            if type(index) is not library().IndexHNSWFlat or index.d != dimension or not _is_sound(library(), index):
+            faiss = library()
+            index: Any = faiss.read_index(str(self.path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+            if type(index) is not kind or index.d != dimension:
                 return None
-        # After any error the graph is built from the start. FAISS raises many types of errors for damaged files.
+            if kind is faiss.IndexHNSWFlat and not _is_sound(faiss, index):
+                return None
+        # After any error the index is built from the start. FAISS raises many types of errors for damaged files.
         except Exception:
             return None
         log.info("a build that was stopped goes on after %d rows", index.ntotal)
         return index
 
     def save(self, index: Any) -> None:
-        """Write the graph, unless it was written less than a minute ago."""
+        """Write the index, unless it was written less than a minute ago."""
         if time.monotonic() - self._saved < _EVERY:
             return
-        # The side file is removed first, so that a killed process leaves no graph with the wrong side file.
+        # The side file is removed first, so that a killed process leaves no index with the wrong side file.
         self.side.unlink(missing_ok=True)
         with atomic(self.path) as temporary:
             save(index, temporary)
@@ -131,13 +132,15 @@ class Kept:
         return {"made_from": self.made_from, "faiss": library().__version__, "file_sha256": digest}
 
 
-def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) -> Any:
+def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None, kept: Kept | None = None) -> Any:
     """Return an inverted file with product quantisation (IVF-PQ: Jegou, Douze and Schmid, PAMI 2011).
 
     Args:
         features: (n, d); of fewer than 256 rows a flat index is returned.
         lists: the number of inverted lists; None for `lists_for`.
         code_bytes: bytes of a row's code, a divisor of d; None for `code_bytes_for`.
+        kept: where the index is saved after training and while it is filled, so that a killed build can continue; None
+            saves nothing.
 
     Raises:
         InputError: when ``code_bytes`` does not divide the dimension.
@@ -160,21 +163,28 @@ def ivf_pq(features: NDArray[Any], lists: int | None, code_bytes: int | None) ->
     index.use_precomputed_table = -1
     index.cp.seed, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = _SEED, 1, _MOST_SAMPLE
     index.pq.cp.seed, index.pq.cp.min_points_per_centroid, index.pq.cp.max_points_per_centroid = _SEED, 1, 128
+    if kept is not None and (trained := kept.read(type(index), dimension)):
+        return _filled(trained, features, kept)
     chosen = np.random.default_rng(_SEED).permutation(rows)[: max(_MOST_SAMPLE * count, 128 * 256)]
     index.train(np.ascontiguousarray(features[np.sort(chosen)], np.float32))
-    return _filled(index, features)
+    if kept is not None:
+        kept.save(index)
+    return _filled(index, features, kept)
 
 
-def _filled(index: Any, features: NDArray[Any]) -> Any:
+def _filled(
+    index: Any, features: NDArray[Any], kept: Kept | None = None, before: Callable[[int], None] | None = None
+) -> Any:
+    """Add the rows that the index does not have yet; ``before`` is called with their number before each block."""
     # The number of threads does not change the graph, but the size of the blocks does.
-    for block in _blocks(features):
+    for start in range(index.ntotal, len(features), _BLOCK):
+        block = np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
+        if before is not None:
+            before(start + len(block))
         index.add(block)
+        if kept is not None and index.ntotal < len(features):
+            kept.save(index)
     return index
-
-
-def _blocks(features: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, len(features), _BLOCK):
-        yield np.ascontiguousarray(features[start : start + _BLOCK], np.float32)
 
 
 def lists_for(rows: int) -> int:

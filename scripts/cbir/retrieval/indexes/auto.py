@@ -22,4 +22,4 @@ def build(features: NDArray[Any], *, memory_mb: int, ef_construction: int, kept:
         return _faiss.flat(features)
     if kind == "hnsw":
         return _faiss.hnsw(features, size, ef_construction, kept)
-    return _faiss.ivf_pq(features, None, size)
+    return _faiss.ivf_pq(features, None, size, kept)

@@ -15,6 +15,6 @@ candidates, efforts = _faiss.candidates, _faiss.efforts
 describe, versions = _faiss.describe, _faiss.versions
 
 
-def build(features: NDArray[Any], *, lists: int | None, code_bytes: int | None) -> Any:
+def build(features: NDArray[Any], *, lists: int | None, code_bytes: int | None, kept: _faiss.Kept | None = None) -> Any:
     """Return the inverted file; None chooses the number of lists or the bytes of a code by the gallery's size."""
-    return _faiss.ivf_pq(features, lists, code_bytes)
+    return _faiss.ivf_pq(features, lists, code_bytes, kept)
