@@ -99,7 +99,7 @@ class Kept:
         self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
         self._saved = time.monotonic()
 
-    def read(self, kind: type, dimension: int) -> Any:
+    def read(self, kind: Any, dimension: int) -> Any:
         """Return the index to continue; None if there is none, or it was made from other inputs, or is damaged."""
         try:
             said = read_json(self.side)
