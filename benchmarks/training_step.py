@@ -54,8 +54,8 @@ def recipe(**changes: Any) -> Any:
     return TrainingSettings.from_row(row | own | changes)
 
 
-def start(backend: str = "tensorflow", intra: int = THREADS, inter: int = 1) -> None:
-    """Prepare Keras with the threads of the rule `train`, or with others."""
+def start(backend: str = "tensorflow", intra: int = THREADS, inter: int = 1, deterministic: bool = True) -> None:
+    """Prepare Keras as the rule `train` does, or with other threads."""
     os.environ["KERAS_BACKEND"] = backend
     import keras
 
@@ -63,6 +63,10 @@ def start(backend: str = "tensorflow", intra: int = THREADS, inter: int = 1) -> 
 
     keras.utils.set_random_seed(0)
     devices.limit_threads(intra, inter)
+    if backend == "tensorflow" and deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def trained(folded: bool = True, jit: bool | str = False, **changes: Any) -> Any:
@@ -113,7 +117,7 @@ def workflow(folder: Path, folded: bool) -> Work:
 
 def keras_fit(folder: Path) -> Work:
     """Train an epoch as in Keras's guide to fine-tuning: a classifier on a frozen batch normalisation."""
-    start()
+    start(deterministic=False)
     import keras
 
     backbone = keras.applications.MobileNetV2((SIDE, SIDE, 3), include_top=False, weights=None, pooling="avg")
