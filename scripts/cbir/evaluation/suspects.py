@@ -1,8 +1,6 @@
 """Find images that are likely mislabelled or untypical of their category: all their neighbours are of other ones."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -74,21 +72,13 @@ def suspects(
     searched = np.flatnonzero(group < len(pictures))
     others[searched] -= relevant(label[pictures[group[searched]]], label[searched])
 
-    @lru_cache(maxsize=64)
-    def of_label(number: Any) -> NDArray[np.int64]:
-        """Return the pictures of a label's categories; images of a category usually follow each other."""
-        same: NDArray[np.int64] = pictures[relevant(label[pictures], number)]
-        return same
-
     is_other = group[near] != group[:, None]
     used = is_other & (np.cumsum(is_other, axis=1) <= np.minimum(k, others)[:, None])
     is_suspect = used.any(axis=1) & ~(used & relevant(label[near], label[:, None])).any(axis=1)
     rows = []
-    for row in np.flatnonzero(is_suspect):
+    for row, own_distance in _own_distances(np.flatnonzero(is_suspect), unit, pictures, label, group, relevant):
         kept = np.flatnonzero(used[row])
         found = label[near[row, kept]]
-        own = of_label(label[row])
-        own = own[group[own] != group[row]]
         suggested = int(majority_vote(found[None])[0])
         rows.append(
             [
@@ -99,10 +89,30 @@ def suspects(
                 len(kept),
                 images["image_id"].iloc[near[row, kept[0]]],
                 float(distances[row, kept[0]]),
-                float(exact.euclidean(unit[row], unit[own]).min()),
+                own_distance,
             ]
         )
     table = pd.DataFrame(rows, columns=SUSPECT_COLUMNS)
     table["_further"] = table["own_distance"] / table["distance"].clip(lower=np.finfo(np.float64).tiny)
     order = table.sort_values(["share", "_further", "image_id"], ascending=[False, False, True], ignore_index=True)
     return order[SUSPECT_COLUMNS]
+
+
+def _own_distances(
+    rows: NDArray[np.int64],
+    unit: NDArray[np.float32],
+    pictures: NDArray[np.int64],
+    label: NDArray[np.int64],
+    group: NDArray[np.int64],
+    relevant: Relevant,
+) -> Iterator[tuple[int, float]]:
+    """Yield images and the distance of each to the nearest other picture of its category, of which there is one."""
+    for number in np.unique(label[rows]):
+        asking = rows[label[rows] == number]
+        own = pictures[relevant(label[pictures], number)]
+        # Of these pictures at most one is the image's own.
+        distances, places = exact.nearest(unit[asking], unit[own], 2)
+        is_other = group[own[places]] != group[asking, None]
+        yield from zip(
+            asking.tolist(), distances[np.arange(len(asking)), is_other.argmax(axis=1)].tolist(), strict=True
+        )

@@ -13,7 +13,7 @@ LABEL = "nearest"
 EXPLANATION = "compares each image's distance to the nearest relevant with that to the nearest irrelevant one"
 
 # The most bytes of distances in memory at once.
-_BYTES = 64_000_000
+_BYTES = 256_000_000
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
