@@ -58,7 +58,7 @@ def suspects(
         image, ``own_distance`` that to the nearest image of the same category. The clearest cases come first: by share,
         then by the ratio of the two distances.
     """
-    label = images["label"].to_numpy(np.int64)
+    image_ids, label = images["image_id"].to_numpy(object), images["label"].to_numpy(np.int64)
     group = images["sha256"].map(lambda digest: groups.get(digest, digest)).to_numpy(object)
     _, pictures, group = np.unique(group, return_index=True, return_inverse=True)
     pictures = pictures[:most]
@@ -82,12 +82,12 @@ def suspects(
         suggested = int(majority_vote(found[None])[0])
         rows.append(
             [
-                images["image_id"].iloc[row],
+                image_ids[row],
                 names[label[row]],
                 names[suggested],
                 float(np.mean(found == suggested)),
                 len(kept),
-                images["image_id"].iloc[near[row, kept[0]]],
+                image_ids[near[row, kept[0]]],
                 float(distances[row, kept[0]]),
                 own_distance,
             ]
