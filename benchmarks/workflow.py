@@ -7,7 +7,7 @@ then without a change, then with one image more. One method is used: MobileNetV2
 not trained. If the command is interrupted, the same command continues, and the time of all its parts counts. Of each
 rule the table shows the sum of its jobs' seconds and processor seconds, and the peak memory of the largest job. They
 are read from the running processes ten times a second, so that a job of half a second may be counted as one of 0.4. The
-last row of each table is Snakemake itself. Linux only.
+last row of each table is Snakemake itself. From "the index after" on, a new image is found by searches. Linux only.
 """
 
 import argparse
@@ -100,6 +100,7 @@ def run(place: Path, name: str, save: dict) -> None:
     command += ["--directory", str(place), "--configfile", str(place / "config.yaml")]
     of = save.setdefault(name, {"seconds": 0.0, "done": False, "rules": {}})
     log, jobs, before = place / f"{name.replace(',', '').replace(' ', '-')}.log", {}, of["seconds"]
+    index, begun_at = place / "results/index/pretrained.json", time.time()
     start = told = time.perf_counter()
     with log.open("a") as stream:
         begun = stream.tell()
@@ -118,6 +119,8 @@ def run(place: Path, name: str, save: dict) -> None:
     if process.returncode:
         sys.exit(f"the run failed, see {log}")
     of["done"] = True
+    if index.stat().st_mtime > begun_at:
+        of["index"] = before + index.stat().st_mtime - begun_at
     store(place, save)
 
 
@@ -151,7 +154,9 @@ def main() -> None:
         if not save.get(name, {}).get("done"):
             run(place, name, save)
     print(f"{options.images:,} images of {SIDE} x {SIDE} pixels, 1 method; {THREADS} processors\n")
-    table(["run", "minutes"], [[name, f"{save[name]['seconds'] / 60:.1f}"] for name in RUNS])
+    minutes = {name: [save[name]["seconds"] / 60, save[name].get("index", 0) / 60] for name in RUNS}
+    rows = [[name, f"{every:.1f}", f"{index:.1f}" if index else ""] for name, (every, index) in minutes.items()]
+    table(["run", "minutes", "the index after"], rows)
     for name in RUNS:
         rules = save[name]["rules"]
         rows = [
