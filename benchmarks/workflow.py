@@ -1,6 +1,6 @@
 """Measure the whole workflow on many small images, from the folder to the report, and what a later change costs.
 
-    python benchmarks/workflow.py --directory FOLDER [--images N]
+    python benchmarks/workflow.py --directory FOLDER [--images N] [--index KIND]
 
 N images (100,000 by default) of 64 x 64 pixels in 100 categories are generated in FOLDER. The workflow runs on them,
 then without a change, then with one image more. One method is used: MobileNetV2 with random weights at 32 x 32 pixels,
@@ -136,24 +136,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, required=True, help="where the images and the results are kept")
     parser.add_argument("--images", type=int, default=100_000, help="how many to generate")
+    parser.add_argument("--index", default="kdtree", help="the kind of index; auto needs `make extras`")
     options = parser.parse_args()
     place, known = options.directory.absolute(), options.directory / "measured.json"
     place.mkdir(parents=True, exist_ok=True)
-    save = json.loads(known.read_text()) if known.exists() else {"images": options.images}
-    if save["images"] != options.images:
-        sys.exit(f"{place} was begun with --images {save['images']}: name another folder, or the same number")
+    asked = {"images": options.images, "index": options.index}
+    save = json.loads(known.read_text()) if known.exists() else asked
+    if asked.items() - save.items():
+        begun = f"--images {save['images']} --index {save['index']}"
+        sys.exit(f"{place} was begun with {begun}: name another folder, or the same options")
     store(place, save)
     print(f"writing {options.images:,} images to {place / 'images'}", file=sys.stderr, flush=True)
     (place / "images").mkdir(exist_ok=True)
     with ProcessPoolExecutor(THREADS) as pool:
         list(pool.map(partial(generate, place / "images", options.images), range(CATEGORIES)))
-    (place / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (place / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"index": {"kind": options.index}}))
     for name in RUNS:
         if name == RUNS[-1]:
             picture(10**7).save(place / "images" / "category000" / "added.jpg")
         if not save.get(name, {}).get("done"):
             run(place, name, save)
-    print(f"{options.images:,} images of {SIDE} x {SIDE} pixels, 1 method; {THREADS} processors\n")
+    print(
+        f"{options.images:,} images of {SIDE} x {SIDE} pixels, 1 method, index {options.index}; {THREADS} processors\n"
+    )
     minutes = {name: [save[name]["seconds"] / 60, save[name].get("index", 0) / 60] for name in RUNS}
     rows = [[name, f"{every:.1f}", f"{index:.1f}" if index else ""] for name, (every, index) in minutes.items()]
     table(["run", "minutes", "the index after"], rows)

@@ -98,6 +98,8 @@ rule suspects:
         "results/logs/suspects.log",
     benchmark:
         "results/benchmarks/suspects.tsv"
+    # Started after other jobs, because only the report needs it, and new images shall soon be searchable.
+    priority: -1
     conda:
         "../envs/workflow.yaml"
     threads: spread(20)
