@@ -157,7 +157,7 @@ def test_a_rank_changes_by_the_rows_that_are_nearer(tmp_path: Path) -> None:
     assert evaluated(then, np.array([[2], [5], [7], [9], [5]], np.float32)) == [1, 2, 5]
 
 
-@pytest.mark.parametrize("what", ["gallery", "damaged", "other gallery", "code", "ranks"])
+@pytest.mark.parametrize("what", ["gallery", "damaged", "other gallery", "smaller gallery", "code", "ranks"])
 def test_files_that_are_damaged_or_missing_are_not_used(tmp_path: Path, counted: list[int], what: str) -> None:
     gallery, queries, names = Collection(SINGLE, 80), Collection(SINGLE, 40, seed=1), list(SINGLE)
     kept = memory(tmp_path)
@@ -168,8 +168,8 @@ def test_files_that_are_damaged_or_missing_are_not_used(tmp_path: Path, counted:
         kept.earlier_gallery.unlink()
     if what == "damaged":
         kept.path.write_bytes(kept.path.read_bytes()[:-50])
-    if what == "other gallery":
-        Collection(SINGLE, 80, seed=7).store(names, kept.earlier_gallery)
+    if what in ("other gallery", "smaller gallery"):
+        Collection(SINGLE, 80 if what == "other gallery" else 10, seed=7).store(names, kept.earlier_gallery)
     if what == "code":
         kept = replace(kept, made_by="other code")
     if what == "ranks":

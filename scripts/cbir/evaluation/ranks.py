@@ -45,10 +45,9 @@ FORM: memory.Form = {
     "categories": ("S", 1),
     "right": (np.int64, 1),
     "ranks": (np.uint32, 1),
-    "features_sha256": ("S", 1),
 }
 """The arrays of the file: beside those of `cbir.retrieval.known` the labels and the names of their categories, how many
-right images each query has, their ranks query by query in the order of the gallery, and the gallery's hash."""
+right images each query has, and their ranks, query by query in the order of the gallery."""
 
 # Ranks that are kept, at most: 100 MB.
 _MOST_RANKS = 25_000_000
@@ -89,9 +88,10 @@ class Memory:
             gallery = store.read(self.earlier_gallery, mapped=True)
         except InputError:
             return None
+        if len(gallery.features) != len(earlier["gallery"]):
+            return None
         vectors = gallery.features[rows]
-        same = gallery.about.get("features_sha256") == earlier["features_sha256"][0]
-        return vectors if same and np.array_equal(keys(vectors), earlier["gallery"][rows]) else None
+        return vectors if np.array_equal(keys(vectors), earlier["gallery"][rows]) else None
 
     def write(self, arrays: memory.Arrays) -> None:
         """Replace the files.
@@ -125,7 +125,6 @@ def is_possible(arrays: memory.Arrays) -> bool:
         and bool(arrays["right"].min(initial=0) >= 0)
         and bool(arrays["right"].sum() == len(arrays["ranks"]))
         and bool(1 <= arrays["ranks"].min(initial=1) <= arrays["ranks"].max(initial=1) <= len(neighbours.gallery))
-        and len(arrays["features_sha256"]) == 1
     )
 
 
@@ -237,7 +236,6 @@ class _Ranks:
             "categories": np.array(self.categories, object),
             "right": self.right,
             "ranks": self._ranks(),
-            "features_sha256": np.array([self.gallery.about.get("features_sha256", "")], object),
         }
 
     def update(self, earlier: memory.Arrays, files: Memory) -> bool:
