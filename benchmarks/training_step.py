@@ -75,11 +75,13 @@ def trained(folded: bool = True, jit: bool | str = False, **changes: Any) -> Any
 
     from cbir.encoders.architectures import REGISTRY
     from cbir.training import objective
-    from cbir.training.model import TrainingModel
+    from cbir.training.model import TrainingModel, half_precision_twin
 
     settings = recipe(**changes)
     encoder = REGISTRY["mobilenetv2"].build((SIDE, SIDE))
-    model = TrainingModel(encoder, objective.build(settings, CATEGORIES, encoder.output_shape[-1]), settings)
+    dtype = settings.mixed_precision
+    computing = half_precision_twin(encoder, dtype) if dtype else encoder
+    model = TrainingModel(computing, objective.build(settings, CATEGORIES, encoder.output_shape[-1]), settings)
     if not folded:
         model.folded = None
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), jit_compile=jit)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.collection.categories import Relevant, share
+from cbir.collection.categories import Relevant, members, singles
 from cbir.evaluation.judgements import Judgements, Order
 from cbir.evaluation.relevance import Relevance, count, hits
 from cbir.features import store
@@ -152,19 +152,18 @@ def rankings(
         InputError: when they cannot be written.
     """
     ranks = _Ranks(gallery, queries, judged, listed, block_bytes, list(categories))
-    is_kept = judged.relevant.sum() <= _MOST_RANKS
-    if not is_kept:
+    if not ranks.is_kept:
         files.forget()
-    earlier = files.read() if is_kept else None
+    earlier = files.read() if ranks.is_kept else None
     if earlier is not None and ranks.update(earlier, files):
         files.write(ranks.arrays())
         yield from ranks.blocks()
         return
     for rows, found in exact.rankings(queries.features, gallery.features, block_bytes):
         order, relevance = judged.judge(rows, found)
-        ranks.fill(np.arange(rows.start, rows.stop), order, relevance if is_kept else None)
+        ranks.fill(np.arange(rows.start, rows.stop), order, relevance)
         yield rows, ranks.places[rows], ranks.distances[rows], relevance
-    if is_kept:
+    if ranks.is_kept:
         files.write(ranks.arrays())
 
 
@@ -192,25 +191,21 @@ class _Ranks:
         self.right = judged.relevant.astype(np.int64)
         # Query by query; `starts` is the first of each query.
         self.starts = np.cumsum(self.right) - self.right
-        self.ranks = np.empty(0, np.uint32)
+        self.is_kept = bool(self.right.sum() <= _MOST_RANKS)
+        self.ranks = np.empty(self.right.sum() if self.is_kept else 0, np.uint32)
         self.places = np.empty((len(queries.features), listed), np.int64)
         self.distances = np.empty(self.places.shape)
 
-    def fill(self, rows: NDArray[np.int64], order: Order, relevance: Relevance | None) -> None:
-        """Take the rankings (block, n) of some queries; without their relevance the ranks are not kept."""
+    def fill(self, rows: NDArray[np.int64], order: Order, relevance: Relevance) -> None:
+        """Take the rankings (block, n) of some queries."""
         self.places[rows] = order[:, : self.places.shape[1]]
         self.distances[rows] = distances(self.queries, self.gallery, rows, self.places[rows])
-        if relevance is None:
+        if not self.is_kept:
             return
         query, rank, _ = hits(relevance, count(relevance))
         # In the order of the gallery.
         rank = rank[np.lexsort((order[query, rank - 1], query))]
-        self._ranks()[self._flat(rows)] = rank
-
-    def _ranks(self) -> NDArray[np.uint32]:
-        if len(self.ranks) != self.right.sum():
-            self.ranks = np.empty(self.right.sum(), np.uint32)
-        return self.ranks
+        self.ranks[self._flat(rows)] = rank
 
     def _flat(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where the ranks of some queries are."""
@@ -235,7 +230,7 @@ class _Ranks:
             "gallery_label": self.gallery.label,
             "categories": np.array(self.categories, object),
             "right": self.right,
-            "ranks": self._ranks(),
+            "ranks": self.ranks,
         }
 
     def update(self, earlier: memory.Arrays, files: Memory) -> bool:
@@ -278,8 +273,8 @@ class _Ranks:
         is_other = ~still
         is_other[still] = names[still] != row_names[change.row[still]]
         here = np.concatenate([change.added, change.row[is_other & still]])
-        touched = {*names[is_other], *row_names[here]}
-        is_touched = np.array([any(share(name, other) for other in touched) for name in now], np.bool_)
+        touched = set(singles({*names[is_other], *row_names[here]}))
+        is_touched = np.array([not touched.isdisjoint(members(name)) for name in now], np.bool_)
         of_query = before[earlier["query_label"]][change.query]
         return (change.query < 0) | (of_query != now[self.queries.label]) | is_touched[self.queries.label]
 
@@ -299,7 +294,6 @@ class _Ranks:
         # The earlier row of each row now, to compare it with removed ones.
         was = np.full(len(features), -1)
         was[change.row[change.row >= 0]] = np.flatnonzero(change.row >= 0)
-        ranks = self._ranks()
         for label in np.unique(self.queries.label[kept]):
             rows = kept[self.queries.label[kept] == label]
             right = np.flatnonzero(relevant(self.gallery.label, label))
@@ -307,7 +301,7 @@ class _Ranks:
             shape = (len(rows), len(right))
             first = np.concatenate([gone[:, None] < was[right], change.added[:, None] < right])
             shifts = _shifts(self.queries.features[rows], features[right], changed, first, signs)
-            ranks[self._flat(rows)] = (found.reshape(shape).astype(np.int64) + shifts).ravel()
+            self.ranks[self._flat(rows)] = (found.reshape(shape).astype(np.int64) + shifts).ravel()
 
 
 @np.errstate(over="ignore", invalid="ignore")
