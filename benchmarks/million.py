@@ -4,7 +4,7 @@
 
 By default 1,000,000 clustered vectors of 128 values, and the kinds auto and ivf-pq with 2,000 MB. Each step runs in a
 new process, as a job does, from files to files. `faiss` is FAISS used directly, with the parameters that auto chose;
-where they are installed, rows of hnswlib and usearch with 32 links follow. "One row more" and "one fewer" are the
+where they are installed, a table of hnswlib and usearch with 32 links follows. "One row more" and "one fewer" are the
 seconds of the workflow's own job, from a feature store with that change to an index that can be searched, without the
 start of Python and imports; "FAISS appends" is what FAISS takes to read an index, append a row and write it again.
 With --directory, existing vectors and indexes are used again. With --killed, each build is also killed half way and
@@ -240,13 +240,15 @@ def main(options: argparse.Namespace) -> None:
                     *(f"{value:,.1f}" for value in (seconds, mb)),
                 ]
             )
-        rows += _peers(folder) if (folder / "auto.quality.json").exists() else []
         size = f"{4 * options.images * options.values / 1e6:,.0f} MB"
-    print(f"{options.images:,} vectors of {options.values} values ({size}), {options.queries:,} queries")
-    print(f"{THREADS} threads\n")
-    built = ["seconds to build", "of processors", "FAISS by hand", *_CHANGES, "peak MB", "file MB"]
-    table(["index", *built, "recall@10", "ms a query", "95 % within", "seconds to first answer", "peak MB then"], rows)
-    print("", *lines, sep="\n")
+        print(f"{options.images:,} vectors of {options.values} values ({size}), {options.queries:,} queries")
+        print(f"{THREADS} threads\n")
+        built = ["seconds to build", "of processors", "FAISS by hand", *_CHANGES, "peak MB", "file MB"]
+        searched = ["recall@10", "ms a query", "95 % within"]
+        table(["index", *built, *searched, "seconds to first answer", "peak MB then"], rows)
+        print("", *lines, "", sep="\n", flush=True)
+        if peers := list(_peers(folder)) if (folder / "auto.quality.json").exists() else []:
+            table(["library", "seconds to build", "of processors", "peak MB", *searched], peers)
 
 
 def _peers(folder: Path) -> Iterator[list[str]]:
@@ -254,20 +256,8 @@ def _peers(folder: Path) -> Iterator[list[str]]:
         if importlib.util.find_spec(name) is not None:
             *figures, processor, mb = map(float, _output("peer", folder, name))
             seconds, recall, median, most = figures
-            times = [f"{median:.2f}", f"{most:.2f}"]
-            yield [
-                name,
-                f"{seconds:,.0f}",
-                f"{processor:,.0f}",
-                "",
-                *("" for _ in _CHANGES),
-                f"{mb:,.0f}",
-                "",
-                f"{recall:.3f}",
-                *times,
-                "",
-                "",
-            ]
+            sizes = [f"{value:,.0f}" for value in (seconds, processor, mb)]
+            yield [name, *sizes, f"{recall:.3f}", f"{median:.2f}", f"{most:.2f}"]
 
 
 def _command(step: str, folder: Path, kind: str) -> list[str]:

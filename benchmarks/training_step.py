@@ -144,7 +144,8 @@ def step(
 ) -> Work:
     """Train the steps that show ``IMAGES`` images, or one step of more."""
     os.environ |= dict(environment)
-    start(backend, *threads)
+    # Keras does not use XLA in deterministic computations.
+    start(backend, *threads, deterministic=not choices.get("jit"))
     model, (pixels, targets) = trained(**choices), batch(images)
 
     def run() -> None:
