@@ -251,7 +251,8 @@ class _Ranks:
         if vectors is None:
             return False
         self.distances, self.places, lost = known.carry_over(neighbours, change, self.queries.features, features)
-        is_new = self._is_changed(earlier, change)
+        # The last is never so, unless others wrote the file.
+        is_new = self._is_changed(earlier, change) | (earlier["right"][change.query] != self.right)
         is_new[lost] = True
         self._shift(earlier, change, gone, vectors, np.flatnonzero(~is_new))
         anew = np.flatnonzero(is_new)
