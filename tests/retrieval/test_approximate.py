@@ -102,6 +102,7 @@ def test_a_killed_build_continues_and_gives_the_same_file(
 ) -> None:
     monkeypatch.setattr(_faiss, "_BLOCK", 400)
     monkeypatch.setattr(_faiss, "_EVERY", 0)
+    monkeypatch.setattr(_faiss, "_TIMES", 0)
     whole = built(tmp_path / "whole", kind).read_bytes()
     save = _faiss.Kept.save
 

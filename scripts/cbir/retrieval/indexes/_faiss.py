@@ -32,8 +32,8 @@ _BLOCK = 131_072
 # Training rows for each centroid of k-means: FAISS warns below the first number; more than the second are not drawn.
 _LEAST_SAMPLE, _MOST_SAMPLE = 39, 64
 _SEED = 1234
-# Seconds after which a part of a large graph is kept.
-_EVERY = 60
+# Seconds after which the part of a large index that is built is saved, or so many times the seconds of the last saving.
+_EVERY, _TIMES = 30, 20
 
 log = logging.getLogger("cbir")
 
@@ -97,7 +97,7 @@ class Kept:
     def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
         """Take the path of the file, and the description of the index's inputs as JSON data."""
         self.path, self.side, self.made_from = path, path.with_name(path.name + ".json"), made_from
-        self._saved = time.monotonic()
+        self._next = time.monotonic() + _EVERY
 
     def read(self, kind: Any, dimension: int) -> Any:
         """Return the index to continue; None if there is none, or it was made from other inputs, or is damaged."""
@@ -118,15 +118,17 @@ class Kept:
         return index
 
     def save(self, index: Any) -> None:
-        """Write the index, unless it was written less than a minute ago."""
-        if time.monotonic() - self._saved < _EVERY:
+        """Write the index, unless it was written a short time ago."""
+        began = time.monotonic()
+        if began < self._next:
             return
         # The side file is removed first, so that a killed process leaves no index with the wrong side file.
         self.side.unlink(missing_ok=True)
         with atomic(self.path) as temporary:
             save(index, temporary)
         write_json(self.side, self._said(sha256_file(self.path)))
-        self._saved = time.monotonic()
+        ended = time.monotonic()
+        self._next = ended + max(_EVERY, _TIMES * (ended - began))
 
     def _said(self, digest: str) -> dict[str, Any]:
         return {"made_from": self.made_from, "faiss": library().__version__, "file_sha256": digest}
