@@ -15,7 +15,7 @@ from cbir.evaluation.cut import named
 from cbir.evaluation.evaluate import lowest_in
 from cbir.evaluation.folds import across
 from cbir.evaluation.measure import all_metrics, compared_metrics, is_of_rankings, overall
-from cbir.evaluation.ranks import FORM, is_possible
+from cbir.evaluation.ranks import FORM
 from cbir.evaluation.relevance import mean_defined
 from cbir.evaluation.unseen import unseen_gallery
 from cbir.files import memory
@@ -179,8 +179,6 @@ def neighbours(results: Results, path: Path, names: dict[str, str], found: Found
 def ranks(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Count the ranks. The next evaluation uses those that are still valid, or none of a damaged file."""
     _, arrays = memory.read(path, FORM)
-    if not is_possible(arrays):
-        raise memory.damaged(path, "its values are not possible")
     found.count = f"{len(arrays['ranks']):,} ranks of {len(arrays['queries']):,} queries"
 
 

@@ -12,7 +12,6 @@ from cbir.files import memory
 from cbir.files.tables import read_csv
 from cbir.results import GROUPS, HASHES, Results
 from cbir.retrieval import known
-from cbir.retrieval.known import Known
 
 
 def hashes(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
@@ -54,8 +53,6 @@ def compared(results: Results, path: Path, names: dict[str, str], found: Found) 
 def neighbours(results: Results, path: Path, names: dict[str, str], found: Found) -> None:
     """Count the images and neighbours. The next run uses those that are still valid, or none of a damaged file."""
     _, arrays = memory.read(path, known.FORM)
-    if Known.of(arrays) is None:
-        raise memory.damaged(path, "its values are not possible")
     found.count = f"{len(arrays['queries']):,} images, {arrays['places'].shape[1]} nearest pictures of each"
 
 

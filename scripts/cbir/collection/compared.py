@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from cbir.files import memory
 
-_FORM: memory.Form = {"sha256": ("S", 1), "hashes": (np.uint8, 2), "pairs": (np.int64, 2), "copies": (np.uint8, 1)}
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -44,8 +42,7 @@ class Memory:
     def read(self) -> Compared | None:
         """Return what the file holds; None if it is missing, damaged or was made in another way."""
         found = memory.recall(self.path, self.made_by, _FORM)
-        compared = None if found is None else _compared(found)
-        return compared if compared is not None and _is_whole(compared) else None
+        return None if found is None else _compared(found)
 
     def write(self, compared: Compared) -> None:
         """Replace the file.
@@ -62,23 +59,23 @@ def read(path: Path) -> Compared:
     Raises:
         InputError: when it is missing or damaged.
     """
-    compared = _compared(memory.read(path, _FORM)[1])
-    if not _is_whole(compared):
-        raise memory.damaged(path, "its values are not possible")
-    return compared
+    return _compared(memory.read(path, _FORM)[1])
 
 
 def _compared(arrays: memory.Arrays) -> Compared:
     return Compared(**arrays | {"copies": arrays["copies"].astype(np.bool_)})
 
 
-def _is_whole(compared: Compared) -> bool:
-    """Tell whether the four fit together, whoever wrote the file."""
-    names = compared.sha256.tolist()
+def _is_possible(arrays: memory.Arrays) -> bool:
+    names, pairs = arrays["sha256"].tolist(), arrays["pairs"]
     return (
         names == sorted(set(names))
-        and len(names) == len(compared.hashes)
-        and compared.pairs.shape == (4, len(compared.copies))
-        and bool(((compared.pairs[0] >= 0) & (compared.pairs[0] < compared.pairs[1])).all())
-        and bool((compared.pairs[1] < len(names)).all())
+        and len(names) == len(arrays["hashes"])
+        and pairs.shape == (4, len(arrays["copies"]))
+        and bool(((pairs[0] >= 0) & (pairs[0] < pairs[1]) & (pairs[1] < len(names))).all())
     )
+
+
+_FORM = memory.Form(
+    {"sha256": ("S", 1), "hashes": (np.uint8, 2), "pairs": (np.int64, 2), "copies": (np.uint8, 1)}, _is_possible
+)

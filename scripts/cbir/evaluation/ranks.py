@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,31 @@ Block = tuple[slice, Order, Distances, Relevance]
 """Some queries: their rows, the gallery rows (block, listed) of their first results, the distances of these, and the
 relevance (block, n) of the whole ranking."""
 
-FORM: memory.Form = {
-    **known.FORM,
-    "query_label": (np.int64, 1),
-    "gallery_label": (np.int64, 1),
-    "categories": ("S", 1),
-    "right": (np.int64, 1),
-    "ranks": (np.uint32, 1),
-}
+
+def _is_possible(arrays: memory.Arrays) -> bool:
+    labels = [arrays["query_label"], arrays["gallery_label"]]
+    return (
+        known.FORM.is_possible(arrays)
+        and len(arrays["query_label"]) == len(arrays["right"]) == len(arrays["queries"])
+        and len(arrays["gallery_label"]) == len(arrays["gallery"])
+        and all(label.min(initial=0) >= 0 and label.max(initial=-1) < len(arrays["categories"]) for label in labels)
+        and bool(arrays["right"].min(initial=0) >= 0)
+        and bool(arrays["right"].sum() == len(arrays["ranks"]))
+        and bool(1 <= arrays["ranks"].min(initial=1) <= arrays["ranks"].max(initial=1) <= len(arrays["gallery"]))
+    )
+
+
+FORM = memory.Form(
+    {
+        **known.FORM.arrays,
+        "query_label": (np.int64, 1),
+        "gallery_label": (np.int64, 1),
+        "categories": ("S", 1),
+        "right": (np.int64, 1),
+        "ranks": (np.uint32, 1),
+    },
+    _is_possible,
+)
 """The arrays of the file: beside those of `cbir.retrieval.known` the labels and the names of their categories, how many
 right images each query has, and their ranks, query by query in the order of the gallery."""
 
@@ -79,8 +97,7 @@ class Memory:
 
     def read(self) -> memory.Arrays | None:
         """Return the arrays of the earlier evaluation; None if there is none that can be used."""
-        found = memory.recall(self.path, self.made_by, FORM)
-        return found if found is not None and is_possible(found) else None
+        return memory.recall(self.path, self.made_by, FORM)
 
     def removed(self, earlier: memory.Arrays, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Return the vectors of some rows of the earlier gallery; None if its feature store is missing or another."""
@@ -112,20 +129,6 @@ class Memory:
         for path in (self.path, self.earlier_gallery):
             with suppress(OSError):
                 path.unlink()
-
-
-def is_possible(arrays: memory.Arrays) -> bool:
-    """Tell whether the arrays of a file fit together, whoever wrote it."""
-    neighbours, labels = Known.of(arrays), [arrays["query_label"], arrays["gallery_label"]]
-    return (
-        neighbours is not None
-        and len(arrays["query_label"]) == len(arrays["right"]) == len(neighbours.queries)
-        and len(arrays["gallery_label"]) == len(neighbours.gallery)
-        and all(label.min(initial=0) >= 0 and label.max(initial=-1) < len(arrays["categories"]) for label in labels)
-        and bool(arrays["right"].min(initial=0) >= 0)
-        and bool(arrays["right"].sum() == len(arrays["ranks"]))
-        and bool(1 <= arrays["ranks"].min(initial=1) <= arrays["ranks"].max(initial=1) <= len(neighbours.gallery))
-    )
 
 
 def rankings(
@@ -188,6 +191,7 @@ class _Ranks:
         categories: list[str],
     ) -> None:
         self.gallery, self.queries, self.categories, self.block_bytes = gallery, queries, categories, block_bytes
+        self.relevant = Relevant(categories)
         self.right = judged.relevant.astype(np.int64)
         # Query by query; `starts` is the first of each query.
         self.starts = np.cumsum(self.right) - self.right
@@ -195,6 +199,11 @@ class _Ranks:
         self.ranks = np.empty(self.right.sum() if self.is_kept else 0, np.uint32)
         self.places = np.empty((len(queries.features), listed), np.int64)
         self.distances = np.empty(self.places.shape)
+
+    @cached_property
+    def keys(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """The keys of the queries and of the gallery."""
+        return keys(self.queries.features), keys(self.gallery.features)
 
     def fill(self, rows: NDArray[np.int64], order: Order, relevance: Relevance) -> None:
         """Take the rankings (block, n) of some queries."""
@@ -224,8 +233,7 @@ class _Ranks:
 
     def arrays(self) -> memory.Arrays:
         """Return the arrays for the file."""
-        now = Known(keys(self.queries.features), keys(self.gallery.features), self.distances, self.places)
-        return now.arrays() | {
+        return Known(*self.keys, self.distances, self.places).arrays() | {
             "query_label": self.queries.label,
             "gallery_label": self.gallery.label,
             "categories": np.array(self.categories, object),
@@ -240,10 +248,9 @@ class _Ranks:
             Whether that was done. It is not if a whole evaluation is faster, or the earlier one cannot be used.
         """
         neighbours, features = Known.of(earlier), self.gallery.features
-        assert neighbours is not None
-        if neighbours.places.shape[1] != self.places.shape[1] or not len(neighbours.queries):
+        if not neighbours.can_be_used(self.places.shape[1]):
             return False
-        change = Change(neighbours, self.queries.features, features)
+        change = Change(neighbours, *self.keys)
         gone = np.flatnonzero(change.row < 0)
         if (len(gone) + len(change.added)) * int(self.right.sum()) > len(self.right) * len(features):
             return False
@@ -256,9 +263,8 @@ class _Ranks:
         is_new[lost] = True
         self._shift(earlier, change, gone, vectors, np.flatnonzero(~is_new))
         anew = np.flatnonzero(is_new)
-        relevant = Relevant(self.categories)
         for rows, order in exact.rankings(self.queries.features[anew], features, self.block_bytes):
-            relevance = relevant(self.gallery.label[order], self.queries.label[anew[rows], None])
+            relevance = self.relevant(self.gallery.label[order], self.queries.label[anew[rows], None])
             self.fill(anew[rows], order, relevance)
         log.info(
             "%d images were added to the gallery and %d removed: %d of %d queries were ranked again as a whole",
@@ -288,7 +294,7 @@ class _Ranks:
         kept: NDArray[np.int64],
     ) -> None:
         """Write the ranks of queries whose right images are the same, moved by the rows that were removed or added."""
-        features, relevant = self.gallery.features, Relevant(self.categories)
+        features = self.gallery.features
         changed = np.concatenate([vectors, features[change.added]])
         signs = np.repeat(np.array([-1, 1], np.int64), [len(gone), len(change.added)])
         starts = np.cumsum(earlier["right"]) - earlier["right"]
@@ -297,7 +303,7 @@ class _Ranks:
         was[change.row[change.row >= 0]] = np.flatnonzero(change.row >= 0)
         for label in np.unique(self.queries.label[kept]):
             rows = kept[self.queries.label[kept] == label]
-            right = np.flatnonzero(relevant(self.gallery.label, label))
+            right = np.flatnonzero(self.relevant(self.gallery.label, label))
             found = earlier["ranks"][_spans(starts[change.query[rows]], np.full(len(rows), len(right)))]
             shape = (len(rows), len(right))
             first = np.concatenate([gone[:, None] < was[right], change.added[:, None] < right])

@@ -4,7 +4,8 @@ A run without such a file, or with a damaged one, computes everything and has th
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,20 @@ from cbir.files.errors import InputError
 from cbir.files.hdf5 import attributes, dataset, opened, texts, write_attributes, write_texts
 
 Arrays = dict[str, NDArray[Any]]
-Form = Mapping[str, tuple[DTypeLike, int]]
-"""The dtype and the number of dimensions of each array; ``"S"`` for texts (n,), which are Python strings in memory."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file holds.
+
+    Attributes:
+        arrays: the dtype and the number of dimensions of each array; ``"S"`` for texts (n,), which are Python strings
+            in memory.
+        is_possible: tells whether the arrays fit together, whoever wrote them.
+    """
+
+    arrays: Mapping[str, tuple[DTypeLike, int]]
+    is_possible: Callable[[Arrays], bool]
 
 
 def write(path: Path, made_by: str, arrays: Arrays) -> None:
@@ -55,19 +68,16 @@ def read(path: Path, form: Form) -> tuple[str, Arrays]:
     try:
         with opened(path) as file:
             about = attributes(file, ["made_by", "content"])
-            found = {name: dataset(file, name, kind, dimensions) for name, (kind, dimensions) in form.items()}
-            arrays = {name: texts(array) if form[name][0] == "S" else array[()] for name, array in found.items()}
+            found = {name: dataset(file, name, kind, dimensions) for name, (kind, dimensions) in form.arrays.items()}
+            arrays = {name: texts(array) if form.arrays[name][0] == "S" else array[()] for name, array in found.items()}
         if _content(arrays) != about["content"]:
             raise ValueError("its values are not those it was written with")
+        if not form.is_possible(arrays):
+            raise ValueError("its values are not possible")
         return str(about["made_by"]), arrays
     # h5py raises many types of exception on damaged files.
     except Exception as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, reason: object) -> InputError:
-    """Return the error of a file that cannot be used."""
-    return InputError(f"{path} is damaged ({reason}): remove it and run again.")
+        raise InputError(f"{path} is damaged ({error}): remove it and run again.") from error
 
 
 def recall(path: Path, made_by: str, form: Form) -> Arrays | None:

@@ -19,12 +19,20 @@ from cbir.retrieval.changes import keys, match
 # Queries that are compared with added rows at once: 84 MB of 1280 values.
 _ROWS = 16_384
 
-FORM: memory.Form = {
-    "queries": (np.uint64, 1),
-    "gallery": (np.uint64, 1),
-    "distances": (np.float64, 2),
-    "places": (np.int64, 2),
-}
+
+def _is_possible(arrays: memory.Arrays) -> bool:
+    places, distances = arrays["places"], arrays["distances"]
+    return (
+        distances.shape == places.shape == (len(arrays["queries"]), distances.shape[1])
+        and bool(places.min(initial=0) >= 0)
+        and bool(places.max(initial=-1) < len(arrays["gallery"]))
+    )
+
+
+FORM = memory.Form(
+    {"queries": (np.uint64, 1), "gallery": (np.uint64, 1), "distances": (np.float64, 2), "places": (np.int64, 2)},
+    _is_possible,
+)
 """The arrays of a `Known` in a file, see `cbir.files.memory`."""
 
 
@@ -45,37 +53,33 @@ class Known:
     places: NDArray[np.int64]
 
     @classmethod
-    def of(cls, arrays: memory.Arrays | None) -> "Known | None":
-        """Return the neighbours in the arrays of a file; None if there are none, or they are not possible."""
-        if arrays is None:
-            return None
-        found = cls(*(arrays[name] for name in FORM))
-        shape = (len(found.queries), found.distances.shape[1])
-        inside = found.places.min(initial=0) >= 0 and found.places.max(initial=-1) < len(found.gallery)
-        return found if found.distances.shape == found.places.shape == shape and inside else None
+    def of(cls, arrays: memory.Arrays) -> "Known":
+        """Return the neighbours in the arrays of a file."""
+        return cls(*(arrays[name] for name in FORM.arrays))
+
+    def can_be_used(self, k: int) -> bool:
+        """Tell whether they can be carried over to a search for ``k`` neighbours."""
+        return self.places.shape[1] == k and len(self.queries) > 0
 
     def arrays(self) -> memory.Arrays:
         """Return the arrays for a file."""
-        return {name: getattr(self, name) for name in FORM}
+        return {name: getattr(self, name) for name in FORM.arrays}
 
 
 class Change:
     """What has changed since.
 
     Attributes:
-        queries: (q,) uint64, the keys of the queries now.
-        gallery: (n,) uint64, those of the gallery now.
         query: int64 (q,), the earlier row of each query, -1 if it is new.
         row: int64, the row now of each earlier row of the gallery, -1 if it was removed. The others ascend, so that
             rows at equal distances keep their order; one that moved is removed and added.
         added: int64, the rows of the gallery that are new, ascending.
     """
 
-    def __init__(self, known: Known, queries: NDArray[Any], gallery: NDArray[Any]) -> None:
-        """Compare the queries (q, d) and the gallery (n, d) with the known ones."""
-        self.queries, self.gallery = keys(queries), keys(gallery)
-        self.query = match(self.queries, known.queries)
-        row = match(known.gallery, self.gallery)
+    def __init__(self, known: Known, queries: NDArray[np.uint64], gallery: NDArray[np.uint64]) -> None:
+        """Compare the keys of the queries (q,) and of the gallery (n,) with the known ones."""
+        self.query = match(queries, known.queries)
+        row = match(known.gallery, gallery)
         before = np.maximum.accumulate(np.concatenate([[-1], row]))[:-1]
         self.row: NDArray[np.int64] = np.where(row > before, row, -1)
         is_added = np.ones(len(gallery), np.bool_)
@@ -132,16 +136,15 @@ def nearest(
     Raises:
         InputError: when the file cannot be written.
     """
-    known = Known.of(memory.recall(path, made_by, FORM))
-    if known is None or known.places.shape[1] != min(k, len(gallery)) or not len(known.queries):
+    arrays = memory.recall(path, made_by, FORM)
+    known = None if arrays is None else Known.of(arrays)
+    now = keys(queries), keys(gallery)
+    if known is None or not known.can_be_used(min(k, len(gallery))):
         distances, places = exact.nearest(queries, gallery, k)
-        now = Known(keys(queries), keys(gallery), distances, places)
     else:
-        change = Change(known, queries, gallery)
-        distances, places, anew = carry_over(known, change, queries, gallery)
+        distances, places, anew = carry_over(known, Change(known, *now), queries, gallery)
         for start in range(0, len(anew), _ROWS):
             rows = anew[start : start + _ROWS]
             distances[rows], places[rows] = exact.nearest(queries[rows], gallery, k)
-        now = Known(change.queries, change.gallery, distances, places)
-    memory.write(path, made_by, now.arrays())
+    memory.write(path, made_by, Known(*now, distances, places).arrays())
     return distances, places
